@@ -1,0 +1,50 @@
+/**
+ * What pymilter's sample milter does, on this package: a filter to run, to read and to copy from.
+ *
+ *     node sample.js unix:/run/sample/sock [--group postfix] [--mode 660]
+ *
+ * It discards mail to MAILER-DAEMON, refuses subjects that look like spam, Message-IDs that are none and known bulk
+ * mailers, and puts a warning in the place of attachments whose names are dangerous. It logs to stdout, and stops on
+ * SIGTERM and SIGINT.
+ */
+import { parseArgs } from 'node:util';
+import * as Milter from 'milter';
+import { SampleFilter } from './sample/filter';
+
+const USAGE =
+  'usage: sample.js SOCKET [--group NAME] [--mode OCTAL]    (SOCKET: unix:/path or inet:port@host)';
+
+function readArguments(): [socket: string, options: Milter.SocketOptions] {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { group: { type: 'string' }, mode: { type: 'string' } },
+  });
+  const [socket] = positionals;
+  if (socket === undefined || positionals.length > 1) throw new Error('one socket is needed');
+  return [
+    socket,
+    {
+      ...(values.group !== undefined && { group: values.group }),
+      ...(values.mode !== undefined && { mode: Number.parseInt(values.mode, 8) }),
+    },
+  ];
+}
+
+async function main(): Promise<void> {
+  const [socket, socketOptions] = readArguments();
+  // The rights that the filter uses: to replace the body, and headers where the message itself is an attachment.
+  Milter.setFlags(Milter.CHGBODY | Milter.CHGHDRS | Milter.ADDHDRS);
+  await Milter.runmilter('sample', socket, {
+    ...socketOptions,
+    factory: SampleFilter,
+    timeout: 600,
+    onListening: () => console.log(`sample: listening on ${socket}`),
+  });
+  console.log('sample: stopped');
+}
+
+main().catch((error: unknown) => {
+  console.error(`sample: ${error instanceof Error ? error.message : error}`);
+  if (!(error instanceof Milter.MilterError)) console.error(USAGE);
+  process.exitCode = 1;
+});

@@ -1,0 +1,134 @@
+/** The sample filter: what becomes of a message, step by step. */
+import * as Milter from 'milter';
+import { dangerousNames, type Warning, withoutDangers } from './attachments';
+import { decodeWords, headerFault } from './headers';
+import { Spool } from './spool';
+
+/** Bounces of spam with a forged sender come to nobody else. */
+const MAILER_DAEMON = /^<?mailer-daemon(@|>|$)/i;
+const LOGGED_HEADERS: ReadonlySet<string> = new Set(['from', 'to', 'subject', 'x-mailer']);
+
+/** One SMTP session; several messages may come in it, one after the other. */
+export class SampleFilter extends Milter.Base {
+  readonly #id = Milter.uniqueID();
+  #head: Buffer[] = [];
+  #names = new Set<string>();
+  #bodySize = 0;
+  #spool: Spool | null = null;
+
+  /** One line; what strangers send must not look like another one. */
+  #log(...message: unknown[]): void {
+    const time = new Date().toISOString().slice(11, 19);
+    console.log(time, `[${this.#id}]`, message.join(' ').replace(/\p{Cc}+/gu, ' '));
+  }
+
+  /** Says no to the message, for a reason that its sender is told. */
+  #refuse(reason: string): Milter.Status {
+    this.#log('REJECT:', reason);
+    this.setreply('550', '5.7.1', reason.replaceAll('%', '%%'));
+    return Milter.REJECT;
+  }
+
+  @Milter.noreply
+  override connect(hostname: string, ...[, hostaddr]: Milter.Peer): Milter.Answer {
+    this.#log('connect from', hostname, 'at', JSON.stringify(hostaddr));
+    return Milter.CONTINUE;
+  }
+
+  @Milter.noreply
+  override hello(hostname: string): Milter.Answer {
+    this.#log('hello from', hostname);
+    return Milter.CONTINUE;
+  }
+
+  /** A new message begins. */
+  @Milter.symlist('{auth_authen}')
+  override async envfrom(sender: string, ...params: string[]): Promise<Milter.Status> {
+    await this.#forget();
+    const user = this.getsymval('{auth_authen}');
+    if (user) this.#log('user', user, 'sends mail from', sender, ...params);
+    else this.#log('mail from', sender, ...params);
+    return Milter.CONTINUE;
+  }
+
+  override envrcpt(recipient: string, ...params: string[]): Milter.Answer {
+    if (MAILER_DAEMON.test(recipient)) {
+      this.#log('DISCARD: rcpt to', recipient);
+      return Milter.DISCARD;
+    }
+    this.#log('rcpt to', recipient, ...params);
+    return Milter.CONTINUE;
+  }
+
+  /** As bytes, because that is what the spool shall hold. */
+  @Milter.decode('bytes')
+  override header(name: string, value: string | Buffer): Milter.Answer {
+    const text = value.toString();
+    if (LOGGED_HEADERS.has(name.toLowerCase())) this.#log(`${name}: ${decodeWords(text)}`);
+    this.#names.add(name.toLowerCase());
+    this.#head.push(Buffer.concat([Buffer.from(`${name}: `), Buffer.from(value), Buffer.from('\r\n')]));
+    const fault = headerFault(name, text);
+    return fault === null ? Milter.CONTINUE : this.#refuse(fault);
+  }
+
+  override async eoh(): Promise<Milter.Status> {
+    this.#spool = await Spool.create();
+    await this.#spool.write(Buffer.concat([...this.#head, Buffer.from('\r\n')]));
+    return Milter.CONTINUE;
+  }
+
+  override async body(chunk: Buffer): Promise<Milter.Status> {
+    this.#bodySize += chunk.length;
+    await this.#spool?.write(chunk); // a full disk throws: the exception policy puts the message off
+    return Milter.CONTINUE;
+  }
+
+  override async eom(): Promise<Milter.Status> {
+    try {
+      const names = this.#spool ? await dangerousNames(this.#spool.read()) : [];
+      if (names.length > 0) await this.#defang(names, this.#spool as Spool);
+      this.#log(`end of message, ${this.#bodySize} bytes of body`);
+      return Milter.ACCEPT;
+    } finally {
+      await this.#forget();
+    }
+  }
+
+  /** Puts warnings in the place of attachments. */
+  async #defang(names: readonly string[], spool: Spool): Promise<void> {
+    this.#log('REPLACED:', names.map((name) => JSON.stringify(name)).join(', '));
+    const host = this.getsymval('j') ?? 'this host';
+    for await (const piece of withoutDangers(spool.read(), host, (warning) => this.#retitle(warning)))
+      this.replacebody(piece);
+  }
+
+  /** The message itself was the attachment: its own headers become the warning's. */
+  #retitle(warning: Warning): void {
+    for (const [name, value] of warning.headers) {
+      if (this.#names.has(name.toLowerCase())) this.chgheader(name, 1, value);
+      else this.addheader(name, value);
+    }
+  }
+
+  /** The message ended without eom. The session may go on. */
+  override async abort(): Promise<Milter.Status> {
+    this.#log(`abort after ${this.#bodySize} bytes of body`);
+    await this.#forget();
+    return Milter.CONTINUE;
+  }
+
+  override async close(): Promise<Milter.Status> {
+    this.#log('close');
+    await this.#forget();
+    return Milter.CONTINUE;
+  }
+
+  async #forget(): Promise<void> {
+    const spool = this.#spool;
+    this.#spool = null;
+    this.#head = [];
+    this.#names.clear();
+    this.#bodySize = 0;
+    await spool?.remove();
+  }
+}

@@ -1,0 +1,58 @@
+/** Checks of what a filter passes to libmilter. The messages name the function and the argument. */
+import { MilterError } from './errors.js';
+
+function bad(message: string): MilterError {
+  return new MilterError('ERR_MILTER_BAD_ARGUMENT', message);
+}
+
+/** A string without NUL, which would end it silently inside libmilter. */
+export function checkText(where: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw bad(`${where} must be a string, not ${typeof value}`);
+  if (value.includes('\0')) throw bad(`${where} contains a NUL character`);
+}
+
+/** As {@link checkText}, and not empty. */
+export function checkWord(where: string, value: unknown): asserts value is string {
+  checkText(where, value);
+  if (value === '') throw bad(`${where} must not be empty`);
+}
+
+/** As {@link checkWord}, and one line. */
+export function checkLine(where: string, value: unknown): asserts value is string {
+  checkWord(where, value);
+  if (/[\r\n]/.test(value)) throw bad(`${where} must be one line`);
+}
+
+/** A header's name: no colon, space or control character, which would begin its value or another header. */
+export function checkHeaderName(action: string, name: unknown): asserts name is string {
+  checkWord(`${action}: name`, name);
+  if (/[:\s]|\p{Cc}/u.test(name))
+    throw bad(`${action}: ${JSON.stringify(name)} is not a header's name (RFC 5322 2.2)`);
+}
+
+/** A header's value: a line end must be followed by white space (a fold), or what follows is another header. */
+export function checkHeaderValue(action: string, value: unknown): asserts value is string {
+  checkText(`${action}: value`, value);
+  if (/\r(?!\n)|\n(?![ \t])/.test(value)) {
+    throw bad(
+      `${action}: a line end in a header's value must be followed by a space or tab (RFC 5322 2.2.3)`,
+    );
+  }
+}
+
+/** A whole number within [least, most]. */
+export function checkInteger(
+  where: string,
+  value: unknown,
+  least: number,
+  most = 2 ** 31 - 1,
+): asserts value is number {
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) {
+    throw bad(`${where} must be a whole number from ${least} to ${most}, not ${String(value)}`);
+  }
+}
+
+/** A function, or null. */
+export function checkFunctionOrNull(where: string, value: unknown): void {
+  if (value !== null && typeof value !== 'function') throw bad(`${where} must be a function or null`);
+}

@@ -1,0 +1,174 @@
+/**
+ * libmilter function by function, as pymilter's C module has it: callbacks that get a context, no classes.
+ * @module milter/lowlevel
+ */
+import { checkFunctionOrNull, checkInteger } from './arguments.js';
+import type { CallbackTypes } from './callbacks.js';
+import { MilterError } from './errors.js';
+import { native } from './native.js';
+import { type MainOptions, runtime, type SocketOptions } from './runtime.js';
+import { checkSocketSpec } from './socket-spec.js';
+import type { StepName } from './steps.js';
+
+export type { CallbackTypes, NegotiationOptions } from './callbacks.js';
+export * from './constants.js';
+export { Context } from './context.js';
+export { DisabledAction, MilterError, type MilterErrorCode } from './errors.js';
+export type { ErrorHook, ExceptionPolicy } from './exceptions.js';
+export { setFlags } from './flags.js';
+export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './hostaddr.js';
+export { getdiag, setErrorHook, setExceptionPolicy, stop } from './runmilter.js';
+export type { MainOptions, SocketOptions } from './runtime.js';
+export type { Answer, Status } from './status.js';
+
+let socket: string | null = null;
+let opened = false;
+
+/** Sets a callback and returns the one it replaces; null wants the step no more. */
+function setCallback<Step extends StepName>(
+  step: Step,
+  callback: CallbackTypes[Step] | null,
+): CallbackTypes[Step] | null {
+  checkFunctionOrNull(`the ${step} callback`, callback);
+  // TypeScript does not see that a mapped type's member is of the mapped type.
+  const callbacks = runtime.callbacks as Record<Step, CallbackTypes[Step] | null>;
+  const old = callbacks[step];
+  callbacks[step] = callback;
+  return old;
+}
+
+/** What an MTA offers, changed in place to what is taken. Without it, all is taken that has a callback. xxfi_negotiate. */
+export function setNegotiateCallback(
+  callback: CallbackTypes['negotiate'] | null,
+): CallbackTypes['negotiate'] | null {
+  return setCallback('negotiate', callback);
+}
+/** An SMTP client has connected. xxfi_connect. */
+export function setConnectCallback(
+  callback: CallbackTypes['connect'] | null,
+): CallbackTypes['connect'] | null {
+  return setCallback('connect', callback);
+}
+/** HELO or EHLO. xxfi_helo. */
+export function setHeloCallback(callback: CallbackTypes['helo'] | null): CallbackTypes['helo'] | null {
+  return setCallback('helo', callback);
+}
+/** MAIL. xxfi_envfrom. */
+export function setEnvfromCallback(
+  callback: CallbackTypes['envfrom'] | null,
+): CallbackTypes['envfrom'] | null {
+  return setCallback('envfrom', callback);
+}
+/** RCPT. xxfi_envrcpt. */
+export function setEnvrcptCallback(
+  callback: CallbackTypes['envrcpt'] | null,
+): CallbackTypes['envrcpt'] | null {
+  return setCallback('envrcpt', callback);
+}
+/** DATA. xxfi_data. */
+export function setDataCallback(callback: CallbackTypes['data'] | null): CallbackTypes['data'] | null {
+  return setCallback('data', callback);
+}
+/** A header. xxfi_header. */
+export function setHeaderCallback(callback: CallbackTypes['header'] | null): CallbackTypes['header'] | null {
+  return setCallback('header', callback);
+}
+/** The end of the headers. xxfi_eoh. */
+export function setEohCallback(callback: CallbackTypes['eoh'] | null): CallbackTypes['eoh'] | null {
+  return setCallback('eoh', callback);
+}
+/** A piece of the body. xxfi_body. */
+export function setBodyCallback(callback: CallbackTypes['body'] | null): CallbackTypes['body'] | null {
+  return setCallback('body', callback);
+}
+/** The end of the message. xxfi_eom. */
+export function setEomCallback(callback: CallbackTypes['eom'] | null): CallbackTypes['eom'] | null {
+  return setCallback('eom', callback);
+}
+/** An unknown command. xxfi_unknown. */
+export function setUnknownCallback(
+  callback: CallbackTypes['unknown'] | null,
+): CallbackTypes['unknown'] | null {
+  return setCallback('unknown', callback);
+}
+/** The message ended without eom. xxfi_abort. */
+export function setAbortCallback(callback: CallbackTypes['abort'] | null): CallbackTypes['abort'] | null {
+  return setCallback('abort', callback);
+}
+/** The session has ended. xxfi_close. */
+export function setCloseCallback(callback: CallbackTypes['close'] | null): CallbackTypes['close'] | null {
+  return setCallback('close', callback);
+}
+
+/** Callbacks that register sets in passing, as pymilter's does. */
+export interface RegisterOptions {
+  unknown?: CallbackTypes['unknown'];
+  data?: CallbackTypes['data'];
+  negotiate?: CallbackTypes['negotiate'];
+}
+
+/** Names the filter and registers its callbacks. libmilter: smfi_register. */
+export function register(name: string, options: RegisterOptions = {}): void {
+  if (options.unknown) setUnknownCallback(options.unknown);
+  if (options.data) setDataCallback(options.data);
+  if (options.negotiate) setNegotiateCallback(options.negotiate);
+  runtime.register(name);
+}
+
+/** Chooses the socket. @throws MilterError ERR_MILTER_BAD_SOCKET. libmilter: smfi_setconn */
+export function setconn(spec: string): void {
+  checkSocketSpec(spec);
+  socket = spec;
+  opened = false;
+}
+
+/**
+ * Opens the socket before main does, so that a privileged start can give up its rights between. libmilter:
+ * smfi_opensocket.
+ * @param removeSocket remove a unix socket that nobody answers on
+ * @throws MilterError whose code says why
+ */
+export function opensocket(removeSocket: boolean, options: Omit<SocketOptions, 'removeSocket'> = {}): void {
+  if (socket === null)
+    throw new MilterError('ERR_MILTER_NOT_REGISTERED', 'setconn() comes before opensocket()');
+  runtime.openSocket(socket, { ...options, removeSocket });
+  opened = true;
+}
+
+/** Seconds the MTA may take for its next command. libmilter: smfi_settimeout; its default is 7210. */
+export function settimeout(seconds: number): void {
+  checkInteger('settimeout: seconds', seconds, 0);
+  native().setTimeout(seconds);
+}
+
+/** Connections that may wait to be accepted. libmilter: smfi_setbacklog. */
+export function setbacklog(connections: number): void {
+  checkInteger('setbacklog: connections', connections, 1);
+  native().setBacklog(connections);
+}
+
+/** libmilter's debug level, 0 (none) to 6. libmilter: smfi_setdbg. */
+export function setdbg(level: number): void {
+  checkInteger('setdbg: level', level, 0);
+  native().setDebug(level);
+}
+
+/** The most bytes a frame between MTA and filter may have; returns the old limit. libmilter: smfi_setmaxdatasize. */
+export function setmaxdatasize(bytes: number): number {
+  checkInteger('setmaxdatasize: bytes', bytes, 1);
+  return native().setMaxDataSize(bytes);
+}
+
+/** The version of the libmilter in use. libmilter: smfi_version. */
+export function version(): [major: number, minor: number, patchlevel: number] {
+  return native().version();
+}
+
+/**
+ * Serves sessions until stopped, and resolves then. libmilter: smfi_main.
+ * @throws MilterError ERR_MILTER_IN_USE while a filter runs, ERR_MILTER_ALREADY_RUN after one has ended
+ */
+export async function main(options: MainOptions = {}): Promise<void> {
+  if (socket !== null && !opened) opensocket(false);
+  await runtime.main(options);
+}

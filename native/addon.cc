@@ -1,0 +1,18 @@
+// The addon's entry: one Desk per JS environment, and the functions that lib/native.ts describes.
+#include "binding/desk.h"
+#include "binding/napi_setup.h"
+#include "binding/runtime_calls.h"
+#include "binding/session_calls.h"
+
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new milter::Desk(env));
+  milter::exportRuntimeCalls(env, exports);
+  milter::exportSessionCalls(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(milter, init)

@@ -1,0 +1,145 @@
+#include "binding/desk.h"
+
+#include <utility>
+
+#include "binding/text.h"
+#include "bridge/process.h"
+
+namespace milter {
+namespace {
+
+// Node-API refused: a JS exception waits, or the environment is being torn down and no JS can run.
+struct Refused {};
+
+void check(napi_status status) {
+  if (status != napi_ok) throw Refused();
+}
+
+napi_value numberToJs(napi_env env, uint32_t number) {
+  napi_value value;
+  check(napi_create_uint32(env, number, &value));
+  return value;
+}
+
+}  // namespace
+
+Desk::~Desk() = default;
+
+std::shared_ptr<Mailbox> Desk::open(const Napi::Function& deliver) {
+  const Napi::String name = Napi::String::New(env_, "milter");
+  if (napi_create_threadsafe_function(env_, deliver, nullptr, name, 0, 1, nullptr, nullptr, this, onWake,
+                                      &wake_) != napi_ok) {
+    throw Napi::Error::New(env_);
+  }
+  mailbox_ = std::make_shared<Mailbox>([wake = wake_] {
+    // Only a signal: the queue is the mailbox's own. Its lock is held, so that no wake-up can follow close().
+    napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking);
+  });
+  // Hooks run in reverse order: this one before the thread-safe function's own, which ends it.
+  if (napi_add_env_cleanup_hook(env_, onEnvironmentEnd, this) != napi_ok) throw Napi::Error::New(env_);
+  return mailbox_;
+}
+
+// R5: whoever waits for this environment's answer is told that none will come.
+void Desk::onEnvironmentEnd(void* data) {
+  Desk& desk = *static_cast<Desk*>(data);
+  desk.mailbox_->close();
+  Process::get().stop(std::chrono::milliseconds(0));  // nobody is left who could
+}
+
+void Desk::onWake(napi_env env, napi_value deliver, void* data, void*) {
+  if (env == nullptr) return;  // the environment is ending
+  static_cast<Desk*>(data)->empty(deliver);
+}
+
+void Desk::empty(napi_value deliver) {
+  for (Mail& mail : mailbox_->take()) {
+    try {
+      const Napi::HandleScope scope(env_);
+      this->deliver(deliver, mail);
+    } catch (const Refused&) {
+      // deliver() catches what handlers throw, so this is a defect, which must be seen, or the end of the
+      // environment (process.exit, worker.terminate), whose sessions onEnvironmentEnd releases.
+      bool pending = false;
+      napi_value error;
+      if (napi_is_exception_pending(env_, &pending) == napi_ok && pending &&
+          napi_get_and_clear_last_exception(env_, &error) == napi_ok) {
+        napi_fatal_exception(env_, error);
+      }
+    }
+  }
+}
+
+void Desk::deliver(napi_value function, Mail& mail) {
+  const auto batch = std::make_shared<Batch>(std::move(mail.batch));
+  const uint32_t slot = mail.session ? seat(mail.session) : Session::kNoSlot;
+  napi_value receiver;
+  check(napi_get_undefined(env_, &receiver));
+  const napi_value arguments[] = {numberToJs(env_, static_cast<uint32_t>(mail.kind)), numberToJs(env_, slot),
+                                  numberToJs(env_, mail.question), eventsToJs(batch)};
+  const napi_status status =
+      napi_call_function(env_, receiver, function, std::size(arguments), arguments, nullptr);
+  if (mail.kind == Mail::Kind::closed) {
+    sessions_[slot] = nullptr;
+    freeSlots_.push_back(slot);
+  }
+  if (mail.kind == Mail::Kind::stopped) check(napi_unref_threadsafe_function(env_, wake_));
+  check(status);
+}
+
+uint32_t Desk::seat(const std::shared_ptr<Session>& session) {
+  if (session->slot != Session::kNoSlot) return session->slot;
+  if (freeSlots_.empty()) {
+    session->slot = static_cast<uint32_t>(sessions_.size());
+    sessions_.push_back(session);
+  } else {
+    session->slot = freeSlots_.back();
+    freeSlots_.pop_back();
+    sessions_[session->slot] = session;
+  }
+  return session->slot;
+}
+
+// Flat, to spare an object an event: step, number of arguments, the arguments, the next event's step, ...
+napi_value Desk::eventsToJs(const std::shared_ptr<Batch>& batch) {
+  napi_value list;
+  check(napi_create_array(env_, &list));
+  uint32_t length = 0;
+  const auto push = [&](napi_value value) {
+    if (!value) throw Refused();
+    check(napi_set_element(env_, list, length++, value));
+  };
+  for (const Event& event : batch->events()) {
+    const bool numbered = event.step == Step::negotiate || event.step == Step::connect;
+    push(numberToJs(env_, static_cast<uint32_t>(event.step)));
+    push(numberToJs(env_, event.count + (numbered ? 4 : 0)));
+    if (numbered) {
+      for (const uint32_t number : event.numbers) push(numberToJs(env_, number));
+    }
+    for (uint32_t i = 0; i < event.count; ++i) {
+      const std::string_view piece = batch->text(event, i);
+      push(event.step == Step::body ? chunkToJs(batch, piece) : toJs(env_, piece));
+    }
+  }
+  return list;
+}
+
+napi_value Desk::chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes) {
+  // Below this, a copy is cheaper than an object that the collector must be told of (docs/performance.md).
+  constexpr size_t kWorthSharing = 16 * 1024;
+  napi_value buffer;
+  if (bytes.size() >= kWorthSharing) {
+    auto* const held = new std::shared_ptr<Batch>(batch);
+    const napi_status status = napi_create_external_buffer(
+        env_, bytes.size(), const_cast<char*>(bytes.data()),
+        [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Batch>*>(hint); }, held,
+        &buffer);
+    if (status == napi_ok) return buffer;
+    delete held;  // an environment that allows no external memory
+    if (status != napi_no_external_buffers_allowed) check(status);
+  }
+  check(napi_create_buffer_copy(env_, bytes.size(), bytes.data(), nullptr, &buffer));
+  return buffer;
+}
+
+}  // namespace milter

@@ -1,0 +1,46 @@
+// A JS environment's place of work: its mailbox, the wake-up that empties it, and the sessions it knows.
+//
+// One per environment (the main thread's or a worker's), made when the environment loads the addon. All but
+// the wake-up runs on that environment's thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "binding/napi_setup.h"
+#include "bridge/mailbox.h"
+#include "bridge/session.h"
+
+namespace milter {
+
+class Desk {
+ public:
+  explicit Desk(Napi::Env env) : env_(env) {}
+  ~Desk();
+  Desk(const Desk&) = delete;
+  Desk& operator=(const Desk&) = delete;
+  static Desk& of(Napi::Env env) { return *env.GetInstanceData<Desk>(); }
+
+  // `deliver(kind, slot, question, events)` is called for each mail from here on, and keeps the loop alive
+  // until `stopped` has come.
+  std::shared_ptr<Mailbox> open(const Napi::Function& deliver);
+  // The session in a slot that deliver() has named and whose `closed` mail has not been delivered; else null.
+  Session* session(uint32_t slot) const { return slot < sessions_.size() ? sessions_[slot].get() : nullptr; }
+
+ private:
+  static void onWake(napi_env env, napi_value deliver, void* desk, void* data);
+  static void onEnvironmentEnd(void* desk);
+  void empty(napi_value deliver);
+  void deliver(napi_value function, Mail& mail);
+  uint32_t seat(const std::shared_ptr<Session>& session);
+  napi_value eventsToJs(const std::shared_ptr<Batch>& batch);
+  napi_value chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes);
+
+  const napi_env env_;
+  std::shared_ptr<Mailbox> mailbox_;
+  napi_threadsafe_function wake_ = nullptr;
+  std::vector<std::shared_ptr<Session>> sessions_;  // by slot
+  std::vector<uint32_t> freeSlots_;
+};
+
+}  // namespace milter

@@ -1,0 +1,138 @@
+#include "binding/runtime_calls.h"
+
+#include <string>
+#include <utility>
+
+#include "binding/desk.h"
+#include "binding/text.h"
+#include "bridge/process.h"
+
+namespace milter {
+namespace {
+
+Process& process() { return Process::get(); }
+
+// version(): [major, minor, patchlevel]
+Napi::Value version(const Napi::CallbackInfo& info) {
+  const Version found = process().version();
+  Napi::Array list = Napi::Array::New(info.Env(), 3);
+  list[0u] = Napi::Number::New(info.Env(), found.major);
+  list[1u] = Napi::Number::New(info.Env(), found.minor);
+  list[2u] = Napi::Number::New(info.Env(), found.patchlevel);
+  return list;
+}
+
+Napi::Value constants(Napi::Env env) {
+  Napi::Object object = Napi::Object::New(env);
+  for (const Constant& constant : process().constants()) {
+    object[constant.name] = Napi::Number::New(env, static_cast<double>(constant.value));
+  }
+  return object;
+}
+
+Napi::Value stepNames(Napi::Env env) {
+  Napi::Array list = Napi::Array::New(env, kStepCount);
+  for (uint32_t i = 0; i < kStepCount; ++i) list[i] = Napi::String::New(env, kStepNames[i]);
+  return list;
+}
+
+// registerFilter(name, actions): boolean
+Napi::Value registerFilter(const Napi::CallbackInfo& info) {
+  const bool done = process().registerFilter(textFrom(info[0]), info[1].As<Napi::Number>().Uint32Value());
+  return Napi::Boolean::New(info.Env(), done);
+}
+
+// setTimeout(seconds): boolean, and likewise the next two
+Napi::Value setTimeout(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), process().setTimeout(info[0].As<Napi::Number>().Int32Value()));
+}
+
+Napi::Value setBacklog(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), process().setBacklog(info[0].As<Napi::Number>().Int32Value()));
+}
+
+Napi::Value setDebug(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), process().setDebug(info[0].As<Napi::Number>().Int32Value()));
+}
+
+// setMaxDataSize(bytes): the old limit
+Napi::Value setMaxDataSize(const Napi::CallbackInfo& info) {
+  const auto bytes = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
+  return Napi::Number::New(info.Env(), static_cast<double>(process().setMaxDataSize(bytes)));
+}
+
+// openSocket(spec, removeStale, mode | null, owner | null, group | null): null | [code, about]
+Napi::Value openSocket(const Napi::CallbackInfo& info) {
+  OpenOptions options;
+  options.removeStale = info[1].As<Napi::Boolean>();
+  if (info[2].IsNumber()) options.mode = static_cast<mode_t>(info[2].As<Napi::Number>().Uint32Value());
+  if (info[3].IsString()) options.owner = textFrom(info[3]);
+  if (info[4].IsString()) options.group = textFrom(info[4]);
+  const auto failure = process().openSocket(textFrom(info[0]), options);
+  if (!failure) return info.Env().Null();
+  Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  pair[0u] = Napi::String::New(info.Env(), failure->code);
+  pair[1u] = Napi::Value(info.Env(), toJs(info.Env(), failure->about));
+  return pair;
+}
+
+// port(): the bound TCP port, or 0
+Napi::Value port(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), process().port()); }
+
+// setPatience(milliseconds)
+void setPatience(const Napi::CallbackInfo& info) {
+  process().house().settings.setPatience(info[0].As<Napi::Number>().Int64Value());
+}
+
+// setPolicy(verdict, code, extended, text)
+void setPolicy(const Napi::CallbackInfo& info) {
+  process().house().settings.setPolicy({static_cast<Verdict>(info[0].As<Napi::Number>().Int32Value()),
+                                        textFrom(info[1]), textFrom(info[2]), textFrom(info[3])});
+}
+
+// start(deliver): a Process::Start; all but `ready` mean that nothing was started
+Napi::Value start(const Napi::CallbackInfo& info) {
+  const Process::Start found = process().reserve();
+  if (found == Process::Start::ready) {
+    process().start(Desk::of(info.Env()).open(info[0].As<Napi::Function>()));
+  }
+  return Napi::Number::New(info.Env(), static_cast<int>(found));
+}
+
+// stop(drainMilliseconds)
+void stop(const Napi::CallbackInfo& info) {
+  process().stop(std::chrono::milliseconds(info[0].As<Napi::Number>().Int64Value()));
+}
+
+// running(): boolean
+Napi::Value running(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), process().isRunning());
+}
+
+// ended(): boolean
+Napi::Value ended(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), process().hasEnded());
+}
+
+}  // namespace
+
+void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
+  exports["constants"] = constants(env);
+  exports["stepNames"] = stepNames(env);
+  exports["version"] = Napi::Function::New<version>(env, "version");
+  exports["registerFilter"] = Napi::Function::New<registerFilter>(env, "registerFilter");
+  exports["setTimeout"] = Napi::Function::New<setTimeout>(env, "setTimeout");
+  exports["setBacklog"] = Napi::Function::New<setBacklog>(env, "setBacklog");
+  exports["setDebug"] = Napi::Function::New<setDebug>(env, "setDebug");
+  exports["setMaxDataSize"] = Napi::Function::New<setMaxDataSize>(env, "setMaxDataSize");
+  exports["openSocket"] = Napi::Function::New<openSocket>(env, "openSocket");
+  exports["port"] = Napi::Function::New<port>(env, "port");
+  exports["setPatience"] = Napi::Function::New<setPatience>(env, "setPatience");
+  exports["setPolicy"] = Napi::Function::New<setPolicy>(env, "setPolicy");
+  exports["start"] = Napi::Function::New<start>(env, "start");
+  exports["stop"] = Napi::Function::New<stop>(env, "stop");
+  exports["ended"] = Napi::Function::New<ended>(env, "ended");
+  exports["running"] = Napi::Function::New<running>(env, "running");
+}
+
+}  // namespace milter

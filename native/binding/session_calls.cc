@@ -1,0 +1,144 @@
+#include "binding/session_calls.h"
+
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "binding/desk.h"
+#include "binding/text.h"
+
+namespace milter {
+namespace {
+
+// Every call begins with (slot, question) and is undefined (or false, for what only queues) where that
+// question is not open any more: the TypeScript side then says "bad context".
+struct Call {
+  explicit Call(const Napi::CallbackInfo& info)
+      : session(Desk::of(info.Env()).session(info[0].As<Napi::Number>().Uint32Value())),
+        question(info[1].As<Napi::Number>().Uint32Value()) {}
+  Session* session;
+  uint32_t question;
+};
+
+std::string textOr(const Napi::Value& value, const char* otherwise) {
+  return value.IsString() ? textFrom(value) : otherwise;
+}
+
+// getsymval(slot, question, name): string | null | undefined
+Napi::Value getsymval(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  const std::string name = textFrom(info[2]);
+  std::string value;  // copied out: the pointer dies with the next command
+  bool found = false;
+  if (!call.session || !call.session->withMta(call.question, [&](Mta& mta) {
+        if (const char* const symbol = mta.getsymval(name)) {
+          found = true;
+          value = symbol;
+        }
+      })) {
+    return info.Env().Undefined();
+  }
+  return found ? Napi::Value(info.Env(), toJs(info.Env(), value)) : info.Env().Null();
+}
+
+// setreply(slot, question, code, extended | null, lines): boolean | undefined
+Napi::Value setreply(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  bool done = false;
+  Reply reply{textFrom(info[2]), textOr(info[3], ""), {}};
+  const auto list = info[4].As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) reply.lines.push_back(textFrom(list[i]));
+  if (!call.session ||
+      !call.session->withMta(call.question, [&](Mta&) { done = call.session->setreply(reply); })) {
+    return info.Env().Undefined();
+  }
+  return Napi::Boolean::New(info.Env(), done);
+}
+
+// setsymlist(slot, question, stage, macros): boolean | undefined
+Napi::Value setsymlist(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  const int stage = info[2].As<Napi::Number>().Int32Value();
+  const std::string macros = textFrom(info[3]);
+  bool done = false;
+  if (!call.session ||
+      !call.session->withMta(call.question, [&](Mta& mta) { done = mta.setsymlist(stage, macros); })) {
+    return info.Env().Undefined();
+  }
+  return Napi::Boolean::New(info.Env(), done);
+}
+
+// queue(slot, question, kind, index, first, second | null): boolean
+Napi::Value queue(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  Action action{};
+  action.kind = static_cast<Action::Kind>(info[2].As<Napi::Number>().Uint32Value());
+  action.index = info[3].As<Napi::Number>().Int32Value();
+  if (info[4].IsTypedArray()) {  // a body is bytes; NULs are its own affair
+    const auto bytes = info[4].As<Napi::Uint8Array>();
+    action.first.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
+  } else {
+    action.first = textFrom(info[4]);
+  }
+  action.hasSecond = info[5].IsString();
+  action.second = textOr(info[5], "");
+  const bool queued = call.session && call.session->exchange().queue(call.question, std::move(action));
+  return Napi::Boolean::New(info.Env(), queued);
+}
+
+// extend(slot, question): boolean
+Napi::Value extend(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  return Napi::Boolean::New(info.Env(), call.session && call.session->exchange().extend(call.question));
+}
+
+// answer(slot, question, verdict): boolean
+Napi::Value answer(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  Answer answer;
+  answer.verdict = static_cast<Verdict>(info[2].As<Napi::Number>().Int32Value());
+  const bool given = call.session && call.session->exchange().answer(call.question, std::move(answer));
+  return Napi::Boolean::New(info.Env(), given);
+}
+
+// agree(slot, question, verdict, actions, protocol, added, asked, deferred, silent): boolean
+Napi::Value agree(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  const auto number = [&](size_t index) { return info[index].As<Napi::Number>().Uint32Value(); };
+  Answer answer;
+  answer.verdict = static_cast<Verdict>(number(2));
+  answer.agreement = {number(3), number(4), number(5), number(6), number(7), number(8)};
+  const bool given = call.session && call.session->exchange().answer(call.question, std::move(answer));
+  return Napi::Boolean::New(info.Env(), given);
+}
+
+// agreement(slot, question): [actions, protocol] | undefined
+Napi::Value agreement(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  Agreement found;
+  // Written by the session's libmilter thread, which is parked while its question is open (R1).
+  if (!call.session ||
+      !call.session->withMta(call.question, [&](Mta&) { found = call.session->agreement(); })) {
+    return info.Env().Undefined();
+  }
+  const uint32_t words[] = {found.actions, found.protocol};
+  Napi::Array list = Napi::Array::New(info.Env(), std::size(words));
+  for (uint32_t i = 0; i < std::size(words); ++i) list[i] = Napi::Number::New(info.Env(), words[i]);
+  return list;
+}
+
+}  // namespace
+
+void exportSessionCalls(Napi::Env env, Napi::Object exports) {
+  exports["getsymval"] = Napi::Function::New<getsymval>(env, "getsymval");
+  exports["setreply"] = Napi::Function::New<setreply>(env, "setreply");
+  exports["setsymlist"] = Napi::Function::New<setsymlist>(env, "setsymlist");
+  exports["queue"] = Napi::Function::New<queue>(env, "queue");
+  exports["extend"] = Napi::Function::New<extend>(env, "extend");
+  exports["answer"] = Napi::Function::New<answer>(env, "answer");
+  exports["agreement"] = Napi::Function::New<agreement>(env, "agreement");
+  exports["agree"] = Napi::Function::New<agree>(env, "agree");
+}
+
+}  // namespace milter

@@ -1,0 +1,84 @@
+// The meeting point of one session's libmilter thread, which asks, and its JS thread, which answers.
+//
+// R1: while a question is open, the asking thread is parked in ask() and the JS thread may use the session's
+// Mta. R2: what writes to the MTA's socket is queued here and performed by the parked thread. R5: ask()
+// returns when answered, at the deadline, or when released. R6: the first answer wins.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "bridge/answer.h"
+#include "bridge/mta.h"
+#include "bridge/traffic.h"
+
+namespace milter {
+
+class Exchange {
+ public:
+  using Clock = std::chrono::steady_clock;
+  static constexpr uint32_t kReleased = 0;
+  enum class Outcome : uint8_t {
+    answered,
+    writeFailed,  // answered, but a modification could not be written to the MTA
+    expired,      // the deadline passed
+    released,     // the filter stops, or the JS thread that should answer has ended
+  };
+  struct Result {
+    Outcome outcome;
+    Answer answer;  // where answered
+  };
+
+  // --- the session's libmilter thread
+
+  // Opens the next question and gives its number, to be followed by await(); kReleased after release().
+  uint32_t open(std::chrono::milliseconds patience);
+  // Parks until the open question has its answer, performing what is queued meanwhile. A wait that grows long
+  // is told to `traffic`.
+  Result await(Mta& mta, Traffic& traffic);
+
+  // --- the session's JS thread. All are false for a question that is not the open one.
+
+  bool answer(uint32_t question, Answer&& answer);
+  // Queues a modification; progress is performed at once.
+  bool queue(uint32_t question, Action&& action);
+  // A handler began to wait: the deadline counts anew.
+  bool extend(uint32_t question);
+  // Runs `use(mta)` while the asking thread is held in await().
+  template <class Use>
+  bool withMta(uint32_t question, Mta& mta, Use&& use) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!isOpenLocked(question)) return false;
+    use(mta);
+    return true;
+  }
+
+  // --- any thread
+
+  // Ends the open question and every later one.
+  void release();
+
+ private:
+  bool isOpenLocked(uint32_t question) const { return waiting_ && !answered_ && question == question_; }
+  Result endLocked(Outcome outcome);
+  bool performLocked(std::unique_lock<std::mutex>& lock, Mta& mta, std::vector<Action> actions);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // All below are guarded by mutex_.
+  uint32_t question_ = 0;
+  bool waiting_ = false;
+  bool answered_ = false;
+  bool released_ = false;
+  std::chrono::milliseconds patience_{0};
+  Clock::time_point deadline_;
+  Answer answer_;
+  std::vector<Action> queued_;  // wait for the answer
+  std::vector<Action> urgent_;  // performed at once
+};
+
+}  // namespace milter

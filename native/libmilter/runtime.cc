@@ -1,0 +1,139 @@
+#include "libmilter/runtime.h"
+
+#include <libmilter/mfapi.h>
+
+#include <atomic>
+#include <memory>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "libmilter/callbacks.h"
+
+namespace milter {
+
+Runtime& Runtime::get() {
+  static Runtime* const runtime = new Runtime();  // R7: never freed
+  return *runtime;
+}
+
+Process& Process::get() { return Runtime::get(); }
+
+Version Runtime::version() const {
+  Version version{};
+  smfi_version(&version.major, &version.minor, &version.patchlevel);
+  return version;
+}
+
+bool Runtime::setTimeout(int seconds) { return smfi_settimeout(seconds) == MI_SUCCESS; }
+bool Runtime::setBacklog(int connections) { return smfi_setbacklog(connections) == MI_SUCCESS; }
+bool Runtime::setDebug(int level) { return smfi_setdbg(level) == MI_SUCCESS; }
+size_t Runtime::setMaxDataSize(size_t bytes) { return smfi_setmaxdatasize(bytes); }
+
+bool Runtime::registerFilter(const std::string& name, unsigned long actions) {
+  registered_ = smfi_register(describeFilter(const_cast<char*>(name.c_str()), actions)) == MI_SUCCESS;
+  return registered_;
+}
+
+std::optional<OpenFailure> Runtime::openSocket(const std::string& spec, const OpenOptions& options) {
+  auto failure = listener_.open(spec, options);
+  opened_ = !failure;
+  return failure;
+}
+
+Process::Start Runtime::reserve() {
+  if (phase_ == Phase::ended) return Start::alreadyRun;
+  if (phase_ == Phase::running) return Start::inUse;
+  if (!registered_ || !opened_) return Start::notRegistered;
+  Phase idle = Phase::idle;
+  return phase_.compare_exchange_strong(idle, Phase::running) ? Start::ready : Start::inUse;
+}
+
+void Runtime::start(std::shared_ptr<Mailbox> mailbox) {
+  mailbox_ = std::move(mailbox);
+  try {
+    std::thread([this] { run(); }).detach();
+  } catch (const std::system_error&) {  // no thread to be had
+    finish(true);
+    return;
+  }
+  std::thread([this] { attend(); }).detach();
+}
+
+// libmilter's thread for signals takes one that is on its way to Node's main thread if it comes to wait just
+// then, and stops without further ado. So nobody is told that the filter runs before a connection has been
+// all the way through: that thread is started first.
+void Runtime::attend() {
+  constexpr std::chrono::milliseconds kLook{2};
+  for (int i = 0; i < 250 && !serving_ && isRunning(); ++i) {
+    listener_.kick();
+    std::this_thread::sleep_for(kLook);
+  }
+  (void)mailbox_->post({Mail::Kind::ready, nullptr, 0, {}});
+  nudger_.run();
+}
+
+void Runtime::run() {
+  const bool failed = smfi_main() != MI_SUCCESS;
+  // A listener whose socket smfi_stop has closed under it calls that a failure.
+  finish(failed && !stopping_);
+}
+
+// libmilter serves no session from here on. Comes once, from the thread that is first to know.
+void Runtime::finish(bool failed) {
+  Phase running = Phase::running;
+  if (!phase_.compare_exchange_strong(running, Phase::ended)) return;
+  nudger_.retire();
+  mailbox_->releaseAll();  // a stop that libmilter began itself (a signal of its own thread's) leaves
+                           // questions open
+  listener_.removeFile();  // libmilter does this for others than root
+  (void)mailbox_->post({Mail::Kind::stopped, nullptr, failed ? 1u : 0u, {}});
+}
+
+void Runtime::stop(std::chrono::milliseconds drain) {
+  if (phase_ != Phase::running) return;
+  Traffic::bringForward(drainUntil_, Traffic::Clock::now() + drain);
+  if (stopping_.exchange(true)) return;
+  house_.traffic.drain();  // from here on: whoever called stop() knows that no message begins any more
+  try {
+    std::thread([this] { shutDown(); }).detach();  // R3
+  } catch (const std::system_error&) {
+    house_.traffic.drain(false);
+    stopping_ = false;  // the caller may try again
+  }
+}
+
+void Runtime::shutDown() {
+  Traffic& traffic = house_.traffic;
+  if (!traffic.awaitQuiet(drainUntil_, true)) {
+    mailbox_->releaseAll();
+    // For the replies to what was released.
+    Traffic::Deadline written{(Traffic::Clock::now() + std::chrono::seconds(1)).time_since_epoch().count()};
+    traffic.awaitQuiet(written, false);
+  }
+  // smfi_stop waits for a mutex that the listener holds while it polls, up to 5 s; a connection ends that
+  // wait, but only one that comes after the stop flag is set, and only this call sets it.
+  const auto returned = std::make_shared<std::atomic<bool>>(false);
+  std::thread([returned] {
+    smfi_stop();
+    *returned = true;
+  }).detach();
+  constexpr std::chrono::milliseconds kLook{10};
+  // libmilter destroys a mutex that its other threads still use (mi_pool_controller's tm_w_mutex): now and
+  // then one of them, the listener too, then waits for ever. R5: this stop does not.
+  constexpr std::chrono::seconds kAfterReturn{2};
+  constexpr std::chrono::seconds kWhole{8};
+  const auto begun = Traffic::Clock::now();
+  auto lastWaiting = begun;
+  while (phase_ == Phase::running) {
+    std::this_thread::sleep_for(kLook);
+    const auto now = Traffic::Clock::now();
+    if (!*returned) {
+      lastWaiting = now;
+      listener_.kick();
+    }
+    if (now - lastWaiting > kAfterReturn || now - begun > kWhole) finish(false);
+  }
+}
+
+}  // namespace milter

@@ -1,0 +1,66 @@
+/** The demonstration: three messages through the sample filter. scripts/demo builds what it needs and starts it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { unavailable } from '../../test/support/mta';
+import { Filter } from './filter';
+import { SAMPLES, type Sample } from './messages';
+import { printColumns, printTitle } from './report';
+import type { Route } from './route';
+import { SendmailRoute } from './sendmail-route';
+import { SessionRoute } from './session-route';
+
+async function show(sample: Sample, route: Route, filter: Filter): Promise<void> {
+  const from = filter.log.length;
+  const outcome = await route.send(sample);
+  await filter.awaitLine('close', from);
+  printTitle(sample.title);
+  printColumns([
+    { title: route.titles.dialogue, lines: outcome.dialogue },
+    { title: "The filter's log", lines: filter.log.slice(from) },
+    {
+      title: route.titles.delivered,
+      lines: outcome.delivered === null ? ['(nothing)'] : outcome.delivered.trimEnd().split('\r\n'),
+    },
+  ]);
+  console.log(`\n=> ${sample.judge(outcome)}`);
+}
+
+async function main(): Promise<void> {
+  const withMta = !process.argv.includes('--no-mta');
+  const reason = withMta ? unavailable() : undefined;
+  if (reason) throw new Error(`${reason}; --no-mta does without`);
+
+  const dir = mkdtempSync(join(tmpdir(), 'milter-demo-'));
+  const socket = `unix:${join(dir, 'filter.sock')}`;
+  let filter: Filter | undefined;
+  let route: Route | undefined;
+  // Sendmail ends with this process in any case: it has a supervisor.
+  process.on('exit', () => {
+    filter?.kill();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    process.on(signal, () => process.exit(code));
+  }
+
+  try {
+    filter = await Filter.start(socket);
+    route = withMta ? await SendmailRoute.open(socket) : new SessionRoute(socket);
+    for (const sample of SAMPLES) await show(sample, route, filter);
+  } finally {
+    await route?.close();
+    const code = await filter?.stop();
+    if (filter && code !== 0) console.error(`the filter ended with ${code}:\n${filter.log.join('\n')}`);
+    if (code !== 0) process.exitCode = 1;
+  }
+  console.log('\nAll three as they should be. The filter has stopped, and nothing is left behind.');
+}
+
+main().catch((error: unknown) => {
+  console.error(`demo: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+'use strict';
+/**
+ * What binding.gyp and native/CMakeLists.txt have in common, kept once:
+ *
+ *     node scripts/native-build.js sources    # every .cc of the addon, one per line, relative to the package
+ *     node scripts/native-build.js werror     # -Werror in a developer's checkout, nothing for those who install
+ *     node scripts/native-build.js napi [DIR] # node-addon-api's include directory, relative to DIR
+ *
+ * The sources are all .cc files of the addon's folders: there is no list that a new file could be missing from.
+ * Ships with the package: no dependencies.
+ */
+const fs = require('node:fs');
+const path = require('node:path');
+
+const root = path.join(__dirname, '..');
+
+/** The folders of native/ that make the addon; native/tests has programs of its own. */
+const FOLDERS = ['bridge', 'libmilter', 'binding'];
+
+/** All .cc files of the addon, sorted, with `/` and relative to the package. */
+function sources() {
+  const found = ['native/addon.cc'];
+  for (const folder of FOLDERS) {
+    for (const name of fs.readdirSync(path.join(root, 'native', folder)).sort()) {
+      if (name.endsWith('.cc')) found.push(`native/${folder}/${name}`);
+    }
+  }
+  return found;
+}
+
+/**
+ * Warnings are errors where they can be mended: in a checkout, or with npm_config_milter_werror=1. A user's newer
+ * compiler, with warnings nobody has seen yet, must not break an installation.
+ */
+function werror() {
+  const wish = process.env.npm_config_milter_werror;
+  if (wish !== undefined) return wish === '1' || wish === 'true';
+  return fs.existsSync(path.join(root, '.git'));
+}
+
+module.exports = { sources };
+
+if (require.main === module) {
+  const what = process.argv[2];
+  if (what === 'sources') console.log(sources().join('\n'));
+  else if (what === 'werror') console.log(werror() ? '-Werror' : '');
+  else if (what === 'napi') {
+    const folder = path.dirname(require.resolve('node-addon-api'));
+    const from = process.argv[3];
+    console.log(from === undefined ? folder : path.relative(path.join(root, from), folder));
+  } else {
+    console.error('usage: native-build.js sources | werror | napi [DIR]');
+    process.exit(2);
+  }
+}

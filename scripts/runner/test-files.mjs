@@ -1,0 +1,130 @@
+/**
+ * Runs compiled test files, each in a Node of its own: a crash, a hang or a process left behind fails that file alone,
+ * in every version of Node in the same way.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { logs, root, run, tail } from './processes.mjs';
+
+/** The test files of a folder under test/, as source paths relative to the package, sorted. */
+export function testFilesOf(folder) {
+  const top = path.join(root, folder);
+  if (!fs.existsSync(top)) return [];
+  return fs
+    .readdirSync(top, { recursive: true })
+    .filter((name) => /\.test\.[mc]?ts$/.test(name))
+    .map((name) => path.join(folder, name))
+    .sort();
+}
+
+/** Where tsc puts a source file. */
+function compiled(source) {
+  return path.join(root, '.build', source.replace(/ts$/, 'js'));
+}
+
+/** The records that the reporter wrote, down to the last whole line. */
+function readRecords(file) {
+  if (!fs.existsSync(file)) return [];
+  const lines = fs.readFileSync(file, 'utf8').split('\n');
+  lines.pop();
+  return lines.map((line) => JSON.parse(line));
+}
+
+/**
+ * Runs one file and counts its tests.
+ *
+ * @param {string} source
+ * @param {{label: string, node: string, env: NodeJS.ProcessEnv, seconds: number}} how
+ * @param {import('./tally.mjs').Tally} tally
+ */
+async function runFile(source, how, tally) {
+  const name = source.replace(/^test\//, '').replace(/[/\\]/g, '.');
+  const log = path.join(logs, how.label, `${name}.log`);
+  const records = path.join(logs, how.label, `${name}.jsonl`);
+  fs.mkdirSync(path.dirname(records), { recursive: true });
+  fs.rmSync(records, { force: true });
+
+  const began = performance.now();
+  const reporter = path.join(import.meta.dirname, 'reporter.mjs');
+  const end = await run(
+    [
+      how.node,
+      '--enable-source-maps',
+      `--test-reporter=${reporter}`,
+      '--test-reporter-destination=stdout',
+      compiled(source),
+    ],
+    { log, env: { ...how.env, MILTER_TEST_RECORDS: records }, seconds: how.seconds },
+  );
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+
+  let [passed, failed, skipped] = [0, 0, 0];
+  const unfinished = new Set();
+  const later = [];
+  for (const record of readRecords(records)) {
+    if (record.type === 'start') unfinished.add(record.name);
+    else unfinished.delete(record.name.split(' > ').at(-1));
+    if (record.type === 'pass') passed++;
+    else if (record.type === 'fail') {
+      failed++;
+      later.push(() =>
+        tally.fail(`${source}: ${record.name}`, indent(`at ${record.place}\n${record.error}`)),
+      );
+    } else if (record.type === 'skip') {
+      skipped++;
+      later.push(() => tally.skip(`${source}: ${record.name}`, record.reason));
+    }
+  }
+  tally.pass(passed);
+
+  // What no test of the file would say by itself.
+  const wrong = [];
+  const during = unfinished.size > 0 ? ` during: ${[...unfinished].join(', ')}` : '';
+  if (end.timedOut || (!end.ok && failed === 0)) wrong.push(`${end.ending}${during}`);
+  else if (passed + failed + skipped === 0) wrong.push('has no test');
+  if (end.left.length > 0) wrong.push(`left processes running:\n${indent(end.left.join('\n'))}`);
+
+  const ok = failed === 0 && wrong.length === 0;
+  console.log(
+    `  ${ok ? '✔' : '✖'} ${source} (${passed} passed${failed > 0 ? `, ${failed} failed` : ''}, ${seconds} s)`,
+  );
+  for (const say of later) say();
+  for (const what of wrong) tally.fail(`${source}: ${what}`);
+  if (!ok) console.log(tail(log));
+}
+
+function indent(text) {
+  return text.replace(/^/gm, '      ');
+}
+
+/**
+ * Runs test files, several at once, and counts their tests.
+ *
+ * @param {string[]} sources paths of .test.ts files, relative to the package
+ * @param {object} how
+ * @param {string} how.label names the folder of the logs
+ * @param {string} [how.node] default: the Node that runs this
+ * @param {NodeJS.ProcessEnv} [how.env] additions to the environment
+ * @param {number} [how.seconds] what one file may take. Default: 120
+ * @param {boolean} [how.serial] one file at a time. Default: as many as there are processors
+ * @param {import('./tally.mjs').Tally} tally
+ */
+export async function runTestFiles(sources, how, tally) {
+  const whole = {
+    label: how.label,
+    node: how.node ?? process.execPath,
+    env: { ...process.env, ...how.env },
+    seconds: how.seconds ?? 120,
+  };
+  // node:test would take itself for a part of another run's.
+  delete whole.env.NODE_TEST_CONTEXT;
+  const queue = [...sources];
+  const lane = async () => {
+    for (let source = queue.shift(); source !== undefined; source = queue.shift()) {
+      await runFile(source, whole, tally);
+    }
+  };
+  const lanes = how.serial ? 1 : os.availableParallelism();
+  await Promise.all(Array.from({ length: lanes }, lane));
+}

@@ -1,0 +1,325 @@
+/** Contract 15 and all other actions: the exact bytes that reach the MTA, in the filter's order. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { ACCEPT, DISCARD, REJECT } from 'milter';
+import type { Modification } from 'milter/testing';
+import type { ToldError } from '../fixtures/serve.js';
+import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+
+type Call = readonly [method: string, ...args: unknown[]];
+
+/** Every byte but NUL and the line ends, as text that keeps them. */
+const ALL_BYTES = Buffer.from(
+  Array.from({ length: 255 }, (_, i) => i + 1).filter((byte) => byte !== 10 && byte !== 13),
+);
+const ALL_BYTES_TEXT = [...ALL_BYTES]
+  .map((byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte))
+  .join('');
+
+const CASES: readonly (readonly [title: string, call: Call, expected: Modification])[] = [
+  [
+    'addheader without index appends',
+    ['addheader', 'X-A', 'value'],
+    { type: 'addheader', name: 'X-A', value: 'value' },
+  ],
+  [
+    'addheader with index -1 appends',
+    ['addheader', 'X-A', 'value', -1],
+    { type: 'addheader', name: 'X-A', value: 'value' },
+  ],
+  [
+    'addheader with index 0 inserts',
+    ['addheader', 'X-A', 'value', 0],
+    { type: 'insheader', index: 0, name: 'X-A', value: 'value' },
+  ],
+  [
+    'addheader with a high index inserts',
+    ['addheader', 'X-A', 'value', 2147483647],
+    { type: 'insheader', index: 2147483647, name: 'X-A', value: 'value' },
+  ],
+  ['addheader with an empty value', ['addheader', 'X-A', ''], { type: 'addheader', name: 'X-A', value: '' }],
+  [
+    'addheader with a folded value',
+    ['addheader', 'X-A', 'one\n\ttwo\n three'],
+    { type: 'addheader', name: 'X-A', value: 'one\n\ttwo\n three' },
+  ],
+  [
+    'chgheader changes',
+    ['chgheader', 'Subject', 1, 'new'],
+    { type: 'chgheader', index: 1, name: 'Subject', value: 'new' },
+  ],
+  [
+    'chgheader with null deletes',
+    ['chgheader', 'Subject', 2, null],
+    { type: 'chgheader', index: 2, name: 'Subject', value: '' },
+  ],
+  [
+    "chgheader with '' deletes",
+    ['chgheader', 'Subject', 3, ''],
+    { type: 'chgheader', index: 3, name: 'Subject', value: '' },
+  ],
+  ['addrcpt', ['addrcpt', '<new@b.example>'], { type: 'addrcpt', recipient: '<new@b.example>' }],
+  [
+    'addrcpt with parameters',
+    ['addrcpt', '<new@b.example>', 'NOTIFY=NEVER ORCPT=rfc822;x@y'],
+    { type: 'addrcpt', recipient: '<new@b.example>', params: 'NOTIFY=NEVER ORCPT=rfc822;x@y' },
+  ],
+  ['delrcpt', ['delrcpt', '<bob@example.com>'], { type: 'delrcpt', recipient: '<bob@example.com>' }],
+  ['chgfrom', ['chgfrom', '<new@b.example>'], { type: 'chgfrom', sender: '<new@b.example>' }],
+  ['chgfrom to the null sender', ['chgfrom', '<>'], { type: 'chgfrom', sender: '<>' }],
+  [
+    'chgfrom with parameters',
+    ['chgfrom', '<new@b.example>', 'RET=HDRS'],
+    { type: 'chgfrom', sender: '<new@b.example>', params: 'RET=HDRS' },
+  ],
+  ['quarantine', ['quarantine', 'looks odd'], { type: 'quarantine', reason: 'looks odd' }],
+  [
+    'replacebody with text',
+    ['replacebody', 'zwölf\r\n'],
+    { type: 'replacebody', body: Buffer.from('zwölf\r\n') },
+  ],
+  [
+    'replacebody with bytes, NUL among them',
+    ['replacebody', Buffer.from([0, 1, 255, 0])],
+    { type: 'replacebody', body: Buffer.from([0, 1, 255, 0]) },
+  ],
+  [
+    'replacebody with a Uint8Array that is a part of another',
+    ['replacebody', new Uint8Array([9, 9, 1, 2, 9]).subarray(2, 4)],
+    { type: 'replacebody', body: Buffer.from([1, 2]) },
+  ],
+  [
+    'replacebody with text that stands for bytes',
+    ['replacebody', ALL_BYTES_TEXT],
+    { type: 'replacebody', body: ALL_BYTES },
+  ],
+  ['replacebody with nothing', ['replacebody', ''], { type: 'replacebody', body: Buffer.alloc(0) }],
+];
+
+const WRONG: readonly Call[] = [
+  ['addheader', '', 'v'],
+  ['addheader', 'X-A', 'a\0b'],
+  ['addheader', 'X\0A', 'v'],
+  ['addheader', 'X-A:', 'v'],
+  ['addheader', 'X A', 'v'],
+  ['addheader', 'X-A', 'v\r\nX-B: injected'],
+  ['addheader', 'X-A', 'v\nX-B: injected'],
+  ['addheader', 'X-A', 'v', -2],
+  ['addheader', 'X-A', 'v', 1.5],
+  ['addheader', 'X-A', 'v', 2 ** 31],
+  ['addheader', 'X-A', null],
+  ['addheader', 'X-A', 7],
+  ['addheader', 'X-A'],
+  ['chgheader', 'X-A', 1, undefined],
+  ['chgheader', 'X-A', -1, 'v'],
+  ['chgheader', 'X-A', '1', 'v'],
+  ['addrcpt', ''],
+  ['addrcpt', 'a\0b'],
+  ['addrcpt', undefined],
+  ['addrcpt', '<a@b>', 'X\0'],
+  ['delrcpt', ''],
+  ['delrcpt', 'a\0b'],
+  ['chgfrom', ''],
+  ['chgfrom', '<a\0@b>'],
+  ['quarantine', ''],
+  ['quarantine', 'two\nlines'],
+  ['replacebody', 'a\0b'],
+  ['replacebody', null],
+  ['replacebody', [1, 2]],
+];
+
+describe('actions', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('scripted');
+  });
+  after(() => filter?.stop());
+
+  for (const [title, call, expected] of CASES) {
+    it(`contract 15: ${title}`, async () => {
+      await filter.use({ handlers: { eom: { call: [call] } } });
+      await using mta = await filter.greeted();
+      const { verdict, modifications } = await mta.message(ENVELOPE);
+      assert.deepEqual(await filter.eventsOf('error'), []);
+      assert.deepEqual(modifications, [expected]);
+      assert.equal(verdict, 'continue');
+    });
+  }
+
+  it('all of them together arrive in the order of the calls', async () => {
+    // An empty body would join the replacement before it.
+    const cases = CASES.filter(([title]) => !title.startsWith('replacebody') || title.endsWith('text'));
+    await filter.use({ handlers: { eom: { call: cases.map(([, call]) => call) } } });
+    await using mta = await filter.greeted();
+    const { modifications } = await mta.message(ENVELOPE);
+    assert.deepEqual(
+      modifications,
+      cases.map(([, , expected]) => expected),
+    );
+  });
+
+  it('those of an async handler arrive in order too, before and after its waits', async () => {
+    await filter.use({
+      handlers: {
+        eom: {
+          call: [['addheader', 'X-A', '1']],
+          wait: 5,
+          afterwards: [
+            ['replacebody', 'two'],
+            ['addheader', 'X-A', '3'],
+          ],
+          answer: ACCEPT,
+        },
+      },
+    });
+    await using mta = await filter.greeted();
+    const { verdict, modifications } = await mta.message(ENVELOPE);
+    assert.equal(verdict, 'accept');
+    assert.deepEqual(modifications, [
+      { type: 'addheader', name: 'X-A', value: '1' },
+      { type: 'replacebody', body: Buffer.from('two') },
+      { type: 'addheader', name: 'X-A', value: '3' },
+    ]);
+  });
+
+  for (const [name, answer, verdict] of [
+    ['REJECT', REJECT, 'reject'],
+    ['DISCARD', DISCARD, 'discard'],
+  ] as const) {
+    it(`what was changed before ${name} is sent ahead of it`, async () => {
+      await filter.use({ handlers: { eom: { call: [['addheader', 'X-A', '1']], answer } } });
+      await using mta = await filter.greeted();
+      const result = await mta.message(ENVELOPE);
+      assert.equal(result.verdict, verdict);
+      assert.deepEqual(result.modifications, [{ type: 'addheader', name: 'X-A', value: '1' }]);
+    });
+  }
+
+  describe('bytes that are not UTF-8', () => {
+    const escaped = 'caf\udce9 \udcff\udc80';
+    const calls: readonly Call[] = [
+      ['addheader', 'X-A', escaped],
+      ['chgheader', 'X-A', 1, escaped],
+      ['addrcpt', `<${escaped}@b.example>`],
+      ['delrcpt', `<${escaped}@b.example>`],
+      ['chgfrom', `<${escaped}@b.example>`],
+      ['quarantine', escaped],
+    ];
+
+    it('leave as the bytes they stand for', async () => {
+      await filter.use({ handlers: { eom: { call: calls } } });
+      await using mta = await filter.greeted();
+      const { modifications } = await mta.message(ENVELOPE);
+      assert.deepEqual(await filter.eventsOf('error'), []);
+      const texts = modifications.map((one) => {
+        const { value, recipient, sender, reason } = one as unknown as Record<string, string>;
+        return value ?? recipient ?? sender ?? reason;
+      });
+      assert.deepEqual(texts, [
+        escaped,
+        escaped,
+        `<${escaped}@b.example>`,
+        `<${escaped}@b.example>`,
+        `<${escaped}@b.example>`,
+        escaped,
+      ]);
+    });
+
+    it('stand on the wire as single bytes, UTF-8 beside them as it is', async () => {
+      await filter.use({ handlers: { eom: { call: [['addheader', 'X-A', 'é\udce9😀\udcf0']] } } });
+      await using mta = await filter.greeted();
+      await mta.mail('<a@b.example>');
+      await mta.rcpt('<c@d.example>');
+      await mta.sendFrame('E');
+      const { command, payload } = await mta.readFrame();
+      const expected = Buffer.concat([
+        Buffer.from('X-A\0é'),
+        Buffer.of(0xe9),
+        Buffer.from('😀'),
+        Buffer.of(0xf0, 0),
+      ]);
+      assert.deepEqual([command, payload], ['h', expected]);
+      assert.equal((await mta.readFrame()).command, 'c');
+    });
+
+    it('every byte of a header comes in and goes out the same', async () => {
+      await filter.use({ handlers: { header: {}, eom: { call: [['addheader', 'X-A', ALL_BYTES_TEXT]] } } });
+      await using mta = await filter.greeted();
+      const { modifications } = await mta.message({ ...ENVELOPE, headers: [['X-In', ALL_BYTES]] });
+      assert.deepEqual(await filter.eventsOf('header'), [['header', 'X-In', ALL_BYTES_TEXT]]);
+      assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-A', value: ALL_BYTES_TEXT }]);
+    });
+
+    it('other lone surrogates become U+FFFD', async () => {
+      await filter.use({ handlers: { eom: { call: [['addheader', 'X-A', 'a\ud800b\udc7fc\udd00']] } } });
+      await using mta = await filter.greeted();
+      const { modifications } = await mta.message(ENVELOPE);
+      assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-A', value: 'a\ufffdb\ufffdc\ufffd' }]);
+    });
+  });
+
+  it('wrong arguments throw at the call, and nothing of them is sent', async () => {
+    await filter.use({ handlers: { eom: { call: WRONG } } });
+    await using mta = await filter.greeted();
+    const { modifications, verdict } = await mta.message(ENVELOPE);
+    const told = await filter.eventsOf('error', 'result');
+    for (const [i, [kind, , error]] of told.entries()) {
+      const call = JSON.stringify(WRONG[i]);
+      assert.equal(kind, 'error', call);
+      assert.equal((error as ToldError).code, 'ERR_MILTER_BAD_ARGUMENT', call);
+      assert.ok((error as ToldError).message.startsWith(String(WRONG[i]?.[0])), (error as ToldError).message);
+    }
+    assert.equal(told.length, WRONG.length);
+    assert.deepEqual(modifications, []);
+    assert.equal(verdict, 'continue');
+  });
+
+  it('a header of 60,000 bytes goes out in one piece', async () => {
+    const value = 'x'.repeat(60_000);
+    await filter.use({ handlers: { eom: { call: [['addheader', 'X-Long', value]] } } });
+    await using mta = await filter.greeted();
+    const { modifications } = await mta.message(ENVELOPE);
+    assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Long', value }]);
+  });
+
+  it('replacebody of 1 MiB: chunks of at most 65,535 bytes, in one run; calls append', async () => {
+    const first = Buffer.alloc(1024 * 1024, 'The new body, line by line.\r\n');
+    const second = Buffer.from('and its end\r\n');
+    await filter.use({
+      handlers: {
+        eom: {
+          call: [
+            ['replacebody', first],
+            ['replacebody', second],
+          ],
+        },
+      },
+    });
+    await using mta = await filter.greeted();
+    await mta.mail('<a@b.example>');
+    await mta.rcpt('<c@d.example>');
+    await mta.sendFrame('E');
+    const sizes: number[] = [];
+    const pieces: Buffer[] = [];
+    for (;;) {
+      const { command, payload } = await mta.readFrame();
+      if (command === 'c') break;
+      assert.equal(command, 'b');
+      sizes.push(payload.length);
+      pieces.push(payload);
+    }
+    assert.deepEqual(sizes, [...Array(16).fill(65535), 16, second.length]);
+    assert.equal(Buffer.compare(Buffer.concat(pieces), Buffer.concat([first, second])), 0);
+  });
+
+  it('a thousand headers', async () => {
+    const calls = Array.from({ length: 1000 }, (_, i): Call => ['addheader', `X-${i}`, String(i)]);
+    await filter.use({ handlers: { eom: { call: calls } } });
+    await using mta = await filter.greeted();
+    const { modifications } = await mta.message(ENVELOPE);
+    assert.deepEqual(
+      modifications,
+      calls.map(([, name, value]) => ({ type: 'addheader', name, value })),
+    );
+  });
+});

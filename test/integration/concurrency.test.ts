@@ -1,0 +1,127 @@
+/** Async handlers: one by one within a session, hundreds of sessions side by side. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { ACCEPT } from 'milter';
+import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+
+describe('concurrency', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('scripted');
+  });
+  after(() => filter?.stop());
+
+  it('handlers of a session run one by one: none begins before the last has ended', async () => {
+    const act = { wait: 2, afterwards: [['getsymval', 'i']] as const };
+    const names = ['connect', 'hello', 'envfrom', 'envrcpt', 'data', 'header', 'eoh', 'body', 'eom'];
+    for (const immediate of [false, true]) {
+      await filter.use({
+        handlers: Object.fromEntries(names.map((name) => [name, act])),
+        statics: { immediate },
+      });
+      await using mta = await filter.greeted();
+      await mta.message({
+        ...ENVELOPE,
+        headers: [
+          ['X-One', '1'],
+          ['X-Two', '2'],
+        ],
+        body: 'x',
+      });
+      const expected = [
+        'connect',
+        'hello',
+        'envfrom',
+        'envrcpt',
+        'data',
+        'header',
+        'header',
+        'eoh',
+        'body',
+        'eom',
+      ];
+      assert.deepEqual(
+        (await filter.eventsOf('result', ...names)).map(([name]) => name),
+        expected.flatMap((name) => [name, 'result']),
+      );
+    }
+  });
+
+  it('300 sessions come and go while one awaits', async () => {
+    await filter.use({ handlers: { eom: { gate: 'slow', answer: ACCEPT } } });
+    await using slow = await filter.greeted();
+    const waiting = slow.message(ENVELOPE);
+    await filter.event('eom');
+    let done = false;
+    void waiting.then(() => {
+      done = true;
+    });
+    await filter.request('useBesides', { handlers: { eom: { wait: 1 } } });
+    const lanes = Array.from({ length: 10 }, async () => {
+      for (let i = 0; i < 30; i++) {
+        await using mta = await filter.greeted();
+        assert.equal((await mta.message(ENVELOPE)).verdict, 'continue');
+      }
+    });
+    await Promise.all(lanes);
+    assert.equal(done, false);
+    await filter.request('open', 'slow');
+    assert.equal((await waiting).verdict, 'accept');
+  });
+
+  it('300 sessions await at once', async () => {
+    await filter.use({ handlers: { eom: { gate: 'all', answer: ACCEPT } } });
+    const sessions = await Promise.all(
+      Array.from({ length: 300 }, () => filter.greeted({ timeout: 60_000 })),
+    );
+    const results: Promise<string>[] = [];
+    for (const mta of sessions) {
+      const result = mta.message(ENVELOPE).then(({ verdict }) => verdict);
+      result.catch(() => {}); // told below
+      results.push(result);
+      // One after the other: libmilter is slow to start threads for many that come in one instant.
+      await filter.event('eom');
+    }
+    await filter.request('open', 'all');
+    assert.deepEqual(await Promise.all(results), Array(300).fill('accept'));
+    await Promise.all(sessions.map((mta) => mta.close()));
+  });
+
+  it('200 sessions at once, each sees its own message and no other', async () => {
+    await using own = await FilterProcess.start('echo');
+    const sessions = Array.from({ length: 200 }, async (_, i) => {
+      await using mta = await own.session({ timeout: 30_000, macros: { mail: { i: `Q${i}` } } });
+      await mta.connect(`client-${i}.example`);
+      await mta.helo('x');
+      for (let m = 0; m < 3; m++) {
+        const mark = `${i}.${m}`;
+        const { verdict, modifications } = await mta.message({
+          sender: `<s${mark}@b.example>`,
+          recipients: [`<r${mark}@b.example>`],
+          headers: [
+            ['X-A', mark],
+            ['X-B', mark],
+          ],
+          body: `body ${mark}`,
+        });
+        assert.equal(verdict, 'accept');
+        const before = m === 0 ? `client-${i}.example()` : '';
+        assert.deepEqual(modifications, [
+          {
+            type: 'addheader',
+            name: 'X-Seen',
+            value:
+              `${before}<s${mark}@b.example>()<r${mark}@b.example>()` +
+              `X-A: ${mark}()X-B: ${mark}()body ${mark}()eom()`,
+          },
+          { type: 'addheader', name: 'X-Macro', value: `Q${i}` },
+        ]);
+      }
+    });
+    await Promise.all(sessions);
+    for (let i = 0; i < 200; i++) await own.event('closed', 30_000);
+    const most = await own.request<number>('most');
+    assert.ok(most > 4, `at most ${most} handlers were at work at once`);
+    await own.stop();
+  });
+});

@@ -1,0 +1,256 @@
+/** Verdicts of header, eoh and body: kept for the end of the message, or given at once with `immediate`. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'milter';
+import type { Response } from 'milter/testing';
+import type { Act, Acts } from '../fixtures/script.js';
+import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+
+const HEADERS = [
+  ['From', 'alice'],
+  ['Subject', 'first'],
+  ['X-Last', 'last'],
+] as const;
+const MESSAGE = { ...ENVELOPE, headers: HEADERS, body: 'one line\r\n' };
+const MULTI = ['setreply', '554', '5.7.1', 'refused', 'in several', 'lines'] as const;
+const LATER = ['setreply', '452', '4.7.1', 'try later', 'please'] as const;
+
+const VERDICTS: readonly (readonly [name: string, act: Act, expected: Response])[] = [
+  [
+    'REJECT',
+    { call: [MULTI], answer: REJECT },
+    {
+      verdict: 'reject',
+      reply: {
+        code: '554',
+        xcode: '5.7.1',
+        lines: ['refused', 'in several', 'lines'],
+        text: '554-5.7.1 refused\r\n554-5.7.1 in several\r\n554 5.7.1 lines',
+      },
+    },
+  ],
+  [
+    'TEMPFAIL',
+    { call: [LATER], answer: TEMPFAIL },
+    {
+      verdict: 'tempfail',
+      reply: {
+        code: '452',
+        xcode: '4.7.1',
+        lines: ['try later', 'please'],
+        text: '452-4.7.1 try later\r\n452 4.7.1 please',
+      },
+    },
+  ],
+  ['REJECT without a text', { answer: REJECT }, { verdict: 'reject' }],
+  ['DISCARD', { answer: DISCARD }, { verdict: 'discard' }],
+  ['ACCEPT', { answer: ACCEPT }, { verdict: 'accept' }],
+];
+
+/** All that can happen in a message, told. */
+const ALL: Acts = { envfrom: {}, header: {}, eoh: {}, body: {}, eom: {}, abort: {} };
+const ORDER = ['header', 'header', 'header', 'eoh', 'body', 'eom'];
+
+describe('deferred verdicts', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('scripted');
+  });
+  after(() => filter?.stop());
+
+  const called = async () =>
+    (await filter.eventsOf('envfrom', 'header', 'eoh', 'body', 'eom', 'abort')).map(([name]) => name);
+
+  for (const handler of ['header', 'eoh', 'body'] as const) {
+    for (const [name, act, expected] of VERDICTS) {
+      for (const asynchronous of [false, true]) {
+        const how = asynchronous ? `async ${handler}` : handler;
+        const acting = asynchronous ? { ...act, wait: 1 } : act;
+
+        it(`${how} answers ${name}: given at the end, the later handlers do not run`, async () => {
+          await filter.use({ handlers: { ...ALL, [handler]: acting } });
+          await using mta = await filter.greeted();
+          const result = await mta.message(MESSAGE);
+          assert.equal(result.endedAt, 'eom');
+          assert.deepEqual(result.response, expected);
+          assert.deepEqual(result.modifications, []);
+          assert.deepEqual(await called(), ['envfrom', ...ORDER.slice(0, ORDER.indexOf(handler) + 1)]);
+          assert.deepEqual(await filter.eventsOf('report', 'error'), []);
+        });
+
+        it(`${how} answers ${name}, immediate: given at once`, async () => {
+          await filter.use({ handlers: { ...ALL, [handler]: acting }, statics: { immediate: true } });
+          await using mta = await filter.greeted();
+          const result = await mta.message(MESSAGE);
+          assert.equal(result.endedAt, handler);
+          assert.deepEqual(result.response, expected);
+          assert.deepEqual(await called(), ['envfrom', ...ORDER.slice(0, ORDER.indexOf(handler) + 1)]);
+        });
+      }
+    }
+  }
+
+  it('a header in the middle: those after it are not shown', async () => {
+    await filter.use({ handlers: { ...ALL, header: [{}, { answer: REJECT }, {}] } });
+    await using mta = await filter.greeted();
+    assert.equal((await mta.message(MESSAGE)).verdict, 'reject');
+    assert.deepEqual(await filter.eventsOf('header', 'eoh', 'body', 'eom'), [
+      ['header', 'From', 'alice'],
+      ['header', 'Subject', 'first'],
+    ]);
+  });
+
+  it('the handlers of a message run in order, and eom may still change it', async () => {
+    await filter.use({ handlers: { ...ALL, eom: { call: [['addheader', 'X-A', '1']], answer: ACCEPT } } });
+    await using mta = await filter.greeted();
+    const result = await mta.message(MESSAGE);
+    assert.equal(result.verdict, 'accept');
+    assert.deepEqual(result.modifications, [{ type: 'addheader', name: 'X-A', value: '1' }]);
+    assert.deepEqual(await called(), ['envfrom', ...ORDER]);
+  });
+
+  it('a verdict that was found early, in a long message, waits for its end with its text', async () => {
+    await filter.use({ handlers: { ...ALL, header: { call: [MULTI], answer: REJECT } } });
+    await using mta = await filter.greeted();
+    await mta.mail('<a@b.example>');
+    await mta.rcpt('<c@d.example>');
+    await mta.header('Subject', 'x');
+    await mta.eoh();
+    assert.equal((await mta.body(Buffer.alloc(1_000_000, 'long\r\n'))).verdict, 'continue');
+    // The batch was full: the handler has run, and the message still goes on.
+    assert.deepEqual(await called(), ['envfrom', 'header']);
+    assert.equal((await mta.body('more\r\n')).verdict, 'continue');
+    const { verdict, reply } = await mta.eom();
+    assert.deepEqual([verdict, reply?.lines], ['reject', ['refused', 'in several', 'lines']]);
+    assert.deepEqual(await called(), []);
+  });
+
+  it('only header is overridden: over several messages, each for itself', async () => {
+    await filter.use({ handlers: { header: [{}, { answer: REJECT }, {}, { answer: TEMPFAIL }, {}] } });
+    await using mta = await filter.greeted();
+    const verdicts: string[] = [];
+    for (let i = 0; i < 5; i++) {
+      verdicts.push((await mta.message({ ...ENVELOPE, headers: [['X-Number', String(i)]] })).verdict);
+    }
+    assert.deepEqual(verdicts, ['continue', 'reject', 'continue', 'tempfail', 'continue']);
+    assert.deepEqual(
+      (await filter.eventsOf('header')).map(([, , value]) => value),
+      ['0', '1', '2', '3', '4'],
+    );
+  });
+
+  it('eom is not overridden: body answers for the message', async () => {
+    await filter.use({ handlers: { body: [{ answer: DISCARD }, {}] } });
+    await using mta = await filter.greeted();
+    assert.equal((await mta.message(MESSAGE)).verdict, 'discard');
+    assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
+  });
+
+  for (const [name, act] of VERDICTS) {
+    it(`after a deferred ${name} the next message of the session is a new one`, async () => {
+      await filter.use({
+        handlers: { ...ALL, header: [act, {}], eom: { call: [['addheader', 'X-A', '1']] } },
+      });
+      await using mta = await filter.greeted();
+      await mta.message({ ...MESSAGE, headers: [['X-First', '1']] });
+      await called();
+      const second = await mta.message(MESSAGE);
+      assert.deepEqual(second.response, { verdict: 'continue' });
+      assert.deepEqual(await called(), ['envfrom', ...ORDER]);
+      assert.equal(second.modifications.length, 1);
+    });
+  }
+
+  describe('a message that is given up', () => {
+    it('before its verdict was asked for: the handlers see it, then abort', async () => {
+      await filter.use({ handlers: ALL });
+      await using mta = await filter.greeted();
+      await mta.mail('<a@b.example>');
+      await mta.rcpt('<c@d.example>');
+      await mta.header('Subject', 'x');
+      await mta.eoh();
+      await mta.abort();
+      await filter.event('abort');
+      assert.deepEqual(await called(), ['envfrom', 'header', 'eoh']);
+    });
+
+    it('after a handler refused it: the next message does not get its verdict', async () => {
+      await filter.use({ handlers: { ...ALL, header: [{ call: [MULTI], answer: REJECT }, {}] } });
+      await using mta = await filter.greeted();
+      await mta.mail('<a@b.example>');
+      await mta.rcpt('<c@d.example>');
+      await mta.header('Subject', 'x');
+      await mta.body(Buffer.alloc(400_000));
+      await mta.abort();
+      assert.deepEqual((await mta.message(MESSAGE)).response, { verdict: 'continue' });
+    });
+
+    it('after a handler refused it: its text does not stick to a later refusal', async () => {
+      // Another filter of the MTA refuses the message at once; this one's verdict is never sent.
+      await filter.use({
+        handlers: { envfrom: [{}, { answer: REJECT }], header: { call: [MULTI], answer: REJECT } },
+      });
+      await using mta = await filter.greeted();
+      await mta.mail('<first@b.example>');
+      await mta.rcpt('<c@d.example>');
+      await mta.header('Subject', 'x');
+      await mta.abort();
+      assert.deepEqual(await mta.mail('<second@b.example>'), { verdict: 'reject' });
+    });
+
+    it('by hanging up: abort and close, whatever has been collected', async () => {
+      await filter.use({ handlers: { ...ALL, close: {} } });
+      await using mta = await filter.greeted();
+      await mta.mail('<a@b.example>');
+      await mta.rcpt('<c@d.example>');
+      await mta.header('Subject', 'x');
+      await mta.body('x');
+      mta.destroy();
+      await filter.event('close');
+      assert.deepEqual(await called(), ['envfrom', 'header', 'body', 'abort']);
+    });
+  });
+
+  for (const immediate of [false, true]) {
+    it(`body refuses what came with the end of the message: no eom${immediate ? ', immediate' : ''}`, async () => {
+      await filter.use({
+        handlers: { ...ALL, body: [{}, { call: [MULTI], answer: REJECT }, {}] },
+        statics: { immediate },
+      });
+      await using mta = await filter.greeted();
+      await mta.mail('<a@b.example>');
+      await mta.rcpt('<c@d.example>');
+      await mta.eoh();
+      await mta.body('first\r\n');
+      const { verdict, reply } = await mta.eom('last\r\n');
+      assert.deepEqual([verdict, reply?.lines], ['reject', ['refused', 'in several', 'lines']]);
+      assert.deepEqual(await called(), ['envfrom', 'eoh', 'body', 'body']);
+      assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
+    });
+  }
+
+  it('immediate as an option of runmilter, and a class that says otherwise', async () => {
+    await using own = await FilterProcess.start('scripted', { options: { immediate: true } });
+    await own.use({ handlers: { header: { answer: REJECT } } });
+    const eager = await own.greeted();
+    assert.equal((await eager.message(MESSAGE)).endedAt, 'header');
+    await eager.close();
+    await own.use({ handlers: { header: { answer: REJECT } }, statics: { immediate: false } });
+    const patient = await own.greeted();
+    assert.equal((await patient.message(MESSAGE)).endedAt, 'eom');
+    await patient.close();
+    await own.stop();
+  });
+
+  it('a failed handler in the middle, with CONTINUE as policy: the others run', async () => {
+    await filter.request('policy', CONTINUE);
+    try {
+      await filter.use({ handlers: { ...ALL, header: [{}, { throws: 'oops' }, {}] } });
+      await using mta = await filter.greeted();
+      assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
+      assert.deepEqual(await called(), ['envfrom', ...ORDER]);
+    } finally {
+      await filter.request('policy', TEMPFAIL);
+    }
+  });
+});

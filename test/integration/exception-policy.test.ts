@@ -1,0 +1,188 @@
+/** Contract 9: what becomes of a message whose handler fails, in every handler, for every policy. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { ACCEPT, ALL_OPTS, CONTINUE, REJECT, SKIP, TEMPFAIL } from 'milter';
+import type { Response } from 'milter/testing';
+import type { Act } from '../fixtures/script.js';
+import { FilterProcess } from '../support/filter-process.js';
+import { DEFERRED_HANDLERS, driveTo, PROMPT_HANDLERS, verdictOf } from './drive.js';
+
+const TEXT = 'fixture: untrapped exception';
+
+const POLICIES: [name: string, policy: number, expected: Response][] = [
+  [
+    'TEMPFAIL',
+    TEMPFAIL,
+    {
+      verdict: 'tempfail',
+      reply: { code: '451', xcode: '4.3.0', lines: [TEXT], text: `451 4.3.0 ${TEXT}` },
+    },
+  ],
+  [
+    'REJECT',
+    REJECT,
+    { verdict: 'reject', reply: { code: '554', xcode: '5.3.0', lines: [TEXT], text: `554 5.3.0 ${TEXT}` } },
+  ],
+  ['CONTINUE', CONTINUE, { verdict: 'continue' }],
+  ['ACCEPT', ACCEPT, { verdict: 'accept' }],
+];
+
+const FAILURES: [title: string, act: Act, code: string | undefined, message: RegExp][] = [
+  ['throws', { throws: 'oops' }, undefined, /^oops$/],
+  ['rejects', { wait: 0, throws: 'oops later' }, undefined, /^oops later$/],
+  ['answers undefined', { answer: undefined }, 'ERR_MILTER_BAD_STATUS', /answered undefined/],
+];
+
+/** Failures that differ only in the value. */
+const ODD_ANSWERS: [title: string, act: Act, message: RegExp][] = [
+  ['null', { answer: null }, /answered null/],
+  ['a promise of undefined', { wait: 0, answer: undefined }, /answered undefined/],
+  ['a name in place of a status', { answer: 'CONTINUE' }, /answered CONTINUE/],
+  ['a number that is no status', { answer: 99 }, /answered 99/],
+  ['a number below', { answer: -1 }, /answered -1/],
+  ['a fraction', { answer: 0.5 }, /answered 0\.5/],
+  ['NaN', { answer: Number.NaN }, /answered NaN/],
+  ['true', { answer: true }, /answered true/],
+  ['an object', { answer: { status: CONTINUE } }, /answered an object/],
+  ['ALL_OPTS outside negotiate', { answer: ALL_OPTS }, /answered 10/],
+];
+
+describe('contract 9: the exception policy', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('scripted');
+  });
+  after(() => filter?.stop());
+
+  for (const [policyName, policy, expected] of POLICIES) {
+    describe(policyName, () => {
+      before(() => filter.request('policy', policy));
+      after(() => filter.request('policy', TEMPFAIL));
+
+      for (const [title, act, code, message] of FAILURES) {
+        for (const handler of [...PROMPT_HANDLERS, ...DEFERRED_HANDLERS]) {
+          for (const immediate of handler === 'header' ? [false, true] : [false]) {
+            it(`${handler} ${title}${immediate ? ', immediate' : ''}`, async () => {
+              await filter.use({ handlers: { [handler]: act }, statics: { immediate } });
+              await using mta = await filter.session();
+              // ACCEPT says nothing about a command, and Postfix breaks off in the session's next message.
+              const meant = handler === 'unknown' && policy === ACCEPT ? { verdict: 'continue' } : expected;
+              assert.deepEqual(await verdictOf(mta, handler), meant);
+              const report = await filter.report();
+              assert.equal(report.step, handler === 'hello' ? 'helo' : handler);
+              assert.equal(report.code, code);
+              assert.match(report.message, message);
+              assert.deepEqual(await filter.eventsOf('report'), []);
+            });
+          }
+        }
+      }
+    });
+  }
+
+  for (const [title, act, message] of ODD_ANSWERS) {
+    it(`${title} is no answer`, async () => {
+      for (const handler of ['envfrom', 'header', 'eom']) {
+        await filter.use({ handlers: { [handler]: act } });
+        await using mta = await filter.session();
+        assert.equal((await verdictOf(mta, handler)).verdict, 'tempfail');
+        const report = await filter.report();
+        assert.equal(report.code, 'ERR_MILTER_BAD_STATUS');
+        assert.match(report.message, message);
+      }
+    });
+  }
+
+  it('SKIP is an answer of header and body only', async () => {
+    for (const handler of [...PROMPT_HANDLERS, 'eoh']) {
+      await filter.use({ handlers: { [handler]: { answer: SKIP } } });
+      await using mta = await filter.session();
+      assert.equal((await verdictOf(mta, handler)).verdict, 'tempfail', handler);
+      const report = await filter.report();
+      assert.equal(report.code, 'ERR_MILTER_BAD_STATUS');
+      assert.match(report.message, /answered SKIP/);
+    }
+  });
+
+  it('the policy replaces a reply that the handler had set before it failed', async () => {
+    await filter.use({
+      handlers: { envfrom: { call: [['setreply', '452', '4.2.2', 'half done']], throws: 'oops' } },
+    });
+    await using mta = await filter.session();
+    const { reply } = await driveTo(mta, 'envfrom');
+    assert.equal(reply?.text, `451 4.3.0 ${TEXT}`);
+  });
+
+  it('after a failure the session goes on', async () => {
+    await filter.use({ handlers: { envfrom: [{ throws: 'only the first' }, {}], eom: { answer: ACCEPT } } });
+    await using mta = await filter.greeted();
+    assert.equal((await mta.mail('<first@b.example>')).verdict, 'tempfail');
+    assert.equal((await mta.mail('<second@b.example>')).verdict, 'continue');
+    await mta.rcpt('<c@d.example>');
+    assert.equal((await mta.eom()).verdict, 'accept');
+  });
+
+  it('something that is no error can be thrown', async () => {
+    for (const throwsValue of ['a string', undefined, null, 7]) {
+      await filter.use({ handlers: { envfrom: { throwsValue } } });
+      await using mta = await filter.session();
+      assert.equal((await driveTo(mta, 'envfrom')).verdict, 'tempfail');
+      assert.equal((await filter.report()).message, String(throwsValue));
+    }
+  });
+
+  it('any other policy is refused', async () => {
+    for (const policy of [SKIP, 2, 7, 99, -1, 'REJECT', undefined, null]) {
+      await assert.rejects(filter.request('policy', policy), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    }
+    assert.equal(await filter.request('policy', TEMPFAIL), TEMPFAIL);
+  });
+
+  it('setExceptionPolicy returns the old one and takes effect at once, also in sessions that are open', async () => {
+    await filter.use({ handlers: { envfrom: { throws: 'oops' } } });
+    await using mta = await filter.greeted();
+    assert.equal((await mta.mail('<a@b.example>')).verdict, 'tempfail');
+    assert.equal(await filter.request('policy', REJECT), TEMPFAIL);
+    assert.equal((await mta.mail('<a@b.example>')).verdict, 'reject');
+    assert.equal(await filter.request('policy', TEMPFAIL), REJECT);
+    assert.equal((await mta.mail('<a@b.example>')).verdict, 'tempfail');
+  });
+
+  describe('who is told', () => {
+    it('without a hook: stderr, with the stack', async () => {
+      await using own = await FilterProcess.start('scripted', { name: 'named' });
+      await own.request('hook', false);
+      await own.use({ handlers: { envfrom: { throws: 'see me on stderr' } } });
+      const mta = await own.session();
+      const { reply } = await driveTo(mta, 'envfrom');
+      assert.equal(reply?.text, '451 4.3.0 named: untrapped exception');
+      await mta.close();
+      await own.stop();
+      assert.match(own.stderr, /^named: untrapped exception in envfrom: Error: see me on stderr\n {4}at /);
+    });
+
+    it('a hook that throws: both errors go to stderr, and the filter lives', async () => {
+      await using own = await FilterProcess.start('scripted');
+      await own.request('brokenHook');
+      await own.use({ handlers: { envfrom: { throws: 'the first error' }, hello: {} } });
+      await using mta = await own.session();
+      assert.equal((await driveTo(mta, 'envfrom')).verdict, 'tempfail');
+      assert.equal((await mta.helo('again')).verdict, 'continue');
+      await mta.close();
+      await own.stop();
+      assert.match(own.stderr, /untrapped exception in the error hook: Error: the hook is broken/);
+      assert.match(own.stderr, /untrapped exception in envfrom: Error: the first error/);
+    });
+
+    it('a name of more than 40 characters is cut in the reply; % is doubled', async () => {
+      const name = `100% ${'n'.repeat(50)}`;
+      await using own = await FilterProcess.start('scripted', { name });
+      await own.use({ handlers: { envfrom: { throws: 'oops' } } });
+      const mta = await own.session();
+      const { reply } = await driveTo(mta, 'envfrom');
+      assert.equal(reply?.text, `451 4.3.0 100%% ${'n'.repeat(35)}: untrapped exception`);
+      await mta.close();
+      await own.stop();
+    });
+  });
+});

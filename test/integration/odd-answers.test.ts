@@ -1,0 +1,45 @@
+/** Contract 9, R6: answers that come in odd ways; the first one counts, and nothing is fatal. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+
+const CASES: readonly (readonly [how: string, verdict: 'reject' | 'tempfail'])[] = [
+  ['a thenable that answers', 'reject'],
+  ['a thenable that answers at once', 'reject'],
+  ['a thenable that answers twice', 'reject'],
+  ['a thenable that answers and rejects', 'reject'],
+  ['a thenable that throws', 'tempfail'],
+  ['a getter that throws', 'tempfail'],
+  ['a promise of a promise', 'reject'],
+  ['a function', 'tempfail'],
+  ['a symbol', 'tempfail'],
+  ['a big integer', 'tempfail'],
+  ['a boxed status', 'tempfail'],
+  ['a status in a string', 'tempfail'],
+];
+
+describe('odd answers', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('odd-answers');
+  });
+  after(() => filter?.stop());
+
+  for (const [how, verdict] of CASES) {
+    it(`${how}: ${verdict}, and the session goes on`, async () => {
+      await filter.use(how);
+      await using mta = await filter.greeted();
+      assert.equal((await mta.mail('<odd@b.example>')).verdict, verdict);
+      assert.equal((await mta.message({ ...ENVELOPE, sender: '<>' })).verdict, 'continue');
+      const reports = await filter.eventsOf('report');
+      assert.equal(reports.length, verdict === 'reject' ? 0 : 1);
+    });
+  }
+
+  it('the class Base itself is a filter that wants nothing', async () => {
+    await filter.use('the class Base itself');
+    await using mta = await filter.greeted();
+    assert.equal((await mta.message(ENVELOPE)).verdict, 'continue');
+    assert.deepEqual(await filter.eventsOf('report'), []);
+  });
+});

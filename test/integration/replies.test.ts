@@ -1,0 +1,221 @@
+/** Contract 10: setreply, as its text stands on the wire. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'milter';
+import type { Reply } from 'milter/testing';
+import type { ToldError } from '../fixtures/serve.js';
+import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+import { driveTo, verdictOf } from './drive.js';
+
+type Call = readonly ['setreply', ...args: unknown[]];
+
+const numbered = (count: number) => Array.from({ length: count }, (_, i) => `line ${i + 1}`);
+
+/** The reply as it stands on the wire, from its lines. */
+const wire = (code: string, extended: string, lines: readonly string[]) =>
+  lines
+    .map((line, i) => `${code}${i < lines.length - 1 ? '-' : ' '}${extended ? `${extended} ` : ''}${line}`)
+    .join('\r\n');
+
+describe('contract 10: replies', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('scripted');
+  });
+  after(() => filter?.stop());
+
+  /** What the MTA gets for MAIL when its handler sets a reply and answers. */
+  async function replyTo(call: Call, answer: number): Promise<{ verdict: string; reply?: Reply }> {
+    await filter.use({ handlers: { envfrom: { call: [call], answer } } });
+    await using mta = await filter.session();
+    const response = await driveTo(mta, 'envfrom');
+    assert.deepEqual(await filter.eventsOf('error'), []);
+    return response as { verdict: string; reply?: Reply };
+  }
+
+  for (const count of [1, 2, 3, 16, 31, 32]) {
+    it(`${count} line${count === 1 ? '' : 's'}, as reject and as tempfail`, async () => {
+      const lines = numbered(count);
+      const rejected = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
+      assert.deepEqual(rejected, {
+        verdict: 'reject',
+        reply: { code: '550', xcode: '5.7.1', lines, text: wire('550', '5.7.1', lines) },
+      });
+      const deferred = await replyTo(['setreply', '452', '4.2.2', ...lines], TEMPFAIL);
+      assert.deepEqual(deferred, {
+        verdict: 'tempfail',
+        reply: { code: '452', xcode: '4.2.2', lines, text: wire('452', '4.2.2', lines) },
+      });
+    });
+  }
+
+  it('one line without an extended code', async () => {
+    const { reply } = await replyTo(['setreply', '550', null, 'go away'], REJECT);
+    assert.equal(reply?.text, '550 go away');
+  });
+
+  it('several lines without an extended code: libmilter adds X.0.0', async () => {
+    const { reply } = await replyTo(['setreply', '550', null, 'go', 'away'], REJECT);
+    assert.equal(reply?.text, wire('550', '5.0.0', ['go', 'away']));
+  });
+
+  it('null as only line, or no line at all: the codes alone', async () => {
+    for (const lines of [[null], []]) {
+      const { reply } = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
+      assert.deepEqual([reply?.code, reply?.xcode, reply?.lines], ['550', '5.7.1', ['']]);
+    }
+  });
+
+  it('the code alone', async () => {
+    const { verdict, reply } = await replyTo(['setreply', '550'], REJECT);
+    assert.deepEqual([verdict, reply?.code, reply?.xcode], ['reject', '550', undefined]);
+  });
+
+  it('an empty line among others', async () => {
+    const { reply } = await replyTo(['setreply', '550', '5.7.1', 'one', '', 'three'], REJECT);
+    assert.deepEqual(reply?.lines, ['one', '', 'three']);
+  });
+
+  it('% is doubled by the filter and goes out doubled', async () => {
+    const lines = ['100%% wrong', '%%%% twice', '%%s %%n'];
+    const { reply } = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
+    assert.deepEqual(reply?.lines, lines);
+  });
+
+  it('8-bit text, and bytes that are not UTF-8', async () => {
+    const lines = ['Grüße', 'caf\udce9'];
+    const { reply } = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
+    assert.deepEqual(reply?.lines, lines);
+  });
+
+  it('a line of 980 bytes, of whatever characters', async () => {
+    for (const line of ['x'.repeat(980), 'ü'.repeat(490), '\udce9'.repeat(980)]) {
+      const { reply } = await replyTo(['setreply', '550', '5.7.1', line, 'end'], REJECT);
+      assert.deepEqual(reply?.lines, [line, 'end']);
+    }
+  });
+
+  it('421 with TEMPFAIL', async () => {
+    const { verdict, reply } = await replyTo(['setreply', '421', '4.3.2', 'closing'], TEMPFAIL);
+    assert.deepEqual([verdict, reply?.text], ['tempfail', '421 4.3.2 closing']);
+  });
+
+  it('in every handler that can refuse, at once or at the end of the message', async () => {
+    for (const handler of [
+      'connect',
+      'hello',
+      'envfrom',
+      'envrcpt',
+      'data',
+      'header',
+      'eoh',
+      'body',
+      'eom',
+      'unknown',
+    ]) {
+      const call: Call = ['setreply', '554', '5.7.0', `refused in ${handler}`, 'for good'];
+      await filter.use({ handlers: { [handler]: { call: [call], answer: REJECT } } });
+      await using mta = await filter.session();
+      const { verdict, reply } = await verdictOf(mta, handler);
+      assert.equal(verdict, 'reject', handler);
+      assert.equal(reply?.text, wire('554', '5.7.0', [`refused in ${handler}`, 'for good']), handler);
+    }
+  });
+
+  it('the last call counts', async () => {
+    await filter.use({
+      handlers: {
+        envfrom: {
+          call: [
+            ['setreply', '550', '5.7.1', 'first', 'of two'],
+            ['setreply', '551', '5.7.2', 'second'],
+          ],
+          answer: REJECT,
+        },
+      },
+    });
+    await using mta = await filter.session();
+    assert.equal((await driveTo(mta, 'envfrom')).reply?.text, '551 5.7.2 second');
+  });
+
+  it('a text that an earlier handler of the message set goes with a later refusal', async () => {
+    for (const handler of ['envfrom', 'header']) {
+      await filter.use({
+        handlers: {
+          [handler]: { call: [['setreply', '550', '5.7.1', `found in ${handler}`]] },
+          eom: { answer: REJECT },
+        },
+      });
+      await using mta = await filter.greeted();
+      const { response } = await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']] });
+      assert.equal(response.reply?.text, `550 5.7.1 found in ${handler}`);
+    }
+  });
+
+  it('a reply of the other class is not sent with the verdict', async () => {
+    assert.deepEqual(await replyTo(['setreply', '450', '4.7.1', 'later'], REJECT), { verdict: 'reject' });
+    assert.deepEqual(await replyTo(['setreply', '550', '5.7.1', 'never'], TEMPFAIL), { verdict: 'tempfail' });
+  });
+
+  it('with CONTINUE and ACCEPT there is no reply', async () => {
+    assert.deepEqual(await replyTo(['setreply', '550', '5.7.1', 'no'], CONTINUE), { verdict: 'continue' });
+    assert.deepEqual(await replyTo(['setreply', '550', '5.7.1', 'no'], ACCEPT), { verdict: 'accept' });
+  });
+
+  it('for one recipient: the others go on', async () => {
+    await filter.use({
+      handlers: {
+        envrcpt: [{}, { call: [['setreply', '550', '5.1.1', 'unknown user']], answer: REJECT }, {}],
+      },
+    });
+    await using mta = await filter.greeted();
+    const { recipients, verdict } = await mta.message({
+      ...ENVELOPE,
+      recipients: ['<a@b>', '<c@d>', '<e@f>'],
+    });
+    assert.deepEqual(
+      recipients.map((one) => [one.verdict, one.reply?.text]),
+      [
+        ['continue', undefined],
+        ['reject', '550 5.1.1 unknown user'],
+        ['continue', undefined],
+      ],
+    );
+    assert.equal(verdict, 'continue');
+  });
+
+  it('what cannot be sent throws at the call, and nothing of it is kept', async () => {
+    const wrong: Call[] = [
+      ['setreply', '250', '2.0.0', 'x'],
+      ['setreply', '350', null, 'x'],
+      ['setreply', '600', null, 'x'],
+      ['setreply', '55', '5.7.1', 'x'],
+      ['setreply', '5500', '5.7.1', 'x'],
+      ['setreply', 550, '5.7.1', 'x'],
+      ['setreply', '550', '5.7', 'x'],
+      ['setreply', '550', '5.7.1.1', 'x'],
+      ['setreply', '550', '', 'x'],
+      ['setreply', '550', '5.7.1', '100% sure'],
+      ['setreply', '550', '5.7.1', 'fine', '%%%'],
+      ['setreply', '550', '5.7.1', 'two\r\nlines'],
+      ['setreply', '550', '5.7.1', 'two\nlines'],
+      ['setreply', '550', '5.7.1', 'two\rlines'],
+      ['setreply', '550', '5.7.1', 'a\0b'],
+      ['setreply', '550', '5.7.1', ...numbered(33)],
+      ['setreply', '550', '5.7.1', 'x'.repeat(981)],
+      ['setreply', '550', '5.7.1', 'short', 'ü'.repeat(491)],
+      ['setreply', '550', '5.7.1', 'one', null],
+      ['setreply', '550', '5.7.1', 7],
+    ];
+    await filter.use({ handlers: { envfrom: { call: wrong, answer: REJECT } } });
+    await using mta = await filter.session();
+    assert.deepEqual(await driveTo(mta, 'envfrom'), { verdict: 'reject' });
+    const told = await filter.eventsOf('error', 'result');
+    for (const [i, [kind, , error]] of told.entries()) {
+      const call = JSON.stringify(wrong[i]).slice(0, 80);
+      assert.equal(kind, 'error', call);
+      assert.equal((error as ToldError).code, 'ERR_MILTER_BAD_REPLY', call);
+    }
+    assert.equal(told.length, wrong.length);
+  });
+});

@@ -1,0 +1,117 @@
+/** SKIP from header and body: no more of them for this message, whether or not the MTA understands it. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { REJECT, SKIP } from 'milter';
+import { Protocol } from 'milter/testing';
+import type { Acts } from '../fixtures/script.js';
+import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+
+const ALL: Acts = { header: {}, eoh: {}, body: {}, eom: {} };
+const HEADERS = Array.from({ length: 5 }, (_, i) => [`X-${i}`, String(i)] as const);
+const NO_SKIP = { protocol: Protocol.ALL & ~Protocol.SKIP };
+
+describe('SKIP', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('scripted');
+  });
+  after(() => filter?.stop());
+
+  const called = async () => (await filter.eventsOf('header', 'eoh', 'body', 'eom')).map(([name]) => name);
+
+  for (const [mta, offer] of [
+    ['an MTA that knows it', {}],
+    ['an MTA that does not', NO_SKIP],
+  ] as const) {
+    for (const immediate of [false, true]) {
+      const where = `${mta}${immediate ? ', immediate' : ''}`;
+
+      it(`from a header: ${where}`, async () => {
+        await filter.use({
+          handlers: { ...ALL, header: [{}, { answer: SKIP }, {}] },
+          statics: { immediate },
+        });
+        await using session = await filter.greeted(offer);
+        // Sent one by one: an MTA may go on with headers, as Sendmail does.
+        for (let message = 0; message < 2; message++) {
+          await session.mail('<a@b.example>');
+          await session.rcpt('<c@d.example>');
+          const verdicts: string[] = [];
+          for (const [name, value] of HEADERS) verdicts.push((await session.header(name, value)).verdict);
+          assert.equal((await session.eoh()).verdict, immediate ? 'continue' : 'noreply');
+          await session.body('text');
+          assert.equal((await session.eom()).verdict, 'continue');
+          if (message === 0) {
+            assert.deepEqual(await called(), ['header', 'header', 'eoh', 'body', 'eom']);
+            const second =
+              immediate && mta === 'an MTA that knows it' ? 'skip' : immediate ? 'continue' : 'noreply';
+            assert.equal(verdicts[1], second);
+          } else {
+            // The next message begins anew.
+            assert.deepEqual(await called(), [...HEADERS.map(() => 'header'), 'eoh', 'body', 'eom']);
+          }
+        }
+      });
+
+      it(`from a body chunk: ${where}`, async () => {
+        await filter.use({
+          handlers: { ...ALL, body: [{}, { answer: SKIP }, {}] },
+          statics: { immediate },
+          quiet: ['header'],
+        });
+        await using session = await filter.greeted(offer);
+        const body = Buffer.alloc(65535 * 20);
+        const first = await session.message({ ...ENVELOPE, body });
+        assert.deepEqual([first.endedAt, first.verdict], ['eom', 'continue']);
+        assert.deepEqual(await called(), ['eoh', 'body', 'body', 'eom']);
+        await session.message({ ...ENVELOPE, body });
+        assert.deepEqual(await called(), ['eoh', ...Array(20).fill('body'), 'eom']);
+      });
+
+      it(`from the only handler there is: ${where}`, async () => {
+        await filter.use({ handlers: { body: { answer: SKIP } }, statics: { immediate } });
+        await using session = await filter.greeted(offer);
+        for (let i = 0; i < 3; i++) {
+          assert.equal(
+            (await session.message({ ...ENVELOPE, body: Buffer.alloc(400_000) })).verdict,
+            'continue',
+          );
+          assert.deepEqual(await called(), ['body']);
+        }
+      });
+
+      it(`and a verdict from a later handler: ${where}`, async () => {
+        await filter.use({
+          handlers: { ...ALL, header: { answer: SKIP }, eoh: { answer: REJECT } },
+          statics: { immediate },
+        });
+        await using session = await filter.greeted(offer);
+        assert.equal((await session.message({ ...ENVELOPE, headers: HEADERS, body: 'x' })).verdict, 'reject');
+        assert.deepEqual(await called(), ['header', 'eoh']);
+      });
+    }
+  }
+
+  it('the MTA that knows it is told so in immediate mode, and sends no more of the body', async () => {
+    await filter.use({ handlers: { body: { answer: SKIP }, eom: {} }, statics: { immediate: true } });
+    await using session = await filter.greeted();
+    await session.mail('<a@b.example>');
+    await session.rcpt('<c@d.example>');
+    assert.equal((await session.body(Buffer.alloc(200_000))).verdict, 'skip');
+    assert.equal((await session.body('more')).verdict, 'skipped');
+    assert.equal((await session.eom()).verdict, 'continue');
+    assert.deepEqual(await called(), ['body', 'eom']);
+  });
+
+  it('with the end of the message in the same command: eom is called', async () => {
+    for (const immediate of [false, true]) {
+      await filter.use({ handlers: { body: {}, eom: {} }, statics: { immediate } });
+      await using session = await filter.greeted();
+      await session.mail('<a@b.example>');
+      await session.rcpt('<c@d.example>');
+      await session.body('one');
+      assert.equal((await session.eom('two')).verdict, 'continue');
+      assert.deepEqual(await called(), ['body', 'body', 'eom']);
+    }
+  });
+});

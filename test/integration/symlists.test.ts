@@ -1,0 +1,235 @@
+/** Contract 16: macros that the filter asks for, as they reach the MTA; and macros as handlers see them. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { M_CONNECT, M_DATA, M_ENVFROM, M_ENVRCPT, M_EOH, M_EOM, M_HELO } from 'milter';
+import { Actions, type MacrosByStep } from 'milter/testing';
+import type { ToldError } from '../fixtures/serve.js';
+import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+
+type Call = readonly ['setsymlist', ...args: unknown[]];
+
+const STAGES = [
+  ['connect', 'connect', M_CONNECT],
+  ['hello', 'helo', M_HELO],
+  ['envfrom', 'mail', M_ENVFROM],
+  ['envrcpt', 'rcpt', M_ENVRCPT],
+  ['data', 'data', M_DATA],
+  ['eom', 'eom', M_EOM],
+  ['eoh', 'eoh', M_EOH],
+] as const;
+
+describe('contract 16: symbol lists', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('scripted');
+  });
+  after(() => filter?.stop());
+
+  const errors = async () =>
+    (await filter.eventsOf('error')).map(([, , error]) => (error as ToldError).code as string);
+
+  it('setsymlist in negotiate: each of the seven stages on the wire', async () => {
+    for (const [, stage, number] of STAGES) {
+      await filter.use({ handlers: { negotiate: { call: [['setsymlist', number, 'i', '{auth_authen}']] } } });
+      await using mta = await filter.session();
+      assert.deepEqual(await errors(), []);
+      assert.deepEqual(mta.negotiated.symlists, { [stage]: ['i', '{auth_authen}'] });
+    }
+  });
+
+  it('marked on the handlers, all seven at once', async () => {
+    const symlist = Object.fromEntries(STAGES.map(([handler, stage]) => [handler, ['j', `{of_${stage}}`]]));
+    await filter.use({
+      handlers: Object.fromEntries(STAGES.map(([handler]) => [handler, {}])),
+      statics: { symlist },
+    });
+    await using mta = await filter.session();
+    assert.deepEqual(
+      mta.negotiated.symlists,
+      Object.fromEntries(STAGES.map(([, stage]) => [stage, ['j', `{of_${stage}}`]])),
+    );
+  });
+
+  it('five macros, apart or in one string; no macro at all', async () => {
+    for (const macros of [['a', 'b', 'c', 'd', 'e'], ['a b c d e'], ['a b', '  c  ', 'd\te']]) {
+      await filter.use({ handlers: { negotiate: { call: [['setsymlist', M_ENVFROM, ...macros]] } } });
+      await using mta = await filter.session();
+      assert.deepEqual(mta.negotiated.symlists, { mail: ['a', 'b', 'c', 'd', 'e'] });
+    }
+  });
+
+  it('six macros are an error, and nothing is asked for', async () => {
+    for (const macros of [['a', 'b', 'c', 'd', 'e', 'f'], ['a b c d e f']]) {
+      await filter.use({ handlers: { negotiate: { call: [['setsymlist', M_ENVFROM, ...macros]] } } });
+      await using mta = await filter.session();
+      assert.deepEqual(await errors(), ['ERR_MILTER_BAD_SYMLIST']);
+      assert.deepEqual(mta.negotiated.symlists, {});
+    }
+  });
+
+  it('twice for a stage is an error; the first list holds, other stages are free', async () => {
+    const call: Call[] = [
+      ['setsymlist', M_ENVFROM, 'i'],
+      ['setsymlist', M_ENVFROM, 'j'],
+      ['setsymlist', M_EOM, 'j'],
+    ];
+    await filter.use({ handlers: { negotiate: { call } } });
+    await using mta = await filter.session();
+    assert.deepEqual(await errors(), ['ERR_MILTER_BAD_SYMLIST']);
+    assert.deepEqual(mta.negotiated.symlists, { mail: ['i'], eom: ['j'] });
+  });
+
+  it('a list that was refused can be mended', async () => {
+    const call: Call[] = [
+      ['setsymlist', M_ENVFROM, 'a b c d e f'],
+      ['setsymlist', M_ENVFROM, 'i'],
+    ];
+    await filter.use({ handlers: { negotiate: { call } } });
+    await using mta = await filter.session();
+    assert.deepEqual(mta.negotiated.symlists, { mail: ['i'] });
+  });
+
+  it('in every other handler it is an error', async () => {
+    const act = { call: [['setsymlist', M_EOM, 'i']] as Call[] };
+    const handlers = [
+      'connect',
+      'hello',
+      'envfrom',
+      'envrcpt',
+      'data',
+      'header',
+      'eoh',
+      'body',
+      'eom',
+      'unknown',
+    ];
+    await filter.use({ handlers: Object.fromEntries(handlers.map((handler) => [handler, act])) });
+    await using mta = await filter.greeted();
+    await mta.unknown('XYZZY');
+    await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']], body: 'x' });
+    assert.deepEqual(
+      await errors(),
+      handlers.map(() => 'ERR_MILTER_BAD_SYMLIST'),
+    );
+  });
+
+  it('stages that do not exist, macros that are no text', async () => {
+    const call: Call[] = [
+      ['setsymlist', 7, 'i'],
+      ['setsymlist', -1, 'i'],
+      ['setsymlist', 'mail', 'i'],
+      ['setsymlist', M_EOM, 7],
+      ['setsymlist', M_EOM, 'a\0b'],
+      ['setsymlist', M_EOM, null],
+    ];
+    await filter.use({ handlers: { negotiate: { call } } });
+    await using mta = await filter.session();
+    assert.deepEqual(
+      await errors(),
+      call.map(() => 'ERR_MILTER_BAD_ARGUMENT'),
+    );
+    assert.deepEqual(mta.negotiated.symlists, {});
+  });
+
+  it('an MTA that cannot be asked: marks are passed over in silence, the session works', async () => {
+    await filter.use({ handlers: { envfrom: {} }, statics: { symlist: { envfrom: ['i'] } } });
+    await using mta = await filter.greeted({ actions: Actions.ALL & ~Actions.SETSYMLIST });
+    assert.deepEqual(mta.negotiated.symlists, {});
+    assert.equal((await mta.message(ENVELOPE)).verdict, 'continue');
+    assert.deepEqual(await filter.eventsOf('report'), []);
+  });
+
+  it('asked for again in the next session, and the one after', async () => {
+    await filter.use({ handlers: { envfrom: {} }, statics: { symlist: { envfrom: ['i', 'j'] } } });
+    for (let i = 0; i < 3; i++) {
+      await using mta = await filter.session();
+      assert.deepEqual(mta.negotiated.symlists, { mail: ['i', 'j'] });
+    }
+  });
+});
+
+describe('macros', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('scripted');
+  });
+  after(() => filter?.stop());
+
+  const macros: MacrosByStep = {
+    connect: { j: 'mx.example', daemon_name: 'MTA' },
+    helo: { tls_version: 'TLSv1.3' },
+    mail: { i: 'Q1', mail_addr: 'a@b.example' },
+    rcpt: { rcpt_addr: 'c@d.example' },
+    data: { i: 'Q2' },
+    eom: { msg_id: '<1@b.example>', odd: Buffer.from('caf\xe9', 'latin1') },
+  };
+  const ask = (...names: string[]) => ({ call: names.map((name) => ['getsymval', name] as const) });
+  const values = async () => (await filter.eventsOf('result')).map(([, , value]) => value);
+
+  it('what the MTA has sent is seen from its step on; the latest stage wins', async () => {
+    const all = ask('j', '{daemon_name}', '{tls_version}', 'i', '{mail_addr}', '{rcpt_addr}');
+    await filter.use({ handlers: { connect: all, hello: all, envfrom: all, envrcpt: all, data: all } });
+    await using mta = await filter.session({ macros });
+    await mta.connect('client.example');
+    assert.deepEqual(await values(), ['mx.example', 'MTA', null, null, null, null]);
+    await mta.helo('client.example');
+    assert.deepEqual(await values(), ['mx.example', 'MTA', 'TLSv1.3', null, null, null]);
+    await mta.mail('<a@b.example>');
+    assert.deepEqual(await values(), ['mx.example', 'MTA', 'TLSv1.3', 'Q1', 'a@b.example', null]);
+    await mta.rcpt('<c@d.example>');
+    assert.deepEqual(await values(), ['mx.example', 'MTA', 'TLSv1.3', 'Q1', 'a@b.example', 'c@d.example']);
+    await mta.data();
+    assert.deepEqual((await values())[3], 'Q2');
+  });
+
+  it('single letters with and without braces; longer names need them', async () => {
+    await filter.use({
+      handlers: { connect: ask('j', '{j}', '{daemon_name}', 'daemon_name', '{none}', 'z') },
+    });
+    await using mta = await filter.session({ macros });
+    await mta.connect('client.example');
+    assert.deepEqual(await values(), ['mx.example', 'mx.example', 'MTA', null, null, null]);
+  });
+
+  it('in handlers of events that were collected, and in eom; bytes that are not UTF-8', async () => {
+    await filter.use({ handlers: { header: ask('i', '{mail_addr}'), eom: ask('{msg_id}', '{odd}') } });
+    await using mta = await filter.greeted({ macros });
+    await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']] });
+    assert.deepEqual(await values(), ['Q2', 'a@b.example', '<1@b.example>', 'caf\udce9']);
+  });
+
+  it('after an await in the handler', async () => {
+    await filter.use({ handlers: { envfrom: { wait: 5, afterwards: [['getsymval', 'i']] } } });
+    await using mta = await filter.greeted({ macros });
+    await mta.mail('<a@b.example>');
+    assert.deepEqual(await values(), ['Q1']);
+  });
+
+  it('after the answer has been given: bad context', async () => {
+    await filter.use({ handlers: { envfrom: { detached: [['getsymval', 'i']] } } });
+    await using mta = await filter.greeted({ macros });
+    await mta.mail('<a@b.example>');
+    const [, , error] = await filter.event('error');
+    assert.equal((error as ToldError).code, 'ERR_MILTER_BAD_CONTEXT');
+  });
+
+  it('names that are no names', async () => {
+    await filter.use({
+      handlers: {
+        connect: {
+          call: [
+            ['getsymval', ''],
+            ['getsymval', 'a\0b'],
+            ['getsymval', 7],
+          ],
+        },
+      },
+    });
+    await using mta = await filter.session({ macros });
+    await mta.connect('client.example');
+    assert.deepEqual(
+      (await filter.eventsOf('error')).map(([, , error]) => (error as ToldError).code),
+      Array(3).fill('ERR_MILTER_BAD_ARGUMENT'),
+    );
+  });
+});

@@ -1,0 +1,99 @@
+/** Each verdict from each handler that is answered at once, and what becomes of the session after it. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'milter';
+import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+import { driveTo, PROMPT_HANDLERS } from './drive.js';
+
+const VERDICTS = [
+  ['CONTINUE', CONTINUE, 'continue'],
+  ['REJECT', REJECT, 'reject'],
+  ['TEMPFAIL', TEMPFAIL, 'tempfail'],
+  ['ACCEPT', ACCEPT, 'accept'],
+  ['DISCARD', DISCARD, 'discard'],
+] as const;
+const MESSAGE = { ...ENVELOPE, headers: [['Subject', 'x']] as const, body: 'text' };
+
+describe('verdicts', () => {
+  let filter: FilterProcess;
+  before(async () => {
+    filter = await FilterProcess.start('scripted');
+  });
+  after(() => filter?.stop());
+
+  for (const handler of PROMPT_HANDLERS) {
+    for (const [name, answer, meant] of VERDICTS) {
+      // They say nothing about a command, and Postfix breaks off in the session's next message.
+      const means = handler === 'unknown' && (meant === 'accept' || meant === 'discard') ? 'continue' : meant;
+      it(`${handler}: ${name} is answered at once`, async () => {
+        for (const act of [{ answer }, { answer, wait: 1 }]) {
+          await filter.use({ handlers: { [handler]: act, header: {}, close: {} } });
+          await using mta = await filter.session();
+          assert.deepEqual(await driveTo(mta, handler), { verdict: means });
+          await mta.close();
+          await filter.event('close');
+        }
+      });
+    }
+  }
+
+  for (const handler of ['envfrom', 'envrcpt', 'data', 'eom'] as const) {
+    for (const [name, answer, verdict] of VERDICTS) {
+      it(`after ${name} from ${handler} the next message of the session begins anew`, async () => {
+        await filter.use({
+          handlers: {
+            [handler]: [{ answer }, {}],
+            header: {},
+            body: {},
+            ...(handler === 'eom' ? {} : { eom: {} }),
+          },
+        });
+        await using mta = await filter.greeted();
+        const first = await mta.message(MESSAGE);
+        assert.equal(first.verdict, verdict);
+        await filter.events();
+        assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
+        const told = (await filter.events()).map(([event]) => event);
+        assert.deepEqual(
+          told,
+          handler === 'eom' ? ['header', 'body', 'eom'] : [handler, 'header', 'body', 'eom'],
+        );
+      });
+    }
+  }
+
+  it('a recipient that is refused does not end the message, nor does an unknown command', async () => {
+    await filter.use({
+      handlers: {
+        envrcpt: [{ answer: REJECT }, {}, { answer: TEMPFAIL }],
+        unknown: { answer: REJECT },
+        header: {},
+        eom: { call: [['addheader', 'X-A', '1']] },
+      },
+    });
+    await using mta = await filter.greeted();
+    await mta.mail('<a@b.example>');
+    assert.equal((await mta.rcpt('<one@d.example>')).verdict, 'reject');
+    assert.equal((await mta.rcpt('<two@d.example>')).verdict, 'continue');
+    assert.equal((await mta.unknown('XYZZY')).verdict, 'reject');
+    assert.equal((await mta.rcpt('<three@d.example>')).verdict, 'tempfail');
+    await mta.header('Subject', 'x');
+    const { verdict, modifications } = await mta.eom();
+    assert.deepEqual([verdict, modifications.length], ['continue', 1]);
+    assert.equal((await filter.eventsOf('header')).length, 1);
+  });
+
+  it('HELO again within a session, and within a message', async () => {
+    await filter.use({ handlers: { hello: {}, envfrom: {}, abort: {}, header: {}, eom: {} } });
+    await using mta = await filter.greeted();
+    await mta.helo('second.example');
+    await mta.mail('<a@b.example>');
+    await mta.abort();
+    await mta.helo('third.example');
+    assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
+    assert.deepEqual(
+      (await filter.events()).map(([name]) => name),
+      ['new', 'hello', 'hello', 'envfrom', 'abort', 'hello', 'envfrom', 'header', 'eom'],
+    );
+  });
+});

@@ -1,0 +1,187 @@
+/**
+ * Handlers that throw, reject or answer with what is no status: in every step the exception policy answers, the error
+ * is reported once, the session's close handler runs, and the filter serves on. Contract lines 4 and 9.
+ */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import type { MtaSession, Response } from 'milter/testing';
+import { FAILURES, RIGHT, STEPS, type Step, TWICE } from '../fixtures/lifecycle/deeds.js';
+import { inLanes, until } from './support/deadline.js';
+import { CLEAN_END, FilterProcess } from './support/filter-process.js';
+import { servesWell } from './support/messages.js';
+
+const goesOn = ({ verdict }: Response) => ['continue', 'noreply', 'skipped'].includes(verdict);
+
+/** Goes through every step of a session, as far as the filter lets it; the last response. */
+async function everyStep(session: MtaSession, steer: string): Promise<{ at: Step; response: Response }> {
+  const steps: [Step, () => Promise<Response>][] = [
+    ['connect', () => session.connect(steer)],
+    ['hello', () => session.helo('client.example')],
+    ['unknown', () => session.unknown('HUH')],
+    ['envfrom', () => session.mail('<a@client.example>')],
+    ['envrcpt', () => session.rcpt('<b@example.com>')],
+    ['abort', () => session.abort().then(() => ({ verdict: 'noreply' }))],
+    ['envfrom', () => session.mail('<a@client.example>')],
+    ['envrcpt', () => session.rcpt('<b@example.com>')],
+    ['data', () => session.data()],
+    ['header', () => session.header('Subject', 'lunch')],
+    ['eoh', () => session.eoh()],
+    ['body', () => session.body('At noon.\r\n')],
+    ['eom', () => session.eom()],
+  ];
+  for (const [at, step] of steps) {
+    const response = await step();
+    if (!goesOn(response)) return { at, response };
+  }
+  return { at: 'close', response: { verdict: 'continue' } };
+}
+
+const DEFERRED: readonly Step[] = ['header', 'eoh', 'body'];
+
+/** Runs one deed in every step, one session each. */
+async function inEveryStep(
+  filter: FilterProcess,
+  deed: string,
+  check: (step: Step, end: { at: Step; response: Response }) => void,
+): Promise<void> {
+  await inLanes(4, STEPS, async (step) => {
+    const session = await filter.open();
+    const end = await everyStep(session, `${deed}.${step}`);
+    await session.quit();
+    check(step, end);
+  });
+}
+
+async function countsAgree(filter: FilterProcess, sessions: number): Promise<void> {
+  let found = { made: 0, ended: 0 };
+  await until(
+    'as many contexts ended as were made',
+    async () => {
+      found = await filter.diag();
+      return found.made === sessions && found.ended === sessions;
+    },
+    5_000,
+    () => JSON.stringify(found),
+  );
+}
+
+for (const immediate of [false, true]) {
+  const mode = immediate ? 'immediate' : 'deferred';
+
+  test(`control (${mode}): handlers that answer CONTINUE, now or later, go through every step`, async () => {
+    await using filter = await FilterProcess.start({ run: { immediate } });
+    for (const deed of Object.keys(RIGHT)) {
+      await inEveryStep(filter, deed, (_, { at }) => assert.equal(at, 'close', deed));
+    }
+    await countsAgree(filter, Object.keys(RIGHT).length * STEPS.length);
+    assert.equal(filter.count('error'), 0, filter.state());
+    assert.deepEqual(await filter.stop(), CLEAN_END);
+  });
+
+  for (const deed of Object.keys(FAILURES)) {
+    test(`${deed} (${mode}): every step answers by the exception policy`, async () => {
+      const filter = await sharedFilter(immediate);
+      const errors = filter.count('error');
+      const { made } = await filter.diag();
+      await inEveryStep(filter, deed, (step, { at, response }) => {
+        if (step === 'abort' || step === 'close') {
+          assert.equal(at, 'close', step);
+          return;
+        }
+        assert.equal(at, !immediate && DEFERRED.includes(step) ? 'eom' : step);
+        assert.equal(response.verdict, 'tempfail');
+        assert.deepEqual(
+          [response.reply?.code, response.reply?.xcode, response.reply?.lines],
+          ['451', '4.3.0', ['steered: untrapped exception']],
+          step,
+        );
+      });
+      await countsAgree(filter, made + STEPS.length);
+      // What abort and close answer means nothing, so nothing can be wrong with it.
+      const expected = /^(answers|resolves)/.test(deed) ? STEPS.length - 2 : STEPS.length;
+      await until(
+        `one report for each of ${expected} failures`,
+        () => filter.count('error') === errors + expected,
+        5_000,
+        () => String(filter.count('error') - errors),
+      );
+      await servesWell(filter);
+    });
+  }
+
+  for (const deed of Object.keys(TWICE)) {
+    test(`${deed} (${mode}): the first answer counts`, async () => {
+      const filter = await sharedFilter(immediate);
+      const { made } = await filter.diag();
+      await inEveryStep(filter, deed, (step, { at }) => assert.equal(at, 'close', step));
+      await countsAgree(filter, made + STEPS.length);
+      await servesWell(filter);
+    });
+  }
+
+  test(`the filter that all this was done to (${mode}) stops with 0`, async () => {
+    const filter = await sharedFilter(immediate);
+    await servesWell(filter);
+    assert.deepEqual(await filter.stop(), CLEAN_END);
+  });
+}
+
+/** One process for all deeds of a mode; a new one where the last has been killed. */
+const shared = new Map<boolean, FilterProcess>();
+async function sharedFilter(immediate: boolean): Promise<FilterProcess> {
+  let filter = shared.get(immediate);
+  if (!filter?.running) {
+    filter = await FilterProcess.start({ run: { immediate } });
+    shared.set(immediate, filter);
+  }
+  return filter;
+}
+
+after(async () => {
+  for (const filter of shared.values()) await filter[Symbol.asyncDispose]();
+});
+
+for (const hook of ['throw', 'reject', 'none'] as const) {
+  test(`an error hook that ${hook}s does no more harm than the error itself`, async () => {
+    await using filter = await FilterProcess.start({ hook });
+    await inLanes(4, Object.keys(FAILURES), async (deed) => {
+      for (const step of ['hello', 'eom', 'abort', 'close']) {
+        const session = await filter.open();
+        await everyStep(session, `${deed}.${step}`);
+        await session.quit();
+      }
+    });
+    await countsAgree(filter, Object.keys(FAILURES).length * 4);
+    await servesWell(filter);
+    assert.deepEqual(await filter.stop(), CLEAN_END);
+    assert.match(filter.output, /on purpose/); // stderr is told in the hook's place
+  });
+}
+
+test('errors in negotiate leave the MTA’s offer as it is, and the session goes on', async () => {
+  await using filter = await FilterProcess.start();
+  for (const deed of Object.keys(FAILURES)) {
+    filter.tell({ do: 'negotiation', value: deed });
+    await filter.event('negotiation', undefined, filter.count('negotiation') + 1);
+    const session = await filter.open();
+    assert.equal((await session.helo('client.example')).verdict, 'continue', deed);
+    await session.quit();
+  }
+  filter.tell({ do: 'negotiation', value: '' });
+  await filter.event('negotiation', undefined, Object.keys(FAILURES).length + 1);
+  await servesWell(filter);
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});
+
+test('stderr that is gone does not take the filter with it', async () => {
+  await using filter = await FilterProcess.start({ hook: 'none' });
+  filter.child.stderr?.destroy();
+  filter.child.stdout?.destroy();
+  for (let i = 0; i < 20; i++) {
+    const session = await filter.open();
+    await everyStep(session, 'throws.eom');
+    await session.quit();
+  }
+  await servesWell(filter);
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});

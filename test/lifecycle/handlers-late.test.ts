@@ -1,0 +1,259 @@
+/**
+ * Handlers that take longer than handlerTimeout: in every step the exception policy answers, `signal` is aborted with
+ * the reason, what the handler says later is reported, and the session's next message is as any other. The same where
+ * the JS thread is stuck: then libmilter's thread answers. R5 and R6 of native/README.md.
+ */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'milter';
+import type { MtaSession, Response } from 'milter/testing';
+import { until } from './support/deadline.js';
+import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
+import { goodMessage, greet, servesWell } from './support/messages.js';
+
+const TIMEOUT = 150;
+/** How long after its handler's time a stuck thread is given up (lib/runtime.ts). */
+const GRACE = 1_000;
+
+const STEPS = [
+  'connect',
+  'hello',
+  'unknown',
+  'envfrom',
+  'envrcpt',
+  'data',
+  'header',
+  'eoh',
+  'body',
+  'eom',
+] as const;
+type Step = (typeof STEPS)[number];
+const IN_MESSAGE: readonly Step[] = STEPS.slice(3);
+
+/** Steps as the error hook calls them. */
+const reported = (step: string) => (step === 'hello' ? 'helo' : step);
+
+const late = (options: StartOptions = {}) =>
+  FilterProcess.start({ fixture: 'late', ...options, run: { handlerTimeout: TIMEOUT, ...options.run } });
+
+/** Goes on until the handler of `step` has been answered for. */
+async function reach(session: MtaSession, how: string, step: Step): Promise<Response> {
+  const connect = await session.connect(`${how}.${step}`);
+  if (step === 'connect') return connect;
+  const helo = await session.helo('client.example');
+  if (step === 'hello') return helo;
+  if (step === 'unknown') return await session.unknown('HUH');
+  const { response } = await session.message(goodMessage);
+  return response;
+}
+
+async function nextMessageIsFine(session: MtaSession, how: string, step: string, filter: FilterProcess) {
+  const { verdict, modifications } = await session.message(goodMessage);
+  assert.equal(verdict, 'continue', `the next message after ${how}.${step}`);
+  assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
+  await filter.event('afterwards', (told) => told.of === step && told.how === how && told.step === 'eom');
+  // In close it is aborted by right: the session has ended.
+  const handlers = filter.all('afterwards').filter((told) => told.step !== 'close');
+  for (const told of handlers) assert.equal(told.aborted, false, JSON.stringify(told));
+}
+
+const errorsIn = (filter: FilterProcess, step: string) =>
+  filter
+    .all('error')
+    .filter((told) => told.step === reported(step))
+    .map(({ code }) => code);
+
+interface Policy {
+  readonly policy: number;
+  readonly verdict: Response['verdict'];
+  readonly text?: string;
+}
+
+const POLICIES: Readonly<Record<string, Policy>> = {
+  TEMPFAIL: { policy: TEMPFAIL, verdict: 'tempfail', text: '451 4.3.0 late: untrapped exception' },
+  REJECT: { policy: REJECT, verdict: 'reject', text: '554 5.3.0 late: untrapped exception' },
+  ACCEPT: { policy: ACCEPT, verdict: 'accept' },
+  CONTINUE: { policy: CONTINUE, verdict: 'continue' },
+};
+
+function assertPolicy(response: Response, { verdict, text }: Policy, what: string): void {
+  const reply = 'reply' in response ? response.reply : undefined;
+  // ACCEPT says nothing about a command, and Postfix breaks off in the session's next message.
+  const meant = what === 'unknown' && verdict === 'accept' ? 'continue' : verdict;
+  assert.deepEqual([response.verdict, reply?.text], [meant, text], what);
+}
+
+/** One late handler in each step, all at once, one session each. */
+async function lateInEveryStep(filter: FilterProcess, how: string, policy: Policy): Promise<void> {
+  const lateStep = async (step: Step) => {
+    const session = await filter.open();
+    const response = await reach(session, how, step);
+    assertPolicy(response, policy, step);
+    const aborted = await filter.event('aborted', (told) => told.step === step);
+    assert.equal(aborted.code, 'ERR_MILTER_HANDLER_TIMEOUT');
+    assert.equal(aborted.message, `${reported(step)} did not answer within ${TIMEOUT} ms (handlerTimeout)`);
+    const timedOut = await filter.event('error', (told) => told.step === reported(step));
+    assert.deepEqual([timedOut.code, timedOut.message], [aborted.code, aborted.message]);
+    assert.deepEqual(
+      errorsIn(filter, step),
+      ['ERR_MILTER_HANDLER_TIMEOUT'],
+      'nothing is late before it is said',
+    );
+    filter.tell({ do: 'open', value: step });
+    await filter.event('error', (told) => told.step === reported(step) && told.code !== timedOut.code);
+    assert.deepEqual(errorsIn(filter, step), ['ERR_MILTER_HANDLER_TIMEOUT', 'ERR_MILTER_LATE_ANSWER']);
+    // An MTA that was told to accept or refuse the client does not go on with it.
+    if (IN_MESSAGE.includes(step) || response.verdict === 'continue') {
+      await nextMessageIsFine(session, how, step, filter);
+    }
+    await session.quit();
+  };
+  await Promise.all(STEPS.map(lateStep));
+}
+
+for (const immediate of [false, true]) {
+  for (const how of ['resolves', 'rejects']) {
+    for (const [name, policy] of Object.entries(POLICIES)) {
+      const mode = immediate ? 'immediate' : 'deferred';
+      test(`every step, ${how} too late, policy ${name}, ${mode}`, async () => {
+        await using filter = await late({ run: { immediate }, policy: policy.policy });
+        await lateInEveryStep(filter, how, policy);
+        await servesWell(filter);
+        assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+      });
+    }
+  }
+}
+
+test('control: gates that are opened in time; the handlers’ own answers count, nothing is reported', async () => {
+  await using filter = await late({ run: { handlerTimeout: 20_000 } });
+  const inTime = async (step: Step) => {
+    const session = await filter.open();
+    const answer = reach(session, 'resolves', step);
+    await filter.event('called', (told) => told.step === step);
+    filter.tell({ do: 'open', value: step });
+    // As above: ACCEPT of a command is none.
+    assert.equal((await answer).verdict, step === 'unknown' ? 'continue' : 'accept', step);
+    await session.quit();
+  };
+  await Promise.all(STEPS.map(inTime));
+  // The end of the session aborts a signal that was asked for.
+  for (const { code } of filter.all('aborted')) assert.equal(code, 'ERR_MILTER_BAD_CONTEXT');
+  assert.equal(filter.count('error'), 0, filter.state());
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});
+
+test('a late abort handler keeps the next message waiting for handlerTimeout, no longer', async () => {
+  await using filter = await late();
+  const session = await filter.open();
+  await session.connect('resolves.abort');
+  await session.helo('client.example');
+  assert.equal((await session.mail('<a@client.example>')).verdict, 'continue');
+  await session.abort();
+  await nextMessageIsFine(session, 'resolves', 'abort', filter);
+  assert.deepEqual(errorsIn(filter, 'abort'), ['ERR_MILTER_HANDLER_TIMEOUT']);
+  filter.tell({ do: 'open', value: 'abort' });
+  await filter.event('error', (told) => told.code === 'ERR_MILTER_LATE_ANSWER');
+  await session.quit();
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});
+
+test('a late close handler keeps nobody waiting; its context ends when it does', async () => {
+  await using filter = await late();
+  const session = await filter.open();
+  await greet(session, 'resolves.close');
+  await session.quit();
+  await filter.event('called', (told) => told.step === 'close');
+  await servesWell(filter);
+  await until('the good session’s end', async () => (await filter.diag()).ended === 1);
+  filter.tell({ do: 'open', value: 'close' });
+  await until('the late session’s end', async () => (await filter.diag()).ended === 2);
+  assert.equal(filter.count('error'), 0, filter.state());
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});
+
+test('control: a thread stuck for less than its time; the handler’s own answer counts', async () => {
+  await using filter = await late({ run: { handlerTimeout: 20_000 } });
+  const session = await filter.open();
+  const answer = reach(session, 'sticks', 'eom');
+  writeFileSync(String((await filter.event('stuck')).file), '');
+  assert.equal((await answer).verdict, 'accept');
+  assert.equal(filter.count('error'), 0, filter.state());
+  await session.quit();
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});
+
+for (const how of ['sticks', 'sticksThenAwaits']) {
+  for (const [name, policy] of Object.entries(POLICIES)) {
+    // Where the answer is CONTINUE the MTA asks on, and the thread is stuck for that too: the last step is enough.
+    const steps: Step[] =
+      policy.policy === CONTINUE ? ['hello', 'eom'] : ['hello', 'envfrom', 'header', 'eom'];
+    test(`a stuck thread (${how}): libmilter’s thread answers by the policy ${name}`, async () => {
+      await using filter = await late({ policy: policy.policy });
+      for (const [i, step] of steps.entries()) {
+        const session = await filter.open();
+        const asked = performance.now();
+        const answer = reach(session, how, step);
+        const { file } = await filter.event('stuck', undefined, i + 1);
+        // Nothing lets the thread go before the answer is there.
+        const response = await answer;
+        const took = performance.now() - asked;
+        assertPolicy(response, policy, step);
+        assert.ok(took > TIMEOUT + GRACE - 50, `answered after ${took.toFixed()} ms already`);
+        assert.equal(errorsIn(filter, step).length, 0, 'the thread is stuck still');
+        writeFileSync(String(file), '');
+        const aborted = await filter.event('aborted', (told) => told.step === step);
+        assert.equal(aborted.code, 'ERR_MILTER_HANDLER_TIMEOUT');
+        const told = await filter.event('error', ({ step: where }) => where === 'a session', i + 1);
+        assert.deepEqual(
+          [told.code, told.message],
+          ['ERR_MILTER_HANDLER_TIMEOUT', 'the JS thread gave no answer in time'],
+        );
+        await filter.event('error', ({ code }) => code === 'ERR_MILTER_LATE_ANSWER', i + 1);
+        if (IN_MESSAGE.includes(step) || response.verdict === 'continue') {
+          await nextMessageIsFine(session, how, step, filter);
+        }
+        await session.quit();
+        assert.equal(filter.count('error'), 2 * (i + 1), filter.state());
+      }
+      await servesWell(filter);
+      assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+    });
+  }
+}
+
+test('while the thread is stuck, every session that asks is answered, a new one too; all are well afterwards', async () => {
+  await using filter = await late();
+  const sessions = await Promise.all(Array.from({ length: 12 }, () => filter.open()));
+  await Promise.all(sessions.map((session, i) => greet(session, i === 0 ? 'sticks.envfrom' : 'none.none')));
+  const [sticking, ...others] = sessions as [MtaSession, ...MtaSession[]];
+  const stuck = sticking.message(goodMessage);
+  const { file } = await filter.event('stuck');
+  const messages = [stuck, ...others.map((session) => session.message(goodMessage))];
+  const newcomer = filter.open();
+  for (const { verdict, response } of await Promise.all(messages)) {
+    assert.equal(verdict, 'tempfail');
+    assertPolicy(response, POLICIES.TEMPFAIL as Policy, 'a message meanwhile');
+  }
+  const fresh = await newcomer; // negotiated without the filter
+  assert.equal(filter.count('error'), 0, 'the thread is stuck still');
+  writeFileSync(String(file), '');
+  await Promise.all(
+    sessions.map(async (session) => {
+      const { verdict, modifications } = await session.message(goodMessage);
+      assert.equal(verdict, 'continue');
+      assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
+      await session.quit();
+    }),
+  );
+  await greet(fresh);
+  assert.equal((await fresh.message(goodMessage)).verdict, 'continue');
+  await fresh.quit();
+  await servesWell(filter);
+  await until('as many contexts ended as were made', async () => {
+    const { made, ended } = await filter.diag();
+    return made === ended && made === 14;
+  });
+  assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+});

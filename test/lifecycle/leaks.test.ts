@@ -1,0 +1,207 @@
+/**
+ * Nothing is left behind: after thousands of sessions that came and went in every way, descriptors, threads and the
+ * counts of contexts are where they were.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { test } from 'node:test';
+import { Actions, Protocol } from 'milter/testing';
+import {
+  account,
+  allClosed,
+  frame,
+  offer,
+  RawPeer,
+  STEP_FRAMES,
+  upTo,
+  witness,
+} from '../fixtures/lifecycle/raw-peer.js';
+import { inLanes, until } from './support/deadline.js';
+import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
+import { goodMessage, greet, servesWell } from './support/messages.js';
+
+const LANES = 6;
+/**
+ * libmilter keeps 2 workers, and lets another go only when it finds two idle: one more may stay for each session
+ * that was served at the same time.
+ */
+const IDLE_WORKERS = LANES + 2;
+
+/** What the process has open, by what it is. */
+function descriptors(filter: FilterProcess): string[] {
+  const directory = `/proc/${filter.pid}/fd`;
+  return readdirSync(directory)
+    .map((fd) => {
+      try {
+        return readlinkSync(`${directory}/${fd}`).replace(/\d+/, '');
+      } catch {
+        return 'closed meanwhile';
+      }
+    })
+    .sort();
+}
+
+const threads = (filter: FilterProcess) => readdirSync(`/proc/${filter.pid}/task`).length;
+
+/** Waits until every context has ended and the descriptors are those of before. */
+async function asBefore(filter: FilterProcess, before: readonly string[]): Promise<void> {
+  await allClosed(filter);
+  let now: string[] = [];
+  await until(
+    `the ${before.length} descriptors of before`,
+    () => {
+      now = descriptors(filter);
+      return now.join() === before.join();
+    },
+    10_000,
+    () =>
+      `now ${now.length}: ${now.filter((one) => !before.includes(one) || one.startsWith('socket')).join(' ')}`,
+  );
+}
+
+type Visit = (filter: FilterProcess, nth: number) => Promise<void>;
+
+/** A peer that says something and hangs up when it has read so many answers, or else ends its sending (null). */
+async function raw(filter: FilterProcess, reads: number | null, ...bytes: Uint8Array[]): Promise<void> {
+  await using peer = await RawPeer.dial(filter.socket);
+  if (bytes.length > 0) peer.send(...bytes);
+  for (let i = 0; i < (reads ?? 0); i++)
+    assert.ok(await peer.read(), `the connection ended after ${i} answers`);
+  if (reads !== null) return;
+  peer.endSending();
+  await peer.rest();
+}
+
+/** Every kind of session that there is, each as often as the number says. */
+const VISITS: Readonly<Record<string, [times: number, visit: Visit]>> = {
+  good: [1_000, servesWell],
+  'connected and gone': [2_000, (filter) => raw(filter, 0)],
+  'ended without a word': [500, (filter) => raw(filter, null)],
+  'negotiated and gone': [1_000, (filter, nth) => raw(filter, nth % 2, offer())],
+  // An end that comes before libmilter has read makes it read nothing: hence all numbers of answers.
+  'hung up in the message': [1_000, (filter, nth) => raw(filter, nth % 7, upTo('body'))],
+  'ended in the message': [500, (filter, nth) => raw(filter, null, upTo(nth % 2 ? 'header' : 'body'))],
+  'hung up after the message': [500, (filter) => raw(filter, 9, upTo('eom'))],
+  'hung up while a handler is awaited': [500, (filter) => raw(filter, 5, upTo('eom', 'takesAMoment.data'))],
+  aborted: [
+    500,
+    async (filter) => {
+      await using session = await filter.open();
+      await greet(session);
+      for (let i = 0; i < 2; i++) {
+        await session.mail('<a@client.example>');
+        await session.rcpt('<b@example.com>');
+        await session.abort();
+      }
+    },
+  ],
+  'refused by a handler that throws': [
+    300,
+    async (filter, nth) => {
+      await using session = await filter.open();
+      await greet(session, `throws.${['envfrom', 'header', 'body', 'eom'][nth % 4]}`);
+      assert.equal((await session.message(goodMessage)).verdict, 'tempfail');
+    },
+  ],
+  garbage: [
+    1_000,
+    (filter, nth) => raw(filter, null, nth % 2 ? upTo('mail') : offer(), Buffer.alloc(nth % 80, 0xff)),
+  ],
+  'half a frame': [
+    500,
+    (filter, nth) => raw(filter, nth % 2 === 0 ? 5 : null, upTo('rcpt'), frame('L', 'Subject', 500)),
+  ],
+  'refused negotiations': [300, (filter) => raw(filter, null, offer(1))],
+  'steps without a negotiation': [300, (filter) => raw(filter, null, STEP_FRAMES.helo, STEP_FRAMES.mail)],
+  'old MTAs': [
+    200,
+    async (filter) => {
+      await using session = await filter.open({ version: 2, actions: Actions.V2, protocol: Protocol.V2 });
+      await greet(session);
+      assert.equal((await session.message(goodMessage)).verdict, 'continue');
+    },
+  ],
+  'several clients on a connection': [
+    200,
+    async (filter) => {
+      await using session = await filter.open();
+      for (let i = 0; i < 3; i++) {
+        await greet(session);
+        assert.equal((await session.message(goodMessage)).verdict, 'continue');
+        if (i < 2) await session.quitNewConnection();
+      }
+    },
+  ],
+};
+
+/** Sessions of one kind, in lanes. */
+async function visit(filter: FilterProcess, times: number, one: Visit): Promise<void> {
+  await inLanes(LANES, Array(times).keys(), (nth) => one(filter, nth));
+}
+
+/** A filter that has done a little of everything, so that what is made once is there. */
+async function warm(): Promise<FilterProcess> {
+  const filter = await witness();
+  for (const [, one] of Object.values(VISITS)) await visit(filter, 2 * LANES, one);
+  await allClosed(filter);
+  return filter;
+}
+
+test('descriptors, threads and contexts after thousands of sessions of each kind', async (t) => {
+  await using filter = await warm();
+  const before = descriptors(filter);
+  const base = threads(filter);
+  for (const [kind, [times, one]] of Object.entries(VISITS)) {
+    await t.test(`${times} × ${kind}`, async () => {
+      await visit(filter, times, one);
+      await asBefore(filter, before);
+      const now = threads(filter);
+      assert.ok(now <= base + IDLE_WORKERS, `${now} threads, ${base} before`);
+    });
+  }
+  await servesWell(filter);
+  const { made, ended } = await account(filter);
+  assert.ok((made as number) > 5_000 && made === ended, `${made} made, ${ended} ended`);
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});
+
+test('all kinds at once', async () => {
+  await using filter = await warm();
+  const before = descriptors(filter);
+  const base = threads(filter);
+  const kinds = Object.values(VISITS);
+  await visit(filter, 3_000, (_, nth) => {
+    const [, one] = kinds[nth % kinds.length] as (typeof kinds)[number];
+    return one(filter, Math.floor(nth / kinds.length));
+  });
+  await asBefore(filter, before);
+  assert.ok(threads(filter) <= base + IDLE_WORKERS, `${threads(filter)} threads, ${base} before`);
+  await servesWell(filter);
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});
+
+test('a crowd of parked sessions that is lost gives its descriptors and contexts back', async () => {
+  await using filter = await witness({ run: { progressInterval: 20 } });
+  await servesWell(filter);
+  await allClosed(filter);
+  const before = descriptors(filter);
+  const base = threads(filter);
+  for (let round = 1; round <= 3; round++) {
+    const peers: RawPeer[] = [];
+    for (let i = 1; i <= 40; i++) {
+      const peer = await RawPeer.dial(filter.socket);
+      peer.send(upTo('eom', 'park.eom'));
+      await filter.event('parked', undefined, (round - 1) * 40 + i);
+      peers.push(peer);
+    }
+    assert.equal(descriptors(filter).length, before.length + 40); // the control: they are counted
+    for (const peer of peers) peer.destroy();
+    await asBefore(filter, before);
+    filter.tell({ do: 'release' });
+    // Those of the last crowd serve the next one.
+    assert.ok(threads(filter) <= base + 40 + 2, `round ${round}: ${threads(filter)} threads, ${base} before`);
+  }
+  await servesWell(filter);
+  await allClosed(filter);
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});

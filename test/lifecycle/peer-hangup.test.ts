@@ -1,0 +1,286 @@
+/**
+ * The MTA hangs up, at every point of a session: the handlers of the message get their abort, once and only where a
+ * message was open, every object its close, last of all, and the filter serves on. Contract line 4.
+ */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import type { MtaSession } from 'milter/testing';
+import { account, allClosed, frame, RawPeer, upTo, witness } from '../fixtures/lifecycle/raw-peer.js';
+import { inLanes, within } from './support/deadline.js';
+import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
+import { servesWell } from './support/messages.js';
+
+/** A dialogue, step by step, and what its handlers have seen after each. */
+const DIALOGUE: readonly [step: string, send: (session: MtaSession, steer: string) => Promise<unknown>][] = [
+  ['negotiate', (session) => session.negotiate()],
+  ['connect', (session, steer) => session.connect(steer)],
+  ['hello', (session) => session.helo('client.example')],
+  ['unknown', (session) => session.unknown('HUH')],
+  ['envfrom', (session) => session.mail('<a@client.example>')],
+  ['envrcpt', (session) => session.rcpt('<b@example.com>')],
+  ['data', (session) => session.data()],
+  ['header', (session) => session.header('Subject', 'lunch')],
+  ['header', (session) => session.header('From', 'a@client.example')],
+  ['eoh', (session) => session.eoh()],
+  ['body', (session) => session.body('At noon.\r\n')],
+  ['body', (session) => session.body('Or at one.\r\n')],
+  ['eom', (session) => session.eom()],
+];
+const STEPS = DIALOGUE.map(([step]) => step);
+const IN_MESSAGE = STEPS.indexOf('envfrom');
+const END_OF_MESSAGE = STEPS.indexOf('eom');
+
+/** What an object sees whose MTA has gone after `done` of its steps. */
+function expected(done: number): string[] {
+  const steps = STEPS.slice(0, done);
+  const open = done > IN_MESSAGE && done <= END_OF_MESSAGE;
+  return [...steps, ...(open ? ['abort'] : []), 'close'];
+}
+
+/** One process for each mode; a new one where the last was killed. */
+const shared = new Map<boolean, FilterProcess>();
+async function sharedFilter(immediate: boolean): Promise<FilterProcess> {
+  const old = shared.get(immediate);
+  if (old?.running) return old;
+  const filter = await witness({ run: { immediate }, more: { keep: true } });
+  shared.set(immediate, filter);
+  return filter;
+}
+
+after(async () => {
+  for (const filter of shared.values()) await filter[Symbol.asyncDispose]();
+});
+
+/** Forgets the objects so far; to be called when all of them have ended. */
+async function forget(filter: FilterProcess): Promise<void> {
+  const before = filter.count('forgotten');
+  filter.tell({ do: 'forget' });
+  await filter.event('forgotten', undefined, before + 1);
+}
+
+/** What every object since the last `forget` has seen, when all have ended. */
+async function histories(filter: FilterProcess): Promise<string[][]> {
+  const { histories: found } = await allClosed(filter);
+  await forget(filter);
+  return found as string[][];
+}
+
+/** Opens a session and goes through `count` steps, each answered. */
+async function goThrough(filter: FilterProcess, count: number, steer = 'none.none'): Promise<MtaSession> {
+  const session = await filter.open({ negotiate: false });
+  for (const [, send] of DIALOGUE.slice(0, count)) await send(session, steer);
+  return session;
+}
+
+/** Steps without a reply leave with the turn of the event loop; this waits until they have left. */
+const leaves = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+for (const immediate of [false, true]) {
+  const mode = immediate ? 'immediate' : 'deferred';
+
+  test(`control (${mode}): a dialogue that is ended by QUIT`, async () => {
+    const filter = await sharedFilter(immediate);
+    const session = await goThrough(filter, STEPS.length);
+    await session.quit();
+    assert.deepEqual(await histories(filter), [expected(STEPS.length)]);
+  });
+
+  test(`${mode}: the MTA connects and hangs up without a word: no object, no close`, async () => {
+    const filter = await sharedFilter(immediate);
+    for (let i = 0; i < 20; i++) (await filter.open({ negotiate: false })).destroy();
+    await servesWell(filter); // accepted after them
+    const [only, ...others] = await histories(filter);
+    assert.equal(only?.at(-1), 'close');
+    assert.deepEqual(others, []);
+  });
+
+  for (let count = 1; count <= STEPS.length; count++) {
+    const name = `${STEPS[count - 1]} (${count})`;
+
+    test(`${mode}: the MTA hangs up after ${name}`, async () => {
+      const filter = await sharedFilter(immediate);
+      const session = await goThrough(filter, count);
+      await leaves();
+      session.destroy();
+      // A step without reply may be in its socket when the end is seen: libmilter then leaves it unread.
+      const [seen = [], ...others] = await histories(filter);
+      assert.deepEqual(others, []);
+      const done = seen.filter((step) => step !== 'abort' && step !== 'close').length;
+      assert.deepEqual(seen, expected(done));
+      const silent = !immediate && ['header', 'eoh'].includes(STEPS[count - 1] as string);
+      if (silent) assert.ok(done >= STEPS.indexOf('header'), seen.join(' '));
+      else assert.equal(done, count);
+      await servesWell(filter);
+      await histories(filter);
+    });
+
+    test(`${mode}: the MTA hangs up when it has sent ${name}, without waiting`, async () => {
+      const filter = await sharedFilter(immediate);
+      for (let round = 0; round < 5; round++) {
+        const session = await goThrough(filter, count - 1);
+        const [, send] = DIALOGUE[count - 1] as (typeof DIALOGUE)[number];
+        send(session, 'none.none').catch(() => {});
+        await leaves();
+        session.destroy();
+      }
+      await servesWell(filter);
+      const seen = await histories(filter);
+      for (const one of seen.slice(0, -1)) {
+        const done = one.filter((step) => step !== 'abort' && step !== 'close').length;
+        assert.deepEqual(one, expected(done));
+        assert.ok(done <= count, one.join(' '));
+      }
+      assert.ok(seen.length <= 6);
+    });
+  }
+
+  // Deferred handlers run with the end of the message.
+  for (const step of new Set(STEPS.slice(1))) {
+    test(`${mode}: the MTA hangs up while the handler of ${step} is parked`, async () => {
+      const filter = await sharedFilter(immediate);
+      const parked = filter.count('parked');
+      const session = await filter.open({ negotiate: false });
+      const dialogue = (async () => {
+        for (const [, send] of DIALOGUE) await send(session, `park.${step}`);
+      })();
+      const ends = assert.rejects(dialogue, { code: 'ERR_MILTER_CLOSED' });
+      await filter.event('parked', undefined, parked + 1);
+      session.destroy();
+      await ends;
+      await servesWell(filter);
+      filter.tell({ do: 'release' });
+      // One that comes twice parks twice, where nobody has noticed the end in between: in a batch.
+      if (!immediate && ['header', 'body'].includes(step)) {
+        await filter.event('parked', undefined, parked + 2);
+        filter.tell({ do: 'release' });
+      }
+      const [seen] = await histories(filter);
+      const deferred = !immediate && ['header', 'eoh', 'body'].includes(step);
+      assert.deepEqual(seen, expected(deferred ? STEPS.length : STEPS.indexOf(step) + 1));
+    });
+  }
+
+  for (const step of ['abort', 'close']) {
+    test(`${mode}: the MTA hangs up while the handler of ${step} is parked`, async () => {
+      const filter = await sharedFilter(immediate);
+      const parked = filter.count('parked');
+      const session = await goThrough(filter, STEPS.indexOf('data') + 1, `park.${step}`);
+      await session.abort();
+      if (step === 'close') session.quit().catch(() => {});
+      await filter.event('parked', undefined, parked + 1);
+      session.destroy();
+      await servesWell(filter);
+      filter.tell({ do: 'release' });
+      const [seen] = await histories(filter);
+      assert.deepEqual(seen, [...STEPS.slice(0, STEPS.indexOf('data') + 1), 'abort', 'close']);
+    });
+  }
+
+  test(`${mode}: the MTA hangs up inside a body of several chunks, also in the middle of one`, async () => {
+    const filter = await sharedFilter(immediate);
+    for (const chunks of [1, 3, 10]) {
+      for (const torn of [false, true]) {
+        const session = await goThrough(filter, STEPS.indexOf('eoh') + 1);
+        for (let i = 0; i < chunks; i++) await session.body(Buffer.alloc(50_000, 'x'));
+        if (torn) await session.sendRaw(frame('B', 'half', 40_000));
+        session.destroy();
+        const [seen] = await histories(filter);
+        const bodies = Array.from({ length: chunks }, () => 'body');
+        assert.deepEqual(seen, [...STEPS.slice(0, STEPS.indexOf('body')), ...bodies, 'abort', 'close']);
+      }
+    }
+    await servesWell(filter);
+    await histories(filter);
+  });
+
+  test(`${mode}: an MTA that closes its sending side alone gets the answer it waits for`, async () => {
+    const filter = await sharedFilter(immediate);
+    const parked = filter.count('parked');
+    await using peer = await RawPeer.dial(filter.socket);
+    peer.send(upTo('eom', 'park.eom'));
+    await filter.event('parked', undefined, parked + 1);
+    peer.endSending();
+    filter.tell({ do: 'release' });
+    assert.match(await peer.rest(), /^O[ca]+c$/);
+    const [seen] = await histories(filter);
+    assert.deepEqual(seen?.slice(-2), ['eom', 'close']);
+  });
+
+  test(`${mode}: a message that has its verdict gets no abort when the MTA hangs up`, async () => {
+    const filter = await sharedFilter(immediate);
+    const session = await filter.open();
+    await session.connect('throws.header');
+    await session.helo('client.example');
+    await session.mail('<a@client.example>');
+    await session.rcpt('<b@example.com>');
+    await session.data();
+    if (immediate) {
+      assert.equal((await session.header('Subject', 'lunch')).verdict, 'tempfail');
+    } else {
+      // A batch is handed over when it is full: the failed header ends the message long before the MTA hears it.
+      await session.header('Subject', 'lunch');
+      await session.eoh();
+      for (let i = 0; i < 8; i++) await session.body(Buffer.alloc(60_000, 'x'));
+      await filter.event('error', (told) => told.step === 'header');
+    }
+    session.destroy();
+    const [seen] = await histories(filter);
+    assert.deepEqual(seen, [
+      ...['negotiate', 'connect', 'hello', 'envfrom', 'envrcpt', 'data', 'header', 'close'],
+    ]);
+    await servesWell(filter);
+    await histories(filter);
+  });
+
+  test(`the filter that all this was done to (${mode}) has lost nothing and stops with 0`, async () => {
+    const filter = await sharedFilter(immediate);
+    await inLanes(4, Array(50).keys(), () => servesWell(filter));
+    const { objects, closed, wrong } = await allClosed(filter);
+    assert.equal(objects, closed);
+    assert.deepEqual(wrong, []);
+    assert.deepEqual(await filter.stop(), CLEAN_END);
+  });
+}
+
+for (const [what, steer] of [
+  ['between two steps', 'none.none'],
+  ['while its eom handler is parked', 'park.eom'],
+] as const) {
+  test(`an MTA that hangs up during the drain, ${what}, is not waited for`, async () => {
+    await using filter = await witness({ more: { keep: true } }); // drainTimeout is 10 s
+    const parks = steer !== 'none.none';
+    const session = await goThrough(filter, END_OF_MESSAGE, steer);
+    if (parks) {
+      session.eom().catch(() => {});
+      await filter.event('parked');
+    }
+    const probe = await filter.open();
+    await probe.connect('none.none');
+    filter.child.kill('SIGTERM');
+    const draining = async () => {
+      while ((await probe.mail('<probe@client.example>')).verdict === 'continue') await probe.abort();
+    };
+    await within('the refusal of a new message', draining());
+    session.destroy();
+    if (parks) filter.tell({ do: 'release' });
+    assert.deepEqual(await filter.ended(3_000), CLEAN_END);
+    const [stopped] = filter.all('stopped');
+    assert.deepEqual([stopped?.made, stopped?.ended, stopped?.closed], [2, 2, 2], filter.state());
+    assert.deepEqual(stopped?.wrong, []);
+    const [seen] = (stopped?.histories ?? []) as string[][];
+    assert.deepEqual(seen, expected(parks ? STEPS.length : END_OF_MESSAGE));
+  });
+}
+
+test('an MTA that hangs up while negotiate is parked leaves an object that is closed', async () => {
+  await using filter = await witness({ more: { keep: true, parksNegotiation: true } });
+  const opening = await RawPeer.dial(filter.socket);
+  opening.send(upTo('negotiate'));
+  await filter.event('parked', (told) => told.step === 'negotiate');
+  opening.destroy();
+  filter.tell({ do: 'release' });
+  const { histories: seen } = await allClosed(filter);
+  assert.deepEqual(seen, [['negotiate', 'close']]);
+  assert.equal((await account(filter)).made, 1);
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});

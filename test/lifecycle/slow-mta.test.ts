@@ -1,0 +1,200 @@
+/**
+ * An MTA that does not read, or has gone, while the filter writes to it: only the thread of its own session waits
+ * (R2), the failed write is reported, and a handler whose MTA has gone is told before its end.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { allClosed, RawPeer, upTo, witness } from '../fixtures/lifecycle/raw-peer.js';
+import { FLOOD_BYTES } from '../fixtures/lifecycle/witness.js';
+import { inLanes } from './support/deadline.js';
+import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
+import { goodMessage, greet, servesWell } from './support/messages.js';
+
+/** The JS thread writes 8 MiB into a queue and serves the others; what a busy machine adds is far below a frozen one. */
+const NO_GAP = 500;
+
+const FAMILIES = ['unix', 'inet'] as const;
+
+/** A witness, and where it can be reached by RawPeer and MtaSession. */
+async function listening(
+  family: (typeof FAMILIES)[number],
+  options: Parameters<typeof witness>[0] = {},
+): Promise<{ filter: FilterProcess; where: string }> {
+  if (family === 'unix') {
+    const filter = await witness(options);
+    return { filter, where: filter.socket };
+  }
+  const filter = await witness({ ...options, socket: 'inet:0@127.0.0.1' });
+  const { port } = await filter.event('listening');
+  const where = `inet:${port}@127.0.0.1`;
+  Object.defineProperty(filter, 'socket', { value: where }); // for open()
+  return { filter, where };
+}
+
+/** An MTA whose message makes the filter write 8 MiB, of which it reads nothing. */
+async function deafPeer(filter: FilterProcess, where: string): Promise<RawPeer> {
+  const before = filter.count('flooding');
+  const peer = await RawPeer.dial(where);
+  peer.send(upTo('eom', 'floods.eom'));
+  await filter.event('flooding', undefined, before + 1);
+  await peer.hears();
+  return peer;
+}
+
+/** Reads all that comes for a message: the letters of the answers, and the bytes of the new body. */
+async function readOut(peer: RawPeer): Promise<{ letters: string; body: number }> {
+  let letters = '';
+  let body = 0;
+  while (!letters.endsWith('bc')) {
+    const next = await peer.read();
+    assert.ok(next, `the connection ended after ${letters}, ${body} bytes`);
+    if (next.command === 'b') body += next.payload.length;
+    if (next.command !== 'b' || !letters.endsWith('b')) letters += next.command;
+  }
+  return { letters, body };
+}
+
+async function ticks(filter: FilterProcess): Promise<number> {
+  const before = filter.count('ticks');
+  filter.tell({ do: 'ticks' });
+  return (await filter.event('ticks', undefined, before + 1)).longest as number;
+}
+
+for (const family of FAMILIES) {
+  test(`control (${family}): an MTA that reads gets the whole new body`, async () => {
+    const { filter, where } = await listening(family);
+    await using _ = filter;
+    const session = await filter.open();
+    await greet(session, 'floods.eom');
+    const { verdict, modifications } = await session.message(goodMessage);
+    assert.equal(verdict, 'continue');
+    const [only] = modifications;
+    assert.ok(only?.type === 'replacebody' && only.body.length === FLOOD_BYTES);
+    await session.quit();
+    await using peer = await deafPeer(filter, where);
+    assert.deepEqual(await readOut(peer), { letters: 'Occccccbc', body: FLOOD_BYTES });
+    peer.destroy();
+    await allClosed(filter);
+    assert.deepEqual(await filter.stop(), CLEAN_END);
+  });
+
+  test(`others are served while an MTA does not read (${family}); what it reads later is complete`, async () => {
+    const { filter, where } = await listening(family);
+    await using _ = filter;
+    const deaf: RawPeer[] = [];
+    for (let i = 0; i < 6; i++) deaf.push(await deafPeer(filter, where));
+    await ticks(filter); // counts anew
+    await inLanes(4, Array(60).keys(), () => servesWell(filter));
+    const longest = await ticks(filter);
+    assert.ok(longest < NO_GAP, `the JS thread stood still for ${longest} ms`);
+    // None was given up meanwhile.
+    for (const peer of deaf) {
+      assert.equal(peer.over, false);
+      assert.deepEqual(await readOut(peer), { letters: 'Occccccbc', body: FLOOD_BYTES });
+      peer.destroy();
+    }
+    await servesWell(filter);
+    await allClosed(filter);
+    assert.equal(filter.count('error'), 0, filter.state());
+    assert.deepEqual(await filter.stop(), CLEAN_END);
+  });
+
+  test(`an MTA that closes while it is written to (${family}): ERR_MILTER_WRITE, once for each`, async () => {
+    const { filter, where } = await listening(family, { more: { keep: true } });
+    await using _ = filter;
+    for (let i = 1; i <= 10; i++) {
+      const peer = await deafPeer(filter, where);
+      if (i % 2) assert.equal((await peer.read())?.command, 'O'); // some of it was read
+      peer.destroy();
+      await filter.event('error', undefined, i);
+    }
+    await servesWell(filter);
+    const { histories } = await allClosed(filter);
+    const codes = filter.all('error').map(({ code }) => code);
+    assert.deepEqual(codes, Array(10).fill('ERR_MILTER_WRITE'), filter.state());
+    for (const seen of histories as string[][]) assert.deepEqual(seen.slice(-2), ['eom', 'close']);
+    assert.deepEqual(await filter.stop(), CLEAN_END);
+  });
+
+  test(`a lost MTA is noticed by failing progress (${family}): the signal is aborted before the end`, async () => {
+    const { filter, where } = await listening(family, {
+      run: { progressInterval: 20 },
+      more: { keep: true },
+    });
+    await using _ = filter;
+    const peer = await RawPeer.dial(where);
+    peer.send(upTo('eom', 'park.eom'));
+    await filter.event('parked');
+    peer.destroy();
+    const aborted = await filter.event('aborted');
+    assert.deepEqual([aborted.step, aborted.code], ['eom', 'ERR_MILTER_WRITE']);
+    // The session ends while the handler is still at work.
+    const { histories } = await allClosed(filter);
+    assert.deepEqual((histories as string[][])[0]?.slice(-2), ['eom', 'close']);
+    assert.deepEqual(
+      filter.all('error').map(({ code }) => code),
+      ['ERR_MILTER_WRITE'],
+    );
+    await servesWell(filter);
+    filter.tell({ do: 'release' });
+    await filter.event('error', ({ code }) => code === 'ERR_MILTER_LATE_ANSWER');
+    await servesWell(filter);
+    await allClosed(filter);
+    assert.equal(filter.count('error'), 2, filter.state());
+    assert.equal(filter.count('aborted'), 1, filter.state());
+    assert.deepEqual(await filter.stop(), CLEAN_END);
+  });
+
+  test(`control (${family}): an MTA that is there gets progress and the answer`, async () => {
+    const { filter, where } = await listening(family, { run: { progressInterval: 20 } });
+    await using _ = filter;
+    await using peer = await RawPeer.dial(where);
+    peer.send(upTo('eom', 'park.eom'));
+    for (const letter of 'Occccccppp') assert.equal((await peer.read())?.command, letter);
+    filter.tell({ do: 'release' });
+    peer.endSending();
+    assert.match(await peer.rest(), /^p*c$/);
+    await allClosed(filter);
+    assert.equal(filter.count('error'), 0, filter.state());
+    assert.deepEqual(await filter.stop(), CLEAN_END);
+  });
+
+  test(`the filter stops although an MTA does not read (${family})`, async () => {
+    const { filter, where } = await listening(family, { run: { drainTimeout: 300 } });
+    await using _ = filter;
+    const deaf: RawPeer[] = [];
+    for (let i = 0; i < 3; i++) deaf.push(await deafPeer(filter, where));
+    await servesWell(filter);
+    filter.child.kill('SIGTERM');
+    assert.deepEqual(await filter.ended(), CLEAN_END);
+    const [stopped] = filter.all('stopped');
+    assert.deepEqual([stopped?.made, stopped?.ended, stopped?.wrong], [4, 4, []], filter.state());
+    for (const peer of deaf) peer.destroy();
+  });
+}
+
+test('a lost MTA is noticed while the JS thread has many handlers parked', async () => {
+  await using filter = await witness({ run: { progressInterval: 50 } });
+  const peers: RawPeer[] = [];
+  for (let i = 1; i <= 20; i++) {
+    const peer = await RawPeer.dial(filter.socket);
+    peer.send(upTo('eom', 'park.eom'));
+    await filter.event('parked', undefined, i);
+    peers.push(peer);
+  }
+  const [lost, kept] = [peers.slice(0, 10), peers.slice(10)];
+  for (const peer of lost) peer.destroy();
+  await filter.event('aborted', undefined, lost.length);
+  filter.tell({ do: 'release' });
+  for (const peer of kept) {
+    peer.endSending();
+    assert.match(await peer.rest(), /^Occccccp*c$/);
+  }
+  await servesWell(filter);
+  await allClosed(filter);
+  // A signal outlives its handler: those of the others were aborted by the end of their session.
+  const codes = filter.all('aborted').map(({ code }) => code);
+  assert.deepEqual(codes.slice(0, lost.length), Array(lost.length).fill('ERR_MILTER_WRITE'), filter.state());
+  assert.ok(!codes.slice(lost.length).includes('ERR_MILTER_WRITE'), filter.state());
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});

@@ -1,0 +1,214 @@
+/**
+ * Stopping a filter that is at work: a message that has begun may end within drainTimeout, nothing new begins, and
+ * what is not done by then is told to come again. The promises of issue 2, section 7.
+ */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { test } from 'node:test';
+import type { MtaSession } from 'milter/testing';
+import { CLEAN_END, FilterProcess } from './support/filter-process.js';
+import { goodMessage, greet, servesWell } from './support/messages.js';
+
+const STOPPING = { verdict: 'tempfail', reply: { code: '451', xcode: '4.3.2' } };
+
+function assertTempfail(response: { verdict: string; reply?: { code: string } | undefined }): void {
+  assert.equal(response.verdict, 'tempfail');
+  // Without a text of the filter's the MTA takes its own.
+  if (response.reply) assert.match(response.reply.code, /^4/);
+}
+
+/** A session whose eom handler waits for the test. */
+async function parkedMessage(filter: FilterProcess, steer = 'parkThenModify.eom') {
+  const session = await filter.open();
+  await greet(session, steer);
+  const before = filter.count('parked');
+  const result = session.message(goodMessage);
+  await filter.event('parked', undefined, before + 1);
+  return { session, result };
+}
+
+/** Resolves when the filter has begun to stop: a session in no message is told so. */
+async function draining(filter: FilterProcess, idle: MtaSession): Promise<void> {
+  void filter;
+  for (;;) {
+    const mail = await idle.mail('<probe@client.example>');
+    if (mail.verdict === 'tempfail') return;
+    assert.equal(mail.verdict, 'continue');
+    await idle.abort();
+  }
+}
+
+test('control: without a stop the parked message ends with its modification', async () => {
+  await using filter = await FilterProcess.start();
+  const { session, result } = await parkedMessage(filter);
+  filter.tell({ do: 'release' });
+  const { verdict, modifications } = await result;
+  assert.equal(verdict, 'continue');
+  assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Parked', value: 'yes' }]);
+  await session.quit();
+  await servesWell(filter);
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});
+
+test('a message at its end when the filter stops is finished, its modification arrives', async () => {
+  await using filter = await FilterProcess.start();
+  const idle = await filter.open();
+  await greet(idle);
+  const { result } = await parkedMessage(filter);
+  filter.tell({ do: 'stop' });
+  await draining(filter, idle);
+  filter.tell({ do: 'release' });
+  const { verdict, modifications } = await result;
+  assert.equal(verdict, 'continue');
+  assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Parked', value: 'yes' }]);
+  assert.deepEqual(await filter.ended(), CLEAN_END);
+});
+
+test('a message between two steps when the filter stops is finished, step by step', async () => {
+  await using filter = await FilterProcess.start();
+  const idle = await filter.open();
+  await greet(idle);
+  const session = await filter.open();
+  await greet(session);
+  assert.equal((await session.mail('<a@client.example>')).verdict, 'continue');
+  filter.tell({ do: 'stop' });
+  await draining(filter, idle);
+  assert.equal((await session.rcpt('<b@example.com>')).verdict, 'continue');
+  assert.equal((await session.data()).verdict, 'continue');
+  await session.header('Subject', 'lunch');
+  await session.eoh();
+  assert.equal((await session.body('At noon.\r\n')).verdict, 'continue');
+  const { verdict, modifications } = await session.eom();
+  assert.equal(verdict, 'continue');
+  assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
+  assert.deepEqual(await filter.ended(), CLEAN_END);
+});
+
+test('a message that is given up while the filter stops is not waited for', async () => {
+  await using filter = await FilterProcess.start();
+  const aborted = await filter.open();
+  await greet(aborted);
+  await aborted.mail('<a@client.example>');
+  const gone = await filter.open();
+  await greet(gone);
+  await gone.mail('<a@client.example>');
+  filter.tell({ do: 'stop' });
+  await aborted.abort();
+  gone.destroy();
+  assert.deepEqual(await filter.ended(2_000), CLEAN_END); // not drainTimeout's 10 s
+});
+
+test('while it stops, a new message gets 451 4.3.2 and a new session is refused', async () => {
+  await using filter = await FilterProcess.start();
+  const old = await filter.open();
+  await greet(old);
+  const { result } = await parkedMessage(filter);
+  filter.tell({ do: 'stop' });
+  await draining(filter, old);
+  for (let again = 0; again < 3; again++) {
+    const mail = await old.mail('<a@client.example>');
+    assert.deepEqual(
+      { verdict: mail.verdict, reply: { code: mail.reply?.code, xcode: mail.reply?.xcode } },
+      STOPPING,
+    );
+  }
+  await assert.rejects(
+    async () => {
+      const session = await filter.open({ timeout: 5_000 });
+      await greet(session);
+      await session.message(goodMessage);
+    },
+    (error: { code?: string }) => ['ERR_MILTER_CLOSED', 'ECONNREFUSED', 'ENOENT'].includes(error.code ?? ''),
+  );
+  assert.ok(filter.running);
+  filter.tell({ do: 'release' });
+  assert.equal((await result).verdict, 'continue');
+  assert.deepEqual(await filter.ended(), CLEAN_END);
+});
+
+for (const way of ['stop()', 'SIGTERM', 'SIGINT'] as const) {
+  test(`${way}: when drainTimeout passes, a handler that never settles is answered for`, async () => {
+    await using filter = await FilterProcess.start({ run: { drainTimeout: 300 }, trace: true });
+    const { result } = await parkedMessage(filter, 'park.eom');
+    if (way === 'stop()') filter.tell({ do: 'stop' });
+    else filter.child.kill(way);
+    assertTempfail((await result).response);
+    assert.deepEqual(await filter.ended(), CLEAN_END);
+    assert.equal(filter.count('aborted'), 1, filter.state());
+    assert.equal(filter.all('step').filter((told) => told.step === 'close').length, 1);
+    const [stopped] = filter.all('stopped');
+    assert.deepEqual([stopped?.made, stopped?.ended], [1, 1]);
+    assert.ok(!existsSync(filter.path));
+  });
+}
+
+for (const step of [
+  'connect',
+  'hello',
+  'envfrom',
+  'envrcpt',
+  'data',
+  'header',
+  'eoh',
+  'body',
+  'eom',
+  'unknown',
+]) {
+  test(`a handler that never settles in ${step} is answered for when drainTimeout passes`, async () => {
+    await using filter = await FilterProcess.start({ run: { drainTimeout: 100, immediate: true } });
+    const session = await filter.open();
+    const dialogue = (async () => {
+      const connect = await session.connect(`park.${step}`);
+      if (connect.verdict !== 'continue') return connect;
+      const helo = await session.helo('client.example');
+      if (helo.verdict !== 'continue') return helo;
+      if (step === 'unknown') return await session.unknown('HUH');
+      return (await session.message(goodMessage)).response;
+    })();
+    await filter.event('parked');
+    filter.tell({ do: 'stop' });
+    assertTempfail(await dialogue);
+    assert.deepEqual(await filter.ended(), CLEAN_END);
+    assert.equal(filter.count('aborted'), 1);
+  });
+}
+
+test('handlers that never settle in negotiate, abort and close do not hold the stop up', async () => {
+  await using filter = await FilterProcess.start({ run: { drainTimeout: 100 } });
+  const aborts = await filter.open();
+  await greet(aborts, 'never.abort');
+  await aborts.mail('<a@client.example>');
+  await aborts.abort();
+  await filter.event('parked', (told) => told.step === 'abort');
+  const closes = await filter.open();
+  await greet(closes, 'never.close');
+  await closes.quit();
+  await filter.event('parked', (told) => told.step === 'close');
+  filter.tell({ do: 'negotiation', value: 'never' });
+  await filter.event('negotiation');
+  const negotiates = assert.rejects(filter.open(), { code: 'ERR_MILTER_CLOSED' });
+  await filter.event('parked', (told) => told.step === 'negotiate');
+  filter.tell({ do: 'stop' });
+  await negotiates;
+  assert.deepEqual(await filter.ended(), CLEAN_END);
+});
+
+test('many parked messages are all answered for', async () => {
+  await using filter = await FilterProcess.start({ run: { drainTimeout: 200 } });
+  const messages: Awaited<ReturnType<typeof parkedMessage>>[] = [];
+  // One by one: libmilter lets sessions that become ready in one instant wait for each other.
+  for (let i = 0; i < 50; i++) messages.push(await parkedMessage(filter, 'park.eom'));
+  filter.tell({ do: 'stop' });
+  for (const { result } of messages) assertTempfail((await result).response);
+  assert.deepEqual(await filter.ended(), CLEAN_END);
+  const [stopped] = filter.all('stopped');
+  assert.deepEqual([stopped?.made, stopped?.ended], [50, 50]);
+});
+
+test('stop(milliseconds) has precedence over drainTimeout', async () => {
+  await using filter = await FilterProcess.start({ run: { drainTimeout: 60_000 } });
+  const { result } = await parkedMessage(filter, 'park.eom');
+  filter.tell({ do: 'stop', value: 50 });
+  assertTempfail((await result).response);
+  assert.deepEqual(await filter.ended(5_000), CLEAN_END);
+});

@@ -1,0 +1,202 @@
+/**
+ * Stopping in the middle of things: sessions that come and go meanwhile, several stops at once, a JS thread that is
+ * never blocked, and a socket that the next process takes over at once.
+ */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { test } from 'node:test';
+import { inLanes, within } from './support/deadline.js';
+import { CLEAN_END, FilterProcess } from './support/filter-process.js';
+import { goodMessage, greet, servesWell } from './support/messages.js';
+
+/** A tick comes every 5 ms; what a busy machine of two cores adds is far below smfi_stop's 5 s. */
+const NO_GAP = 500;
+
+/** What an MTA may see of a filter that stops: its end, or that nobody is there. */
+const GONE = new Set(['ERR_MILTER_CLOSED', 'ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'EAGAIN']);
+const ANSWERS = new Set(['continue', 'tempfail']);
+
+/** Sessions one after the other until the filter is gone; what they saw. */
+async function comeAndGo(filter: FilterProcess, seen: Map<string, number>, steer: string): Promise<void> {
+  const note = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
+  for (;;) {
+    try {
+      await using session = await filter.open({ timeout: 8_000 });
+      await greet(session, steer);
+      const { verdict } = await session.message(goodMessage);
+      assert.ok(ANSWERS.has(verdict), `a session was answered ${verdict}`);
+      note(verdict);
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? '';
+      if (!GONE.has(code)) throw error;
+      note(code);
+      if (!filter.running || !existsSync(filter.path)) return;
+    }
+  }
+}
+
+test('control: sessions that come and go see no failure while nothing stops', async () => {
+  await using filter = await FilterProcess.start();
+  await inLanes(8, Array(100).keys(), () => servesWell(filter));
+  const { made, ended } = await filter.diag();
+  assert.equal(made, 100);
+  assert.equal(ended, 100);
+  assert.deepEqual(await filter.stop(), CLEAN_END);
+});
+
+for (const steer of ['none.none', 'takesAMoment.eom', 'takesAMoment.close']) {
+  test(`sessions come and go while the filter stops (${steer}), three times`, async () => {
+    for (let round = 0; round < 3; round++) {
+      await using filter = await FilterProcess.start({ run: { drainTimeout: 300 } });
+      const seen = new Map<string, number>();
+      const traffic = Promise.all(Array.from({ length: 10 }, () => comeAndGo(filter, seen, steer)));
+      traffic.catch(() => {}); // awaited below
+      await filter.open().then((session) => session.close());
+      // A different moment of the traffic each time.
+      const target = 20 + round * 13;
+      while ((seen.get('continue') ?? 0) < target) await new Promise((resolve) => setImmediate(resolve));
+      filter.child.kill('SIGTERM');
+      assert.deepEqual(await filter.ended(8_000), CLEAN_END);
+      await within('the end of the traffic', traffic);
+      const [stopped] = filter.all('stopped');
+      assert.equal(stopped?.made, stopped?.ended, filter.state());
+      assert.ok((stopped?.longest as number) < NO_GAP, `the JS thread stood still: ${filter.state()}`);
+    }
+  });
+}
+
+test('sessions that are refused while the filter stops do not hold it up', async () => {
+  await using filter = await FilterProcess.start(); // drainTimeout is 10 s
+  await servesWell(filter);
+  const knocking = Promise.all(
+    Array.from({ length: 3 }, async () => {
+      while (filter.running) {
+        await filter.open({ timeout: 1_000 }).then(
+          (session) => session.destroy(),
+          () => new Promise((resolve) => setTimeout(resolve, 10)),
+        );
+      }
+    }),
+  );
+  const began = performance.now();
+  filter.child.kill('SIGTERM');
+  assert.deepEqual(await filter.ended(), CLEAN_END);
+  const took = performance.now() - began;
+  await knocking;
+  assert.ok(took < 2_000, `no message was under way, yet the stop took ${took.toFixed()} ms`);
+});
+
+test('new messages that are refused while the filter stops do not hold it up', async () => {
+  await using filter = await FilterProcess.start(); // drainTimeout is 10 s
+  const session = await filter.open();
+  await greet(session);
+  const began = performance.now();
+  filter.child.kill('SIGTERM');
+  const insisting = (async () => {
+    // An MTA whose client tries again and again on the old connection.
+    while (filter.running) {
+      const mail = await session.mail('<a@client.example>');
+      if (mail.verdict === 'continue') await session.abort();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  })().catch(() => {});
+  assert.deepEqual(await filter.ended(), CLEAN_END);
+  const took = performance.now() - began;
+  await insisting;
+  assert.ok(took < 2_000, `no message was under way, yet the stop took ${took.toFixed()} ms`);
+});
+
+test('the JS thread is not blocked while an idle filter, or one with a parked handler, stops', async () => {
+  for (const parked of [false, true]) {
+    await using filter = await FilterProcess.start({ run: { drainTimeout: 1_000 } });
+    const session = await filter.open();
+    await greet(session, 'park.eom');
+    if (parked) {
+      session.message(goodMessage).catch(() => {});
+      await filter.event('parked');
+    }
+    filter.tell({ do: 'ticks' }); // begins to count anew
+    await filter.event('ticks');
+    filter.tell({ do: 'stop' });
+    assert.deepEqual(await filter.ended(), CLEAN_END);
+    const longest = filter.all('stopped')[0]?.longest as number;
+    assert.ok(longest < NO_GAP, `no tick for ${longest} ms`);
+  }
+});
+
+test('stop() many times, and signals besides: each resolves, once the filter has stopped', async () => {
+  await using filter = await FilterProcess.start();
+  await servesWell(filter);
+  for (let i = 0; i < 5; i++) filter.tell({ do: 'stop' });
+  filter.child.kill('SIGTERM');
+  filter.child.kill('SIGINT');
+  assert.deepEqual(await filter.ended(), CLEAN_END);
+  assert.equal(filter.count('stop resolved'), 5);
+  assert.equal(filter.count('stopped'), 1);
+});
+
+test('stop() before the start, and after the end, does nothing and resolves', async () => {
+  await using filter = await FilterProcess.start({ more: { stopFirst: true, linger: 300 } });
+  assert.equal(filter.count('stop resolved'), 1);
+  await servesWell(filter);
+  filter.tell({ do: 'stop' });
+  await filter.event('stopped');
+  filter.tell({ do: 'stop' });
+  await filter.event('stop resolved', undefined, 3);
+  assert.deepEqual(await filter.ended(), CLEAN_END);
+});
+
+test('stop() from onListening, before anybody came, stops', async () => {
+  await using filter = await FilterProcess.start({ more: { stopAtOnce: true } });
+  assert.deepEqual(await filter.ended(2_000), CLEAN_END);
+  assert.ok(!existsSync(filter.path));
+});
+
+for (const step of ['connect', 'eom', 'close', 'abort']) {
+  test(`stop() from inside the ${step} handler lets it finish`, async () => {
+    await using filter = await FilterProcess.start();
+    const session = await filter.open();
+    assert.equal((await session.connect(`stopsTheFilter.${step}`)).verdict, 'continue');
+    if (step === 'eom') {
+      await session.helo('client.example');
+      const { verdict, modifications } = await session.message(goodMessage);
+      assert.equal(verdict, 'continue');
+      assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Stopped', value: 'yes' }]);
+    } else if (step === 'abort') {
+      await session.mail('<a@client.example>');
+      await session.abort();
+    } else if (step === 'close') {
+      await session.quit();
+    }
+    assert.deepEqual(await filter.ended(2_000), CLEAN_END);
+  });
+}
+
+test('the socket of a stopped filter is taken over at once by the next process', async () => {
+  await using first = await FilterProcess.start();
+  await servesWell(first);
+  let before = first;
+  for (let round = 0; round < 3; round++) {
+    before.tell({ do: 'stop' });
+    await before.event('stopped'); // not its end: its process may still be there
+    const next = await FilterProcess.start({ socket: first.socket });
+    if (before !== first) await before[Symbol.asyncDispose]();
+    await servesWell(next);
+    assert.deepEqual(await before.ended(), CLEAN_END);
+    await servesWell(next); // the end of the last one took nothing of this one's away
+    before = next;
+  }
+  assert.deepEqual(await before.stop(), CLEAN_END);
+  await before[Symbol.asyncDispose]();
+});
+
+test('a filter that stops leaves a socket file alone that another process has put in its place', async () => {
+  await using first = await FilterProcess.start();
+  const { renameSync } = await import('node:fs');
+  renameSync(first.path, `${first.path}.old`); // an operator's way to let two filters overlap
+  await using second = await FilterProcess.start({ socket: first.socket });
+  assert.deepEqual(await first.stop(), CLEAN_END);
+  assert.ok(existsSync(second.path));
+  await servesWell(second);
+  assert.deepEqual(await second.stop(), CLEAN_END);
+});

@@ -1,0 +1,158 @@
+/**
+ * A filter that runs in a worker thread, and ends with it: terminate() with parked sessions, process.exit() and an
+ * uncaught exception in the worker, the end of the whole process. R5: whoever waits for an answer is told that none
+ * will come; the main thread lives on.
+ */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { test } from 'node:test';
+import type { MtaSession } from 'milter/testing';
+import { inLanes } from './support/deadline.js';
+import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
+import { goodMessage, greet, servesWell } from './support/messages.js';
+
+const host = (options: StartOptions = {}) => FilterProcess.start({ fixture: 'worker-host', ...options });
+
+/** The main thread still does its own work, and then the process ends by itself. */
+async function mainLivesOn(filter: FilterProcess): Promise<void> {
+  await filter.event('alive', undefined, filter.count('alive') + 2);
+  filter.tell({ do: 'finish' });
+  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
+}
+
+/** Sessions parked in `step`; what each of them hears in the end. */
+async function parkedSessions(filter: FilterProcess, step: string, many: number) {
+  const outcomes: Promise<string | undefined>[] = [];
+  for (let i = 0; i < many; i++) {
+    const session = await filter.open();
+    outcomes.push(
+      hearsOf(session, step).catch(
+        (error: { code?: string; message?: string }) => error.code ?? error.message,
+      ),
+    );
+    await filter.event('parked', undefined, i + 1);
+  }
+  return outcomes;
+}
+
+async function hearsOf(session: MtaSession, step: string): Promise<string> {
+  const connect = await session.connect(`park.${step}`);
+  if (connect.verdict !== 'continue') return connect.verdict;
+  const helo = await session.helo('client.example');
+  if (helo.verdict !== 'continue') return helo.verdict;
+  return (await session.message(goodMessage)).verdict;
+}
+
+test('control: a filter in a worker serves, stops, and the process ends', async () => {
+  await using filter = await host();
+  await inLanes(4, Array(20).keys(), () => servesWell(filter));
+  filter.tell({ do: 'stop' });
+  const stopped = await filter.event('stopped');
+  assert.deepEqual([stopped.made, stopped.ended], [20, 20]);
+  assert.equal((await filter.event('worker exit')).code, 0);
+  assert.ok(!existsSync(filter.path));
+  await mainLivesOn(filter);
+});
+
+for (const loadHere of [false, true]) {
+  for (const step of ['connect', 'envfrom', 'header', 'eom']) {
+    const where = loadHere ? 'the addon in both threads' : 'the addon in the worker only';
+    test(`terminate() with sessions parked in ${step} (${where}): each hears tempfail`, async () => {
+      await using filter = await host({ more: { loadHere } });
+      const outcomes = await parkedSessions(filter, step, 5);
+      filter.tell({ do: 'terminate' });
+      assert.deepEqual(await Promise.all(outcomes), Array(5).fill('tempfail'));
+      await filter.event('worker exit');
+      await mainLivesOn(filter);
+    });
+  }
+}
+
+test('terminate() of a worker whose handler blocks its thread', async () => {
+  await using filter = await host({ more: { blocks: true } });
+  const outcomes = await parkedSessions(filter, 'eom', 1);
+  filter.tell({ do: 'terminate' });
+  assert.deepEqual(await Promise.all(outcomes), ['tempfail']);
+  await filter.event('worker exit');
+  await mainLivesOn(filter);
+});
+
+for (const [what, command] of [
+  ['process.exit() in the worker', 'exit worker'],
+  ['an uncaught exception in the worker', 'throw'],
+] as const) {
+  test(`${what}, with parked sessions`, async () => {
+    await using filter = await host();
+    const outcomes = await parkedSessions(filter, 'eom', 5);
+    filter.tell({ do: command });
+    assert.deepEqual(await Promise.all(outcomes), Array(5).fill('tempfail'));
+    await filter.event('worker exit');
+    await mainLivesOn(filter);
+  });
+}
+
+test('terminate() in the middle of traffic, several times', async () => {
+  for (let round = 0; round < 4; round++) {
+    await using filter = await host();
+    let done = 0;
+    const traffic = Promise.all(
+      Array.from({ length: 6 }, async () => {
+        try {
+          for (;;) {
+            await servesWell(filter);
+            done++;
+          }
+        } catch (error) {
+          // Refused, hung up on, or answered tempfail; not left waiting.
+          assert.notEqual((error as { code?: string }).code, 'ERR_MILTER_TIMEOUT');
+        }
+      }),
+    );
+    while (done < 10 + 7 * round) await new Promise((resolve) => setImmediate(resolve));
+    filter.tell({ do: 'terminate' });
+    await filter.event('worker exit');
+    await traffic;
+    await mainLivesOn(filter);
+  }
+});
+
+test('after terminate() an MTA that comes, or whose session is open, is not left waiting', async () => {
+  await using filter = await host();
+  const old = await filter.open();
+  await greet(old);
+  filter.tell({ do: 'terminate' });
+  await filter.event('worker exit');
+  const outcome = await old.mail('<a@client.example>').then(
+    ({ verdict }) => verdict,
+    (error: { code?: string }) => error.code,
+  );
+  assert.ok(['tempfail', 'ERR_MILTER_CLOSED'].includes(outcome ?? ''), outcome);
+  const fresh = await filter.open({ timeout: 3_000 }).then(
+    () => 'opened',
+    (error: { code?: string }) => error.code,
+  );
+  assert.ok(['ERR_MILTER_CLOSED', 'ECONNREFUSED', 'ENOENT'].includes(fresh ?? ''), fresh);
+  await mainLivesOn(filter);
+});
+
+test('a second worker in the same process is refused: in use while one runs, already run after', async () => {
+  await using filter = await host();
+  filter.tell({ do: 'another' });
+  assert.equal((await filter.event('refused')).code, 'ERR_MILTER_IN_USE');
+  await servesWell(filter);
+  await using ended = await host();
+  ended.tell({ do: 'stop' });
+  await ended.event('worker exit');
+  ended.tell({ do: 'another' });
+  assert.equal((await ended.event('refused')).code, 'ERR_MILTER_ALREADY_RUN');
+});
+
+test('process.exit() of the main thread, with sessions parked in the worker', async () => {
+  await using filter = await host();
+  const outcomes = await parkedSessions(filter, 'eom', 5);
+  filter.tell({ do: 'exit' });
+  assert.deepEqual(await filter.ended(), { code: 7, signal: null });
+  for (const outcome of await Promise.all(outcomes)) {
+    assert.ok(['tempfail', 'ERR_MILTER_CLOSED'].includes(outcome ?? ''), outcome);
+  }
+});

@@ -1,0 +1,231 @@
+// No byte is lost between what arrives and what is sent back: headers and bodies that are not UTF-8, addresses with
+// SMTPUTF8, and the space after a header's colon.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { doors } from '../support/mta';
+import { heard } from './support/conversation';
+import { type Call, type Kind, kinds, Lab, patienceMs, skipWithout } from './support/lab';
+import { bodyOf, forMta, headersOf, type PerMta, spelled } from './support/view';
+
+const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+/** Header values: their bytes (as latin1), and the string that a handler gets of them. */
+const values: readonly (readonly [title: string, bytes: string, text: string])[] = [
+  ['UTF-8', 'gr\xc3\xbc\xc3\x9fe', 'grüße'],
+  ['UTF-8 outside the first plane', '\xf0\x9f\x98\x80!', '\u{1f600}!'],
+  ['Latin-1', 'gr\xfcn \xff', 'gr\udcfcn \udcff'],
+  ['UTF-8 and other bytes in one', '\xc3\xbc\xfc\xc3', 'ü\udcfc\udcc3'],
+  ['a surrogate in UTF-8, which is none', '\xed\xb3\xbc', '\udced\udcb3\udcbc'],
+  [
+    'bytes that Sendmail uses inside itself',
+    '\x80\x81\x85\x8f\x90\x9f\xa0',
+    '\udc80\udc81\udc85\udc8f\udc90\udc9f\udca0',
+  ],
+  ['every byte above 127', bytesFrom(128), decoded(128)],
+  ['control characters', 'a\x01\x02\x1b\x7fb', 'a\x01\x02\x1b\x7fb'],
+  ['other bytes around a fold', '\xfc\r\n\t\xfc', '\udcfc\n\t\udcfc'],
+];
+
+function bytesFrom(first: number): string {
+  return Array.from({ length: 256 - first }, (_, i) => String.fromCharCode(first + i)).join('');
+}
+
+function decoded(first: number): string {
+  return Array.from({ length: 256 - first }, (_, i) => String.fromCharCode(0xdc00 + first + i)).join('');
+}
+
+/** Spaces after the colon, and what a handler gets without and with headerLeadingSpace. */
+const spaces: readonly (readonly [line: string, without: string, withSpace: string])[] = [
+  ['X-S0:value', 'value', 'value'],
+  ['X-S1: value', 'value', ' value'],
+  ['X-S2:  value', ' value', '  value'],
+  ['X-S3: \tvalue', '\tvalue', ' \tvalue'],
+  ['X-S4:\tvalue', '\tvalue', '\tvalue'],
+  ['X-S5:', '', ''],
+  ['X-S6: ', '', ' '],
+];
+
+describe('bytes', () => {
+  let lab: Lab;
+  before(async () => {
+    lab = await Lab.start({ doors });
+  });
+  after(() => lab?.stop());
+
+  for (const kind of kinds) {
+    describe(kind, () => {
+      for (const [title, bytes, text] of values) {
+        test(`a header comes through unharmed: ${title}`, async () => {
+          await lab.filter().use({ handlers: { header: {} } });
+          const { id, last } = await lab.submit(kind, { headers: [latin1(`X-In: ${bytes}`)] });
+          assert.equal(last.code, 250, last.text);
+          const told = await lab.filter().events();
+          assert.deepEqual(
+            told.find(([, name]) => name === 'X-In'),
+            ['header', 'X-In', text],
+          );
+          const { raw } = await lab.delivered(id);
+          assert.ok(raw.includes(latin1(`\r\nX-In: ${bytes}\r\n`)), raw.toString('latin1'));
+        });
+
+        test(`what a handler got goes out as it came in: ${title}`, async () => {
+          const { id, last } = await lab.modify(
+            kind,
+            [
+              ['addheader', 'X-Added', text],
+              ['addheader', 'X-Inserted', text, 1],
+              ['chgheader', 'X-Changed', 1, text],
+            ],
+            { headers: ['X-Changed: old'] },
+          );
+          assert.equal(last.code, 250, last.text);
+          const fields = headersOf(await lab.delivered(id));
+          const wanted = bytes.replaceAll('\r\n', '\n');
+          for (const name of ['X-Added', 'X-Inserted', 'X-Changed'])
+            assert.ok(fields.includes(`${name}: ${wanted}`), fields.join('\n'));
+        });
+      }
+
+      const nul: PerMta<string> = { sendmail: 'ab', postfix: 'a' };
+      test('NUL in a header: neither MTA lets it pass', async () => {
+        await lab.filter().use({ handlers: { header: {} } });
+        const { id } = await lab.submit(kind, { headers: ['X-In: a\0b'] });
+        const told = await lab.filter().events();
+        assert.deepEqual(
+          told.find(([, name]) => name === 'X-In'),
+          ['header', 'X-In', forMta(nul, kind)],
+        );
+        assert.ok(headersOf(await lab.delivered(id)).includes(`X-In: ${forMta(nul, kind)}`));
+      });
+
+      for (const [policy, value] of [
+        ['bytes', latin1('gr\xfcn \xc3\xbc')],
+        ['strict', latin1('gr\xfcn \xc3\xbc')],
+        ['ignore', 'grn ü'],
+        ['replace', 'gr\ufffdn ü'],
+      ] as const) {
+        test(`a header decoded as ${policy}`, async () => {
+          await lab.filter().use({ handlers: { header: {} }, statics: { decode: { header: policy } } });
+          await lab.submit(kind, { headers: [latin1('X-In: gr\xfcn \xc3\xbc')] });
+          const told = await lab.filter().events();
+          const [, , found] = told.find(([, name]) => `${name}` === 'X-In') ?? [];
+          assert.deepEqual(found instanceof Uint8Array ? Buffer.from(found) : found, value);
+        });
+      }
+
+      for (const door of doors) {
+        test(`a body of every byte, in and out: ${door}`, { skip: skipWithout(door) }, async () => {
+          const noLineEnds = bytesFrom(0).replace(/[\r\n]/g, '');
+          const body = latin1(`${noLineEnds}\r\n`.repeat(400));
+          const filter = lab.filter(door);
+          await filter.use({ handlers: { body: {}, eom: {} } });
+          const plain = await lab.submit(kind, { body, door, mailParams: 'BODY=8BITMIME' });
+          assert.equal(plain.last.code, 250, plain.last.text);
+          const chunks = (await filter.eventsOf('body')).map(([, chunk]) => chunk as Buffer);
+          assert.ok(Buffer.concat(chunks).equals(body), 'the handler gets what was sent');
+          assert.ok(bodyOf(await lab.delivered(plain.id)).equals(body), 'and so does the recipient');
+
+          const replaced = await lab.modify(kind, [['replacebody', body]], { door, body: 'old\r\n' });
+          assert.equal(replaced.last.code, 250, replaced.last.text);
+          assert.ok(bodyOf(await lab.delivered(replaced.id)).equals(body), 'the new body is what was passed');
+        });
+      }
+
+      for (const headerLeadingSpace of [false, true]) {
+        test(`the space after the colon, headerLeadingSpace ${headerLeadingSpace}`, async () => {
+          const headers = spaces.map(([line, without, withSpace]) => {
+            const [name = ''] = line.split(':');
+            const value = headerLeadingSpace ? withSpace : without;
+            return { line, name, value, sent: headerLeadingSpace ? value : ` ${value}` };
+          });
+          // what came goes out again; an empty value would delete the header
+          const filled = headers.filter(({ value }) => value !== '');
+          const calls = filled.flatMap(({ name, value }): Call[] => [
+            ['chgheader', name, 1, value],
+            ['addheader', `${name}-Added`, value],
+          ]);
+          const filter = lab.filter();
+          await filter.use({
+            handlers: { header: {}, eom: { call: calls } },
+            statics: { headerLeadingSpace },
+          });
+          const { id, last } = await lab.submit(kind, { headers: headers.map(({ line }) => line) });
+          assert.equal(last.code, 250, last.text);
+          assert.deepEqual(
+            (await filter.events()).filter(([, name]) => `${name}`.startsWith('X-S')),
+            headers.map(({ name, value }) => ['header', name, value]),
+          );
+          const fields = headersOf(await lab.delivered(id)).filter((field) => field.startsWith('X-S'));
+          assert.deepEqual(fields, [
+            ...headers.map(({ line, name, value, sent }) => (value === '' ? line : `${name}:${sent}`)),
+            ...filled.map(({ name, sent }) => `${name}-Added:${sent}`),
+          ]);
+        });
+      }
+
+      test('unknown commands and addresses with other bytes', async () => {
+        const filter = lab.filter();
+        await filter.use({ handlers: { unknown: {}, envfrom: {}, close: {} } });
+        using client = await lab.open(kind);
+        await client.command('EHLO client.test');
+        await client.command(latin1('XY\xfc\xff z'));
+        await client.command(latin1('MAIL FROM:<gr\xfcn@src.test>'));
+        await client.quit();
+        await filter.event('close', patienceMs);
+        // Postfix refuses what is not UTF-8 before anybody sees it
+        const seen = [
+          ['unknown', 'XY\udcfc\udcff z'],
+          ['envfrom', '<gr\udcfcn@src.test>'],
+        ];
+        assert.deepEqual(await filter.events(), [['new'], ...(kind === 'sendmail' ? seen : [])]);
+      });
+    });
+  }
+
+  /** The MTA's replies to MAIL and RCPT of an SMTPUTF8 message, and what a filter heard. */
+  async function internationalEnvelope(kind: Kind) {
+    const filter = lab.filter();
+    await filter.use({ handlers: { envfrom: {}, envrcpt: {}, close: {} } });
+    using client = await lab.open(kind);
+    await client.command('EHLO client.test');
+    const replies = [
+      heard(await client.command('MAIL FROM:<grün@src.test> SMTPUTF8')),
+      heard(await client.command('RCPT TO:<用户@dést.test>')),
+    ].map((reply) => reply.slice(0, 3));
+    await client.quit();
+    await filter.event('close', patienceMs);
+    return { replies, events: await filter.events() };
+  }
+
+  test('SMTPUTF8: Debian builds Sendmail without it', async () => {
+    assert.deepEqual(await internationalEnvelope('sendmail'), { replies: ['555', '503'], events: [['new']] });
+  });
+
+  test('SMTPUTF8: Postfix shows addresses as UTF-8', async () => {
+    assert.deepEqual(await internationalEnvelope('postfix'), {
+      replies: ['250', '250'],
+      events: [['new'], ['envfrom', '<grün@src.test>', 'SMTPUTF8'], ['envrcpt', '<用户@dést.test>']],
+    });
+  });
+
+  test('SMTPUTF8: Postfix takes such addresses from a filter', async () => {
+    const calls: Call[] = [
+      ['chgfrom', '<neu-ü@src.test>', 'SMTPUTF8'],
+      ['addrcpt', '<ajouté@dést.test>'],
+      ['delrcpt', '<用户@dést.test>'],
+    ];
+    const mail = {
+      from: 'grün@src.test',
+      to: ['用户@dést.test', 'rcpt@dest.test'],
+      mailParams: 'SMTPUTF8',
+      headers: ['Subject: grüße'],
+    };
+    const { id, last } = await lab.modify('postfix', calls, mail);
+    assert.equal(last.code, 250, last.text);
+    const { mailFrom, rcptTo, raw } = await lab.delivered(id);
+    assert.equal(mailFrom.address, 'neu-ü@src.test');
+    assert.ok(mailFrom.params.includes('SMTPUTF8'), spelled(mailFrom));
+    assert.deepEqual(rcptTo.map(({ address }) => address).sort(), ['ajouté@dést.test', 'rcpt@dest.test']);
+    assert.ok(raw.includes('Subject: grüße\r\n'));
+  });
+});

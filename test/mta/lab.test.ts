@@ -1,0 +1,238 @@
+// Proves the laboratory itself: without filters, messages come through the MTAs unharmed; where a filter is
+// configured and not there, or silent, clients are put off. All else in this folder builds on that.
+import * as assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as net from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import {
+  doors,
+  type FilterFailure,
+  freePorts,
+  hasIPv6,
+  type Mta,
+  type MtaOptions,
+  Sink,
+  SmtpClient,
+  startPostfix,
+  startSendmail,
+} from '../support/mta';
+
+const kinds = [
+  ['sendmail', startSendmail],
+  ['postfix', startPostfix],
+] as const;
+
+// headers that both MTAs leave as they are
+const headers = [
+  'From: Author <author@src.test>',
+  'To: <rcpt@dest.test>',
+  'Subject: through and through',
+  'Date: Mon, 01 Jan 2024 00:00:00 +0000',
+  'MIME-Version: 1.0',
+  'Content-Type: text/plain; charset=utf-8',
+  'Content-Transfer-Encoding: 8bit',
+];
+
+function message(id: string): Buffer {
+  const body = Buffer.concat([
+    Buffer.from('.a dot in front\r\n..two of them\r\n.\r\n...\r\ngrüße, 8-bit\r\n'),
+    Buffer.from([0x80, 0xff, 0xfe, 0xc3, 0x0d, 0x0a]), // no UTF-8
+    Buffer.from(`${'long '.repeat(199)}123\r\n\r\n`), // 998 bytes and CRLF: the longest that SMTP allows
+    Buffer.from('  blanks and\ttabs \t \r\n\r\nthe last line\r\n\r\n'),
+  ]);
+  return Buffer.concat([Buffer.from([...headers, `Message-Id: <${id}>`, '', ''].join('\r\n')), body]);
+}
+
+describe('client and sink', () => {
+  let sink: Sink;
+  before(async () => {
+    sink = await Sink.start();
+  });
+  after(() => sink.stop());
+
+  const dots = Buffer.from('.\r\n..\r\n\r\n.x\r\n\n.\n\r.\r\r\n', 'latin1');
+  const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+  const crlf = Buffer.from('\r\n');
+  for (const [what, data] of [
+    ['nothing', Buffer.alloc(0)],
+    ['an empty line', crlf],
+    ['dots, lone CR and lone LF', dots],
+    ['every byte there is', Buffer.concat([everyByte, crlf])],
+    [
+      '20 MB',
+      Buffer.concat(Array.from({ length: 200_000 }, () => Buffer.concat([everyByte.subarray(0, 100), crlf]))),
+    ],
+  ] as const) {
+    test(`carry ${what} without a change`, async () => {
+      await SmtpClient.submit({ host: '127.0.0.1', port: sink.port }, { from: '', to: 'a@dest.test', data });
+      const arrived = await sink.next();
+      // not deepEqual, which would print both
+      assert.ok(arrived.raw.equals(data), `${arrived.raw.length} bytes of ${data.length}`);
+    });
+  }
+
+  test('find the end of data wherever the packets are cut', async () => {
+    const client = await SmtpClient.open('127.0.0.1', sink.port);
+    await client.command('MAIL FROM:<>');
+    await client.command('RCPT TO:<a@dest.test>');
+    await client.command('DATA');
+    for (const byte of '..\r\n...\r\nx\r\n.\r\nNOOP\r\n') {
+      client.write(byte);
+      await new Promise(setImmediate);
+    }
+    assert.equal((await client.reply()).text, '2.0.0 Kept');
+    assert.equal((await client.reply()).code, 250);
+    assert.equal((await sink.next()).text, '.\r\n..\r\nx\r\n');
+    await client.quit();
+  });
+
+  test('keep addresses and parameters as they are', async () => {
+    const client = await SmtpClient.open('127.0.0.1', sink.port);
+    await client.command('EHLO grün.test');
+    await client.command('MAIL FROM:<"a b>"@src.test> SIZE=5  ENVID=a+2Bb SMTPUTF8');
+    const bytes = Buffer.concat([
+      Buffer.from('RCPT TO:<'),
+      Buffer.from([0xfc, 0xff]),
+      Buffer.from('@DEST.test> X=y'),
+    ]);
+    await client.command(bytes);
+    await client.command('RCPT TO:<@relay.test:ü@xn--mnchen-3ya.test>');
+    await client.data('x\r\n');
+    const { helo, mailFrom, rcptTo } = await sink.next();
+    assert.equal(helo, 'grün.test');
+    assert.deepEqual(
+      [mailFrom.address, mailFrom.params],
+      ['"a b>"@src.test', ['SIZE=5', 'ENVID=a+2Bb', 'SMTPUTF8']],
+    );
+    assert.deepEqual(rcptTo[0]?.bytes, bytes.subarray('RCPT TO:'.length));
+    assert.deepEqual([rcptTo[0]?.address, rcptTo[0]?.params], ['\xfc\xff@DEST.test', ['X=y']]);
+    assert.equal(rcptTo[1]?.address, '@relay.test:ü@xn--mnchen-3ya.test');
+    await client.quit();
+  });
+
+  test('say what was waited for in vain', async () => {
+    await assert.rejects(sink.next(undefined, 20), /no such message at the sink within 20 ms/);
+    const client = await SmtpClient.open('127.0.0.1', sink.port, { timeoutMs: 50 });
+    await client.command('DATA');
+    await assert.rejects(client.command('NOOP'), /the reply to 'NOOP' from .* not within 50 ms/);
+    client.destroy();
+    await assert.rejects(client.command('NOOP'), /the connection is closed/);
+  });
+});
+
+for (const [name, start] of kinds) {
+  describe(name, () => {
+    let sink: Sink;
+    let plain: Mta;
+    let filtered: Mta;
+
+    before(async () => {
+      sink = await Sink.start();
+      const [inet, inet6] = await freePorts(2);
+      const filters: MtaOptions['filters'] = {
+        unix: '/nowhere/filter.sock',
+        inet: `inet:${inet}@127.0.0.1`,
+        inet6: `inet6:${inet6}@::1`,
+      };
+      [plain, filtered] = await Promise.all([
+        start({ sinkPort: sink.port }),
+        start({ sinkPort: sink.port, filters }),
+      ]);
+    });
+
+    after(async () => {
+      await Promise.all([plain?.stop(), filtered?.stop(), sink?.stop()]);
+    });
+
+    for (const door of doors) {
+      const skip = door === 'inet6' && !hasIPv6 && 'this machine has no ::1';
+      test(`delivers every byte through the door ${door}`, { skip }, async () => {
+        const id = `${door}.${name}@src.test`;
+        const sent = message(id);
+        const replies = await SmtpClient.submit(plain.endpoints[door], {
+          from: 'from@src.test',
+          to: ['rcpt@dest.test', 'Second.Rcpt@dest.test'],
+          data: sent,
+          mailParams: 'BODY=8BITMIME',
+          rcptParams: 'NOTIFY=NEVER',
+        });
+        assert.equal(replies.last.code, 250, replies.last.text);
+
+        const arrived = await sink.next(({ raw }) => raw.includes(id));
+        assert.deepEqual(arrived.raw.subarray(-sent.length), sent);
+        const trace = arrived.raw.subarray(0, -sent.length).toString('latin1');
+        assert.match(trace, /^Received: /, 'only trace headers are added, and above');
+        assert.equal(arrived.mailFrom.address, 'from@src.test');
+        assert.ok(arrived.mailFrom.params.includes('BODY=8BITMIME'), arrived.mailFrom.params.join(' '));
+        assert.deepEqual(arrived.rcptTo.map(({ address }) => address).sort(), [
+          'Second.Rcpt@dest.test',
+          'rcpt@dest.test',
+        ]);
+        assert.ok(arrived.rcptTo.every(({ params }) => params.includes('NOTIFY=NEVER')));
+      });
+
+      test(`puts the client off where the filter of the door ${door} is not there`, { skip }, async () => {
+        const replies = await SmtpClient.submit(filtered.endpoints[door], {
+          from: 'from@src.test',
+          to: 'rcpt@dest.test',
+          data: message('nowhere@src.test'),
+        });
+        assert.equal(replies.last.code, 451, replies.last.text);
+      });
+    }
+
+    test('refuses one recipient itself', async () => {
+      const { rcpt } = await SmtpClient.submit(plain.endpoints.unix, {
+        from: 'from@src.test',
+        to: ['mtareject@dest.test', 'rcpt@dest.test'],
+        data: message('mtareject@src.test'),
+      });
+      assert.deepEqual(
+        rcpt.map(({ code }) => Math.floor(code / 100)),
+        [5, 2],
+      );
+      const arrived = await sink.next(({ raw }) => raw.includes('mtareject@src.test'));
+      assert.deepEqual(
+        arrived.rcptTo.map(({ address }) => address),
+        ['rcpt@dest.test'],
+      );
+    });
+
+    test('gives a silent filter the time it was told to, and then does what it was told to', async () => {
+      // takes connections and says nothing
+      const silent = net.createServer((socket) => socket.on('error', () => {}).resume());
+      const [port] = await freePorts(1);
+      await new Promise<void>((resolve) => silent.listen(port, '127.0.0.1', resolve));
+      silent.unref();
+      const ask = async (whenFilterFails: FilterFailure) => {
+        const filters = { unix: `inet:${port}@127.0.0.1` };
+        const timeouts = { connect: 1, command: 1, content: 1 };
+        await using mta = await start({ sinkPort: sink.port, filters, timeouts, whenFilterFails });
+        const began = performance.now();
+        const envelope = { from: 'a@src.test', to: 'b@dest.test', data: message('silent@src.test') };
+        const { last } = await SmtpClient.submit(mta.endpoints.unix, envelope);
+        return [Math.floor(last.code / 100), Math.round((performance.now() - began) / 1000)];
+      };
+      try {
+        const answers = await Promise.all([ask('tempfail'), ask('reject'), ask('accept')]);
+        assert.deepEqual(answers, [
+          [4, 1],
+          [5, 1],
+          [2, 1],
+        ]);
+      } finally {
+        silent.close();
+      }
+    });
+
+    test('writes a log', () => {
+      assert.match(plain.log(), /rcpt@dest\.test/);
+    });
+
+    test('leaves nothing behind', async () => {
+      await plain.stop();
+      assert.equal(fs.existsSync(plain.dir), false);
+      assert.throws(() => process.kill(plain.pid, 0), { code: 'ESRCH' });
+    });
+  });
+}

@@ -1,0 +1,127 @@
+// Who is said to have connected: the shapes of connect's arguments that a client on this machine's loopback does not
+// show. Postfix lets a test pretend to be anybody (XCLIENT); Sendmail also speaks SMTP on its standard input.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from 'milter';
+import { startPostfix } from '../support/mta';
+import { installation } from '../support/mta/installation';
+import { isolate } from '../support/mta/namespace';
+import { makeRunDir } from '../support/mta/run-dir';
+import { Lab, patienceMs } from './support/lab';
+
+const any = Symbol('the port of the real connection');
+
+describe('peers', () => {
+  let lab: Lab;
+  before(async () => {
+    // for what does not come through a door
+    const extraConfig = "define(`confINPUT_MAIL_FILTERS', `unix')dnl";
+    lab = await Lab.start({ mta: { sendmail: { extraConfig } } });
+  });
+  after(() => lab?.stop());
+
+  const cases: readonly (readonly [
+    xclient: string,
+    hostname: string,
+    family: number,
+    hostaddr: unknown[],
+  ])[] = [
+    ['NAME=client.example ADDR=192.0.2.7 PORT=4444', 'client.example', AF_INET, ['192.0.2.7', 4444]],
+    ['NAME=[UNAVAILABLE] ADDR=192.0.2.8', '[192.0.2.8]', AF_INET, ['192.0.2.8', any]],
+    ['NAME=[TEMPUNAVAIL] ADDR=192.0.2.9', '[192.0.2.9]', AF_INET, ['192.0.2.9', any]],
+    ['NAME=v6.example ADDR=IPv6:2001:db8::25 PORT=25', 'v6.example', AF_INET6, ['2001:db8::25', 25, 0, 0]],
+    [
+      'NAME=[UNAVAILABLE] ADDR=IPv6:2001:db8:0:1::a',
+      '[2001:db8:0:1::a]',
+      AF_INET6,
+      ['2001:db8:0:1::a', any, 0, 0],
+    ],
+  ];
+  for (const [xclient, hostname, family, hostaddr] of cases) {
+    test(`postfix: ${xclient}`, async () => {
+      const filter = lab.filter();
+      await filter.use({ handlers: { connect: {}, close: {} } });
+      using client = await lab.open('postfix');
+      await client.command('EHLO client.test');
+      assert.equal((await client.command(`XCLIENT ${xclient}`)).code, 220);
+      await client.quit();
+      // one session for the real client, another for the pretended one
+      for (let i = 0; i < 2; i++) await filter.event('close', patienceMs);
+      const [real, pretended] = (await filter.events()).filter(([name]) => name === 'connect');
+      const [, , , address] = real ?? [];
+      const [, port] = address as [string, number];
+      const wanted = hostaddr.map((part) => (part === any ? port : part));
+      assert.deepEqual(pretended, ['connect', hostname, family, wanted]);
+    });
+  }
+
+  /** Has Sendmail speak SMTP on a pipe, or on a unix socket; resolves to what connect was told. */
+  async function onStandardInput(pipe: boolean): Promise<unknown> {
+    const filter = lab.filter();
+    await filter.use({ handlers: { connect: {}, close: {} } });
+    const { root, libraryPath } = installation();
+    const program = path.join(root, 'usr/libexec/sendmail/sendmail');
+    const dir = makeRunDir('bs');
+    const config = path.join(lab.mta('sendmail').dir, 'sendmail.cf');
+    const launch = await isolate(dir, 'sendmail.test', program, ['-C', config, '-bs']);
+    try {
+      const command = pipe ? ['sh', '-c', 'cat | "$@" | cat', 'sh'] : [];
+      const [name = '', ...args] = [...command, launch.command, ...launch.args];
+      // Node's own pipes are unix sockets
+      const child = spawn(name, args, {
+        env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LD_LIBRARY_PATH: libraryPath },
+        stdio: ['pipe', 'ignore', 'inherit'],
+      });
+      const ended = once(child, 'close', { signal: AbortSignal.timeout(patienceMs) });
+      child.stdin.end('QUIT\r\n');
+      await ended;
+    } finally {
+      launch.release();
+      fs.rmSync(dir, { recursive: true, force: true });
+    }
+    await filter.event('close', patienceMs);
+    return (await filter.events()).find(([event]) => event === 'connect');
+  }
+
+  test('sendmail: a client on a pipe has no address', async () => {
+    assert.deepEqual(await onStandardInput(true), ['connect', 'localhost', AF_UNSPEC, null]);
+  });
+
+  test('sendmail: a client on a unix socket that has no name', async () => {
+    assert.deepEqual(await onStandardInput(false), ['connect', 'localhost', AF_UNIX, '']);
+  });
+
+  test("postfix: mail that is not from SMTP shows the filter a client of the MTA's own making", async () => {
+    const filter = lab.filter();
+    const steps = ['connect', 'hello', 'envfrom', 'envrcpt', 'data', 'eoh', 'eom', 'close'];
+    await filter.use({ handlers: Object.fromEntries(steps.map((step) => [step, {}])) });
+    const extraConfig = `non_smtpd_milters = ${lab.socket()}`;
+    await using postfix = await startPostfix({ sinkPort: lab.sink.port, extraConfig });
+    const { root, libraryPath } = installation();
+    const bin = path.join(root, 'usr/sbin');
+    const etc = path.join(postfix.dir, 'etc');
+    const child = spawn(path.join(bin, 'sendmail'), ['-C', etc, '-f', 'from@src.test', 'rcpt@dest.test'], {
+      env: { PATH: `${bin}:/usr/bin:/bin`, MAIL_CONFIG: etc, LD_LIBRARY_PATH: libraryPath },
+      stdio: ['pipe', 'inherit', 'inherit'],
+    });
+    const ended = once(child, 'close', { signal: AbortSignal.timeout(patienceMs) });
+    child.stdin.end('Subject: local\n\nhello\n');
+    assert.deepEqual(await ended, [0, null]);
+    await lab.sink.next(({ text }) => text.includes('Subject: local'), patienceMs);
+    await filter.event('close', patienceMs);
+    assert.deepEqual(await filter.events(), [
+      ['new'],
+      ['connect', 'localhost', AF_INET, ['127.0.0.1', 0]],
+      ['hello', 'localhost'],
+      ['envfrom', 'from@src.test'], // without <>
+      ['envrcpt', 'rcpt@dest.test'],
+      ['data'],
+      ['eoh'],
+      ['eom'],
+    ]);
+  });
+});

@@ -1,0 +1,158 @@
+// Recipients that are refused one by one: by the filter, and by the MTA, of which a filter hears where it asks for
+// rejectedRecipients.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'milter';
+import type { Act } from '../fixtures/script';
+import { heard } from './support/conversation';
+import { defaultReplies } from './support/default-replies';
+import { kinds, Lab, patienceMs } from './support/lab';
+import { forMta } from './support/view';
+
+const rejected = 'mtareject@dest.test';
+
+/** What the MTA says of that one, and tells the filter as macros. */
+const own = {
+  sendmail: {
+    reply: '550 5.1.1 <mtareject@dest.test>... User unknown',
+    macros: ['error', '5.1.1', '550 5.1.1 User unknown'],
+  },
+  postfix: {
+    reply: '554 5.7.1 <mtareject@dest.test>: Recipient address rejected: Access denied',
+    macros: ['error', '5.7.1', 'Recipient address rejected: Access denied'],
+  },
+} as const;
+
+const macros = ['{rcpt_mailer}', '{rcpt_host}', '{rcpt_addr}'];
+
+describe('recipients', () => {
+  let lab: Lab;
+  before(async () => {
+    lab = await Lab.start();
+  });
+  after(() => lab?.stop());
+
+  /** Which of the recipients got the message. */
+  async function recipientsOf(id: string): Promise<string[]> {
+    return (await lab.delivered(id)).rcptTo.map(({ address }) => address).sort();
+  }
+
+  for (const kind of kinds) {
+    describe(kind, () => {
+      test('each has its own verdict and reply, and those that are left get the message', async () => {
+        const acts: Act[] = [
+          { call: [['setreply', '551', '5.7.1', 'the first']], answer: REJECT },
+          {},
+          { answer: REJECT },
+          { answer: TEMPFAIL },
+          { call: [['setreply', '452', '4.2.2', 'the fifth', 'is full']], answer: TEMPFAIL },
+          {},
+        ];
+        const filter = lab.filter();
+        await filter.use({ handlers: { envrcpt: acts, eom: {} } });
+        const to = [
+          'rcpt@dest.test',
+          'b@dest.test',
+          'rcpt@dest.test',
+          'd@dest.test',
+          'e@dest.test',
+          'f@dest.test',
+        ];
+        const { id, rcpt, last } = await lab.submit(kind, { to });
+        const ok = (address: string) =>
+          forMta({ sendmail: `250 2.1.5 <${address}>... Recipient ok`, postfix: '250 2.1.5 Ok' }, kind);
+        assert.deepEqual(rcpt.map(heard), [
+          '551 5.7.1 the first',
+          ok('b@dest.test'),
+          defaultReplies.REJECT[kind].envrcpt,
+          defaultReplies.TEMPFAIL[kind].envrcpt,
+          '452-4.2.2 the fifth|452 4.2.2 is full',
+          ok('f@dest.test'),
+        ]);
+        assert.equal(last.code, 250, last.text);
+        assert.deepEqual(await recipientsOf(id), ['b@dest.test', 'f@dest.test']);
+      });
+
+      test('without any left, DATA is refused', async () => {
+        await lab.filter().use({ handlers: { envrcpt: { answer: REJECT }, data: {}, close: {} } });
+        using client = await lab.open(kind);
+        await client.command('EHLO client.test');
+        await client.command('MAIL FROM:<from@src.test>');
+        await client.command('RCPT TO:<a@dest.test>');
+        await client.command('RCPT TO:<b@dest.test>');
+        const { code } = await client.command('DATA');
+        assert.equal(code, forMta({ sendmail: 503, postfix: 554 }, kind));
+        await client.quit();
+        await lab.filter().event('close', patienceMs);
+        assert.deepEqual(await lab.filter().eventsOf('data'), []);
+      });
+
+      for (const [verdict, answer] of [
+        ['ACCEPT', ACCEPT],
+        ['DISCARD', DISCARD],
+      ] as const) {
+        test(`${verdict} of one is about the whole message`, async () => {
+          await lab.filter().use({ handlers: { envrcpt: { answer }, eom: {} } });
+          const { id, last } = await lab.submit(kind, { to: ['a@dest.test', 'b@dest.test'] });
+          assert.equal(last.code, 250, last.text);
+          const told = await lab.filter().events();
+          assert.deepEqual(told, [['new'], ['envrcpt', '<a@dest.test>']]);
+          if (answer === ACCEPT) assert.deepEqual(await recipientsOf(id), ['a@dest.test', 'b@dest.test']);
+          else assert.equal(await lab.wasDelivered(kind, id), false);
+        });
+      }
+    });
+
+    describe(`rejected by the MTA: ${kind}`, () => {
+      /** A message to one that the MTA rejects and one that it takes; what the filter is told of them. */
+      async function withRejected(answer: number, rejectedRecipients: boolean) {
+        const filter = lab.filter();
+        const look = { call: macros.map((name) => ['getsymval', name] as const), answer };
+        await filter.use({ handlers: { envrcpt: [look, {}], eom: {} }, statics: { rejectedRecipients } });
+        const sent = await lab.submit(kind, { to: [rejected, 'rcpt@dest.test'] });
+        assert.equal(sent.rcpt[0] && heard(sent.rcpt[0]), own[kind].reply);
+        const told = await filter.events();
+        const values = told.filter(([name]) => name === 'result').map(([, , value]) => value);
+        return { sent, values, told: told.filter(([name]) => name === 'envrcpt' || name === 'eom') };
+      }
+
+      test('not told where it is not asked for', async () => {
+        const { sent, told } = await withRejected(CONTINUE, false);
+        assert.deepEqual(told, [['envrcpt', '<rcpt@dest.test>'], ['eom']]);
+        assert.deepEqual(await recipientsOf(sent.id), ['rcpt@dest.test']);
+      });
+
+      test('told with rejectedRecipients: {rcpt_mailer} is error, {rcpt_addr} the reason', async () => {
+        const { sent, told, values } = await withRejected(CONTINUE, true);
+        assert.deepEqual(told, [['envrcpt', `<${rejected}>`], ['envrcpt', '<rcpt@dest.test>'], ['eom']]);
+        assert.deepEqual(values, own[kind].macros);
+        assert.deepEqual(await recipientsOf(sent.id), ['rcpt@dest.test']);
+      });
+
+      for (const [verdict, answer] of [
+        ['REJECT', REJECT],
+        ['TEMPFAIL', TEMPFAIL],
+      ] as const) {
+        test(`${verdict} for it changes nothing`, async () => {
+          const { sent, told } = await withRejected(answer, true);
+          assert.equal(told.length, 3);
+          assert.deepEqual(await recipientsOf(sent.id), ['rcpt@dest.test']);
+        });
+      }
+
+      // Only that reply is not the filter's to give: other answers mean what they always do.
+      test('ACCEPT for it accepts the whole message', async () => {
+        const { sent, told } = await withRejected(ACCEPT, true);
+        assert.deepEqual(told, [['envrcpt', `<${rejected}>`]]);
+        assert.deepEqual(await recipientsOf(sent.id), ['rcpt@dest.test']);
+      });
+
+      test('DISCARD for it discards the whole message; Postfix delivers it, without another look', async () => {
+        const { sent, told } = await withRejected(DISCARD, true);
+        assert.deepEqual(told, [['envrcpt', `<${rejected}>`]]);
+        assert.equal(sent.last.code, 250, sent.last.text);
+        assert.equal(await lab.wasDelivered(kind, sent.id), kind === 'postfix');
+      });
+    });
+  }
+});

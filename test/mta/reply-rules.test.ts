@@ -1,0 +1,124 @@
+// The finer rules of setreply, and what else an SMTP client may hear because of a filter.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { ACCEPT, DISCARD, REJECT, TEMPFAIL } from 'milter';
+import { converse, filterWith, heard, session } from './support/conversation';
+import { defaultReplies, heardAt } from './support/default-replies';
+import { type Kind, kinds, Lab, nextId, patienceMs } from './support/lab';
+import { forMta } from './support/view';
+
+describe('rules of replies', () => {
+  let lab: Lab;
+  before(async () => {
+    lab = await Lab.start();
+  });
+  after(() => lab?.stop());
+
+  for (const kind of kinds) {
+    describe(kind, () => {
+      for (const [verdict, answer, code, extended] of [
+        ['REJECT', REJECT, '451', '4.7.1'],
+        ['TEMPFAIL', TEMPFAIL, '551', '5.7.1'],
+      ] as const) {
+        test(`${verdict} with a reply of the other class: as if none were set`, async () => {
+          const act = { call: [['setreply', code, extended, 'x']], answer } as const;
+          const { said } = await session(lab, kind, filterWith('eom', act));
+          assert.equal(said['.'], defaultReplies[verdict][kind].eom);
+        });
+      }
+
+      test('the reply that was set last counts', async () => {
+        const call = [
+          ['setreply', '551', '5.7.1', 'first', 'and second'],
+          ['setreply', '552', '5.7.2', 'third'],
+        ] as const;
+        const { said } = await session(lab, kind, filterWith('eom', { call, answer: REJECT }));
+        assert.equal(said['.'], '552 5.7.2 third');
+      });
+
+      test('a reply that was set and not used waits for the next verdict of its class', async () => {
+        const { said } = await session(lab, kind, {
+          ...filterWith('envfrom', { call: [['setreply', '551', '5.7.1', 'set in envfrom']] }),
+          eom: { answer: REJECT },
+        });
+        assert.equal(said['.'], '551 5.7.1 set in envfrom');
+      });
+
+      // A reply is ASCII, but in an SMTPUTF8 session (RFC 6531), and no MTA tells a filter that a session is one.
+      test('a reply in UTF-8: Sendmail takes the eighth bit away', async () => {
+        const act = { call: [['setreply', '551', '5.7.1', 'grün']], answer: REJECT } as const;
+        const { said } = await session(lab, kind, filterWith('eom', act));
+        assert.equal(said['.'], forMta({ sendmail: '551 5.7.1 grC<n', postfix: '551 5.7.1 grün' }, kind));
+      });
+
+      for (const [handler, act] of [
+        ['envfrom', { throws: 'oops' }],
+        ['envrcpt', { wait: 1, throws: 'oops' }],
+        ['eom', { answer: 'CONTINUE' }],
+      ] as const) {
+        test(`a handler that fails: ${handler} ${JSON.stringify(act)}`, async () => {
+          const filter = lab.filter();
+          await filter.use({ handlers: filterWith(handler, act) });
+          using client = await lab.open(kind);
+          await client.command('EHLO client.test');
+          const said = await converse(client, nextId());
+          assert.equal(said[heardAt[handler]], '451 4.3.0 fixture: untrapped exception');
+          assert.equal((await filter.report()).step, handler);
+          await client.quit();
+        });
+      }
+
+      test('421 with TEMPFAIL ends the SMTP session', async () => {
+        const call = [['setreply', '421', '4.7.0', 'go away']] as const;
+        await lab.filter().use({ handlers: filterWith('envrcpt', { call, answer: TEMPFAIL }) });
+        using client = await lab.open(kind);
+        await client.command('EHLO client.test');
+        await client.command('MAIL FROM:<from@src.test>');
+        assert.equal(heard(await client.command('RCPT TO:<rcpt@dest.test>')), '421 4.7.0 go away');
+        await lab.filter().event('close', patienceMs);
+        await assert.rejects(client.command('NOOP'), /did not come: (?!not within)/);
+      });
+
+      for (const [verdict, answer, code, extended] of [
+        ['REJECT', REJECT, '551', '5.7.1'],
+        ['TEMPFAIL', TEMPFAIL, '451', '4.7.1'],
+      ] as const) {
+        test(`${verdict} of an unknown command: it is the command's reply, and the session goes on`, async () => {
+          const unknown = { call: [['setreply', code, extended, 'one', 'two']], answer } as const;
+          assert.deepEqual(await unknownThenMessage(kind, unknown), [
+            `${code}-${extended} one|${code} ${extended} two`,
+            true,
+          ]);
+        });
+      }
+
+      // These say nothing about a command, and the package takes them as CONTINUE: passed on, Postfix's smtpd would break
+      // off in the next message ("panic: milter8_mail_event: bad state 7"), and Sendmail would discard that.
+      for (const [verdict, answer] of [
+        ['ACCEPT', ACCEPT],
+        ['DISCARD', DISCARD],
+      ] as const) {
+        test(`${verdict} of an unknown command: the session goes on`, async () => {
+          const [reply, delivered] = await unknownThenMessage(kind, { answer });
+          assert.match(reply, /^500 5\.5\.[12] /);
+          assert.equal(delivered, true);
+        });
+      }
+    });
+  }
+
+  /** The reply to an unknown command, and whether the session's next message was delivered. */
+  async function unknownThenMessage(
+    kind: Kind,
+    unknown: object,
+  ): Promise<[reply: string, delivered: boolean]> {
+    await lab.filter().use({ handlers: { ...filterWith('eom', {}), unknown } });
+    using client = await lab.open(kind);
+    await client.command('EHLO client.test');
+    const reply = heard(await client.command('XYZZY'));
+    const id = nextId();
+    assert.match((await converse(client, id))['.'] ?? '', /^250 /);
+    await client.quit();
+    return [reply, await lab.wasDelivered(kind, id)];
+  }
+});

@@ -1,0 +1,202 @@
+// The sample filter (examples/sample.ts) behind both MTAs, as its user runs it.
+import assert from 'node:assert/strict';
+import * as path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { projectRoot } from '../support/mta';
+import { heard } from './support/conversation';
+import { kinds, Lab, type Mail } from './support/lab';
+import { Program } from './support/program';
+import { bodyOf, headersOf } from './support/view';
+
+const boundary = 'the-boundary';
+
+/** A message of parts, each with its headers. */
+function multipart(...parts: readonly (readonly [headers: readonly string[], content: string])[]): Mail {
+  const text = parts.map(
+    ([headers, content]) => `--${boundary}\r\n${headers.join('\r\n')}\r\n\r\n${content}\r\n`,
+  );
+  return {
+    headers: [
+      'Subject: files for you',
+      'MIME-Version: 1.0',
+      `Content-Type: multipart/mixed; boundary="${boundary}"`,
+    ],
+    body: `preamble\r\n${text.join('')}--${boundary}--\r\nepilogue\r\n`,
+  };
+}
+
+const plainPart = [['Content-Type: text/plain'], 'Look at this.'] as const;
+
+function attachment(name: string, content: string): readonly [readonly string[], string] {
+  return [
+    [
+      `Content-Type: application/octet-stream; name="${name}"`,
+      `Content-Disposition: attachment; filename="${name}"`,
+      'Content-Transfer-Encoding: base64',
+    ],
+    content,
+  ];
+}
+
+const refusals: readonly (readonly [title: string, mail: Mail, reply: string])[] = [
+  ['a keyword in the subject', { headers: ['Subject: FREE money'] }, 'that subject is typical of spam'],
+  [
+    'a keyword in an encoded subject',
+    { headers: ['Subject: =?utf-8?B?RlJFRSBtb25leQ==?='] },
+    'that subject is typical of spam',
+  ],
+  [
+    'a subject in a character set that nobody here reads',
+    { headers: ['Subject: =?GB2312?B?xOO6ww==?='] },
+    'we cannot read gb2312 in a subject',
+  ],
+  ['a known bulk mailer', { headers: ['X-Mailer: Calypso'] }, 'that mailer sends bulk mail only'],
+];
+
+describe('the sample filter', () => {
+  let lab: Lab;
+  let sample: Program;
+  before(async () => {
+    lab = await Lab.start({ fixture: null });
+    const script = path.join(projectRoot, '.build/examples/sample.js');
+    const temporary = path.join(lab.dir, 'tmp');
+    sample = await Program.start(
+      script,
+      [lab.socket(), '--mode', '666'],
+      /^sample: listening on /m,
+      temporary,
+    );
+  });
+  after(async () => {
+    try {
+      await sample?.stop();
+      assert.match(sample.output, /^sample: stopped$/m);
+    } finally {
+      await lab?.stop();
+    }
+  });
+
+  for (const kind of kinds) {
+    describe(kind, () => {
+      test('lets a clean message pass as it is', async () => {
+        const mail = {
+          ...multipart(plainPart, attachment('photo.jpg', 'AAEC')),
+          mailParams: 'BODY=8BITMIME',
+        };
+        const { id, last } = await lab.submit(kind, mail);
+        assert.equal(last.code, 250, last.text);
+        const message = await lab.delivered(id);
+        assert.equal(bodyOf(message).toString(), mail.body);
+        assert.ok(headersOf(message).includes('Subject: files for you'));
+        await sample.wrote(/Subject: files for you/);
+      });
+
+      for (const [title, mail, reply] of refusals) {
+        test(`refuses ${title}`, async () => {
+          const { id, message } = await lab.submit(kind, mail);
+          assert.equal(message && heard(message), `550 5.7.1 ${reply}`);
+          assert.equal(await lab.wasDelivered(kind, id), false);
+        });
+      }
+
+      test('refuses a Message-ID that is none', async () => {
+        using client = await lab.open(kind);
+        await client.command('EHLO client.test');
+        await client.command('MAIL FROM:<from@src.test>');
+        await client.command('RCPT TO:<rcpt@dest.test>');
+        assert.equal(
+          heard(await client.data('Message-Id: <>\r\n\r\nx\r\n')),
+          '550 5.7.1 that is no Message-ID',
+        );
+        await client.quit();
+      });
+
+      for (const to of ['mailer-daemon@dest.test', 'MAILER-DAEMON@dest.test']) {
+        test(`discards mail to ${to}`, async () => {
+          const { id, last } = await lab.submit(kind, { to });
+          assert.equal(last.code, 250, last.text);
+          assert.equal(await lab.wasDelivered(kind, id), false);
+          await sample.wrote(new RegExp(`DISCARD: rcpt to <${to}>`));
+        });
+      }
+
+      for (const name of ['invoice.exe', 'Invoice.PIF', 'holiday.jpg.vbs']) {
+        test(`replaces the attachment ${name} by a warning, and nothing else`, async () => {
+          const harmless = attachment('notes.txt', 'bm90ZXM=');
+          const mail = multipart(plainPart, attachment(name, 'TVqQAAMAAAAEAAAA'), harmless);
+          const { id, last } = await lab.submit(kind, mail);
+          assert.equal(last.code, 250, last.text);
+          const body = bodyOf(await lab.delivered(id)).toString();
+          assert.ok(!body.includes('TVqQAAMAAAAEAAAA'), body);
+          assert.ok(body.includes('Content-Type: text/plain; charset=utf-8; name="WARNING.TXT"'), body);
+          assert.match(
+            body,
+            new RegExp(`The attachment "${name}" was removed by the mail filter of ${kind}\\.test`),
+          );
+          const sent = `${mail.body}`;
+          const at = sent.indexOf(`--${boundary}\r\nContent-Type: application`);
+          assert.ok(body.startsWith(sent.slice(0, at)), 'what stands before it');
+          assert.ok(
+            body.endsWith(sent.slice(sent.indexOf(`--${boundary}\r\n${harmless[0][0]}`))),
+            'and after it',
+          );
+          await sample.wrote(new RegExp(`REPLACED: "${name}"`));
+        });
+      }
+
+      test('replaces a message that is itself the dangerous file', async () => {
+        const headers = [
+          'Subject: run this',
+          'MIME-Version: 1.0',
+          'Content-Type: application/x-msdownload; name="run.exe"',
+          'Content-Transfer-Encoding: base64',
+        ];
+        const { id, last } = await lab.submit(kind, { headers, body: 'TVqQAAMAAAAEAAAA\r\n' });
+        assert.equal(last.code, 250, last.text);
+        const message = await lab.delivered(id);
+        const fields = headersOf(message);
+        assert.ok(
+          fields.includes('Content-Type: text/plain; charset=utf-8; name="WARNING.TXT"'),
+          fields.join('\n'),
+        );
+        assert.ok(fields.includes('Content-Transfer-Encoding: 7bit'));
+        assert.ok(fields.includes('Content-Disposition: inline; filename="WARNING.TXT"'));
+        assert.match(bodyOf(message).toString(), /^The attachment "run\.exe" was removed/);
+      });
+
+      test('keeps no copy of a message', async () => {
+        assert.equal(
+          (await lab.submit(kind, { body: 'x'.repeat(900).concat('\r\n').repeat(1000) })).last.code,
+          250,
+        );
+        using client = await lab.open(kind);
+        await client.command('EHLO client.test');
+        await client.command('MAIL FROM:<from@src.test>');
+        client.destroy();
+        const { id } = await lab.submit(kind);
+        await lab.delivered(id);
+        assert.deepEqual(sample.temporaryFiles(), []);
+      });
+    });
+  }
+
+  test('says what it sees, a line for each', async () => {
+    const begun = sample.output.length;
+    const { id } = await lab.submit('postfix', { headers: ['Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?='] });
+    await lab.delivered(id);
+    await sample.wrote(/end of message, 8 bytes of body/);
+    const lines = sample.output.slice(begun).split('\n');
+    for (const wanted of [
+      /\[\d+\] connect from \[127\.0\.0\.1\] at \["127\.0\.0\.1",\d+\]$/,
+      /\[\d+\] hello from client\.test$/,
+      /\[\d+\] mail from <from@src\.test>$/,
+      /\[\d+\] rcpt to <rcpt@dest\.test>$/,
+      /\[\d+\] Subject: Grüße$/,
+      /\[\d+\] end of message, 8 bytes of body$/,
+    ])
+      assert.ok(
+        lines.some((line) => wanted.test(line)),
+        `${wanted} in ${lines.join('\n')}`,
+      );
+  });
+});

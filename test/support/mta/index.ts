@@ -1,0 +1,10 @@
+export { projectRoot, unavailable } from './installation';
+export type { Door, FilterFailure, FilterTimeouts, Mta, MtaOptions } from './mta';
+export { doors, hasIPv6 } from './mta';
+export { awaitFilter, awaitListening, freePort, freePorts } from './ports';
+export { startPostfix } from './postfix';
+export { startSendmail } from './sendmail';
+export type { EnvelopeAddress, SinkMessage } from './sink';
+export { Sink } from './sink';
+export type { ClientOptions, Envelope, Reply, SendReplies } from './smtp-client';
+export { SmtpClient } from './smtp-client';

@@ -1,0 +1,302 @@
+// The checks that CI runs are worth something only if they fail: each is given a small tree with what it must find.
+import * as assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+const root = path.resolve(__dirname, '..', '..', '..');
+
+let folder: string;
+before(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'milter-checks-test-'));
+});
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+function tree(files: Record<string, string>): string {
+  const top = fs.mkdtempSync(path.join(folder, 'tree-'));
+  for (const [name, text] of Object.entries(files)) {
+    fs.mkdirSync(path.dirname(path.join(top, name)), { recursive: true });
+    fs.writeFileSync(path.join(top, name), text);
+  }
+  return top;
+}
+
+function node(script: string, ...args: string[]) {
+  const result = spawnSync(process.execPath, [path.join(root, 'scripts', script), ...args], {
+    encoding: 'utf8',
+  });
+  return { ok: result.status === 0, output: result.stdout + result.stderr };
+}
+
+describe('check-includes', () => {
+  const fine = {
+    'addon.cc': '#include "binding/calls.h"\n',
+    'binding/napi_setup.h': '#include <napi.h>\n',
+    'binding/calls.h': '#include "binding/napi_setup.h"\n#include "bridge/event.h"\n',
+    'bridge/event.h': '#include <string>\n',
+    'libmilter/runtime.h': '#include "bridge/event.h"\n',
+    'libmilter/runtime.cc': '#include "runtime.h"\n#include <libmilter/mfapi.h>\n',
+    'tests/event_test.cc': '#include "bridge/event.h"\n',
+    'tests/runtime_libmilter_test.cc': '#include "libmilter/runtime.h"\n#include <libmilter/mfapi.h>\n',
+  };
+
+  test('lets the rule be kept', () => {
+    const { ok, output } = node('check-includes.js', tree(fine));
+    assert.ok(ok, output);
+  });
+
+  for (const [what, files, expected] of [
+    [
+      'libmilter in the binding',
+      { 'binding/x.cc': '#include <libmilter/mfapi.h>\n' },
+      /binding\/x\.cc:1: .*belong/,
+    ],
+    [
+      'libmilter in the bridge, without a folder',
+      { 'bridge/x.cc': '#include <mfdef.h>\n' },
+      /bridge\/x\.cc:1/,
+    ],
+    [
+      'libmilter by way of a header',
+      {
+        'libmilter/runtime.h': '#include <libmilter/mfapi.h>\n',
+        'addon.cc': '\n#include "libmilter/runtime.h"\n',
+      },
+      /native\/addon\.cc:2: libmilter\/mfapi\.h \(by way of libmilter\/runtime\.h\)/,
+    ],
+    ['a second include site of napi.h', { 'binding/x.cc': '#include <napi.h>\n' }, /the one include site/],
+    [
+      'napi.h in libmilter',
+      { 'libmilter/x.cc': '#include "binding/napi_setup.h"\n' },
+      /must not see binding/,
+    ],
+    ['napi.h in the bridge', { 'bridge/x.h': '  #  include <node_api.h>\n' }, /bridge\/x\.h:1: node_api\.h/],
+    [
+      'the bridge looking up',
+      { 'bridge/x.cc': '#include "libmilter/runtime.h"\n' },
+      /bridge must not see libmilter/,
+    ],
+    [
+      'a pure test with libmilter',
+      { 'tests/x_test.cc': '#include "libmilter/runtime.h"\n' },
+      /must not see libmilter/,
+    ],
+    ["Node's own headers", { 'binding/x.cc': '#include <uv.h>\n' }, /tie the addon/],
+    ['a folder that nobody knows', { 'extra/x.cc': '' }, /"extra" has no place/],
+    [
+      'a header that is not there',
+      { 'bridge/x.cc': '#include "bridge/gone.h"\n' },
+      /is not a file of native/,
+    ],
+  ] as const) {
+    test(`finds ${what}`, () => {
+      const { ok, output } = node('check-includes.js', tree({ ...fine, ...files }));
+      assert.ok(!ok, output);
+      assert.match(output, expected);
+    });
+  }
+});
+
+describe('check-mfapi', () => {
+  const names = Array.from({ length: 20 }, (_, index) => `smfi_call${index}`);
+  const header = `
+#define SMFI_VERSION 1
+# define SMFIS_CONTINUE 0 /* SMFIS_IN_A_COMMENT */
+/* #define SMFIP_ 0x4 reserved */
+struct smfiDesc { int (*xxfi_eom) SM__P((SMFICTX *)); };
+${names.map((name) => `LIBMILTER_API int ${name} __P((SMFICTX *, char *));`).join('\n')}
+`;
+  const use = `int f() { return SMFI_VERSION + SMFIS_CONTINUE + d.xxfi_eom + MILTER_X + ${names.join('() + ')}(); }\n`;
+  const check = (code: string, leftOut: Record<string, string>) => {
+    const top = tree({
+      'include/mfapi.h': header,
+      'include/mfdef.h': '#define MILTER_X 1\n',
+      'libmilter/all.cc': code,
+      'libmilter/left-out.json': JSON.stringify(leftOut),
+    });
+    return node('check-mfapi.js', '--header', path.join(top, 'include', 'mfapi.h'), '--native', top);
+  };
+
+  test('is content when all is used', () => {
+    const { ok, output } = check(use, {});
+    assert.ok(ok, output);
+    assert.match(output, /Of 24 names .* 24 are bound/);
+  });
+
+  test('is content when the rest has a reason, by name or by beginning', () => {
+    const { ok, output } = check(use.replace('SMFI_VERSION', '0').replace('smfi_call7', 'g'), {
+      SMFI_VERSION: 'a reason that can be read',
+      'smfi_call*': 'another such reason',
+    });
+    assert.ok(ok, output);
+    assert.match(output, /22 are bound and 2 left out/);
+  });
+
+  for (const name of ['smfi_call7', 'SMFIS_CONTINUE', 'xxfi_eom', 'MILTER_X']) {
+    test(`finds that ${name} is missing`, () => {
+      const { ok, output } = check(use.replace(name, `/* ${name} */ other`), {});
+      assert.ok(!ok);
+      assert.match(output, new RegExp(`^${name} is neither used`, 'm'));
+    });
+  }
+
+  test('finds an entry for what is used, and one without a reason', () => {
+    const { ok, output } = check(use, { smfi_call3: 'it was left out once', SMFI_OLD: '' });
+    assert.ok(!ok);
+    assert.match(output, /smfi_call3 is used, and yet listed/);
+    assert.match(output, /SMFI_OLD in left-out\.json has no reason/);
+  });
+
+  test('does not take a header of another form for an empty one', () => {
+    const top = tree({ 'mfapi.h': '', 'mfdef.h': '', 'libmilter/left-out.json': '{}' });
+    const { ok, output } = node('check-mfapi.js', '--header', path.join(top, 'mfapi.h'), '--native', top);
+    assert.ok(!ok);
+    assert.match(output, /form must have changed/);
+  });
+});
+
+describe('the test runner', () => {
+  /** Runs compiled test files in a tree with the runner's own modules; returns what it printed. */
+  const run = (files: Record<string, string>) => {
+    const top = tree({
+      'main.mjs': `
+        import { runTestFiles } from './scripts/runner/test-files.mjs';
+        import { Tally, conclude } from './scripts/runner/tally.mjs';
+        const tally = new Tally('suite');
+        await runTestFiles(process.argv.slice(2), { label: 'suite', seconds: 3 }, tally);
+        process.exitCode = conclude([tally]);
+      `,
+      ...Object.fromEntries(
+        Object.entries(files).map(([name, text]) => [`.build/test/unit/${name}.test.js`, text]),
+      ),
+    });
+    fs.cpSync(path.join(root, 'scripts/runner'), path.join(top, 'scripts/runner'), { recursive: true });
+    const sources = Object.keys(files).map((name) => `test/unit/${name}.test.ts`);
+    const { status, stdout } = spawnSync(process.execPath, [path.join(top, 'main.mjs'), ...sources], {
+      encoding: 'utf8',
+    });
+    return { status, output: stdout, last: stdout.trimEnd().split('\n').at(-1) };
+  };
+  const head = "const { test, describe, it, before } = require('node:test');\n";
+
+  test('counts tests, not groups, and reports skipped ones as such', () => {
+    const { status, output, last } = run({
+      a: `${head}test('one', () => {}); describe('group', () => { it('two', () => {}); });`,
+      b: `${head}test('outer', (t) => t.test('inner', () => {})); test('not now', { skip: 'why' }, () => {});`,
+    });
+    assert.equal(last, '4 passed, 0 failed, 1 skipped', output);
+    assert.match(output, /not now \(skipped: why\)/);
+    assert.equal(status, 0);
+  });
+
+  test('fails with the errors of the tests', () => {
+    const { status, output, last } = run({
+      a: `${head}test('one', () => {}); describe('group', () => { it('two', () => { throw new Error('dear me'); }); });`,
+      b: `${head}describe('hook', () => { before(() => { throw new Error('too early'); }); it('never', () => {}); });`,
+    });
+    // The group's failure says nothing new; the hook's does, and the test that it kept from running counts too.
+    assert.equal(last, '1 passed, 3 failed', output);
+    assert.match(output, /group > two[\s\S]*dear me/);
+    assert.match(output, /hook[\s\S]*too early/);
+    assert.equal(status, 1);
+  });
+
+  for (const [what, text, expected] of [
+    ['has no test', '', /a\.test\.ts: has no test/],
+    ['cannot be loaded', "require('./nothing');", /a\.test\.ts: exit code 1[\s\S]*Cannot find module/],
+    ['ends the process', `${head}test('leaving', () => process.exit(0));`, /a\.test\.ts: /],
+    [
+      'crashes',
+      `${head}test('crash', () => new Promise(() => setTimeout(process.abort, 50)));`,
+      /ended by SIGABRT during: crash/,
+    ],
+    [
+      'hangs',
+      `${head}test('hang', () => new Promise(() => setInterval(() => {}, 1000)));`,
+      /no end after 3 s during: hang/,
+    ],
+    [
+      'hangs although SIGTERM is handled, after its tests',
+      `${head}process.on('SIGTERM', () => {}); test('fine', () => { setInterval(() => {}, 1000); });`,
+      /no end after 3 s/,
+    ],
+    [
+      'leaves a process running',
+      `${head}test('fork', () => { require('node:child_process').spawn('sleep', ['60'], { stdio: 'ignore' }).unref(); });`,
+      /left processes running:\n.*sleep 60/,
+    ],
+  ] as const) {
+    test(`fails for a file that ${what}`, () => {
+      const { status, output, last } = run({ a: text, b: `${head}test('other', () => {});` });
+      assert.match(output, expected);
+      assert.match(last ?? '', /^[12] passed, 1 failed$/, output);
+      assert.equal(status, 1);
+    });
+  }
+});
+
+describe('the judgement of sanitizer reports', () => {
+  const leak = (...frames: string[]) =>
+    [
+      'Direct leak of 8 byte(s) in 1 object(s) allocated from:',
+      ...frames.map((frame, i) => `    #${i} 0x7f ${frame}`),
+    ].join('\n');
+  const NEW = 'in operator new(unsigned long) ../../../../src/libsanitizer/asan/asan_new_delete.cpp:95';
+  const MALLOC = 'in __interceptor_malloc ../../../../src/libsanitizer/asan/asan_malloc_linux.cpp:69';
+  const VECTOR = 'in std::vector<int>::push_back(int&&) /usr/include/c++/12/bits/stl_vector.h:1294';
+  const SESSION = 'in milter::Session::carry(milter::Step) /a/project/native/bridge/session.cc:51';
+  const CALL = 'in napi_call_function (/usr/bin/node+0xc4d282)';
+  const V8 = 'in v8::internal::Factory::NewMap(int) (/usr/bin/node+0x10d0570)';
+  const race = (frame: string) =>
+    `WARNING: ThreadSanitizer: data race (pid=1)\n  Write of size 8\n    #0 ${frame}\n`;
+
+  for (const [what, report, counts] of [
+    ['a leak of ours', leak(NEW, SESSION, CALL, V8), true],
+    ['a leak of ours by way of the C++ library', leak(NEW, VECTOR, SESSION), true],
+    [
+      'a leak of ours by way of Node-API',
+      leak(NEW, 'in v8impl::Reference::New() (/usr/bin/node+0x1)', SESSION),
+      true,
+    ],
+    [
+      'a leak in node-addon-api',
+      leak(NEW, 'in Napi::F::New() /p/node_modules/node-addon-api/napi-inl.h:12', V8),
+      true,
+    ],
+    ["a leak of V8's below a call of ours", leak(NEW, V8, CALL, SESSION), false],
+    [
+      "a leak of libmilter's",
+      leak(MALLOC, 'in smfi_setconn (/usr/lib/libmilter.so.1.0.1+0x5853)', SESSION),
+      false,
+    ],
+    ['a use after free, wherever', '==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x6', true],
+    ['a trap, wherever', '==1==ERROR: AddressSanitizer: ILL on unknown address 0x7', true],
+    ['a race of ours', race('milter::Mailbox::put() /p/native/bridge/mailbox.cc:9 (milter.node+0x1)'), true],
+    ['a race elsewhere', race('memcpy <null> (libc.so.6+0x1)'), false],
+    [
+      "libmilter's thread for signals, which nobody joins",
+      'WARNING: ThreadSanitizer: thread leak (pid=1)\n  Thread T12 (tid=2, finished) created by thread T11 at:\n' +
+        '    #0 pthread_create tsan.cpp:1001 (libtsan.so.2+0x5)\n    #1 mi_control_startup <null> (libmilter.so.1+0xa)\n' +
+        '    #2 operator() /p/native/libmilter/runtime.cc:50 (milter.node+0x18b4e)\n',
+      false,
+    ],
+  ] as const) {
+    test(`${what}: ${counts ? 'counts' : 'does not count'}`, async () => {
+      const script = `
+        const { counts } = await import(process.argv[1]);
+        process.exit(counts(process.argv[2]) ? 10 : 11);
+      `;
+      const file = path.join(root, 'scripts/runner/sanitizers.mjs');
+      const { status, stderr } = spawnSync(process.execPath, [
+        '--input-type=module',
+        '-e',
+        script,
+        file,
+        report,
+      ]);
+      assert.equal(status, counts ? 10 : 11, String(stderr));
+    });
+  }
+});

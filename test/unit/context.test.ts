@@ -1,0 +1,274 @@
+/** Contract 4, 5, 10, 14, 15, 16: the checks of a context, on a backend that only takes notes. */
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+import {
+  ADDHDRS,
+  ADDRCPT,
+  ADDRCPT_PAR,
+  CHGBODY,
+  CHGFROM,
+  CHGHDRS,
+  DELRCPT,
+  DisabledAction,
+  M_CONNECT,
+  M_EOH,
+  MilterError,
+  QUARANTINE,
+  SETSYMLIST,
+} from 'milter';
+import { type Backend, Context } from '#lib/context.js';
+import { ActionKind } from '#lib/native.js';
+import { CLOSE, CONNECT, EOM, HEADER, NEGOTIATE, STEP_NAMES } from '#lib/steps.js';
+
+/** Notes what it is asked for; `gone` once the MTA is not waiting any more. */
+class Recorder implements Backend {
+  readonly calls: unknown[][] = [];
+  readonly macros: Record<string, string> = { i: 'Q1' };
+  gone = false;
+  refuses = false;
+
+  getsymval(name: string): string | null | undefined {
+    return this.gone ? undefined : (this.macros[name] ?? null);
+  }
+
+  setreply(...args: unknown[]): boolean | undefined {
+    return this.#note('setreply', args);
+  }
+
+  setsymlist(...args: unknown[]): boolean | undefined {
+    return this.#note('setsymlist', args);
+  }
+
+  queue(...args: unknown[]): boolean {
+    return this.#note('queue', args) ?? false;
+  }
+
+  #note(method: string, args: unknown[]): boolean | undefined {
+    if (this.gone) return undefined;
+    this.calls.push([method, ...args]);
+    return !this.refuses;
+  }
+}
+
+describe('Context', () => {
+  let backend: Recorder;
+  let context: Context;
+  beforeEach(() => {
+    backend = new Recorder();
+    context = new Context(backend);
+    context.enter(EOM);
+  });
+
+  type Action = readonly [title: string, right: number, act: (context: Context) => void, queued: unknown[]];
+  const ACTIONS: readonly Action[] = [
+    ['addheader', ADDHDRS, (c) => c.addheader('X', 'v'), [ActionKind.addheader, 0, 'X', 'v']],
+    ['addheader at 0', ADDHDRS, (c) => c.addheader('X', 'v', 0), [ActionKind.insheader, 0, 'X', 'v']],
+    ['addheader at 7', ADDHDRS, (c) => c.addheader('X', 'v', 7), [ActionKind.insheader, 7, 'X', 'v']],
+    ['chgheader', CHGHDRS, (c) => c.chgheader('X', 2, 'v'), [ActionKind.chgheader, 2, 'X', 'v']],
+    ['chgheader null', CHGHDRS, (c) => c.chgheader('X', 2, null), [ActionKind.chgheader, 2, 'X', null]],
+    ["chgheader ''", CHGHDRS, (c) => c.chgheader('X', 2, ''), [ActionKind.chgheader, 2, 'X', '']],
+    ['addrcpt', ADDRCPT, (c) => c.addrcpt('<a@b>'), [ActionKind.addrcpt, 0, '<a@b>', null]],
+    ['addrcpt null', ADDRCPT, (c) => c.addrcpt('<a@b>', null), [ActionKind.addrcpt, 0, '<a@b>', null]],
+    [
+      'addrcpt with',
+      ADDRCPT_PAR,
+      (c) => c.addrcpt('<a@b>', 'X=1'),
+      [ActionKind.addrcptPar, 0, '<a@b>', 'X=1'],
+    ],
+    ['delrcpt', DELRCPT, (c) => c.delrcpt('<a@b>'), [ActionKind.delrcpt, 0, '<a@b>', null]],
+    ['replacebody', CHGBODY, (c) => c.replacebody('text'), [ActionKind.replacebody, 0, 'text', null]],
+    ['chgfrom', CHGFROM, (c) => c.chgfrom('<a@b>'), [ActionKind.chgfrom, 0, '<a@b>', null]],
+    ['chgfrom with', CHGFROM, (c) => c.chgfrom('<a@b>', 'X=1'), [ActionKind.chgfrom, 0, '<a@b>', 'X=1']],
+    ['quarantine', QUARANTINE, (c) => c.quarantine('why'), [ActionKind.quarantine, 0, 'why', null]],
+    ['progress', 0, (c) => c.progress(), [ActionKind.progress, 0, '', null]],
+  ];
+
+  for (const [title, right, act, queued] of ACTIONS) {
+    describe(title, () => {
+      it('in eom it is queued as it is', () => {
+        act(context);
+        assert.deepEqual(backend.calls, [['queue', ...queued]]);
+      });
+
+      it('contract 14: without its right it throws DisabledAction, and nothing is queued', () => {
+        context.actions = 0xffffffff & ~right;
+        if (right === 0) {
+          act(context);
+          return;
+        }
+        assert.throws(
+          () => act(context),
+          (error) =>
+            error instanceof DisabledAction &&
+            error instanceof MilterError &&
+            error.name === 'DisabledAction' &&
+            error.code === 'ERR_MILTER_DISABLED_ACTION' &&
+            /setFlags/.test(error.message),
+        );
+        assert.deepEqual(backend.calls, []);
+      });
+
+      it('outside eom it throws, and says where it belongs', () => {
+        for (const [step, name] of STEP_NAMES.entries()) {
+          if (step === EOM) continue;
+          context.enter(step);
+          assert.throws(() => act(context), {
+            code: 'ERR_MILTER_NOT_IN_EOM',
+            message: new RegExp(`in eom only, not in ${name}`),
+          });
+        }
+        assert.deepEqual(backend.calls, []);
+      });
+
+      it('contract 4: bad context where nobody waits: before, after, and when the backend says so', () => {
+        const bad = { code: 'ERR_MILTER_BAD_CONTEXT', message: /bad context/ };
+        assert.throws(() => act(new Context(backend)), bad);
+        backend.gone = true;
+        assert.throws(() => act(context), bad);
+        backend.gone = false;
+        context.interrupt(new MilterError('ERR_MILTER_HANDLER_TIMEOUT', 'late'));
+        assert.throws(() => act(context), bad);
+        context.enter(EOM);
+        act(context);
+        context.detach();
+        assert.throws(() => act(context), bad);
+        context.end();
+        assert.throws(() => act(context), bad);
+        assert.equal(backend.calls.length, 1);
+      });
+    });
+  }
+
+  it('contract 14: addrcpt with parameters needs ADDRCPT as well', () => {
+    context.actions = 0xffffffff & ~ADDRCPT;
+    assert.throws(() => context.addrcpt('<a@b>', 'X=1'), DisabledAction);
+  });
+
+  it('replacebody takes bytes of any kind as they are', () => {
+    const bytes = Uint8Array.of(0, 255);
+    context.replacebody(bytes);
+    context.replacebody(Buffer.from('x'));
+    assert.equal((backend.calls[0] as unknown[])[3], bytes);
+    assert.equal(backend.calls.length, 2);
+  });
+
+  describe('contract 16: setsymlist', () => {
+    const bad = { code: 'ERR_MILTER_BAD_SYMLIST' };
+    beforeEach(() => context.enter(NEGOTIATE));
+
+    it('seven stages, once each', () => {
+      for (let stage = M_CONNECT; stage <= M_EOH; stage++) context.setsymlist(stage, 'i', '{x}');
+      assert.deepEqual(
+        backend.calls,
+        Array.from({ length: 7 }, (_, stage) => ['setsymlist', stage, 'i {x}']),
+      );
+      for (let stage = M_CONNECT; stage <= M_EOH; stage++)
+        assert.throws(() => context.setsymlist(stage, 'j'), bad);
+      assert.equal(backend.calls.length, 7);
+    });
+
+    it('at most 5 macros, in whatever strings', () => {
+      context.setsymlist(0, ' a  b', 'c\td', 'e ');
+      assert.deepEqual(backend.calls, [['setsymlist', 0, 'a b c d e']]);
+      assert.throws(() => context.setsymlist(1, 'a b c', 'd e f'), bad);
+      assert.throws(() => context.setsymlist(1, 'a', 'b', 'c', 'd', 'e', 'f'), bad);
+      assert.equal(backend.calls.length, 1);
+    });
+
+    it('in negotiate only', () => {
+      for (const step of STEP_NAMES.keys()) {
+        if (step === NEGOTIATE) continue;
+        context.enter(step);
+        assert.throws(() => context.setsymlist(0, 'i'), bad);
+      }
+    });
+
+    it('a list that the library refuses may be tried again', () => {
+      backend.refuses = true;
+      assert.throws(() => context.setsymlist(0, 'i'), bad);
+      backend.refuses = false;
+      context.setsymlist(0, 'i');
+    });
+
+    it('needs its right once that is settled', () => {
+      context.actions = 0xffffffff & ~SETSYMLIST;
+      assert.throws(() => context.setsymlist(0, 'i'), DisabledAction);
+    });
+
+    it('no stage beyond', () => {
+      for (const stage of [-1, 7, 1.5, Number.NaN, '0', undefined]) {
+        assert.throws(() => context.setsymlist(stage as number, 'i'), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      }
+    });
+  });
+
+  describe('contract 10: setreply', () => {
+    it('hands codes and lines on', () => {
+      context.enter(HEADER);
+      context.setreply('550', '5.7.1', 'one', 'two');
+      context.setreply('450');
+      context.setreply('450', null, null);
+      assert.deepEqual(backend.calls, [
+        ['setreply', '550', '5.7.1', ['one', 'two']],
+        ['setreply', '450', null, []],
+        ['setreply', '450', null, []],
+      ]);
+    });
+
+    it('a reply that the library refuses is an error', () => {
+      backend.refuses = true;
+      assert.throws(() => context.setreply('550', '5.7.1', 'x'), { code: 'ERR_MILTER_BAD_REPLY' });
+    });
+
+    it('a wrong one is refused first, whatever the context', () => {
+      context.end();
+      assert.throws(() => context.setreply('250'), { code: 'ERR_MILTER_BAD_REPLY' });
+      assert.throws(() => context.setreply('550'), { code: 'ERR_MILTER_BAD_CONTEXT' });
+    });
+  });
+
+  it('getsymval: value, null, or bad context', () => {
+    context.enter(CONNECT);
+    assert.equal(context.getsymval('i'), 'Q1');
+    assert.equal(context.getsymval('{none}'), null);
+    backend.gone = true;
+    assert.throws(() => context.getsymval('i'), { code: 'ERR_MILTER_BAD_CONTEXT' });
+  });
+
+  it('contract 5: setpriv returns the old value; both work until the very end', () => {
+    assert.equal(context.getpriv(), null);
+    assert.equal(context.setpriv('a'), null);
+    assert.equal(context.setpriv('b'), 'a');
+    context.detach();
+    context.enter(CLOSE);
+    assert.equal(context.getpriv(), 'b');
+    assert.equal(context.setpriv(null), 'b');
+    context.end();
+    assert.throws(() => context.getpriv(), { code: 'ERR_MILTER_BAD_CONTEXT' });
+    assert.throws(() => context.setpriv(1), { code: 'ERR_MILTER_BAD_CONTEXT' });
+  });
+
+  describe('signal', () => {
+    it('is one signal until it is aborted, with the reason', () => {
+      const { signal } = context;
+      assert.equal(context.signal, signal);
+      const reason = new MilterError('ERR_MILTER_HANDLER_TIMEOUT', 'late');
+      context.interrupt(reason);
+      assert.equal(signal.aborted, true);
+      assert.equal(signal.reason, reason);
+      assert.equal(context.signal.aborted, false);
+    });
+
+    it('is aborted at the end of the session', () => {
+      const { signal } = context;
+      context.detach();
+      assert.equal(signal.aborted, true);
+      assert.equal((signal.reason as MilterError).code, 'ERR_MILTER_BAD_CONTEXT');
+    });
+
+    it('asked for after the end of the session, it is aborted already', () => {
+      context.detach();
+      assert.equal(context.signal.aborted, true);
+    });
+  });
+});

@@ -1,0 +1,176 @@
+// What `npm install` does before it compiles anything: scripts/check-libmilter.js, run as npm would, on machines that
+// lack one thing or another. They are made of a PATH with stand-ins in front and of CXX.
+import * as assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+const root = path.resolve(__dirname, '..', '..', '..');
+const PACKAGES = ['libmilter-dev', 'sendmail-milter-devel', 'apk add libmilter-dev', 'mail/libmilter'];
+
+let folder: string;
+before(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'milter-install-test-'));
+});
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** A folder for PATH that holds these shell scripts. */
+function programs(scripts: Record<string, string>): string {
+  const place = fs.mkdtempSync(path.join(folder, 'bin-'));
+  for (const [name, script] of Object.entries(scripts)) {
+    fs.writeFileSync(path.join(place, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  }
+  return place;
+}
+
+const PKG_CONFIG_KNOWS_NOTHING = { 'pkg-config': 'echo "Package milter was not found" >&2; exit 1' };
+
+function node(script: string, args: string[], env: NodeJS.ProcessEnv) {
+  const result = spawnSync(process.execPath, [path.join(root, 'scripts', script), ...args], {
+    encoding: 'utf8',
+    env,
+  });
+  assert.equal(result.signal, null);
+  return result;
+}
+
+/** The message, once it is clear that nothing but a message came. */
+function complaint(result: ReturnType<typeof node>): string {
+  assert.equal(result.status, 1);
+  assert.equal(result.stdout, '');
+  assert.doesNotMatch(result.stderr, /^\s+at /m, 'no stack trace');
+  assert.doesNotMatch(result.stderr, /error:|collect2|mfapi\.h/, "none of the compiler's output");
+  assert.ok(result.stderr.split('\n').length < 20, result.stderr);
+  return result.stderr;
+}
+
+/** The compiler of this machine, by its full path. */
+const compiler = execFileSync('sh', ['-c', `command -v ${process.env.CXX ?? 'g++'}`], {
+  encoding: 'utf8',
+}).trim();
+const realPath = process.env.PATH ?? '';
+
+describe('check-libmilter', () => {
+  test('is content where pkg-config knows libmilter', () => {
+    const place = programs({ 'pkg-config': 'case $1 in --libs) echo -lmilter;; *) echo;; esac' });
+    const result = node('check-libmilter.js', [], { PATH: `${place}:${realPath}` });
+    assert.equal(result.status, 0, result.stderr);
+    assert.match(result.stdout, /building against libmilter \(pkg-config: -lmilter\)/);
+  });
+
+  test('is content where only -lmilter works', () => {
+    const env = { PATH: `${programs(PKG_CONFIG_KNOWS_NOTHING)}:${realPath}` };
+    const result = node('check-libmilter.js', [], env);
+    assert.equal(result.status, 0, result.stderr);
+    assert.match(result.stdout, /\(-lmilter: -lmilter\)/);
+    assert.equal(node('libmilter-flags.js', ['--libs'], env).stdout, '-lmilter\n');
+    assert.equal(node('libmilter-flags.js', ['--cflags'], env).stdout, '\n');
+  });
+
+  test('is content without any pkg-config', () => {
+    const place = programs({ 'g++': `PATH='${realPath}' exec '${compiler}' "$@"` });
+    const result = node('check-libmilter.js', [], { PATH: place });
+    assert.equal(result.status, 0, result.stderr);
+    assert.match(result.stdout, /\(-lmilter: -lmilter\)/);
+  });
+
+  test('takes a CXX of several words', () => {
+    const env = { PATH: `${programs(PKG_CONFIG_KNOWS_NOTHING)}:${realPath}`, CXX: `${compiler} -O0  -pipe` };
+    assert.equal(node('check-libmilter.js', [], env).status, 0);
+  });
+
+  test('names the package to install where libmilter is missing', () => {
+    // A compiler that finds neither header nor library, and says so at length.
+    const place = programs({
+      ...PKG_CONFIG_KNOWS_NOTHING,
+      'g++':
+        'case $* in *--version*) exit 0;; esac; echo "fatal error: libmilter/mfapi.h: No such file" >&2; exit 1',
+    });
+    const message = complaint(node('check-libmilter.js', [], { PATH: place }));
+    assert.match(message, /libmilter not found/);
+    for (const name of PACKAGES) assert.ok(message.includes(name), name);
+    const flags = node('libmilter-flags.js', ['--libs'], { PATH: place });
+    assert.equal(flags.status, 1);
+    assert.equal(flags.stdout + flags.stderr, '');
+  });
+
+  test('says the same where pkg-config knows a libmilter that is gone', () => {
+    const place = programs({
+      'pkg-config': 'case $1 in --libs) echo -lmilter_that_is_gone;; *) echo;; esac',
+    });
+    const message = complaint(node('check-libmilter.js', [], { PATH: `${place}:${realPath}` }));
+    assert.match(message, /libmilter not found/);
+  });
+
+  test('asks for a compiler where there is none', () => {
+    const message = complaint(node('check-libmilter.js', [], { PATH: programs(PKG_CONFIG_KNOWS_NOTHING) }));
+    assert.match(message, /no C\+\+ compiler found/);
+    for (const name of ['build-essential', 'gcc-c++', 'build-base']) assert.ok(message.includes(name), name);
+  });
+
+  test('names the CXX that does not work', () => {
+    const message = complaint(node('check-libmilter.js', [], { PATH: realPath, CXX: 'no-such-compiler' }));
+    assert.match(message, /no C\+\+ compiler found \(CXX is "no-such-compiler"\)/);
+  });
+});
+
+describe('libmilter-flags', () => {
+  test('turns include folders into system ones, with the parent of …/libmilter', () => {
+    const place = programs({
+      'pkg-config':
+        'case $1 in --libs) echo -L/opt/m/lib -lmilter;; *) echo -I/opt/m/include/libmilter -DX;; esac',
+    });
+    const env = { PATH: place };
+    assert.equal(
+      node('libmilter-flags.js', ['--cflags'], env).stdout,
+      '-isystem /opt/m/include/libmilter -isystem /opt/m/include -DX\n',
+    );
+    assert.equal(
+      node('libmilter-flags.js', ['--includes'], env).stdout,
+      '/opt/m/include/libmilter\n/opt/m/include\n',
+    );
+    assert.equal(node('libmilter-flags.js', ['--libs'], env).stdout, '-L/opt/m/lib -lmilter\n');
+  });
+
+  test('leaves out /usr/include, which would hide headers of the C++ library', () => {
+    const place = programs({
+      'pkg-config': 'case $1 in --libs) echo -lmilter;; *) echo -I/usr/include;; esac',
+    });
+    assert.equal(node('libmilter-flags.js', ['--cflags'], { PATH: place }).stdout, '\n');
+  });
+
+  test('asks the pkg-config that PKG_CONFIG names', () => {
+    const place = programs({ 'my-pkgconf': 'case $2 in --libs) echo "-lmilter $1";; *) echo;; esac' });
+    const env = { PATH: place, PKG_CONFIG: 'my-pkgconf --static' };
+    assert.equal(node('libmilter-flags.js', ['--libs'], env).stdout, '-lmilter --static\n');
+  });
+});
+
+describe('native-build', () => {
+  test('knows every source file of the addon', () => {
+    const listed = node('native-build.js', ['sources'], process.env).stdout.trim().split('\n');
+    const there = fs
+      .readdirSync(path.join(root, 'native'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.cc') && !name.startsWith('tests'))
+      .map((name) => `native/${name}`);
+    assert.deepEqual(listed.sort(), there.sort());
+  });
+
+  test('makes warnings errors in a checkout only, unless told', () => {
+    const copy = path.join(folder, 'package');
+    fs.mkdirSync(path.join(copy, 'scripts'), { recursive: true });
+    fs.copyFileSync(path.join(root, 'scripts/native-build.js'), path.join(copy, 'scripts/native-build.js'));
+    const werror = (wish?: string) =>
+      execFileSync(process.execPath, [path.join(copy, 'scripts/native-build.js'), 'werror'], {
+        encoding: 'utf8',
+        env: wish === undefined ? {} : { npm_config_milter_werror: wish },
+      }).trim();
+    assert.equal(werror(), '');
+    assert.equal(werror('1'), '-Werror');
+    fs.mkdirSync(path.join(copy, '.git'));
+    assert.equal(werror(), '-Werror');
+    assert.equal(werror('0'), '');
+  });
+});

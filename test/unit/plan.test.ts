@@ -1,0 +1,220 @@
+/** Contract 12, 13: what a class wants, worked out for each class of its own. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as Milter from 'milter';
+import { Base } from '#lib/base.js';
+import { planForObject, planOf } from '#lib/plan.js';
+import { bitOf, CONNECT, ENVFROM, EOM, HEADER, HELO, NEGOTIABLE } from '#lib/steps.js';
+
+const ALL_NO = NEGOTIABLE.reduce((bits, { no }) => bits | no, 0);
+const plan = (filter: typeof Base) => planOf(filter, Base);
+
+class Parent extends Base {
+  override connect(): Milter.Answer {
+    return Milter.CONTINUE;
+  }
+
+  @Milter.nocallback
+  override hello(): Milter.Answer {
+    return Milter.CONTINUE;
+  }
+
+  @Milter.noreply
+  @Milter.decode('bytes')
+  @Milter.symlist('i')
+  override envfrom(): Milter.Answer {
+    return Milter.CONTINUE;
+  }
+}
+
+describe('contract 13: the mask of a class', () => {
+  it('Base and a class that overrides nothing want nothing but SKIP', () => {
+    class Nothing extends Base {}
+    assert.equal(Base.protocolMask(), ALL_NO | Milter.P_SKIP);
+    assert.equal(Nothing.protocolMask(), ALL_NO | Milter.P_SKIP);
+    assert.equal(plan(Nothing).handled, 0);
+  });
+
+  for (const { handler, step, no, nr } of NEGOTIABLE) {
+    it(`${handler}: overridden, without reply, not called`, () => {
+      const define = (statics: object) => {
+        class Filter extends Base {}
+        Object.defineProperty(Filter.prototype, handler, { value: () => 0 });
+        return plan(Object.assign(Filter, statics));
+      };
+      assert.equal(define({}).protocol, (ALL_NO & ~no) | Milter.P_SKIP);
+      assert.equal(define({}).handled, bitOf(step));
+      assert.equal(define({ noreply: [handler] }).protocol, (ALL_NO & ~no) | nr | Milter.P_SKIP);
+      assert.equal(define({ noreply: [handler] }).noreply, bitOf(step));
+      assert.equal(define({ nocallback: [handler] }).protocol, ALL_NO | Milter.P_SKIP);
+      assert.equal(define({ nocallback: [handler] }).handled, 0);
+      assert.equal(define({ nocallback: [handler] }).nocallback, bitOf(step));
+    });
+  }
+
+  it('RCPT_REJ and HDR_LEADSPC: off unless asked for', () => {
+    @Milter.rejectedRecipients
+    class Rejected extends Base {}
+    @Milter.headerLeadingSpace
+    class Spaced extends Base {}
+    assert.equal(Base.protocolMask() & (Milter.P_RCPT_REJ | Milter.P_HDR_LEADSPC), 0);
+    assert.equal(Rejected.protocolMask(), ALL_NO | Milter.P_SKIP | Milter.P_RCPT_REJ);
+    assert.equal(Spaced.protocolMask(), ALL_NO | Milter.P_SKIP | Milter.P_HDR_LEADSPC);
+  });
+});
+
+describe('contract 12: the mask of a subclass', () => {
+  it('is its own, before and after the parent was used', () => {
+    class Child extends Parent {
+      override header(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    const before = Child.protocolMask();
+    const parent = Parent.protocolMask();
+    assert.equal(Child.protocolMask(), before);
+    assert.equal(Parent.protocolMask(), parent);
+    class Later extends Parent {
+      override header(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    assert.equal(Later.protocolMask(), before);
+    assert.notEqual(before, parent);
+    assert.equal(plan(Later).handled, bitOf(CONNECT) | bitOf(ENVFROM) | bitOf(HEADER));
+  });
+
+  it('inherits methods and their marks', () => {
+    class Child extends Parent {}
+    assert.deepEqual(plan(Child), plan(Parent));
+    assert.equal(plan(Child).decode.envfrom, 'bytes');
+  });
+
+  it('overriding a nocallback method turns it on again', () => {
+    class Child extends Parent {
+      override hello(): Milter.Answer {
+        return Milter.REJECT;
+      }
+    }
+    assert.equal(plan(Child).nocallback, 0);
+    assert.notEqual(plan(Child).handled & bitOf(HELO), 0);
+    assert.equal(Child.protocolMask() & Milter.P_NOHELO, 0);
+    class Grandchild extends Child {
+      @Milter.nocallback
+      override hello(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    assert.equal(Grandchild.protocolMask() & Milter.P_NOHELO, Milter.P_NOHELO);
+    assert.equal(Child.protocolMask() & Milter.P_NOHELO, 0);
+  });
+
+  it('overriding takes all marks of the method away', () => {
+    class Child extends Parent {
+      override envfrom(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    const { noreply, symlists, decode } = plan(Child);
+    assert.deepEqual([noreply, symlists, decode], [0, [], {}]);
+  });
+
+  it('static fields hold for the class that has them, not for methods of a subclass', () => {
+    class Plain extends Base {
+      static noreply = ['hello'];
+      static nocallback = ['data'];
+      override hello(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+      override data(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    class Child extends Plain {
+      override data(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    assert.equal(plan(Child).noreply, bitOf(HELO));
+    assert.equal(plan(Child).nocallback, 0);
+    class Replaced extends Plain {
+      static override noreply = ['hello'];
+      static override nocallback = [];
+      override hello(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    assert.equal(plan(Replaced).noreply, bitOf(HELO));
+    assert.notEqual(plan(Replaced).nocallback, 0);
+  });
+
+  it('marks of the class are inherited, and a static field may take them back', () => {
+    @Milter.rejectedRecipients
+    @Milter.immediate
+    class Marked extends Base {}
+    class Child extends Marked {}
+    class Back extends Child {
+      static rejectedRecipients = false;
+      static immediate = false;
+    }
+    assert.notEqual(Child.protocolMask() & Milter.P_RCPT_REJ, 0);
+    assert.equal(plan(Child).immediate, true);
+    assert.equal(Back.protocolMask() & Milter.P_RCPT_REJ, 0);
+    assert.equal(plan(Back).immediate, false);
+    class BackAgain extends Back {}
+    assert.equal(plan(BackAgain).immediate, false);
+    assert.equal(plan(Base).immediate, null);
+  });
+
+  it('a mixin between', () => {
+    const withEom = (parent: typeof Base) =>
+      class extends parent {
+        override eom(): Milter.Answer {
+          return Milter.ACCEPT;
+        }
+      };
+    class Filter extends withEom(Parent as typeof Base) {}
+    assert.equal(plan(Filter).handled, bitOf(CONNECT) | bitOf(ENVFROM) | bitOf(EOM));
+  });
+
+  it('a getter is not a handler, and is not called', () => {
+    class Odd extends Base {}
+    Object.defineProperty(Odd.prototype, 'hello', {
+      get() {
+        throw new Error('called');
+      },
+    });
+    assert.equal(plan(Odd).handled, 0);
+  });
+});
+
+describe('planForObject', () => {
+  it('handlers that are properties count', () => {
+    class Arrow extends Base {
+      override hello = () => Milter.CONTINUE;
+      override eom = async () => Milter.ACCEPT;
+    }
+    const own = planForObject(new Arrow(), plan(Arrow));
+    assert.equal(own.handled, bitOf(HELO) | bitOf(EOM));
+    assert.equal(own.protocol & Milter.P_NOHELO, 0);
+    assert.equal(plan(Arrow).handled, 0);
+  });
+
+  it('a property over a nocallback method turns it on', () => {
+    class Arrow extends Parent {
+      override hello = () => Milter.REJECT;
+    }
+    const own = planForObject(new Arrow(), plan(Arrow));
+    assert.equal(own.nocallback, 0);
+    assert.equal(own.protocol & Milter.P_NOHELO, 0);
+  });
+
+  it('properties that are no functions do not', () => {
+    class Odd extends Base {
+      data2 = 1;
+    }
+    const filter = Object.assign(new Odd(), { hello: undefined, body: 'text' });
+    const shared = plan(Odd);
+    assert.equal(planForObject(filter, shared), shared);
+  });
+});

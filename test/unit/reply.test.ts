@@ -1,0 +1,117 @@
+/** Contract 10: what setreply takes, without libmilter. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { MilterError } from '#lib/errors.js';
+import { checkReply, MOST_REPLY_BYTES, MOST_REPLY_LINES } from '#lib/reply.js';
+
+const refused = (...args: Parameters<typeof checkReply>) =>
+  assert.throws(
+    () => checkReply(...args),
+    (error) => error instanceof MilterError && error.code === 'ERR_MILTER_BAD_REPLY',
+    JSON.stringify(args).slice(0, 100),
+  );
+
+describe('contract 10: checkReply', () => {
+  it('every code of class 4 and 5, and no other', () => {
+    for (let code = 0; code < 1000; code++) {
+      const text = String(code).padStart(3, '0');
+      if (code >= 400 && code < 600) assert.deepEqual(checkReply(text, null, ['x']), ['x']);
+      else refused(text, null, ['x']);
+    }
+    for (const wrong of [
+      '',
+      '55',
+      '5500',
+      '5 0',
+      ' 550',
+      '550 ',
+      '5x0',
+      '٥٥٠',
+      '550\n',
+      550,
+      null,
+      undefined,
+      ['550'],
+    ]) {
+      refused(wrong, null, ['x']);
+    }
+  });
+
+  it('an extended code or null', () => {
+    for (const good of ['5.7.1', '4.0.0', '5.123.999', null]) checkReply('550', good, ['x']);
+    for (const wrong of [
+      '',
+      '5.7',
+      '5.7.',
+      '5.7.1.1',
+      '1.7.1',
+      '5.1234.1',
+      '5,7,1',
+      '5.7.x',
+      '5.7.1 ',
+      '5.7.1\n',
+      5,
+      undefined,
+    ]) {
+      refused('550', wrong, ['x']);
+    }
+  });
+
+  it('1 to 32 lines', () => {
+    assert.equal(MOST_REPLY_LINES, 32);
+    for (let count = 1; count <= 32; count++) {
+      const lines = Array.from({ length: count }, (_, i) => `line ${i}`);
+      assert.deepEqual(checkReply('550', '5.7.1', lines), lines);
+    }
+    refused('550', '5.7.1', Array(33).fill('x'));
+  });
+
+  it('no line, or null as the only one: no text', () => {
+    assert.deepEqual(checkReply('550', '5.7.1', []), []);
+    assert.deepEqual(checkReply('550', '5.7.1', [null]), []);
+    refused('550', '5.7.1', [null, null]);
+    refused('550', '5.7.1', ['x', null]);
+  });
+
+  it('a run of % of odd length throws, an even one does not', () => {
+    for (let count = 0; count <= 9; count++) {
+      for (const around of ['', 'x', '% %'.replace(/%/g, '')]) {
+        const line = `${around}${'%'.repeat(count)}${around}`;
+        if (count % 2 === 0) assert.deepEqual(checkReply('550', null, [line]), [line]);
+        else refused('550', null, [line]);
+      }
+    }
+    refused('550', null, ['%% then %']);
+    refused('550', null, ['fine', '%']);
+    refused('550', null, ['%s']);
+    checkReply('550', null, ['100%% and %%%% more']);
+  });
+
+  it('CR, LF and NUL are refused wherever they stand', () => {
+    for (const bad of ['\r', '\n', '\0', '\r\n']) {
+      for (const line of [bad, `a${bad}`, `${bad}a`, `a${bad}b`]) {
+        refused('550', null, [line]);
+        refused('550', null, ['fine', line]);
+      }
+    }
+  });
+
+  it('a line of as many bytes as libmilter takes, counted as they go out', () => {
+    assert.equal(MOST_REPLY_BYTES, 980);
+    for (const [character, bytes] of [
+      ['x', 1],
+      ['ü', 2],
+      ['€', 3],
+      ['😀', 4],
+      ['\udce9', 1],
+    ] as const) {
+      const most = Math.floor(980 / bytes);
+      assert.equal(checkReply('550', null, [character.repeat(most)]).length, 1, JSON.stringify(character));
+      refused('550', null, [character.repeat(most + 1)]);
+    }
+  });
+
+  it('lines must be text', () => {
+    for (const wrong of [7, {}, undefined, true, ['x'], Buffer.from('x')]) refused('550', null, [wrong]);
+  });
+});

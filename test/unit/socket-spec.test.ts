@@ -1,0 +1,70 @@
+/** The spelling of sockets that runmilter takes. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { checkSocketSpec } from '#lib/socket-spec.js';
+
+const GOOD = [
+  'unix:/run/f/sock',
+  'local:/run/f/sock',
+  'UNIX:/run/f/sock',
+  '/run/f/sock',
+  'sock',
+  ':/run/sock',
+  'unix:/with:colon@sign',
+  'inet:8890',
+  'inet:8890@localhost',
+  'inet:8890@127.0.0.1',
+  'inet:0@127.0.0.1',
+  'inet:65535',
+  'inet:smtp@localhost',
+  'Inet:8890',
+  'inet6:8890@::1',
+  'inet6:8890@[::1]',
+  'inet6:8890',
+  'fd:3',
+];
+const BAD = [
+  'tcp:8890',
+  'unix:',
+  'local:',
+  ':',
+  'inet:',
+  'inet:65536',
+  'inet:99999@localhost',
+  'inet:-1',
+  'inet:8890@',
+  'inet:@localhost',
+  'inet:8890@a@b',
+  'inet:80 90',
+  'inet:8890x@localhost',
+  'inet6:@::1',
+  'fd:',
+  'fd:x',
+  'fd:-1',
+  'fd:3x',
+  'http://localhost',
+];
+
+describe('checkSocketSpec', () => {
+  for (const spec of GOOD) it(`takes ${spec}`, () => checkSocketSpec(spec));
+
+  for (const spec of BAD) {
+    it(`refuses ${spec}, and shows it`, () => {
+      assert.throws(
+        () => checkSocketSpec(spec),
+        (error: Error & { code?: string }) => {
+          assert.equal(error.code, 'ERR_MILTER_BAD_SOCKET');
+          assert.ok(error.message.includes(JSON.stringify(spec)), error.message);
+          assert.match(error.message, /unix:\/path, inet:port@host/);
+          return true;
+        },
+      );
+    });
+  }
+
+  it('refuses what is no text, is empty, or holds a NUL', () => {
+    for (const spec of ['', 'unix:/a\0b', undefined, null, 8890, {}]) {
+      assert.throws(() => checkSocketSpec(spec), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    }
+  });
+});
