@@ -1,15 +1,19 @@
 /*
  * An MTA's side of the milter protocol, as a load: one thread per connection, version 6, honours what was
- * negotiated.
+ * negotiated: steps left out, steps without a reply, headers with their leading space.
  *
  *     load -s unix:/path|inet:port@host [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause
  * ms]
  *
  * Every connection opens and negotiates first; then all begin at once. Each sends CONNECT and HELO, and its
- * messages: MAIL, RCPT, DATA, headers, end of headers, body in chunks of 65,535 bytes, end of message;
- * `pause` stands between SMTP commands (after CONNECT, HELO, MAIL, RCPT, DATA and the final dot). Prints one
- * line of JSON: seconds from the common start to the last answer, percentiles of the time from the final dot
- * to its answer in ms, and what failed.
+ * messages: MAIL, RCPT, DATA, headers, end of headers, body in chunks of 65,535 bytes, end of message. Macros
+ * go before CONNECT, HELO, MAIL, RCPT and the end of the message, as from Sendmail. `pause` stands between
+ * SMTP commands: after CONNECT, HELO, MAIL, RCPT, DATA and the final dot.
+ *
+ * Prints one line of JSON: messages answered; seconds from the common start to the last answer (opening and
+ * negotiating are not in it); percentiles of the time from the final dot to its answer in ms; the headers
+ * that the filter added; `wrong`, messages that were refused, or whose added X-Bench header is not
+ * "<headers> <body bytes>"; `failed`, connections that broke off. Exit code 1 where one failed or was wrong.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,6 +22,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -54,11 +59,15 @@ struct connection {
   char* in;
   size_t in_room;
   double* latency;
-  int answered;
+  int answered; /* messages */
+  int timed;    /* of those, the ones that came to their final dot */
+  int added;    /* headers that the filter added to this message */
+  int mistaken; /* one of them does not say what was sent */
 };
 
 static pthread_barrier_t opened;
-static atomic_int failures;
+static atomic_int failures, wrong, added;
+static char expected[64]; /* the value of X-Bench, where a filter adds it */
 static char* body_bytes;
 static double begin_time;
 
@@ -66,12 +75,6 @@ static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void rest(void) {
-  if (option.pause_ms == 0) return;
-  struct timespec t = {option.pause_ms / 1000, (option.pause_ms % 1000) * 1000000L};
-  while (nanosleep(&t, &t) != 0 && errno == EINTR) continue;
 }
 
 static int open_socket(void) {
@@ -96,19 +99,10 @@ static int open_socket(void) {
   int fd = socket(found->ai_family, SOCK_STREAM, 0);
   int failed = connect(fd, found->ai_addr, found->ai_addrlen);
   freeaddrinfo(found);
+  /* What is measured is the filter, not Nagle's algorithm on this side of it. */
+  int one = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   return failed ? -1 : fd;
-}
-
-static void put(struct connection* c, char command, const void* data, size_t length) {
-  if (c->out_length + length + 5 > c->out_room) {
-    c->out_room = c->out_length + length + 65536;
-    c->out = realloc(c->out, c->out_room);
-  }
-  uint32_t size = htonl((uint32_t)length + 1);
-  memcpy(c->out + c->out_length, &size, 4);
-  c->out[c->out_length + 4] = command;
-  if (length > 0) memcpy(c->out + c->out_length + 5, data, length);
-  c->out_length += length + 5;
 }
 
 static int flush(struct connection* c) {
@@ -119,6 +113,31 @@ static int flush(struct connection* c) {
     done += (size_t)n;
   }
   c->out_length = 0;
+  return 0;
+}
+
+/* An MTA's buffer is small: a body without replies is not gathered whole. */
+#define MOST_GATHERED 65536
+
+static int put(struct connection* c, char command, const void* data, size_t length) {
+  if (c->out_length + length + 5 > c->out_room) {
+    c->out_room = c->out_length + length + 65536;
+    c->out = realloc(c->out, c->out_room);
+  }
+  uint32_t size = htonl((uint32_t)length + 1);
+  memcpy(c->out + c->out_length, &size, 4);
+  c->out[c->out_length + 4] = command;
+  if (length > 0) memcpy(c->out + c->out_length + 5, data, length);
+  c->out_length += length + 5;
+  return c->out_length > MOST_GATHERED ? flush(c) : 0;
+}
+
+/* Stands between SMTP commands; what waits to be written goes out before. */
+static int rest(struct connection* c) {
+  if (option.pause_ms == 0) return 0;
+  if (flush(c) != 0) return -1;
+  struct timespec t = {option.pause_ms / 1000, (option.pause_ms % 1000) * 1000000L};
+  while (nanosleep(&t, &t) != 0 && errno == EINTR) continue;
   return 0;
 }
 
@@ -144,75 +163,160 @@ static int get(struct connection* c, size_t* length) {
   return (unsigned char)c->in[0];
 }
 
-/* Waits for a step's answer; actions and progress before it are read over. 0: go on. 1: the message has
- * ended. */
+/* An added header: "name\0value\0". */
+static void check_added(struct connection* c, size_t length) {
+  static const char name[] = "X-Bench";
+  c->added++;
+  if (length < 2 + sizeof name || memcmp(c->in + 1, name, sizeof name) != 0) return;
+  const char* value = c->in + 1 + sizeof name;
+  size_t room = length - 1 - sizeof name;
+  if (*value == ' ') value++, room--;
+  if (strlen(expected) + 1 != room || memcmp(value, expected, room) != 0) c->mistaken = 1;
+}
+
+/* What an answer means for the message. */
+enum { GO_ON = 0, NO_MORE_BODY, ACCEPTED, REFUSED, BROKEN = -1 };
+
+/* Waits for a step's answer; actions and progress before it are read over. */
 static int await(struct connection* c) {
   size_t length;
-  if (flush(c) != 0) return -1;
+  if (flush(c) != 0) return BROKEN;
   for (;;) {
     switch (get(c, &length)) {
       case 'c':
-        return 0;
-      case 'a':
+        return GO_ON;
       case 's':
-        return 1;
+        return NO_MORE_BODY;
+      case 'a':
+        return ACCEPTED;
+      case 'r':
+      case 't':
+      case 'd':
+      case 'y':
+        return REFUSED;
       case 'h':
+        check_added(c, length);
+        continue;
       case 'i':
       case 'm':
       case 'p':
       case 'b':
       case '+':
       case '-':
+      case '2':
       case 'e':
       case 'q':
         continue;
       default:
-        return -1;
+        return BROKEN;
     }
   }
 }
 
+/* Sends the macros of a step, a list of "name\0value\0": also of one that is left out, as the MTAs do. */
+static int send_macros(struct connection* c, struct step step, const char* macros, size_t length) {
+  char data[256];
+  data[0] = step.command;
+  memcpy(data + 1, macros, length);
+  return put(c, 'D', data, length + 1);
+}
+
 /* Sends a step unless it was negotiated away, and waits unless "no reply" was agreed. */
 static int send_step(struct connection* c, struct step step, const void* data, size_t length) {
-  if (c->protocol & step.no) return 0;
-  put(c, step.command, data, length);
-  if (c->protocol & step.nr) return 0;
+  if (c->protocol & step.no) return GO_ON;
+  if (put(c, step.command, data, length) != 0) return BROKEN;
+  if (c->protocol & step.nr) return GO_ON;
   return await(c);
 }
 
+/* A step with its macros, given as a string literal; its own final NUL ends the last value. */
+#define SEND_WITH_MACROS(c, step, macros, data, length) \
+  (send_macros(c, step, macros, sizeof(macros)) != 0 ? BROKEN : send_step(c, step, data, length))
+
+static const uint32_t offered_actions = 0x1ff, offered_protocol = 0x1fffff, leading_space = 0x100000;
+
 static int negotiate(struct connection* c) {
-  uint32_t words[3] = {htonl(6), htonl(0x1ff), htonl(0x1fffff)};
+  uint32_t words[3] = {htonl(6), htonl(offered_actions), htonl(offered_protocol)}, agreed[3];
   size_t length;
-  put(c, 'O', words, sizeof words);
-  if (flush(c) != 0 || get(c, &length) != 'O' || length < 13) return -1;
-  memcpy(&c->protocol, c->in + 9, 4);
-  c->protocol = ntohl(c->protocol);
+  if (put(c, 'O', words, sizeof words) != 0 || flush(c) != 0) return -1;
+  if (get(c, &length) != 'O' || length < 1 + sizeof agreed) return -1;
+  memcpy(agreed, c->in + 1, sizeof agreed);
+  if ((ntohl(agreed[1]) & ~offered_actions) || (ntohl(agreed[2]) & ~offered_protocol)) return -1;
+  c->protocol = ntohl(agreed[2]);
   return 0;
 }
 
-static int send_message(struct connection* c) {
-  int end = send_step(c, MAIL, "<sender@src.test>\0SIZE=4096", 28);
-  rest();
-  if (end == 0) end = send_step(c, RCPT, "<rcpt@dest.test>", 17);
-  rest();
-  if (end == 0) end = send_step(c, DATA, NULL, 0);
-  rest();
+static int send_headers(struct connection* c) {
   char header[256];
-  for (int i = 0; end == 0 && i < option.headers; i++) {
-    int length = sprintf(header, "X-Header-%d%cthe value of header number %d, as long as many are", i, 0, i);
+  const char* space = c->protocol & leading_space ? " " : "";
+  int end = GO_ON;
+  for (int i = 0; end == GO_ON && i < option.headers; i++) {
+    int length =
+        sprintf(header, "X-Header-%d%c%sthe value of header number %d, as long as many are", i, 0, space, i);
     end = send_step(c, HEADER, header, (size_t)length + 1);
   }
-  if (end == 0) end = send_step(c, EOH, NULL, 0);
-  for (size_t at = 0; end == 0 && at < option.body; at += 65535) {
+  return end;
+}
+
+static int send_body(struct connection* c) {
+  int end = GO_ON;
+  for (size_t at = 0; end == GO_ON && at < option.body; at += 65535) {
     size_t length = option.body - at < 65535 ? option.body - at : 65535;
     end = send_step(c, BODY, body_bytes + at, length);
   }
-  if (end < 0) return end;
+  return end == NO_MORE_BODY ? GO_ON : end;
+}
+
+/* The commands of a message, up to the answer that ends it. */
+static int send_commands(struct connection* c) {
+  static const char mail[] = "<sender@src.test>\0SIZE=4096", rcpt[] = "<rcpt@dest.test>";
+  int end = SEND_WITH_MACROS(c, MAIL,
+                             "i\0ABC123\0{mail_mailer}\0esmtp\0{mail_host}\0src.test\0"
+                             "{mail_addr}\0sender@src.test",
+                             mail, sizeof mail);
+  if (end != GO_ON) return end;
+  if (rest(c) != 0) return BROKEN;
+  end = SEND_WITH_MACROS(c, RCPT, "{rcpt_mailer}\0esmtp\0{rcpt_host}\0dest.test\0{rcpt_addr}\0rcpt@dest.test",
+                         rcpt, sizeof rcpt);
+  if (end != GO_ON) return end;
+  if (rest(c) != 0) return BROKEN;
+  if ((end = send_step(c, DATA, NULL, 0)) != GO_ON) return end;
+  if (rest(c) != 0) return BROKEN;
+  if ((end = send_headers(c)) != GO_ON) return end;
+  if ((end = send_step(c, EOH, NULL, 0)) != GO_ON) return end;
+  if ((end = send_body(c)) != GO_ON) return end;
   double dot = now();
-  end = send_step(c, EOM, NULL, 0);
-  c->latency[c->answered++] = (now() - dot) * 1000;
-  rest();
+  end = SEND_WITH_MACROS(c, EOM, "{msg_id}\0<1@src.test>", NULL, 0);
+  c->latency[c->timed++] = (now() - dot) * 1000;
   return end;
+}
+
+static int send_message(struct connection* c) {
+  c->added = c->mistaken = 0;
+  int end = send_commands(c);
+  if (end == BROKEN) return BROKEN;
+  c->answered++;
+  if (end == REFUSED || c->mistaken)
+    atomic_fetch_add(&wrong, 1);
+  else
+    atomic_fetch_add(&added, c->added);
+  return rest(c);
+}
+
+static int greet(struct connection* c) {
+  /* The name, the family, the port in two bytes, the address. */
+  static const char client[] =
+      "client.test\0"
+      "4\0\0"
+      "192.0.2.1";
+  static const char hello[] = "client.test";
+  int end = SEND_WITH_MACROS(c, CONNECT,
+                             "j\0mta.test\0_\0client.test [192.0.2.1]\0{daemon_name}\0MTA\0"
+                             "{if_name}\0mta.test",
+                             client, sizeof client);
+  if (end != GO_ON || rest(c) != 0) return BROKEN;
+  end = send_step(c, HELO, hello, sizeof hello);
+  return end == GO_ON && rest(c) == 0 ? GO_ON : BROKEN;
 }
 
 static void* run(void* argument) {
@@ -220,21 +324,10 @@ static void* run(void* argument) {
   c->fd = open_socket();
   int bad = c->fd < 0 || negotiate(c) != 0;
   pthread_barrier_wait(&opened);
-  char hello[64] =
-      "client.test\0"
-      "4\0\0"
-      "192.0.2.1";
-  if (!bad) bad = send_step(c, CONNECT, hello, 12 + 3 + 10) < 0;
-  rest();
-  if (!bad) bad = send_step(c, HELO, "client.test", 12) < 0;
-  rest();
-  for (int i = 0; !bad && i < option.messages; i++) bad = send_message(c) < 0;
-  if (bad) {
-    atomic_fetch_add(&failures, 1);
-  } else {
-    put(c, 'Q', NULL, 0);
-    flush(c);
-  }
+  bad = bad || greet(c) != 0;
+  for (int i = 0; !bad && i < option.messages; i++) bad = send_message(c) != 0;
+  bad = bad || put(c, 'Q', NULL, 0) != 0 || flush(c) != 0;
+  if (bad) atomic_fetch_add(&failures, 1);
   if (c->fd >= 0) close(c->fd);
   return NULL;
 }
@@ -278,6 +371,8 @@ int main(int argc, char** argv) {
         "usage: load -s socket [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause ms]\n");
     return 2;
   }
+  signal(SIGPIPE, SIG_IGN); /* a filter that breaks off is counted */
+  snprintf(expected, sizeof expected, "%d %zu", option.headers, option.body);
   body_bytes = malloc(option.body + 1);
   for (size_t i = 0; i < option.body; i++) body_bytes[i] = i % 72 == 70 ? '\r' : i % 72 == 71 ? '\n' : 'x';
   struct connection* connections = calloc((size_t)option.connections, sizeof *connections);
@@ -296,15 +391,18 @@ int main(int argc, char** argv) {
   begin_time = now();
   for (int i = 0; i < option.connections; i++) pthread_join(connections[i].thread, NULL);
   double seconds = now() - begin_time;
-  size_t total = 0;
+  size_t answered = 0, timed = 0;
   double* all = calloc((size_t)option.connections * (size_t)option.messages, sizeof(double));
   for (int i = 0; i < option.connections; i++) {
-    memcpy(all + total, connections[i].latency, (size_t)connections[i].answered * sizeof(double));
-    total += (size_t)connections[i].answered;
+    answered += (size_t)connections[i].answered;
+    memcpy(all + timed, connections[i].latency, (size_t)connections[i].timed * sizeof(double));
+    timed += (size_t)connections[i].timed;
   }
-  qsort(all, total, sizeof(double), by_value);
-  printf("{\"messages\":%zu,\"seconds\":%.6f,\"perSecond\":%.1f,\"p50\":%.3f,\"p99\":%.3f,\"failed\":%d}\n",
-         total, seconds, (double)total / seconds, total ? all[total / 2] : 0,
-         total ? all[total * 99 / 100] : 0, atomic_load(&failures));
-  return atomic_load(&failures) > 0;
+  qsort(all, timed, sizeof(double), by_value);
+  printf(
+      "{\"messages\":%zu,\"seconds\":%.6f,\"perSecond\":%.1f,\"p50\":%.3f,\"p99\":%.3f,"
+      "\"added\":%d,\"wrong\":%d,\"failed\":%d}\n",
+      answered, seconds, (double)answered / seconds, timed ? all[timed / 2] : 0,
+      timed ? all[timed * 99 / 100] : 0, atomic_load(&added), atomic_load(&wrong), atomic_load(&failures));
+  return atomic_load(&failures) > 0 || atomic_load(&wrong) > 0;
 }

@@ -33,6 +33,8 @@ export type MilterErrorCode =
   | 'ERR_MILTER_MAIN'
   /** The native addon is not built or cannot be loaded. */
   | 'ERR_MILTER_ADDON'
+  /** A worker thread of a filter could not be started, or has ended before the filter did. */
+  | 'ERR_MILTER_WORKER'
   /** A filter is running in this process already. */
   | 'ERR_MILTER_IN_USE'
   /** A filter has run in this process; libmilter allows one per process. */
@@ -59,6 +61,18 @@ export type MilterErrorCode =
   | 'ERR_MILTER_LATE_ANSWER'
   /** A modification could not be sent to the MTA. */
   | 'ERR_MILTER_WRITE'
+  /** A message, or a ZIP file in it, reaches a limit (milter/mime). */
+  | 'ERR_MILTER_MIME_LIMIT'
+  /** A ZIP file that cannot be read (milter/mime). */
+  | 'ERR_MILTER_BAD_ZIP'
+  /** An access map that cannot be read or understood, or reaches a limit (milter/policy). */
+  | 'ERR_MILTER_ACCESS_MAP'
+  /** A configuration file, or a value in it, that cannot be understood or is too large (milter/config). */
+  | 'ERR_MILTER_CONFIG'
+  /** A store cannot be reached or used (milter/greylist, milter/cache). */
+  | 'ERR_MILTER_STORE'
+  /** An optional package that is needed here is not installed, or cannot be loaded. */
+  | 'ERR_MILTER_MISSING_PACKAGE'
   /** A wait on a filter's answer ran out (milter/testing). */
   | 'ERR_MILTER_TIMEOUT'
   /** The other side broke the milter protocol (milter/testing). */

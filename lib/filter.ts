@@ -48,10 +48,8 @@ export function currentFactory(): Factory | null {
 const isClass = (candidate: Factory): candidate is new () => Base =>
   candidate === Base || candidate.prototype instanceof Base;
 
-/** Makes the session's object; read anew each time, so that setFactory takes effect at once. */
-function make(context: Context): Base {
-  if (!factory)
-    throw new MilterError('ERR_MILTER_BAD_ARGUMENT', 'no factory: call setFactory or pass one to runmilter');
+/** A filter object of a factory's. @throws MilterError ERR_MILTER_BAD_ARGUMENT where it gives something else */
+export function makeFilter(factory: Factory): Base {
   const filter = isClass(factory) ? new factory() : factory();
   if (!(filter instanceof Base)) {
     throw new MilterError(
@@ -59,14 +57,7 @@ function make(context: Context): Base {
       'the factory must give an object of a class that extends Base',
     );
   }
-  Base.attach(filter, context);
-  context.setpriv(filter);
   return filter;
-}
-
-/** The session's object, made here where the MTA reuses its connection and does not negotiate again. */
-function filterOf(context: Context): Base {
-  return context.getpriv<Base | null>() ?? make(context);
 }
 
 const NR_OF = new Map(NEGOTIABLE.map(({ step, nr }) => [step, nr]));
@@ -102,8 +93,25 @@ function decoded(filter: Base, handler: HandlerName, text: string): string {
   return policy ? (decodeAs(policy, text) as string) : text;
 }
 
-/** The callbacks that bring a session's events before its filter object. */
-export function filterCallbacks(): Callbacks {
+/**
+ * The callbacks that bring a session's events before its filter object.
+ * @param chosen the factory; asked anew for each object, so that setFactory takes effect at once
+ */
+export function filterCallbacks(chosen: () => Factory | null = currentFactory): Callbacks {
+  const make = (context: Context): Base => {
+    const factory = chosen();
+    if (!factory)
+      throw new MilterError(
+        'ERR_MILTER_BAD_ARGUMENT',
+        'no factory: call setFactory or pass one to runmilter',
+      );
+    const filter = makeFilter(factory);
+    Base.attach(filter, context);
+    context.setpriv(filter);
+    return filter;
+  };
+  /** The session's object, made here where the MTA reuses its connection and does not negotiate again. */
+  const filterOf = (context: Context): Base => context.getpriv<Base | null>() ?? make(context);
   return {
     negotiate: (context, options) => make(context).negotiate(options),
     connect: (context, hostname, ...peer) => {

@@ -37,3 +37,4 @@ export {
 export type { MainOptions, SocketOptions } from './runtime.js';
 export type { Answer, Status } from './status.js';
 export { uniqueID } from './unique-id.js';
+export type { WorkerOptions } from './workers/options.js';

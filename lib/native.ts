@@ -65,7 +65,10 @@ export interface Addon {
   port(): number;
   setPatience(milliseconds: number): void;
   setPolicy(verdict: number, code: string, extended: string, text: string): void;
-  start(deliver: Deliver): number;
+  /** `serves`: whether this thread takes sessions, or leaves them to those that join. */
+  start(deliver: Deliver, serves: boolean): number;
+  /** Takes sessions of the filter that another thread starts, or has started. */
+  join(deliver: Deliver): void;
   stop(drainMilliseconds: number): void;
   running(): boolean;
   ended(): boolean;

@@ -1,14 +1,18 @@
 /** Starting and stopping a filter. */
-import { checkInteger } from './arguments.js';
+import { checkInteger, checkWord } from './arguments.js';
 import { MilterError } from './errors.js';
 import type { ErrorHook, ExceptionPolicy } from './exceptions.js';
 import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter.js';
+import { currentFlags } from './flags.js';
 import { native } from './native.js';
 import { checkMainOptions, type MainOptions, runtime, type SocketOptions } from './runtime.js';
+import { checkSocketSpec } from './socket-spec.js';
+import { Crew } from './workers/crew.js';
+import { planWorkers, type WorkerOptions, type WorkerPlan } from './workers/options.js';
 
 /** Options of {@link runmilter}. */
-export interface RunOptions extends MainOptions, SocketOptions {
-  /** The filter's class, or a function that makes a filter object; else what setFactory has set. */
+export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions {
+  /** The filter's class, or a function that makes a filter object; else what setFactory has set. Or else `module`. */
   factory?: Factory;
   /** Seconds that the MTA's next command may take before its session is closed; set where > 0. libmilter's default is 7210. */
   timeout?: number;
@@ -35,21 +39,55 @@ export interface ListeningAddress {
  * @param socket `unix:/path`, `local:/path`, `inet:port@host`, `inet6:port@host`, `fd:N` where the library has it
  * @returns resolves when the filter has stopped and its socket is gone
  * @throws MilterError whose code says what is wrong with the start: EADDRINUSE, EACCES, ENOENT, ERR_MILTER_BAD_SOCKET,
- *   ERR_MILTER_IN_USE, ERR_MILTER_ALREADY_RUN, ... libmilter: smfi_register, smfi_setconn, smfi_opensocket, smfi_main
+ *   ERR_MILTER_IN_USE, ERR_MILTER_ALREADY_RUN, ERR_MILTER_WORKER where the module cannot be loaded, ... libmilter: smfi_register, smfi_setconn, smfi_opensocket, smfi_main
  */
 export async function runmilter(name: string, socket: string, options: RunOptions = {}): Promise<void> {
   const { timeout = 0, backlog, debug } = options;
   checkInteger('timeout', timeout, 0);
-  if (options.factory) setFactory(options.factory);
-  if (!currentFactory()) {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
-      'runmilter needs a factory: pass { factory: YourFilter }',
-    );
-  }
+  const plan = planWorkers(options);
+  if (plan) refuseFactory(options);
+  else takeFactory(options);
   if (backlog !== undefined) checkInteger('backlog', backlog, 1);
   if (debug !== undefined) checkInteger('debug', debug, 0);
   checkMainOptions(options); // all of it before the socket opens: libmilter cannot close it again
+  if (!plan) {
+    await run(name, socket, options);
+    return;
+  }
+  checkWord("the filter's name", name);
+  checkSocketSpec(socket);
+  await runtime.withHands(crewFor(name, plan, options), () => run(name, socket, options));
+}
+
+function refuseFactory(options: RunOptions): void {
+  if (!options.factory && !currentFactory()) return;
+  throw new MilterError(
+    'ERR_MILTER_BAD_ARGUMENT',
+    'runmilter takes a factory or a module, not both: leave out factory (and setFactory), and export the filter from the module',
+  );
+}
+
+function takeFactory(options: RunOptions): void {
+  if (options.factory) setFactory(options.factory);
+  if (currentFactory()) return;
+  throw new MilterError('ERR_MILTER_BAD_ARGUMENT', 'runmilter needs a factory: pass { factory: YourFilter }');
+}
+
+function crewFor(name: string, plan: WorkerPlan, options: RunOptions): Crew {
+  const { handlerTimeout, progressInterval, immediate, drainTimeout } = checkMainOptions(options);
+  const settings = {
+    name,
+    module: plan.module,
+    options: { handlerTimeout, progressInterval, immediate, drainTimeout },
+    flags: currentFlags(),
+    policy: runtime.exceptions.policy,
+  };
+  return new Crew(plan, settings, (error) => runtime.exceptions.report(error, 'a worker'));
+}
+
+/** Runs the filter in this thread, or with the hands that are there already. */
+async function run(name: string, socket: string, options: RunOptions): Promise<void> {
+  const { timeout = 0, backlog, debug } = options;
   runtime.register(name);
   Object.assign(runtime.callbacks, filterCallbacks());
   const addon = native();
@@ -94,7 +132,10 @@ export function setErrorHook(hook: ErrorHook | null): ErrorHook | null {
   return runtime.setErrorHook(hook);
 }
 
-/** Contexts made and ended; equal when nothing is connected. */
+/**
+ * Contexts made and ended; equal when nothing is connected. With workers: of all of them, the dead ones too, in the
+ * thread that called runmilter; of the worker itself in a worker.
+ */
 export function getdiag(): [made: number, ended: number] {
-  return [runtime.diagnosis.made, runtime.diagnosis.ended];
+  return runtime.contexts;
 }

@@ -36,7 +36,7 @@ export interface SocketOptions {
 }
 
 /** A handler's time on JS timers, plus this, is when the native side gives up on a JS thread that is stuck. */
-const STUCK_GRACE = 1_000;
+export const STUCK_GRACE = 1_000;
 /** What stands for "no limit" on the native side: some years. */
 const FOR_EVER = 2 ** 37;
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
@@ -52,15 +52,32 @@ export function checkMainOptions(options: MainOptions): Required<MainOptions> {
   return { ...whole, immediate: options.immediate ?? false, signals: options.signals ?? true };
 }
 
+/** Those who serve the sessions in place of the thread that runs the filter; lib/workers/crew.ts. */
+export interface Hands {
+  readonly contexts: [made: number, ended: number];
+  readonly calledOff: boolean;
+  start(): Promise<void>;
+  callOff(): void;
+  setPolicy(policy: ExceptionPolicy): void;
+  end(patience: number): Promise<void>;
+}
+
 /** Callbacks, exception policy and counts of this thread; the process's one filter. */
 class Runtime {
   readonly callbacks = noCallbacks();
   readonly exceptions = new Exceptions();
-  readonly diagnosis: Diagnosis = { made: 0, ended: 0 };
+  #diagnosis: Diagnosis = { made: 0, ended: 0 };
   #drainTimeout = 10_000;
   #running: Promise<void> | null = null;
   #registered = false;
   #opened = false;
+  /** This thread is a worker of a filter that another one runs. */
+  #enlisted = false;
+  #hands: Hands | null = null;
+  /** The hands are being started: the filter has not begun. */
+  #gathering = false;
+  /** The run with hands, from before their start. */
+  #withHands: Promise<void> | null = null;
 
   /** libmilter: smfi_register. */
   register(name: string): void {
@@ -105,6 +122,7 @@ class Runtime {
   setExceptionPolicy(policy: ExceptionPolicy): ExceptionPolicy {
     const old = this.exceptions.setPolicy(policy);
     if (this.#running) this.#tellPolicy();
+    this.#hands?.setPolicy(policy);
     return old;
   }
 
@@ -117,18 +135,14 @@ class Runtime {
    * @param ready called when the filter serves
    */
   main(options: MainOptions = {}, ready: () => void = () => {}): Promise<void> {
-    const { handlerTimeout, progressInterval, drainTimeout, immediate, signals } = checkMainOptions(options);
+    const whole = checkMainOptions(options);
+    const { handlerTimeout, drainTimeout, signals } = whole;
     this.#refuseAnotherRun();
     const addon = native();
+    const hands = this.#hands;
     this.#drainTimeout = drainTimeout;
     this.#tellPolicy();
     addon.setPatience(handlerTimeout > 0 ? handlerTimeout + STUCK_GRACE : FOR_EVER);
-    const house = {
-      addon,
-      callbacks: this.callbacks,
-      exceptions: this.exceptions,
-      options: { handlerTimeout, progressInterval, immediate },
-    };
     const stopOn = signals ? STOP_SIGNALS : [];
     let signalled = false;
     const onSignal = () => {
@@ -136,13 +150,17 @@ class Runtime {
       signalled = true;
     };
     const running = new Promise<void>((resolve, reject) => {
-      const delivery = new Delivery(house, this.diagnosis, drainTimeout, ready, (failed) => {
+      const finish = (failed: boolean) => {
         this.#running = null;
         for (const signal of stopOn) process.off(signal, onSignal);
         if (failed) reject(new MilterError('ERR_MILTER_MAIN', 'libmilter ended with a failure (see syslog)'));
         else resolve();
+      };
+      const delivery = this.#delivery(whole, ready, (failed) => {
+        if (hands) void hands.end(drainTimeout).then(() => finish(failed));
+        else finish(failed);
       });
-      const outcome = addon.start(delivery.deliver);
+      const outcome = addon.start(delivery.deliver, hands === null);
       if (outcome === Start.inUse) throw inUse();
       if (outcome === Start.alreadyRun) throw alreadyRun();
       if (outcome === Start.notRegistered) {
@@ -158,9 +176,83 @@ class Runtime {
   /** libmilter: smfi_stop, after the sessions that are in a message; resolves when the filter has stopped. */
   async stop(drainTimeout = this.#drainTimeout): Promise<void> {
     checkInteger('drainTimeout', drainTimeout, 0);
-    if (!this.#running) return;
+    const running = this.#withHands ?? this.#running;
+    if (!running && !this.#enlisted) return;
+    // No sessions yet, or none any more: only the hands are left to be waited for.
+    if (!native().running() && (!this.#running || drainTimeout === 0)) this.#hands?.callOff();
     native().stop(drainTimeout);
-    await this.#running.catch(() => {}); // main()'s caller is told
+    await running?.catch(() => {}); // main()'s caller is told
+  }
+
+  // --- a filter whose sessions are served in worker threads
+
+  /** Starts the hands, and then the filter, by `begin`; resolves when both have ended. */
+  async withHands(hands: Hands, begin: () => Promise<void>): Promise<void> {
+    this.#refuseAnotherRun();
+    this.#hands = hands;
+    this.#gathering = true;
+    const run = async () => {
+      try {
+        await hands.start();
+        this.#gathering = false;
+        if (!hands.calledOff) await begin();
+      } finally {
+        hands.callOff(); // where the start has failed
+        await hands.end(0);
+        const [made, ended] = hands.contexts;
+        this.#diagnosis.made += made;
+        this.#diagnosis.ended += ended;
+        this.#hands = null;
+        this.#gathering = false;
+        this.#withHands = null;
+      }
+    };
+    this.#withHands = run();
+    await this.#withHands;
+  }
+
+  /** This thread is a worker of the filter of that name, with the policy of the thread that runs it. */
+  enlist(name: string, policy: ExceptionPolicy): void {
+    this.#enlisted = true;
+    this.exceptions.setName(name);
+    this.exceptions.setPolicy(policy);
+  }
+
+  /** Takes sessions of the filter that another thread runs; resolves when it has stopped and the close handlers are done. */
+  serve(options: MainOptions, diagnosis: Diagnosis): Promise<void> {
+    const whole = checkMainOptions(options);
+    this.#diagnosis = diagnosis;
+    this.#drainTimeout = whole.drainTimeout;
+    this.#running = new Promise((resolve) => {
+      const delivery = this.#delivery(
+        whole,
+        () => {},
+        () => resolve(),
+      );
+      native().join(delivery.deliver);
+    });
+    this.#tellPolicy(); // the module may have changed it
+    return this.#running;
+  }
+
+  /** Contexts made and ended: of the whole filter in the thread that runs it, of this one in a worker. */
+  get contexts(): [made: number, ended: number] {
+    const [made, ended] = this.#hands?.contexts ?? [0, 0];
+    return [this.#diagnosis.made + made, this.#diagnosis.ended + ended];
+  }
+
+  #delivery(
+    { handlerTimeout, progressInterval, immediate, drainTimeout }: Required<MainOptions>,
+    ready: () => void,
+    stopped: (failed: boolean) => void,
+  ): Delivery {
+    const house = {
+      addon: native(),
+      callbacks: this.callbacks,
+      exceptions: this.exceptions,
+      options: { handlerTimeout, progressInterval, immediate },
+    };
+    return new Delivery(house, this.#diagnosis, drainTimeout, ready, stopped);
   }
 
   #tellPolicy(): void {
@@ -168,7 +260,14 @@ class Runtime {
   }
 
   #refuseAnotherRun(): void {
-    if (this.#running || native().running()) throw inUse();
+    if (this.#enlisted) {
+      throw new MilterError(
+        'ERR_MILTER_IN_USE',
+        'milter module in use: this thread is a worker of a filter; call runmilter in the main thread only ' +
+          '(isMainThread of node:worker_threads)',
+      );
+    }
+    if (this.#gathering || this.#running || native().running()) throw inUse();
     if (native().ended()) throw alreadyRun();
   }
 }

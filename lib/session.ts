@@ -43,9 +43,15 @@ export interface SessionOptions {
   readonly immediate: boolean;
 }
 
+/** What a session asks of the side that talks to the MTA: of the addon, or of what stands in for it in milter/testing. */
+export type SessionCalls = Pick<
+  Addon,
+  'getsymval' | 'setreply' | 'setsymlist' | 'queue' | 'extend' | 'answer' | 'agree' | 'agreement'
+>;
+
 /** What all sessions of a thread share. */
 export interface SessionHouse {
-  readonly addon: Addon;
+  readonly addon: SessionCalls;
   readonly callbacks: Callbacks;
   readonly exceptions: Exceptions;
   readonly options: SessionOptions;

@@ -1,6 +1,7 @@
 /** The sample filter: what becomes of a message, step by step. */
 import * as Milter from 'milter';
-import { dangerousNames, type Warning, withoutDangers } from './attachments';
+import { defangStream } from 'milter/mime';
+import { attachmentRules } from './attachments';
 import { decodeWords, headerFault } from './headers';
 import { Spool } from './spool';
 
@@ -85,8 +86,7 @@ export class SampleFilter extends Milter.Base {
 
   override async eom(): Promise<Milter.Status> {
     try {
-      const names = this.#spool ? await dangerousNames(this.#spool.read()) : [];
-      if (names.length > 0) await this.#defang(names, this.#spool as Spool);
+      if (this.#spool) await this.#defang(this.#spool);
       this.#log(`end of message, ${this.#bodySize} bytes of body`);
       return Milter.ACCEPT;
     } finally {
@@ -94,20 +94,24 @@ export class SampleFilter extends Milter.Base {
     }
   }
 
-  /** Puts warnings in the place of attachments. */
-  async #defang(names: readonly string[], spool: Spool): Promise<void> {
-    this.#log('REPLACED:', names.map((name) => JSON.stringify(name)).join(', '));
-    const host = this.getsymval('j') ?? 'this host';
-    for await (const piece of withoutDangers(spool.read(), host, (warning) => this.#retitle(warning)))
+  /**
+   * Puts warnings in the place of attachments. It reads the spool twice: only its end tells whether anything changes, and
+   * most messages shall keep the body they have.
+   */
+  async #defang(spool: Spool): Promise<void> {
+    const rules = attachmentRules(this.getsymval('j') ?? 'this host');
+    const headerchange = (_: unknown, name: string, value: string | null) => this.#retitle(name, value);
+    const looked = defangStream(spool.read(), { ...rules, headerchange });
+    if (!(await looked.finish())) return;
+    this.#log('REPLACED:', looked.replaced.map((name) => JSON.stringify(name)).join(', '));
+    for await (const piece of defangStream(spool.read(), { ...rules, bodyOnly: true }))
       this.replacebody(piece);
   }
 
   /** The message itself was the attachment: its own headers become the warning's. */
-  #retitle(warning: Warning): void {
-    for (const [name, value] of warning.headers) {
-      if (this.#names.has(name.toLowerCase())) this.chgheader(name, 1, value);
-      else this.addheader(name, value);
-    }
+  #retitle(name: string, value: string | null): void {
+    if (this.#names.has(name.toLowerCase())) this.chgheader(name, 1, value);
+    else if (value !== null) this.addheader(name, value);
   }
 
   /** The message ended without eom. The session may go on. */

@@ -67,16 +67,10 @@ function readSymlists(payload: Buffer): Partial<Record<SymlistStage, readonly st
 }
 
 /**
- * Reads the filter's answer and refuses what Sendmail refuses (milter_negotiate in its milter.c): a version
- * that was not offered, rights or protocol bits that were not offered, an answer that is too short.
+ * Refuses what Sendmail refuses (milter_negotiate in its milter.c): a version that was not offered, rights or protocol
+ * bits that were not offered.
  */
-export function readAnswer(payload: Buffer, offer: Offer): Negotiated {
-  if (payload.length < OPTION_BYTES) {
-    refuse(`the filter's answer has ${payload.length} bytes, ${OPTION_BYTES} are needed`);
-  }
-  const version = payload.readUInt32BE(0);
-  const actions = payload.readUInt32BE(4);
-  const protocol = payload.readUInt32BE(8);
+export function checkAnswer({ version, actions, protocol }: Offer, offer: Offer): void {
   if (version < OLDEST_VERSION || version > offer.version) {
     refuse(`the filter answered version ${version}, ${OLDEST_VERSION} to ${offer.version} would do`);
   }
@@ -86,7 +80,20 @@ export function readAnswer(payload: Buffer, offer: Offer): Negotiated {
   if (moreProtocol !== 0) {
     refuse(`the filter wants the protocol bits ${hex(moreProtocol)}, which were not offered`);
   }
-  return { version, actions, protocol, symlists: readSymlists(payload) };
+}
+
+/** Reads the filter's answer; refuses one that is too short, and what {@link checkAnswer} refuses. */
+export function readAnswer(payload: Buffer, offer: Offer): Negotiated {
+  if (payload.length < OPTION_BYTES) {
+    refuse(`the filter's answer has ${payload.length} bytes, ${OPTION_BYTES} are needed`);
+  }
+  const answer = {
+    version: payload.readUInt32BE(0),
+    actions: payload.readUInt32BE(4),
+    protocol: payload.readUInt32BE(8),
+  };
+  checkAnswer(answer, offer);
+  return { ...answer, symlists: readSymlists(payload) };
 }
 
 /** The protocol bits that count: those answered, and the steps that a version this old does not have. */

@@ -25,7 +25,7 @@ napi_value numberToJs(napi_env env, uint32_t number) {
 
 Desk::~Desk() = default;
 
-std::shared_ptr<Mailbox> Desk::open(const Napi::Function& deliver) {
+std::shared_ptr<Mailbox> Desk::open(const Napi::Function& deliver, Role role, Roster::Duty duty) {
   const Napi::String name = Napi::String::New(env_, "milter");
   if (napi_create_threadsafe_function(env_, deliver, nullptr, name, 0, 1, nullptr, nullptr, this, onWake,
                                       &wake_) != napi_ok) {
@@ -37,14 +37,19 @@ std::shared_ptr<Mailbox> Desk::open(const Napi::Function& deliver) {
   });
   // Hooks run in reverse order: this one before the thread-safe function's own, which ends it.
   if (napi_add_env_cleanup_hook(env_, onEnvironmentEnd, this) != napi_ok) throw Napi::Error::New(env_);
+  role_ = role;
+  Process::get().house().roster.join(mailbox_, duty);
   return mailbox_;
 }
 
-// R5: whoever waits for this environment's answer is told that none will come.
+// R5: whoever waits for this environment's answer is told that none will come. The other workers go on.
 void Desk::onEnvironmentEnd(void* data) {
   Desk& desk = *static_cast<Desk*>(data);
+  // Nobody is left who could. First, so that those who come meanwhile are refused as a filter that stops
+  // does.
+  if (desk.role_ == Role::lead) Process::get().stop(std::chrono::milliseconds(0));
+  Process::get().house().roster.leave(*desk.mailbox_);
   desk.mailbox_->close();
-  Process::get().stop(std::chrono::milliseconds(0));  // nobody is left who could
 }
 
 void Desk::onWake(napi_env env, napi_value deliver, void* data, void*) {

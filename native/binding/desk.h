@@ -9,6 +9,7 @@
 
 #include "binding/napi_setup.h"
 #include "bridge/mailbox.h"
+#include "bridge/roster.h"
 #include "bridge/session.h"
 
 namespace milter {
@@ -21,9 +22,11 @@ class Desk {
   Desk& operator=(const Desk&) = delete;
   static Desk& of(Napi::Env env) { return *env.GetInstanceData<Desk>(); }
 
-  // `deliver(kind, slot, question, events)` is called for each mail from here on, and keeps the loop alive
-  // until `stopped` has come.
-  std::shared_ptr<Mailbox> open(const Napi::Function& deliver);
+  // What the end of the environment means: of the filter, or of the sessions that are served here.
+  enum class Role : uint8_t { lead, worker };
+  // Joins the house's roster. `deliver(kind, slot, question, events)` is called for each mail from here on,
+  // and keeps the loop alive until `stopped` has come.
+  std::shared_ptr<Mailbox> open(const Napi::Function& deliver, Role role, Roster::Duty duty);
   // The session in a slot that deliver() has named and whose `closed` mail has not been delivered; else null.
   Session* session(uint32_t slot) const { return slot < sessions_.size() ? sessions_[slot].get() : nullptr; }
 
@@ -37,6 +40,7 @@ class Desk {
   napi_value chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes);
 
   const napi_env env_;
+  Role role_ = Role::lead;
   std::shared_ptr<Mailbox> mailbox_;
   napi_threadsafe_function wake_ = nullptr;
   std::vector<std::shared_ptr<Session>> sessions_;  // by slot

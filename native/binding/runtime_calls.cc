@@ -90,13 +90,19 @@ void setPolicy(const Napi::CallbackInfo& info) {
                                         textFrom(info[1]), textFrom(info[2]), textFrom(info[3])});
 }
 
-// start(deliver): a Process::Start; all but `ready` mean that nothing was started
+// start(deliver, serves): a Process::Start; all but `ready` mean that nothing was started
 Napi::Value start(const Napi::CallbackInfo& info) {
   const Process::Start found = process().reserve();
   if (found == Process::Start::ready) {
-    process().start(Desk::of(info.Env()).open(info[0].As<Napi::Function>()));
+    const auto duty = info[1].As<Napi::Boolean>() ? Roster::Duty::serves : Roster::Duty::watches;
+    process().start(Desk::of(info.Env()).open(info[0].As<Napi::Function>(), Desk::Role::lead, duty));
   }
   return Napi::Number::New(info.Env(), static_cast<int>(found));
+}
+
+// join(deliver): serves sessions of the filter that another environment starts, or has started
+void join(const Napi::CallbackInfo& info) {
+  Desk::of(info.Env()).open(info[0].As<Napi::Function>(), Desk::Role::worker, Roster::Duty::serves);
 }
 
 // stop(drainMilliseconds)
@@ -130,6 +136,7 @@ void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
   exports["setPatience"] = Napi::Function::New<setPatience>(env, "setPatience");
   exports["setPolicy"] = Napi::Function::New<setPolicy>(env, "setPolicy");
   exports["start"] = Napi::Function::New<start>(env, "start");
+  exports["join"] = Napi::Function::New<join>(env, "join");
   exports["stop"] = Napi::Function::New<stop>(env, "stop");
   exports["ended"] = Napi::Function::New<ended>(env, "ended");
   exports["running"] = Napi::Function::New<running>(env, "running");

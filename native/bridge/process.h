@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "bridge/mailbox.h"
+#include "bridge/roster.h"
 #include "bridge/settings.h"
 #include "bridge/traffic.h"
 
@@ -22,6 +22,7 @@ namespace milter {
 struct House {
   Settings settings;
   Traffic traffic;
+  Roster roster;
 };
 
 struct OpenOptions {
@@ -76,8 +77,9 @@ class Process {
 
   // Takes the process's one run for the caller, who must then start(); all but `ready` change nothing.
   virtual Start reserve() = 0;
-  // Runs smfi_main on a thread of its own; `mailbox` gets the sessions and, at the end, Mail::Kind::stopped.
-  virtual void start(std::shared_ptr<Mailbox> mailbox) = 0;
+  // Runs smfi_main on a thread of its own. `lead`, who has joined the house's roster, is told when it serves;
+  // all who have joined are told when it has ended.
+  virtual void start(std::shared_ptr<Mailbox> lead) = 0;
 
   // --- any thread
   // Begins to stop, and returns (R3). Sessions in a message may finish it within `drain`, which a later call

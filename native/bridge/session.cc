@@ -7,17 +7,18 @@
 
 namespace milter {
 
-Session::Session(House& house, Mailbox& mailbox, std::unique_ptr<Mta> mta)
-    : house_(house), mailbox_(mailbox), mta_(std::move(mta)) {
-  homeless_ = !mailbox_.enrol(this);
-  if (homeless_) exchange_.release();
+Session::Session(House& house, std::unique_ptr<Mta> mta) : house_(house), mta_(std::move(mta)) {
+  mailbox_ = house_.roster.enrol(this);  // when all else is made: from here on it can be released
+  if (!mailbox_) exchange_.release();
 }
 
-Session::~Session() { mailbox_.discharge(this); }
+Session::~Session() {
+  if (mailbox_) mailbox_->discharge(this);
+}
 
 Verdict Session::negotiate(const uint32_t (&offer)[4], Agreement& agreement) {
   Traffic::Visit visit(house_.traffic);
-  if (homeless_ || house_.traffic.draining()) return Verdict::reject;
+  if (!mailbox_ || house_.traffic.draining()) return refusal(Step::negotiate);
   Event& event = batch_.begin(Step::negotiate);
   std::copy(std::begin(offer), std::end(offer), event.numbers);
   const Verdict verdict = ask(Step::negotiate, &agreement);
@@ -81,7 +82,7 @@ Verdict Session::ask(Step step, Agreement* agreement) {
   const uint32_t question = exchange_.open(house_.settings.patience());
   if (question == Exchange::kReleased) {
     batch_ = Batch();
-    return step == Step::negotiate ? Verdict::reject : Verdict::tempfail;
+    return refusal(step);
   }
   post(Mail::Kind::question, question, std::exchange(batch_, {}));
   Exchange::Result result = exchange_.await(*mta_, house_.traffic);
@@ -98,9 +99,17 @@ Verdict Session::ask(Step step, Agreement* agreement) {
       return stand(step);
     case Exchange::Outcome::released:
       post(Mail::Kind::released, question, {});
-      return step == Step::negotiate ? Verdict::reject : Verdict::tempfail;
+      return refusal(step);
   }
   return Verdict::tempfail;
+}
+
+// For now there is nobody who could answer. A filter that stops is as one that is not there. Where only the
+// session's JS thread is missing, the MTA must not do what it does without a filter, which may be to let the
+// mail pass: all steps are agreed to, and the first is refused for now.
+Verdict Session::refusal(Step step) const {
+  if (step != Step::negotiate) return Verdict::tempfail;
+  return house_.traffic.draining() ? Verdict::reject : Verdict::allOpts;
 }
 
 // The exception policy stands in for an answer that did not come.
@@ -168,7 +177,7 @@ void Session::close() {
 void Session::post(Mail::Kind kind, uint32_t question, Batch&& batch) {
   heardOf_ = true;
   // A closed mailbox has released this session, or will: the question ends either way.
-  (void)mailbox_.post({kind, shared_from_this(), question, std::move(batch)});
+  if (mailbox_) (void)mailbox_->post({kind, shared_from_this(), question, std::move(batch)});
 }
 
 }  // namespace milter

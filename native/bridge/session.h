@@ -21,8 +21,8 @@ namespace milter {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // `mailbox` outlives the process's sessions (R7).
-  Session(House& house, Mailbox& mailbox, std::unique_ptr<Mta> mta);
+  // Bound for life to the JS thread that the house's roster chooses.
+  Session(House& house, std::unique_ptr<Mta> mta);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -79,6 +79,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Verdict carry(Step step);
   Verdict passive(Step step) const;
   Verdict ask(Step step, Agreement* agreement = nullptr);
+  Verdict refusal(Step step) const;
   Verdict stand(Step step);
   Verdict finish(Step step, Verdict verdict);
   bool giveReply(const Reply& reply);
@@ -87,7 +88,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void post(Mail::Kind kind, uint32_t question, Batch&& batch);
 
   House& house_;
-  Mailbox& mailbox_;
+  std::shared_ptr<Mailbox> mailbox_;  // of its JS thread, for life; null where there was none
   const std::unique_ptr<Mta> mta_;
 
   // Only libmilter's threads, one at a time.
@@ -98,8 +99,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<Reply> reply_;       // for the end of the message
   std::optional<Verdict> deferred_;  // a deferred handler's verdict on the message, given at its end
   bool inMessage_ = false;
-  bool heardOf_ = false;   // JS has been told of this session
-  bool homeless_ = false;  // the JS thread had ended when the session began
+  bool heardOf_ = false;  // JS has been told of this session
 
   Exchange exchange_;
 };

@@ -36,9 +36,8 @@ using Holder = std::shared_ptr<Session>;
 Holder* holderOf(SMFICTX* context) { return static_cast<Holder*>(smfi_getpriv(context)); }
 
 Session& begin(SMFICTX* context) {
-  Runtime& runtime = Runtime::get();
-  auto* const holder = new Holder(std::make_shared<Session>(runtime.house(), runtime.mailbox(),
-                                                            std::make_unique<LibmilterCalls>(context)));
+  auto* const holder = new Holder(
+      std::make_shared<Session>(Runtime::get().house(), std::make_unique<LibmilterCalls>(context)));
   smfi_setpriv(context, holder);
   return **holder;
 }

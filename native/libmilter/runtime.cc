@@ -49,8 +49,8 @@ Process::Start Runtime::reserve() {
   return phase_.compare_exchange_strong(idle, Phase::running) ? Start::ready : Start::inUse;
 }
 
-void Runtime::start(std::shared_ptr<Mailbox> mailbox) {
-  mailbox_ = std::move(mailbox);
+void Runtime::start(std::shared_ptr<Mailbox> lead) {
+  lead_ = std::move(lead);
   try {
     std::thread([this] { run(); }).detach();
   } catch (const std::system_error&) {  // no thread to be had
@@ -69,7 +69,7 @@ void Runtime::attend() {
     listener_.kick();
     std::this_thread::sleep_for(kLook);
   }
-  (void)mailbox_->post({Mail::Kind::ready, nullptr, 0, {}});
+  (void)lead_->post({Mail::Kind::ready, nullptr, 0, {}});
   nudger_.run();
 }
 
@@ -84,10 +84,10 @@ void Runtime::finish(bool failed) {
   Phase running = Phase::running;
   if (!phase_.compare_exchange_strong(running, Phase::ended)) return;
   nudger_.retire();
-  mailbox_->releaseAll();  // a stop that libmilter began itself (a signal of its own thread's) leaves
-                           // questions open
+  // A stop that libmilter began itself (a signal of its own thread's) leaves questions open.
+  house_.roster.releaseAll();
   listener_.removeFile();  // libmilter does this for others than root
-  (void)mailbox_->post({Mail::Kind::stopped, nullptr, failed ? 1u : 0u, {}});
+  house_.roster.dismiss(failed);
 }
 
 void Runtime::stop(std::chrono::milliseconds drain) {
@@ -106,7 +106,7 @@ void Runtime::stop(std::chrono::milliseconds drain) {
 void Runtime::shutDown() {
   Traffic& traffic = house_.traffic;
   if (!traffic.awaitQuiet(drainUntil_, true)) {
-    mailbox_->releaseAll();
+    house_.roster.releaseAll();
     // For the replies to what was released.
     Traffic::Deadline written{(Traffic::Clock::now() + std::chrono::seconds(1)).time_since_epoch().count()};
     traffic.awaitQuiet(written, false);

@@ -35,7 +35,7 @@ class Runtime final : public Process {
   std::optional<OpenFailure> openSocket(const std::string& spec, const OpenOptions& options) override;
   int port() const override { return listener_.port(); }
   Start reserve() override;
-  void start(std::shared_ptr<Mailbox> mailbox) override;
+  void start(std::shared_ptr<Mailbox> lead) override;
   void stop(std::chrono::milliseconds drain) override;
 
   // --- libmilter's threads
@@ -43,8 +43,6 @@ class Runtime final : public Process {
   PartingTerms& parting() { return parting_; }
   // A connection has ended that never became a session: one of our own kicks, perhaps the first.
   void noteStranger() { serving_ = true; }
-  // The JS thread for a new session.
-  Mailbox& mailbox() { return *mailbox_; }
 
  private:
   enum class Phase : uint8_t { idle, running, ended };
@@ -59,7 +57,7 @@ class Runtime final : public Process {
   PartingTerms parting_;
   Listener listener_;
   Nudger nudger_{house_.traffic, listener_};
-  std::shared_ptr<Mailbox> mailbox_;  // set before the first session, kept for ever (R7)
+  std::shared_ptr<Mailbox> lead_;  // set before the first thread, kept for ever (R7)
   bool registered_ = false;
   bool opened_ = false;
   std::atomic<Phase> phase_{Phase::idle};

@@ -145,6 +145,7 @@ int main() {
   CHECK(!process.openSocket("unix:" + socketPath, {}));
   CHECK(process.reserve() == Process::Start::ready);
   CHECK(process.reserve() == Process::Start::inUse);
+  process.house().roster.join(clerk.mailbox(), Roster::Duty::serves);
   process.start(clerk.mailbox());
 
   std::vector<std::thread> clients;

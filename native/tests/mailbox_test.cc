@@ -35,18 +35,19 @@ void takesNothingWhenClosed() {
 
 void releasesItsSessions() {
   House house;
-  Mailbox mailbox([] {});
+  const auto mailbox = std::make_shared<Mailbox>([] {});
+  house.roster.join(mailbox, Roster::Duty::serves);
   std::vector<std::shared_ptr<Session>> sessions;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
-    sessions.push_back(std::make_shared<Session>(house, mailbox, std::make_unique<FakeMta>()));
+    sessions.push_back(std::make_shared<Session>(house, std::make_unique<FakeMta>()));
     threads.emplace_back(
         [session = sessions.back()] { CHECK(session->handle(Step::helo) == Verdict::tempfail); });
   }
   eventually("four questions", [&] { return house.traffic.running() == 4; });
-  mailbox.close();
+  mailbox->close();
   for (std::thread& thread : threads) thread.join();
-  const auto late = std::make_shared<Session>(house, mailbox, std::make_unique<FakeMta>());
+  const auto late = std::make_shared<Session>(house, std::make_unique<FakeMta>());
   CHECK(late->handle(Step::helo) == Verdict::tempfail);  // at once: there is nobody to ask
 }
 
@@ -55,13 +56,14 @@ void releasesItsSessions() {
 void isClosedInTheMiddle() {
   for (int round = 0; round < 30; ++round) {
     House house;
-    Mailbox mailbox([] {});
+    const auto mailbox = std::make_shared<Mailbox>([] {});
+    house.roster.join(mailbox, Roster::Duty::serves);
     std::atomic<bool> over{false};
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
         while (!over) {
-          const auto session = std::make_shared<Session>(house, mailbox, std::make_unique<FakeMta>());
+          const auto session = std::make_shared<Session>(house, std::make_unique<FakeMta>());
           session->handle(Step::helo);
           session->close();
         }
@@ -69,17 +71,17 @@ void isClosedInTheMiddle() {
     }
     std::thread reader([&] {
       for (int i = 0; i < 100 && !over; ++i) {
-        for (Mail& mail : mailbox.take()) {
+        for (Mail& mail : mailbox->take()) {
           if (mail.kind == Mail::Kind::question)
             mail.session->exchange().answer(mail.question, answerOf(Verdict::cont));
         }
       }
-      mailbox.close();
+      mailbox->close();
       over = true;
     });
     reader.join();
     for (std::thread& thread : threads) thread.join();
-    CHECK(mailbox.load() == 0);
+    CHECK(mailbox->load() == 0);
   }
 }
 

@@ -32,10 +32,12 @@ struct Scene {
           Answer answer = answerOf(judge(mail.batch));
           answer.agreement = offered;
           mail.session->exchange().answer(mail.question, std::move(answer));
-        }),
-        session(std::make_shared<Session>(house, *clerk.mailbox(), std::make_unique<FakeMta>())) {
+        }) {
+    house.roster.join(clerk.mailbox(), Roster::Duty::serves);
+    session = begin();
     session->adopt(agreement);
   }
+  std::shared_ptr<Session> begin() { return std::make_shared<Session>(house, std::make_unique<FakeMta>()); }
   Verdict header(const std::string& name) {
     return session->handle(Step::header, [&](Batch& batch, Event&) {
       batch.add(name);
@@ -175,8 +177,7 @@ void countsMessages() {
 
 void refusesNewMessagesWhileItDrains() {
   Scene scene(always);
-  const auto other =
-      std::make_shared<Session>(scene.house, *scene.clerk.mailbox(), std::make_unique<FakeMta>());
+  const auto other = scene.begin();
   scene.session->handle(Step::envfrom);
   scene.house.traffic.drain();
   CHECK(scene.header("goes on") == Verdict::noreply);
@@ -193,8 +194,7 @@ void closesOnceAndOnlyWhatWasKnown() {
   Scene scene(always);
   scene.session->close();  // JS has never heard of it
   CHECK(scene.clerk.seen().empty());
-  const auto known =
-      std::make_shared<Session>(scene.house, *scene.clerk.mailbox(), std::make_unique<FakeMta>());
+  const auto known = scene.begin();
   known->handle(Step::helo);
   known->close();
   eventually("closed", [&] { return (scene.clerk.seen() == Seen{"helo", "mail 1"}); });
@@ -205,21 +205,21 @@ void followsThePolicyWhenNobodyAnswers() {
   House house;
   house.settings.setPatience(20);
   house.settings.setPolicy({Verdict::reject, "554", "5.3.0", "x: untrapped exception"});
-  Mailbox mailbox([] {});
+  const auto mailbox = std::make_shared<Mailbox>([] {});
+  house.roster.join(mailbox, Roster::Duty::serves);
   auto mta = std::make_unique<FakeMta>();
   FakeMta& seen = *mta;
-  const auto session = std::make_shared<Session>(house, mailbox, std::move(mta));
+  const auto session = std::make_shared<Session>(house, std::move(mta));
   CHECK(session->handle(Step::helo) == Verdict::reject);
   CHECK(seen.reply == "554 x: untrapped exception");
-  const std::vector<Mail> mail = mailbox.take();
+  const std::vector<Mail> mail = mailbox->take();
   CHECK(mail.size() == 2 && mail[1].kind == Mail::Kind::expired);
 }
 
 void negotiates() {
   Scene scene(always);
   scene.offered = deferring(bit(Step::eom));
-  const auto session =
-      std::make_shared<Session>(scene.house, *scene.clerk.mailbox(), std::make_unique<FakeMta>());
+  const auto session = scene.begin();
   const uint32_t offer[4] = {0x1ff, 0x1fffff, 0, 0};
   Agreement agreement;
   CHECK(session->negotiate(offer, agreement) == Verdict::cont);

@@ -236,6 +236,8 @@ describe('lives of filter objects', () => {
         assert.deepEqual([step, message], ['close', 'thrown']);
         await using next = await filter.greeted();
         assert.equal((await next.message(ENVELOPE)).verdict, 'continue');
+        await next.quit();
+        assert.equal((await filter.report()).step, 'close'); // its own close, not to be told to the next test
       });
     }
 

@@ -6,6 +6,7 @@ import { FilterProcess } from '../support/filter-process.js';
 
 /** The whole soak is for `MILTER_STRESS=long`; a tenth of it shows a leak of some bytes a message as well. */
 const MESSAGES = process.env.MILTER_STRESS === 'long' ? 200_000 : 20_000;
+const PARTS = 10;
 const SESSIONS = 8;
 const MESSAGES_PER_SESSION = 100;
 const MOST_GROWTH = 0.02;
@@ -43,14 +44,18 @@ async function send(filter: FilterProcess, messages: number): Promise<void> {
 test(`${MESSAGES} messages: resident memory grows by less than 2 % over the last half`, async (t) => {
   await using filter = await FilterProcess.start('busy');
   const begin = performance.now();
-  await send(filter, MESSAGES / 2);
-  const middle = await filter.request<number>('memory');
-  await send(filter, MESSAGES / 2);
-  const end = await filter.request<number>('memory');
+  // Measured often, and each time after a collection: V8's heap reaches its size early, not in the last half.
+  const resident: number[] = [];
+  for (let part = 0; part < PARTS; part++) {
+    await send(filter, MESSAGES / PARTS);
+    resident.push(await filter.request<number>('memory'));
+  }
   const seconds = (performance.now() - begin) / 1000;
+  const middle = resident[PARTS / 2 - 1] as number;
+  const end = resident[PARTS - 1] as number;
   t.diagnostic(
-    `${(MESSAGES / seconds).toFixed(0)} messages/s; resident ${(middle / 2 ** 20).toFixed(1)} MiB at half time, ` +
-      `${(end / 2 ** 20).toFixed(1)} MiB at the end: ${(((end - middle) / middle) * 100).toFixed(2)} %`,
+    `${(MESSAGES / seconds).toFixed(0)} messages/s; resident ${resident.map((bytes) => (bytes / 2 ** 20).toFixed(1)).join(' ')} MiB: ` +
+      `${(((end - middle) / middle) * 100).toFixed(2)} % over the last half`,
   );
   assert.ok(end < middle * (1 + MOST_GROWTH), `resident ${middle} bytes at half time, ${end} at the end`);
   await filter.stop();

@@ -1,0 +1,21 @@
+/** Compiles what is measured and is not TypeScript. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Compiles the filter in C to .build/bench/peers/c-filter, with the libmilter that the addon was built with. */
+export function buildPeers(root: string): void {
+  const flags = (kind: string) =>
+    execFileSync(process.execPath, [join(root, 'scripts/libmilter-flags.js'), kind], { encoding: 'utf8' })
+      .split(/\s+/)
+      .filter(Boolean);
+  const program = join(root, '.build/bench/peers/c-filter');
+  mkdirSync(join(root, '.build/bench/peers'), { recursive: true });
+  const source = join(root, 'bench/peers/filter.c');
+  const warnings = ['-Wall', '-Wextra', '-Werror'];
+  execFileSync(
+    process.env.CC ?? 'cc',
+    ['-O2', ...warnings, ...flags('--cflags'), '-o', program, source, ...flags('--libs'), '-pthread'],
+    { stdio: 'inherit' },
+  );
+}

@@ -1,0 +1,87 @@
+/** Who is measured: the same filter in C, in pymilter and in this package, as programs. */
+import { join } from 'node:path';
+
+/** The filters, or `none` for an MTA without one. */
+export type Peer = 'c' | 'pymilter' | 'milter' | 'none';
+
+/** One filter in one of its variants. */
+export interface Contender {
+  /** How it is named in rows, targets and results. */
+  readonly name: string;
+  readonly peer: Peer;
+  /** The second argument of the program: see bench/peers. */
+  readonly variant: string;
+  /** What it listens on. Default: `unix`. */
+  readonly socket?: 'unix' | 'inet';
+}
+
+/** What a row asks of the filter besides, in milliseconds. */
+export interface Work {
+  /** Waited in eom: awaited in ours, slept in C (usleep) and pymilter (time.sleep). */
+  readonly wait?: number;
+  /** CPU used in eom. */
+  readonly burn?: number;
+}
+
+/** A command line. */
+export interface Command {
+  readonly command: string;
+  readonly args: string[];
+}
+
+/** pymilter comes as a Debian package, for the system's own Python. */
+export const PYTHON = '/usr/bin/python3';
+
+/**
+ * The program of a contender on a socket. All take the same arguments.
+ * @param root the project's folder
+ */
+export function commandOf(contender: Contender, root: string, socket: string, work: Work): Command {
+  const args = [socket, contender.variant, String(work.wait ?? 0), String(work.burn ?? 0)];
+  switch (contender.peer) {
+    case 'c':
+      return { command: join(root, '.build/bench/peers/c-filter'), args };
+    case 'pymilter':
+      return { command: PYTHON, args: [join(root, 'bench/peers/filter.py'), ...args] };
+    case 'milter':
+      return { command: process.execPath, args: [join(root, '.build/bench/peers/main.js'), ...args] };
+    case 'none':
+      throw new Error(`${contender.name} is no program`);
+  }
+}
+
+const C = { name: 'C', peer: 'c', variant: 'plain' } as const;
+const C_NOREPLY = { name: 'C, no reply', peer: 'c', variant: 'noreply' } as const;
+const C_NOOP = { name: 'C, no handler', peer: 'c', variant: 'noop' } as const;
+const PYMILTER = { name: 'pymilter', peer: 'pymilter', variant: 'plain' } as const;
+const PYMILTER_NOREPLY = { name: 'pymilter, no reply', peer: 'pymilter', variant: 'noreply' } as const;
+const MILTER = { name: 'milter', peer: 'milter', variant: 'plain' } as const;
+const IMMEDIATE = { name: 'milter, immediate', peer: 'milter', variant: 'immediate' } as const;
+const WORKER_1 = { name: 'milter, 1 worker', peer: 'milter', variant: 'workers-1' } as const;
+const WORKERS_2 = { name: 'milter, 2 workers', peer: 'milter', variant: 'workers-2' } as const;
+const C_EOM = { name: 'C, eom only', peer: 'c', variant: 'eom' } as const;
+const PYMILTER_EOM = { name: 'pymilter, eom only', peer: 'pymilter', variant: 'eom' } as const;
+const MILTER_EOM = { name: 'milter, eom only', peer: 'milter', variant: 'eom' } as const;
+const NONE = { name: 'no filter', peer: 'none', variant: 'plain' } as const;
+
+/** All of them, by a short name. */
+export const contenders = {
+  C,
+  C_NOREPLY,
+  C_NOOP,
+  PYMILTER,
+  PYMILTER_NOREPLY,
+  MILTER,
+  IMMEDIATE,
+  WORKER_1,
+  WORKERS_2,
+  C_EOM,
+  PYMILTER_EOM,
+  MILTER_EOM,
+  NONE,
+} as const;
+
+/** The same filter on a TCP socket. */
+export function onInet(contender: Contender): Contender {
+  return { ...contender, name: `${contender.name}, inet`, socket: 'inet' };
+}

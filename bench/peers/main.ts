@@ -1,0 +1,43 @@
+/**
+ * Runs the benchmark's filter of this package.
+ *
+ *     main.js SOCKET VARIANT WAIT BURN
+ *
+ * VARIANT is `plain`, `immediate`, `eom` (no other handler) or `workers-N`. WAIT and BURN are milliseconds: see filter.ts.
+ */
+import { join } from 'node:path';
+import * as Milter from 'milter';
+import { calibrate } from './work';
+
+async function main([socket = '', variant = '', wait = '0', burn = '0']: string[]): Promise<void> {
+  // Once, and before there are workers: they would disturb one another.
+  const turns = Number(burn) > 0 ? calibrate(Number(burn)) : 0;
+  Object.assign(process.env, { BENCH_WAIT: wait, BENCH_TURNS: String(turns) });
+  Milter.setFlags(Milter.ADDHDRS);
+  const module = join(__dirname, 'filter.js');
+  const [, workers] = /^workers-(\d+)$/.exec(variant) ?? [];
+  if (workers !== undefined) {
+    const options: Milter.RunOptions & WorkerOptions = { module, workers: Number(workers) };
+    return Milter.runmilter('bench', socket, options);
+  }
+  const { factory, OnlyEom } = (await import(module)) as typeof import('./filter');
+  const options: Record<string, Milter.RunOptions> = {
+    plain: { factory },
+    immediate: { factory, immediate: true },
+    eom: { factory: OnlyEom },
+  };
+  const chosen = options[variant];
+  if (!chosen) throw new Error(`unknown variant '${variant}'`);
+  return Milter.runmilter('bench', socket, chosen);
+}
+
+/** The part of runmilter's options that says where handlers run. */
+interface WorkerOptions {
+  readonly module: string;
+  readonly workers: number;
+}
+
+main(process.argv.slice(2)).catch((error: Error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});

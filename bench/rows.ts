@@ -1,0 +1,283 @@
+/** What is measured, as data: each row is one load, those who bear it, and what is expected of them. */
+import { type Contender, contenders, onInet, type Work } from './contenders';
+
+const {
+  C,
+  C_NOREPLY,
+  C_NOOP,
+  C_EOM,
+  PYMILTER,
+  PYMILTER_NOREPLY,
+  PYMILTER_EOM,
+  MILTER,
+  IMMEDIATE,
+  MILTER_EOM,
+  WORKER_1,
+  WORKERS_2,
+  NONE,
+} = contenders;
+
+/** The figures of a trial. */
+export type Metric =
+  /** Messages a second. */
+  | 'perSecond'
+  /** Megabytes (10^6) of body a second. */
+  | 'megabytesPerSecond'
+  /** Milliseconds from the final dot to its answer. */
+  | 'p50'
+  | 'p99'
+  /** Milliseconds for a message, from end to end, on one connection: what is not the floor is the filter's. */
+  | 'perMessage'
+  /** CPU seconds of the filter for 1,000 messages. */
+  | 'cpuPer1000'
+  /** Resident KiB that the load adds at its peak, by connection. */
+  | 'kibPerConnection'
+  /** Resident MiB at the peak. */
+  | 'peakMib'
+  /** Milliseconds from the start of the process to its first answer. */
+  | 'startup';
+
+/** What a figure is held against: a contender's, what perfect service would be, or a number as it stands. */
+export type Against = Contender | 'ideal' | 'itself';
+
+/** An expectation of a contender, of the medians in one run. */
+export interface Target {
+  readonly of: Contender;
+  readonly metric: Metric;
+  readonly against: Against;
+  /** Taken away from both first: the floor under which nobody gets. */
+  readonly above?: Contender;
+  /** The ratio (or, against `itself`, the figure) must be this at least, or at most. Neither: told, not judged. */
+  readonly least?: number;
+  readonly most?: number;
+}
+
+/** A load of bench/load.c. */
+export interface Load {
+  readonly connections: number;
+  /** Messages per connection, in a whole run and in a quick one. */
+  readonly messages: number;
+  readonly quick: number;
+  readonly headers: number;
+  /** Bytes. */
+  readonly body: number;
+  /** Milliseconds between SMTP commands. */
+  readonly pause: number;
+}
+
+interface CommonRow {
+  /** How it is asked for with --only. */
+  readonly name: string;
+  readonly title: string;
+  readonly contenders: readonly Contender[];
+  readonly targets: readonly Target[];
+}
+
+/** The load goes straight to the filter. */
+export interface DirectRow extends CommonRow {
+  readonly kind: 'direct';
+  readonly load: Load;
+  readonly work: Work;
+}
+
+/** smtp-source sends to an MTA that asks the filter. */
+export interface MtaRow extends CommonRow {
+  readonly kind: 'mta';
+  readonly mta: 'postfix' | 'sendmail';
+  readonly load: MtaLoad;
+}
+
+/** A load of Postfix's smtp-source. */
+export interface MtaLoad {
+  readonly sessions: number;
+  /** All messages, in a whole run and in a quick one. */
+  readonly messages: number;
+  readonly quick: number;
+  /** Bytes. */
+  readonly body: number;
+}
+
+export type Row = DirectRow | MtaRow;
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+const ALL = [C, MILTER, C_NOREPLY, PYMILTER, IMMEDIATE, PYMILTER_NOREPLY, WORKERS_2];
+const WHOLE_DIALOGUE = [C, MILTER, PYMILTER, PYMILTER_NOREPLY];
+
+const usual = { headers: 15, body: 4 * KIB, pause: 0 };
+
+/** Against everybody, in messages a second. */
+const RATES: readonly Target[] = [
+  { of: MILTER, metric: 'perSecond', against: PYMILTER, least: 2 },
+  { of: MILTER, metric: 'perSecond', against: C, least: 1.3 },
+  { of: MILTER, metric: 'perSecond', against: PYMILTER_NOREPLY, least: 1.2 },
+  { of: MILTER, metric: 'perSecond', against: C_NOREPLY, least: 0.6 },
+  { of: IMMEDIATE, metric: 'perSecond', against: PYMILTER, least: 0.8 },
+  { of: WORKERS_2, metric: 'perSecond', against: MILTER },
+];
+
+/** One handler awaits 100 ms, and 20 ms pass between SMTP commands. */
+function awaiting(name: string, connections: number, peers: Awaiting, targets: readonly Target[]): DirectRow {
+  const count = connections.toLocaleString('en');
+  return {
+    kind: 'direct',
+    name,
+    title: `${count} connections, 20 ms between commands, 100 ms awaited, ${peers.title}`,
+    load: { connections, messages: 20, quick: 5, headers: 1, body: 100, pause: 20 },
+    work: { wait: 100 },
+    contenders: [peers.c, peers.milter, peers.pymilter],
+    targets: [
+      ...targets,
+      { of: peers.c, metric: 'perSecond', against: 'ideal' },
+      { of: peers.pymilter, metric: 'perSecond', against: 'ideal' },
+    ],
+  };
+}
+
+/** Who awaits, and beside which other handlers. */
+interface Awaiting {
+  readonly title: string;
+  readonly c: Contender;
+  readonly milter: Contender;
+  readonly pymilter: Contender;
+}
+
+const WITH_ALL: Awaiting = { title: 'all handlers', c: C, milter: MILTER, pymilter: PYMILTER };
+const ALONE: Awaiting = { title: 'no other handler', c: C_EOM, milter: MILTER_EOM, pymilter: PYMILTER_EOM };
+
+/** A thousand sessions are served as if each were alone, and take little memory. */
+const nearIdeal = (milter: Contender): Target[] => [
+  { of: milter, metric: 'perSecond', against: 'ideal', least: 0.9 },
+  { of: milter, metric: 'kibPerConnection', against: 'itself', most: 100 },
+];
+
+/** An MTA with no filter, pymilter's and ours. */
+function through(mta: MtaRow['mta'], title: string): MtaRow {
+  return {
+    kind: 'mta',
+    name: mta,
+    title: `${title}, 8 SMTP sessions, 4 KiB`,
+    mta,
+    load: { sessions: 8, messages: 3_000, quick: 300, body: 4 * KIB },
+    contenders: [PYMILTER, MILTER, NONE],
+    targets: [
+      { of: MILTER, metric: 'perSecond', against: PYMILTER, least: 1 },
+      { of: MILTER, metric: 'perSecond', against: NONE },
+    ],
+  };
+}
+
+export const rows: readonly Row[] = [
+  {
+    kind: 'direct',
+    name: 'one',
+    title: '1 connection, 15 headers, 4 KiB',
+    load: { connections: 1, messages: 3_000, quick: 300, ...usual },
+    work: {},
+    contenders: [C_NOOP, ...ALL],
+    targets: [
+      { of: MILTER, metric: 'perMessage', against: PYMILTER_NOREPLY, above: C_NOOP, most: 1 },
+      { of: MILTER, metric: 'perMessage', against: PYMILTER, above: C_NOOP },
+    ],
+  },
+  {
+    kind: 'direct',
+    name: 'eight',
+    title: '8 connections, 15 headers, 4 KiB',
+    load: { connections: 8, messages: 1_000, quick: 100, ...usual },
+    work: {},
+    contenders: ALL,
+    targets: RATES,
+  },
+  {
+    kind: 'direct',
+    name: 'thirty-two',
+    title: '32 connections, 15 headers, 4 KiB',
+    load: { connections: 32, messages: 300, quick: 30, ...usual },
+    work: {},
+    contenders: ALL,
+    targets: RATES,
+  },
+  {
+    kind: 'direct',
+    name: 'headers',
+    title: '8 connections, 60 headers, 4 KiB',
+    load: { connections: 8, messages: 500, quick: 50, headers: 60, body: 4 * KIB, pause: 0 },
+    work: {},
+    contenders: ALL,
+    targets: [
+      { of: MILTER, metric: 'perSecond', against: PYMILTER },
+      { of: MILTER, metric: 'perSecond', against: C },
+    ],
+  },
+  {
+    kind: 'direct',
+    name: 'mebibyte',
+    title: '8 connections, 15 headers, 1 MiB',
+    load: { connections: 8, messages: 200, quick: 20, headers: 15, body: MIB, pause: 0 },
+    work: {},
+    contenders: [...WHOLE_DIALOGUE, C_NOREPLY],
+    targets: [
+      { of: MILTER, metric: 'megabytesPerSecond', against: C },
+      { of: MILTER, metric: 'megabytesPerSecond', against: PYMILTER },
+    ],
+  },
+  {
+    kind: 'direct',
+    name: 'twenty-mebibytes',
+    title: '4 connections, 15 headers, 20 MiB',
+    load: { connections: 4, messages: 20, quick: 3, headers: 15, body: 20 * MIB, pause: 0 },
+    work: {},
+    contenders: [...WHOLE_DIALOGUE, C_NOREPLY],
+    targets: [
+      { of: MILTER, metric: 'megabytesPerSecond', against: C, least: 0.8 },
+      { of: MILTER, metric: 'megabytesPerSecond', against: C_NOREPLY },
+      { of: MILTER, metric: 'megabytesPerSecond', against: PYMILTER },
+    ],
+  },
+  awaiting('await-200', 200, WITH_ALL, [{ of: MILTER, metric: 'perSecond', against: 'ideal' }]),
+  awaiting('await-1000', 1_000, WITH_ALL, nearIdeal(MILTER)),
+  awaiting('await-1000-eom', 1_000, ALONE, nearIdeal(MILTER_EOM)),
+  {
+    kind: 'direct',
+    name: 'burn',
+    title: '16 connections, 2 ms of CPU in a handler, 1 header, 100 bytes',
+    load: { connections: 16, messages: 100, quick: 20, headers: 1, body: 100, pause: 0 },
+    work: { burn: 2 },
+    contenders: [WORKER_1, WORKERS_2, PYMILTER, C, MILTER],
+    targets: [
+      { of: WORKERS_2, metric: 'perSecond', against: WORKER_1, least: 1.8 },
+      { of: WORKERS_2, metric: 'perSecond', against: PYMILTER, least: 1.8 },
+    ],
+  },
+  through('postfix', 'Postfix'),
+  through('sendmail', 'Sendmail'),
+  {
+    kind: 'mta',
+    name: 'sendmail-inet',
+    title: 'Sendmail and a filter on inet, 8 SMTP sessions, 4 KiB',
+    mta: 'sendmail',
+    load: { sessions: 8, messages: 500, quick: 50, body: 4 * KIB },
+    contenders: [MILTER, onInet(MILTER), onInet(PYMILTER)],
+    targets: [
+      { of: onInet(MILTER), metric: 'perSecond', against: MILTER, least: 0.7 },
+      { of: onInet(MILTER), metric: 'perSecond', against: onInet(PYMILTER) },
+    ],
+  },
+];
+
+/**
+ * Messages a second if nothing took time but the pauses and the awaited handler.
+ * @param messages per connection
+ * @returns undefined where there is neither
+ */
+export function idealRate(row: Row, messages: number): number | undefined {
+  if (row.kind === 'mta') return undefined;
+  const { connections, pause } = row.load;
+  const { wait = 0 } = row.work;
+  if (pause + wait === 0) return undefined;
+  // A pause follows CONNECT and HELO, then MAIL, RCPT, DATA and the final dot of each message.
+  const milliseconds = 2 * pause + messages * (4 * pause + wait);
+  return (connections * messages * 1000) / milliseconds;
+}

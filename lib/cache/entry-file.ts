@@ -1,0 +1,204 @@
+/**
+ * A file of entries that several processes append to and rewrite.
+ *
+ * Each append is a single write to a file that was opened for appending, so lines of two processes never mix. A
+ * rewrite makes a new file and renames it over the old one; a crash leaves either of them whole. What is appended
+ * meanwhile is not lost: the rewriter copies what came after it had read the old file, and who appends looks
+ * afterwards whether the file is still the one that it has written to.
+ */
+
+import { randomUUID } from 'node:crypto';
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { encodeBytes } from '../bytes.js';
+import { MilterError } from '../errors.js';
+import { appendedLine, type Contents, type Entry, readEntries, wholeLine } from './entry-line.js';
+
+/** The mode of a new file, before the umask. */
+const MODE = 0o660;
+/** A rewrite takes a second or so; a lock of this age was left by a crash. */
+const STALE_LOCK_MS = 600_000;
+const LINE_END = 0x0a;
+
+/** What is read of a file. */
+export interface ReadLimits {
+  readonly maxFileSize: number;
+  readonly maxAddressLength: number;
+  /** How many entries with a date are kept, the newest ones. */
+  readonly maxEntries: number;
+}
+
+/** Reads the file; undefined where there is none. */
+export function readEntryFile(file: string, oldest: number, limits: ReadLimits): Contents | undefined {
+  const fd = openIfThere(file);
+  if (fd === undefined) return undefined;
+  try {
+    return keepNewest(readEntries(readWhole(file, fd, limits), oldest, limits.maxAddressLength), limits);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Appends an entry. */
+export function appendEntry(file: string, entry: Entry): void {
+  appendBytes(file, appendedLine(entry));
+}
+
+/**
+ * Rewrites the file without waste.
+ *
+ * @returns false where another process is at it, or there is no file
+ */
+export function compactEntryFile(file: string, oldest: number, limits: ReadLimits): boolean {
+  const old = openIfThere(file);
+  if (old === undefined) return false;
+  // A link to the file stays a link.
+  const path = realpathSync(file);
+  const lock = `${path}.lock`;
+  const token = randomUUID();
+  let locked = false;
+  try {
+    locked = takeLock(lock, token);
+    return locked && rewrite(path, old, () => readFileSync(lock, 'utf8') === token, oldest, limits);
+  } finally {
+    closeSync(old);
+    if (locked) rmSync(lock, { force: true });
+  }
+}
+
+function rewrite(
+  path: string,
+  old: number,
+  holdsLock: () => boolean,
+  oldest: number,
+  limits: ReadLimits,
+): boolean {
+  // Another process may have rewritten it between our opening it and the lock.
+  if (!isFileAt(path, old)) return false;
+  const bytes = readWhole(path, old, limits);
+  const { entries } = keepNewest(readEntries(bytes, oldest, limits.maxAddressLength), limits);
+  const fresh = `${path}.new`;
+  writeLike(fresh, encodeBytes(entries.map(wholeLine).join('')), old);
+  if (!holdsLock()) return false;
+  renameSync(fresh, path);
+  const late = readFrom(old, bytes.length);
+  if (late.length > 0) appendBytes(path, late);
+  return true;
+}
+
+/** Entries without a date are a person's decision, and stay. */
+function keepNewest({ entries, hasWaste }: Contents, { maxEntries }: ReadLimits): Contents {
+  const dated = entries.filter(({ stamp }) => stamp !== null);
+  const surplus = new Set(dated.slice(0, Math.max(0, dated.length - maxEntries)));
+  return surplus.size === 0
+    ? { entries, hasWaste }
+    : { entries: entries.filter((entry) => !surplus.has(entry)), hasWaste: true };
+}
+
+function appendBytes(file: string, bytes: Buffer): void {
+  for (;;) {
+    const fd = openSync(file, 'a+', MODE);
+    try {
+      writeLines(file, fd, bytes);
+      if (isFileAt(file, fd)) return;
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+/** A torn last line is ended first, or the new one would become part of it. */
+function writeLines(file: string, fd: number, bytes: Buffer): void {
+  const { size } = fstatSync(fd);
+  const last = Buffer.alloc(1, LINE_END);
+  if (size > 0) readSync(fd, last, 0, 1, size - 1);
+  const whole = last[0] === LINE_END ? bytes : Buffer.concat([Buffer.of(LINE_END), bytes]);
+  if (writeSync(fd, whole) < whole.length) {
+    throw new MilterError(
+      'ERR_MILTER_STORE',
+      `${file}: an entry was written only in part; is the disk full?`,
+    );
+  }
+}
+
+function isFileAt(path: string, fd: number): boolean {
+  const ours = fstatSync(fd);
+  const there = statSync(path, { throwIfNoEntry: false });
+  return there?.ino === ours.ino && there.dev === ours.dev;
+}
+
+/** Writes a file to the disk, with the mode and, as far as this user may, the owner of the open one. */
+function writeLike(path: string, bytes: Buffer, model: number): void {
+  const { mode, uid, gid } = fstatSync(model);
+  const fd = openSync(path, 'w', mode & 0o777);
+  try {
+    fchmodSync(fd, mode & 0o777);
+    try {
+      fchownSync(fd, uid, gid);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    }
+    writeFileSync(fd, bytes);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function takeLock(lock: string, token: string): boolean {
+  const old = statSync(lock, { throwIfNoEntry: false });
+  if (old && Date.now() - old.mtimeMs > STALE_LOCK_MS) rmSync(lock, { force: true });
+  try {
+    writeFileSync(lock, token, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function openIfThere(file: string): number | undefined {
+  try {
+    return openSync(file, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function readWhole(file: string, fd: number, { maxFileSize }: ReadLimits): Buffer {
+  const stats = fstatSync(fd);
+  if (!stats.isFile()) throw new MilterError('ERR_MILTER_STORE', `${file}: not a regular file`);
+  if (stats.size > maxFileSize) {
+    throw new MilterError(
+      'ERR_MILTER_STORE',
+      `${file}: ${stats.size} bytes; the limit is ${maxFileSize} (option maxFileSize)`,
+    );
+  }
+  return readFrom(fd, 0);
+}
+
+function readFrom(fd: number, position: number): Buffer {
+  const bytes = Buffer.alloc(Math.max(0, fstatSync(fd).size - position));
+  let length = 0;
+  while (length < bytes.length) {
+    const count = readSync(fd, bytes, length, bytes.length - length, position + length);
+    if (count === 0) break;
+    length += count;
+  }
+  return bytes.subarray(0, length);
+}

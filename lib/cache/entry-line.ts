@@ -1,0 +1,94 @@
+/**
+ * The lines of a cache file, pymilter's: `address 2026Nov24 09:30:00 UTC`, or an address alone for one that never
+ * expires.
+ *
+ * What is appended starts with a space and always has a date. So a line of which a crash has left only the beginning,
+ * `joe@example.co`, cannot be taken for an address that somebody entered by hand without one.
+ */
+import { decodeBytes, encodeBytes } from '../bytes.js';
+
+/** An address in lower case, and when it was entered, in milliseconds since 1970; null: it never expires. */
+export interface Entry {
+  readonly address: string;
+  readonly stamp: number | null;
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const DAY = /^(\d{4})([A-Z][a-z]{2})(\d\d)$/;
+const TIME = /^(\d\d):(\d\d):(\d\d)$/;
+/** The date of an appended entry that never expires. */
+const NEVER = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+/** Whether a line can hold the address: one word of printable characters, and no comment. */
+export function fitsLine(address: string): boolean {
+  return address !== '' && !address.startsWith('#') && !/[\s\p{Cc}]/u.test(address);
+}
+
+function dateText(stamp: number): string {
+  const [day = '', time = ''] = new Date(stamp).toISOString().split('T');
+  const [year, month, date] = day.split('-');
+  return `${year}${MONTHS[Number(month) - 1]}${date} ${time.slice(0, 8)} UTC`;
+}
+
+/** The line that is appended, with its end. */
+export function appendedLine({ address, stamp }: Entry): Buffer {
+  return encodeBytes(` ${address} ${dateText(stamp ?? NEVER)}\n`);
+}
+
+/** The line of a file that is written whole. */
+export function wholeLine({ address, stamp }: Entry): string {
+  return stamp === null ? `${address}\n` : `${address} ${dateText(stamp)}\n`;
+}
+
+function readDate(day: string, time: string): number | undefined {
+  const [, year, month = '', date] = DAY.exec(day) ?? [];
+  const [, hours, minutes, seconds] = TIME.exec(time) ?? [];
+  if (year === undefined || hours === undefined) return undefined;
+  const stamp = Date.UTC(
+    Number(year),
+    MONTHS.indexOf(month),
+    Number(date),
+    Number(hours),
+    Number(minutes),
+    Number(seconds),
+  );
+  return MONTHS.includes(month) && dateText(stamp) === `${day} ${time} UTC` ? stamp : undefined;
+}
+
+/** @returns undefined for garbage */
+export function readLine(line: string, maxAddressLength: number): Entry | undefined {
+  const [address = '', day, time, zone, ...more] = line.split(/[ \t\r]+/).filter((word) => word !== '');
+  if (!fitsLine(address) || address.length > maxAddressLength) return undefined;
+  const entry = { address: address.toLowerCase(), stamp: null };
+  if (day === undefined) return line.startsWith(' ') ? undefined : entry;
+  const stamp = zone === 'UTC' && more.length === 0 ? readDate(day, time as string) : undefined;
+  if (stamp === undefined) return undefined;
+  return stamp === NEVER ? entry : { ...entry, stamp };
+}
+
+/** What a file has. */
+export interface Contents {
+  /** One entry for each address: the one that never expires, or else the newest; oldest first. */
+  readonly entries: readonly Entry[];
+  /** Whether the file has lines beside theirs: garbage, what is too old, and what newer lines replace. */
+  readonly hasWaste: boolean;
+}
+
+/** Reads a file's bytes; entries of `oldest` and before are waste. */
+export function readEntries(bytes: Uint8Array, oldest: number, maxAddressLength: number): Contents {
+  const newest = new Map<string, Entry>();
+  const lines = decodeBytes(bytes).split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  for (const line of lines) {
+    const entry = readLine(line, maxAddressLength);
+    if (!entry || (entry.stamp !== null && entry.stamp <= oldest)) continue;
+    const known = newest.get(entry.address);
+    if (!known || ageOrder(known, entry) < 0) newest.set(entry.address, entry);
+  }
+  return { entries: [...newest.values()].sort(ageOrder), hasWaste: newest.size < lines.length };
+}
+
+function ageOrder(one: Entry, other: Entry): number {
+  const [a, b] = [one.stamp ?? NEVER, other.stamp ?? NEVER];
+  return a - b;
+}

@@ -1,0 +1,6 @@
+/** What is wrong with a configuration file, and where. */
+import { MilterError } from '../errors.js';
+
+export function configError(message: string): MilterError {
+  return new MilterError('ERR_MILTER_CONFIG', message);
+}

@@ -1,0 +1,276 @@
+/** Configuration files in the form that pymilter's users have. */
+import { basename, resolve } from 'node:path';
+import { MilterError } from '../errors.js';
+import { parseAddr } from '../utils/index.js';
+import { configError } from './config-error.js';
+import { readIniText, type Sections } from './ini-text.js';
+import { interpolate } from './interpolate.js';
+import { readText } from './read-text.js';
+
+/** Limits of {@link MilterConfigParser}. */
+export interface MilterConfigParserOptions {
+  /** Largest file that is read, in bytes, for configuration and for `file:` values alike; default 8 MiB. */
+  readonly maxFileSize?: number;
+}
+
+const MAX_FILE_SIZE = 8 * 1024 * 1024;
+/** Python's name for the section whose options every section falls back to. */
+const DEFAULT_SECTION = 'DEFAULT';
+const FILE = /^file:/i;
+const INTEGER = /^[+-]?\d+$/;
+const BOOLEANS = new Map([
+  ...['1', 'yes', 'true', 'on'].map((word) => [word, true] as const),
+  ...['0', 'no', 'false', 'off'].map((word) => [word, false] as const),
+]);
+
+/**
+ * Reads ini files of Python's ConfigParser flavour (pymilter's `MilterConfigParser`).
+ *
+ * ```
+ * const config = new MilterConfigParser({ timeout: '600' });
+ * config.read(['/etc/mail/filter.cfg', '/etc/mail/filter.local.cfg']);
+ * const timeout = config.getint('milter', 'timeout');
+ * ```
+ *
+ * Names of options are without letter case, names of sections with it. Defaults, be they the constructor's or those of
+ * a `[DEFAULT]` section, are found by the methods that get a value, but are never options of a section: a section can
+ * be read as a table without them in it. In values, `%(name)s` is the value of another option of the section or of
+ * the defaults, and `%%` is `%`.
+ */
+export class MilterConfigParser {
+  readonly #defaults: ReadonlyMap<string, string>;
+  readonly #fileDefaults = new Map<string, string>();
+  readonly #sections: Sections = new Map();
+  readonly #maxFileSize: number;
+
+  /** @param defaults what {@link get}, {@link getint} and {@link getboolean} answer where nothing is configured */
+  constructor(defaults: Readonly<Record<string, string>> = {}, options: MilterConfigParserOptions = {}) {
+    this.#defaults = new Map(
+      Object.entries(defaults).map(([name, value]) => [name.toLowerCase(), String(value)]),
+    );
+    this.#maxFileSize = options.maxFileSize ?? MAX_FILE_SIZE;
+    if (!(this.#maxFileSize > 0)) {
+      throw new MilterError(
+        'ERR_MILTER_BAD_ARGUMENT',
+        'MilterConfigParser: maxFileSize must be a number above 0',
+      );
+    }
+  }
+
+  /**
+   * Reads one file or several; a later one adds to the earlier, and its values win.
+   *
+   * @returns the files that were there; a missing one is no error
+   * @throws MilterError ERR_MILTER_CONFIG for a file that is too large or not well-formed, with its name and line
+   */
+  read(files: string | readonly string[]): string[] {
+    return (typeof files === 'string' ? [files] : [...files]).filter((file) => {
+      const text = this.#readIfThere(file);
+      if (text !== undefined) this.readString(text, file);
+      return text !== undefined;
+    });
+  }
+
+  #readIfThere(file: string): string | undefined {
+    try {
+      return readText(file, this.#maxFileSize);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** As {@link read}, from a string; `source` names it in errors. Nothing is taken over where the text is faulty. */
+  readString(text: string, source = '<string>'): void {
+    for (const [name, options] of readIniText(text, source)) {
+      const known = name === DEFAULT_SECTION ? this.#fileDefaults : (this.#sections.get(name) ?? new Map());
+      for (const [option, value] of options) known.set(option, value);
+      if (name !== DEFAULT_SECTION) this.#sections.set(name, known);
+    }
+  }
+
+  /** The names of the sections, in the order of the files, without `DEFAULT`. */
+  sections(): string[] {
+    return [...this.#sections.keys()];
+  }
+
+  /** Whether there is such a section. */
+  hasSection(section: string): boolean {
+    return this.#sections.has(section);
+  }
+
+  /**
+   * The names of a section's own options, in lower case.
+   *
+   * @throws MilterError ERR_MILTER_CONFIG where there is no such section
+   */
+  options(section: string): string[] {
+    const found = this.#sections.get(section);
+    if (!found) throw configError(`there is no section [${section}]`);
+    return [...found.keys()];
+  }
+
+  /** Whether a section has an option of its own. */
+  hasOption(section: string, option: string): boolean {
+    return this.#sections.get(section)?.has(option.toLowerCase()) ?? false;
+  }
+
+  /** The value of an option: the section's, else the defaults', else `fallback` (default null). */
+  get(section: string, option: string): string | null;
+  get<T>(section: string, option: string, fallback: T): string | T;
+  get(section: string, option: string, fallback: unknown = null): unknown {
+    return this.#find(section, option) ?? fallback;
+  }
+
+  /**
+   * A whole number.
+   *
+   * @throws MilterError ERR_MILTER_CONFIG where the value is no whole number, or there is none and no `fallback`
+   */
+  getint(section: string, option: string, fallback?: number): number {
+    return this.#convert(section, option, this.#find(section, option), integerOf, 'a whole number', fallback);
+  }
+
+  /**
+   * `1`, `yes`, `true`, `on`, or `0`, `no`, `false`, `off`, in any letter case.
+   *
+   * @throws MilterError ERR_MILTER_CONFIG where the value is none of these, or there is none and no `fallback`
+   */
+  getboolean(section: string, option: string, fallback?: boolean): boolean {
+    return this.#convert(section, option, this.#find(section, option), booleanOf, 'yes or no', fallback);
+  }
+
+  /** As {@link get}, but with `fallback` in place of the constructor's defaults. */
+  getdefault(section: string, option: string): string | null;
+  getdefault<T>(section: string, option: string, fallback: T): string | T;
+  getdefault(section: string, option: string, fallback: unknown = null): unknown {
+    return this.#findInFiles(section, option) ?? fallback;
+  }
+
+  /** As {@link getint}, but with `fallback` (default null) in place of the constructor's defaults. */
+  getintdefault(section: string, option: string, fallback: number | null = null): number | null {
+    const value = this.#findInFiles(section, option);
+    return value === undefined
+      ? fallback
+      : this.#convert(section, option, value, integerOf, 'a whole number');
+  }
+
+  /** The entries of a list, separated by commas or lines, without empty ones; `[]` where the files have no such option. */
+  getlist(section: string, option: string): string[] {
+    return entriesOf(this.#findInFiles(section, option) ?? '');
+  }
+
+  /**
+   * Addresses by domain: `check_user = joe@a.example, ann@a.example, file:b.example` is
+   * `a.example` → `['joe', 'ann']` and `b.example` → the users in the file `b.example`.
+   *
+   * The file has users separated by white space; `#` starts a comment. Domains are in lower case, users as written;
+   * `@a.example` is the user `''`.
+   *
+   * @param dir the folder of the files; default the working directory
+   * @throws MilterError ERR_MILTER_CONFIG for an entry without `@`; the system's error for a file that cannot be read
+   */
+  getaddrset(section: string, option: string, dir = ''): Map<string, string[]> {
+    const found = new Map<string, string[]>();
+    const add = (domain: string, users: readonly string[]) =>
+      found.set(domain, [...new Set([...(found.get(domain) ?? []), ...users])]);
+    for (const entry of this.getlist(section, option)) {
+      if (FILE.test(entry)) {
+        const file = fileOf(entry);
+        add(basename(file).toLowerCase(), this.#wordsOf(resolve(dir, file)));
+        continue;
+      }
+      const [user, domain] = parseAddr(entry);
+      if (!domain) throw configError(`[${section}] ${option}: ${JSON.stringify(entry)} is not user@domain`);
+      add(domain.toLowerCase(), [user]);
+    }
+    return found;
+  }
+
+  /**
+   * Names by address. The option lists names of other options of the section, which list the addresses:
+   *
+   * ```
+   * users = ann, bob
+   * ann = ann@a.example, info@a.example
+   * bob = file:bob.txt
+   * ```
+   *
+   * is `ann@a.example` → `ann`, `info@a.example` → `ann`, and each address in the file `bob.txt` → `bob`. A name
+   * without an option of its own has no addresses. Letter case is kept. The later of two names wins.
+   *
+   * @param dir the folder of the files; default the working directory
+   * @throws the system's error for a file that cannot be read
+   */
+  getaddrdict(section: string, option: string, dir = ''): Map<string, string> {
+    const found = new Map<string, string>();
+    for (const name of this.getlist(section, option)) {
+      for (const entry of this.hasOption(section, name) ? this.getlist(section, name) : []) {
+        const file = FILE.test(entry) ? fileOf(entry) : undefined;
+        const addresses = file === undefined ? [entry] : this.#wordsOf(resolve(dir, file));
+        for (const address of addresses) found.set(address, name);
+      }
+    }
+    return found;
+  }
+
+  #find(section: string, option: string): string | undefined {
+    return this.#findInFiles(section, option) ?? this.#defaults.get(option.toLowerCase());
+  }
+
+  #findInFiles(section: string, option: string): string | undefined {
+    const name = option.toLowerCase();
+    const options = this.#sections.get(section);
+    const value = options?.get(name) ?? this.#fileDefaults.get(name);
+    if (value === undefined) return undefined;
+    return interpolate(
+      value,
+      `[${section}] ${option}`,
+      (other) => options?.get(other) ?? this.#fileDefaults.get(other) ?? this.#defaults.get(other),
+    );
+  }
+
+  #convert<T>(
+    section: string,
+    option: string,
+    value: string | undefined,
+    convert: (value: string) => T | undefined,
+    wanted: string,
+    fallback?: T,
+  ): T {
+    if (value === undefined) {
+      if (fallback !== undefined) return fallback;
+      throw configError(`[${section}] ${option}: not configured; it must be ${wanted}`);
+    }
+    const converted = convert(value.trim());
+    if (converted !== undefined) return converted;
+    throw configError(`[${section}] ${option}: ${JSON.stringify(value)} is not ${wanted}`);
+  }
+
+  #wordsOf(file: string): string[] {
+    return readText(file, this.#maxFileSize)
+      .split(/\r?\n/)
+      .flatMap((line) => (line.split('#')[0] as string).split(/\s+/))
+      .filter((word) => word !== '');
+  }
+}
+
+function entriesOf(value: string): string[] {
+  return value
+    .split(/[,\n]/)
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+function fileOf(entry: string): string {
+  return entry.replace(FILE, '').trim();
+}
+
+function integerOf(value: string): number | undefined {
+  const number = INTEGER.test(value) ? Number(value) : Number.NaN;
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
+function booleanOf(value: string): boolean | undefined {
+  return BOOLEANS.get(value.toLowerCase());
+}

@@ -1,0 +1,92 @@
+/**
+ * The ini dialect of Python's ConfigParser.
+ *
+ * The npm package `ini` reads another dialect: it cuts values at `;` and `#`, takes quotes and backslashes away, turns
+ * `true` into a boolean, nests sections at dots, knows neither `:` nor continuation lines, and lets the last of two
+ * equal options win in silence. Files of pymilter's users would change their meaning.
+ */
+import { configError } from './config-error.js';
+
+/** Sections by name, options by name in lower case, values as they are written. */
+export type Sections = Map<string, Map<string, string>>;
+
+interface OpenOption {
+  readonly name: string;
+  readonly indent: number;
+  readonly lines: string[];
+}
+
+/**
+ * Reads a text: `[section]`, `name = value` or `name: value`, `#` and `;` at the start of a line for comments, and
+ * lines that are indented more than their option's as its continuation.
+ *
+ * @param source names the text in errors
+ * @throws MilterError ERR_MILTER_CONFIG for a line that is none of these, an option before any section, and a section
+ *   or an option that is there twice
+ */
+export function readIniText(text: string, source: string): Sections {
+  return new IniReader(source).read(text);
+}
+
+class IniReader {
+  readonly #source: string;
+  readonly #sections: Sections = new Map();
+  #section: Map<string, string> | undefined;
+  #option: OpenOption | undefined;
+
+  constructor(source: string) {
+    this.#source = source;
+  }
+
+  read(text: string): Sections {
+    for (const [at, line] of text.split(/\r\n|\n|\r/).entries())
+      this.#readLine(line, `${this.#source}:${at + 1}`);
+    this.#closeOption();
+    return this.#sections;
+  }
+
+  #readLine(line: string, place: string): void {
+    const content = line.trim();
+    if (content.startsWith('#') || content.startsWith(';')) return;
+    const indent = line.length - line.trimStart().length;
+    if (this.#option && (content === '' || indent > this.#option.indent)) {
+      this.#option.lines.push(content);
+    } else if (content !== '') {
+      this.#closeOption();
+      const header = /^\[(.+)\]/.exec(content)?.[1];
+      if (header === undefined) this.#openOption(content, indent, place);
+      else this.#openSection(header, place);
+    }
+  }
+
+  #openSection(name: string, place: string): void {
+    if (this.#sections.has(name)) {
+      throw configError(`${place}: the section [${name}] is there already; put its options together`);
+    }
+    this.#section = new Map();
+    this.#sections.set(name, this.#section);
+  }
+
+  #openOption(content: string, indent: number, place: string): void {
+    const end = content.search(/[=:]/);
+    if (end < 1) {
+      throw configError(
+        `${place}: neither [section] nor name = value: ${JSON.stringify(content.slice(0, 80))}`,
+      );
+    }
+    const name = content.slice(0, end).trim().toLowerCase();
+    if (!this.#section) throw configError(`${place}: the option ${name} comes before any [section]`);
+    if (this.#section.has(name)) {
+      throw configError(`${place}: the option ${name} is there already in this section; remove one`);
+    }
+    this.#section.set(name, '');
+    this.#option = { name, indent, lines: [content.slice(end + 1).trim()] };
+  }
+
+  /** Empty lines within a value count, those behind it do not. */
+  #closeOption(): void {
+    if (!this.#option) return;
+    this.#section?.set(this.#option.name, this.#option.lines.join('\n').trimEnd());
+    this.#option = undefined;
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * Messages and their attachments: read, walk, edit, write, make harmless.
+ * @module milter/mime
+ */
+export { checkAttachments } from './attachments.js';
+export type { NamePair } from './content.js';
+export {
+  type DefangOptions,
+  DefangStream,
+  type DefangStreamOptions,
+  defang,
+  defangStream,
+  type NameCheck,
+} from './defang.js';
+export { checkExt, DANGEROUS_EXTENSIONS } from './extensions.js';
+export { MIME_LIMITS, type MimeLimitOptions, type MimeLimits } from './limits.js';
+export { type HeaderChange, MimeMessage, messageFromFile, type TransferEncoding } from './message.js';
+export { removeScripts } from './scripts.js';
+export type { MessageSource } from './source.js';
+export { zipnames } from './zip.js';

@@ -1,0 +1,297 @@
+/**
+ * The streaming core: takes a message in chunks of any size and gives its pieces. Put together again, the pieces are the
+ * same bytes. It keeps what it must to tell a boundary from text, and the head of a part until it is complete.
+ *
+ * mailsplit is not used for this: it knows the boundaries of two levels only (a part behind an inner multipart that was
+ * not closed stays unseen), no blanks behind a boundary, no attached message in an attachment; it loses bytes where CR
+ * and LF come in two chunks, and reads some heads in quadratic time.
+ */
+import { Content } from './content.js';
+import { HeaderBlock, looksLikeHead } from './header-block.js';
+import { limitReached, type MimeLimits } from './limits.js';
+import { behindBreak, breakBefore, CR, LF, lineEnd, SPACE, TAB } from './lines.js';
+
+/** A part, or the message itself, as its head describes it. */
+export interface Entity {
+  readonly parent: Entity | null;
+  readonly headers: HeaderBlock;
+  readonly content: Content;
+  /** What follows the head: parts between boundaries, a message, or anything else. */
+  readonly kind: 'multipart' | 'message' | 'leaf';
+}
+
+export type Piece =
+  /** A part begins; `bytes` are its head with the empty line. */
+  | { readonly type: 'head'; readonly entity: Entity; readonly bytes: Buffer }
+  /** Content of a leaf, still encoded. */
+  | { readonly type: 'body'; readonly entity: Entity; readonly bytes: Buffer }
+  /** What stands between the parts of a multipart: preamble, boundaries with the line breaks around them, epilogue. */
+  | { readonly type: 'frame'; readonly entity: Entity; readonly bytes: Buffer }
+  /** The part has ended. */
+  | { readonly type: 'end'; readonly entity: Entity };
+
+/** A boundary line, and which of the open multiparts it belongs to. */
+interface Delimiter {
+  readonly level: number;
+  /** It ends the multipart. */
+  readonly closes: boolean;
+}
+
+export interface ScannerOptions {
+  /** Whether attached messages are split into their parts. Default: true. */
+  readonly attachedMessages?: boolean;
+  /** Where the message is itself a part: the line break of what is around it. */
+  readonly lineBreak?: string;
+  /** Where the message is itself in one: how deep that is, and how many parts it has. Default: 0 */
+  readonly depth?: number;
+  readonly parts?: number;
+  /**
+   * Bytes that are gathered before they are scanned: a head that comes byte by byte must not be copied for each of them.
+   * Default: 16 KiB.
+   */
+  readonly leastChunk?: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+const DASHES = Buffer.from('--');
+const DASH = 0x2d;
+/** Transfer encodings that leave an attached message readable as it is (RFC 2045 6.2). */
+const IDENTITY: ReadonlySet<string> = new Set(['', '7bit', '8bit', 'binary']);
+
+/** Whether an encoding leaves the content as it is. */
+export const isIdentity = (encoding: string): boolean => IDENTITY.has(encoding);
+
+export class Scanner {
+  readonly #limits: MimeLimits;
+  readonly #attachedMessages: boolean;
+  readonly #leastChunk: number;
+  #lineBreak: string;
+  readonly #outerDepth: number;
+  #stack: Entity[] = [];
+  #parts: number;
+  #size = 0;
+  #waiting: Buffer[] = [];
+  #waitingSize = 0;
+  #buffer: Buffer = EMPTY;
+  /** What stands ahead of it in the buffer is done with. */
+  #position = 0;
+  #inHead = true;
+  /** In a head: bytes behind the position whose lines have been looked at. */
+  #seen = 0;
+  /** In a body: whether a line begins at the position. */
+  #atLineStart = true;
+  #longestBoundary = 0;
+  #pieces: Piece[] = [];
+
+  constructor(limits: MimeLimits, options: ScannerOptions = {}) {
+    this.#limits = limits;
+    this.#attachedMessages = options.attachedMessages ?? true;
+    this.#leastChunk = options.leastChunk ?? 16 * 1024;
+    this.#lineBreak = options.lineBreak ?? '\n';
+    this.#outerDepth = options.depth ?? 0;
+    this.#parts = options.parts ?? 0;
+    this.#countPart();
+  }
+
+  /** Takes bytes, gives the pieces that are complete. @throws MilterError ERR_MILTER_MIME_LIMIT */
+  write(chunk: Buffer): Piece[] {
+    this.#size += chunk.length;
+    if (this.#size > this.#limits.maxSize)
+      throw limitReached('maxSize', this.#limits.maxSize, 'bytes of a message');
+    this.#waiting.push(chunk);
+    this.#waitingSize += chunk.length;
+    return this.#waitingSize < this.#leastChunk ? [] : this.#run(false);
+  }
+
+  /** The message is complete: gives the rest. @throws MilterError ERR_MILTER_MIME_LIMIT */
+  end(): Piece[] {
+    return this.#run(true);
+  }
+
+  #run(final: boolean): Piece[] {
+    const rest = this.#buffer.subarray(this.#position);
+    const chunks = rest.length > 0 ? [rest, ...this.#waiting] : this.#waiting;
+    this.#buffer = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    this.#position = 0;
+    this.#waiting = [];
+    this.#waitingSize = 0;
+    while (this.#inHead ? this.#scanHead(final) : this.#scanBody(final));
+    if (final) this.#close(0);
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    return pieces;
+  }
+
+  /** @returns whether there is more to scan */
+  #scanHead(final: boolean): boolean {
+    const buffer = this.#buffer;
+    let at = this.#position + this.#seen;
+    for (;;) {
+      const end = lineEnd(buffer, at);
+      const complete = end < buffer.length && (buffer[end] !== CR || end + 1 < buffer.length);
+      if (!complete && !final) {
+        this.#seen = at - this.#position;
+        return this.#checkHeadSize(buffer.length);
+      }
+      if (end === at) return this.#finishHead(behindBreak(buffer, end));
+      if (this.#delimiterAt(at, end)) return this.#finishHead(at);
+      at = behindBreak(buffer, end);
+      if (this.#checkHeadSize(at)) return true;
+    }
+  }
+
+  /** What is too long for a head is a body without one, where it does not look like a head. */
+  #checkHeadSize(end: number): boolean {
+    const size = end - this.#position;
+    if (size <= this.#limits.maxHeadSize) return false;
+    if (looksLikeHead(this.#buffer.subarray(this.#position, end)))
+      throw limitReached('maxHeadSize', this.#limits.maxHeadSize, 'bytes of header fields of a part');
+    return this.#finishHead(this.#position);
+  }
+
+  #finishHead(end: number): true {
+    let bytes = this.#buffer.subarray(this.#position, end);
+    if (bytes.length > 0 && lineEnd(bytes, 0) > 0 && !looksLikeHead(bytes)) bytes = EMPTY;
+    const parent = this.#stack.at(-1) ?? null;
+    const headers = new HeaderBlock(bytes, this.#limits, this.#lineBreak);
+    const isDigest = parent?.kind === 'multipart' && parent.content.type === 'multipart/digest';
+    const content = new Content(headers, isDigest ? 'message/rfc822' : 'text/plain');
+    const entity: Entity = { parent, headers, content, kind: this.#kindOf(content) };
+    this.#lineBreak = headers.lineBreak;
+    this.#stack.push(entity);
+    this.#measureBoundaries();
+    this.#position += bytes.length;
+    this.#pieces.push({ type: 'head', entity, bytes });
+    this.#inHead = false;
+    this.#atLineStart = true;
+    if (entity.kind === 'message') this.#beginHead();
+    return true;
+  }
+
+  #kindOf(content: Content): Entity['kind'] {
+    if (content.isMultipart) return 'multipart';
+    return content.isMessage && this.#attachedMessages && isIdentity(content.encoding) ? 'message' : 'leaf';
+  }
+
+  #beginHead(): void {
+    this.#countPart();
+    this.#inHead = true;
+    this.#seen = 0;
+  }
+
+  #countPart(): void {
+    const { maxDepth, maxParts } = this.#limits;
+    if (this.#outerDepth + this.#stack.length >= maxDepth)
+      throw limitReached('maxDepth', maxDepth, 'levels of parts in parts');
+    if (++this.#parts > maxParts) throw limitReached('maxParts', maxParts, 'parts of a message');
+  }
+
+  /** @returns whether there is more to scan */
+  #scanBody(final: boolean): boolean {
+    const buffer = this.#buffer;
+    let at = this.#longestBoundary > 0 ? buffer.indexOf(DASHES, this.#position) : -1;
+    while (at >= 0) {
+      if (!this.#isLineStart(at)) {
+        while (buffer[at] === DASH) at++; // a row of dashes within a line
+      } else {
+        const end = lineEnd(buffer, at);
+        const complete = end < buffer.length && (buffer[end] !== CR || end + 1 < buffer.length);
+        if (!complete && !final && this.#mayBecomeDelimiter(at, end)) {
+          return this.#emit(breakBefore(buffer, at, this.#position));
+        }
+        const delimiter = complete || final ? this.#delimiterAt(at, end) : null;
+        if (delimiter) return this.#enter(delimiter, at, behindBreak(buffer, end));
+        at = behindBreak(buffer, end);
+      }
+      at = buffer.indexOf(DASHES, at);
+    }
+    return this.#emit(final || this.#longestBoundary === 0 ? buffer.length : this.#holdBack());
+  }
+
+  #isLineStart(at: number): boolean {
+    if (at === this.#position && this.#atLineStart) return true;
+    if (at === 0) return false;
+    const before = this.#buffer[at - 1];
+    return before === LF || before === CR;
+  }
+
+  /** A line break at the end may be a part of the boundary that comes next, and so may a dash behind it. */
+  #holdBack(): number {
+    const buffer = this.#buffer;
+    let end = buffer.length;
+    if (end > this.#position && buffer[end - 1] === DASH && this.#isLineStart(end - 1)) end--;
+    return breakBefore(buffer, end, this.#position);
+  }
+
+  #mayBecomeDelimiter(at: number, end: number): boolean {
+    if (end - at <= this.#longestBoundary + 4) return true;
+    if (!this.#delimiterAt(at, end)) return false;
+    const { maxHeaderLength } = this.#limits;
+    if (end - at > maxHeaderLength)
+      throw limitReached('maxHeaderLength', maxHeaderLength, 'bytes of a boundary line');
+    return true;
+  }
+
+  /** Gives the bytes up to `end` out. @returns false: there is nothing more to scan */
+  #emit(end: number): false {
+    if (end > this.#position) {
+      const entity = this.#stack.at(-1) as Entity;
+      const bytes = this.#buffer.subarray(this.#position, end);
+      this.#pieces.push({ type: entity.kind === 'multipart' ? 'frame' : 'body', entity, bytes });
+      // What follows in the buffer is what was held back: it begins with the line break, where there is one.
+      this.#atLineStart = bytes[bytes.length - 1] === LF || bytes[bytes.length - 1] === CR;
+      this.#position = end;
+    }
+    return false;
+  }
+
+  /** A boundary line, from `at` to `end`: ends what it ends, begins the next part. */
+  #enter({ level, closes }: Delimiter, at: number, end: number): true {
+    this.#emit(breakBefore(this.#buffer, at, this.#position));
+    this.#close(level + 1);
+    const entity = this.#stack[level] as Entity;
+    this.#pieces.push({ type: 'frame', entity, bytes: this.#buffer.subarray(this.#position, end) });
+    this.#position = end;
+    this.#atLineStart = true;
+    // Also behind the closing boundary: some mail programs go on reading parts there.
+    if (!closes) this.#beginHead();
+    return true;
+  }
+
+  /** Ends all entities but the outermost `depth`. */
+  #close(depth: number): void {
+    while (this.#stack.length > depth)
+      this.#pieces.push({ type: 'end', entity: this.#stack.pop() as Entity });
+    this.#measureBoundaries();
+  }
+
+  #measureBoundaries(): void {
+    this.#longestBoundary = 0;
+    for (const { kind, content } of this.#stack) {
+      if (kind !== 'multipart') continue;
+      for (const { length } of content.boundaries)
+        this.#longestBoundary = Math.max(this.#longestBoundary, length);
+    }
+  }
+
+  /**
+   * The boundary in the line from `at` to `end`, of the innermost multipart that it fits. Every open multipart is asked:
+   * an inner one that lacks its closing boundary ends where an outer one goes on (RFC 2046 5.1.2).
+   */
+  #delimiterAt(at: number, end: number): Delimiter | null {
+    const buffer = this.#buffer;
+    if (this.#longestBoundary === 0 || buffer[at] !== DASH || buffer[at + 1] !== DASH) return null;
+    let last = end;
+    while (last > at + 2 && (buffer[last - 1] === SPACE || buffer[last - 1] === TAB)) last--;
+    if (last - at > this.#longestBoundary + 4) return null;
+    const text = buffer.toString('latin1', at + 2, last);
+    const closed = text.endsWith('--') ? text.slice(0, -2) : null;
+    for (let level = this.#stack.length - 1; level >= 0; level--) {
+      const { kind, content } = this.#stack[level] as Entity;
+      if (kind !== 'multipart') continue;
+      if (content.boundaries.has(text)) return { level, closes: false };
+      if (closed !== null && content.boundaries.has(closed)) return { level, closes: true };
+    }
+    return null;
+  }
+}

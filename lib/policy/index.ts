@@ -1,0 +1,10 @@
+/**
+ * `milter/policy`: what Sendmail's access map, or one like it, says about a sender.
+ *
+ * @module
+ */
+export { MilterError } from '../errors.js';
+export { AccessMap, type AccessMapOptions } from './access-map.js';
+export type { MapLimits } from './limits.js';
+export type { MapType } from './map-type.js';
+export { MTAPolicy } from './mta-policy.js';

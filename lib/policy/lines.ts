@@ -1,0 +1,50 @@
+/** Bytes to lines, within limits. */
+import { decodeBytes } from '../bytes.js';
+import type { MapLimits } from './limits.js';
+import { mapError } from './map-error.js';
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** A line of a map and its number, from 1. */
+export type NumberedLine = readonly [line: string, number: number];
+
+/**
+ * The lines of `chunks`, without their ends. Bytes that are not UTF-8 become U+DC80..U+DCFF, as in what handlers get.
+ *
+ * @throws MilterError ERR_MILTER_ACCESS_MAP when a limit is reached
+ */
+export async function* linesOf(
+  file: string,
+  chunks: AsyncIterable<Buffer>,
+  { maxBytes, maxLineLength }: Required<MapLimits>,
+): AsyncGenerator<NumberedLine> {
+  let rest: Buffer = Buffer.alloc(0);
+  let bytes = 0;
+  let number = 0;
+  const line = (content: Buffer): NumberedLine => {
+    number++;
+    if (content.length > maxLineLength) throw tooLong();
+    return [decodeBytes(content.at(-1) === CR ? content.subarray(0, -1) : content), number];
+  };
+  const tooLong = () =>
+    mapError(
+      file,
+      `line ${number} is longer than ${maxLineLength} bytes; is it the right file? (maxLineLength)`,
+    );
+
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw mapError(file, `has more than ${maxBytes} bytes; raise maxBytes if it shall`);
+    const data = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
+    let start = 0;
+    for (let end = data.indexOf(LF); end >= 0; end = data.indexOf(LF, start)) {
+      yield line(data.subarray(start, end));
+      start = end + 1;
+    }
+    rest = data.subarray(start);
+    // before it is copied once more with the next chunk
+    if (rest.length > maxLineLength) yield line(rest);
+  }
+  if (rest.length > 0) yield line(rest);
+}

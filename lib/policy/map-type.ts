@@ -1,0 +1,41 @@
+/** What kind of map a file is. */
+import { open } from 'node:fs/promises';
+import { mapError } from './map-error.js';
+
+/** `text` is the source; the others are what `makemap` and `postmap` compile it to. */
+export type MapType = 'text' | 'hash' | 'btree' | 'lmdb';
+
+const HEAD_BYTES = 512;
+
+/** Where each kind of database has its magic number, and which; it is stored in the writer's byte order. */
+const MAGIC: readonly (readonly [type: MapType, offset: number, magic: number])[] = [
+  ['hash', 12, 0x00061561], // Berkeley DB
+  ['btree', 12, 0x00053162], // Berkeley DB
+  ['lmdb', 16, 0xbeefc0de],
+];
+
+/** The type of `file`, told by its first bytes. */
+export async function detectType(file: string): Promise<MapType> {
+  const head = await headOf(file);
+  for (const [type, offset, magic] of MAGIC) {
+    if (head.length < offset + 4) continue;
+    if (head.readUInt32LE(offset) === magic || head.readUInt32BE(offset) === magic) return type;
+  }
+  if (head.includes(0)) {
+    throw mapError(
+      file,
+      'is neither text nor a hash, btree or lmdb database; name the source text, or compile it again',
+    );
+  }
+  return 'text';
+}
+
+async function headOf(file: string): Promise<Buffer> {
+  const handle = await open(file);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,57 @@
+/** Shell patterns: `*`, `?`, `[0-5]` and `[!a-f]`. */
+
+/** What stands for one character; a star stands for any number of them. */
+type Piece = '*' | ((character: string) => boolean);
+
+const SET = /^\[(!?)(\]?[^\]]*)\]/;
+
+function setOf(negated: boolean, members: string): (character: string) => boolean {
+  const ranges: [string, string][] = [];
+  for (let at = 0; at < members.length; at++) {
+    const from = members.charAt(at);
+    const isRange = members.charAt(at + 1) === '-' && at + 2 < members.length;
+    ranges.push([from, isRange ? members.charAt(at + 2) : from]);
+    if (isRange) at += 2;
+  }
+  return (character) => ranges.some(([from, to]) => from <= character && character <= to) !== negated;
+}
+
+function piecesOf(pattern: string): Piece[] {
+  const pieces: Piece[] = [];
+  for (let at = 0; at < pattern.length; at++) {
+    const here = pattern.charAt(at);
+    const set = here === '[' ? SET.exec(pattern.slice(at)) : null;
+    if (set) {
+      pieces.push(setOf(set[1] === '!', set[2] as string));
+      at += set[0].length - 1;
+    } else if (here === '*') pieces.push('*');
+    else if (here === '?') pieces.push(() => true);
+    else pieces.push((character) => character === here);
+  }
+  return pieces;
+}
+
+/**
+ * Whether the whole text fits the pattern. Only the last star is ever tried again, so that the time is at most the
+ * product of both lengths; a regular expression of many stars could take exponentially long.
+ */
+export function matchesGlob(text: string, pattern: string): boolean {
+  const pieces = piecesOf(pattern);
+  let piece = 0;
+  let star = -1;
+  let retry = 0;
+  for (let at = 0; at < text.length; ) {
+    const expected = pieces[piece];
+    if (expected === '*') {
+      star = piece++;
+      retry = at;
+    } else if (expected?.(text.charAt(at))) {
+      piece++;
+      at++;
+    } else if (star >= 0) {
+      piece = star + 1;
+      at = ++retry;
+    } else return false;
+  }
+  return pieces.slice(piece).every((left) => left === '*');
+}

@@ -1,0 +1,6 @@
+/** `milter/utils`: addresses, headers and host names as filters meet them. */
+export { isDynip } from './dynip.js';
+export { type IniplistOptions, iniplist, type NameResolver } from './iniplist.js';
+export { type MailAddress, type ParseAddressOptions, parseAddr, parseaddr } from './parse-addr.js';
+export { type ParseHeaderOptions, parseHeader } from './parse-header.js';
+export { type Signatures, unsign } from './unsign.js';

@@ -1,0 +1,122 @@
+/** Signed return addresses: BATV and SRS. */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { MilterError } from '../errors.js';
+import { parseAddr } from './parse-addr.js';
+
+/** How the return addresses that come back here were signed. */
+export interface Signatures {
+  /** Keys of BATV, `prvs=` addresses: by the key number 0 to 9 of the address; a single key is for all numbers. */
+  readonly batv?: string | Readonly<Record<number, string>>;
+  /** Secrets of SRS, `SRS0=` and `SRS1=` addresses; the newest first, older ones are still accepted. */
+  readonly srs?: string | readonly string[];
+  /** Days for which an SRS address is good; default 21. A BATV address carries its own last day. */
+  readonly maxAge?: number;
+  /** The clock, in milliseconds since 1970; default `Date.now`. */
+  readonly now?: () => number;
+}
+
+const DAY_MS = 86_400_000;
+const MAX_AGE_DAYS = 21;
+
+/**
+ * The address that a signed address stands for (pymilter's `unsign`): a bounce comes back to the signed address, and
+ * is let in only where the signature is ours.
+ *
+ * - BATV (draft-levine-smtp-batv-01): `prvs=0123abcdef=user@example.com` is `user@example.com`
+ * - SRS: `SRS0=hash=tt=example.org=user@forwarder.example` is `user@example.org`; `SRS1=…` is the `SRS0=…` address in it
+ *
+ * An address that is not signed, whose signature is forged or too old, or whose kind of signature is not configured
+ * comes back as it is, so that `unsign(rcpt, signatures) === rcpt` says that it is not ours. Without `signatures`
+ * every address does. Angle brackets are kept. Nothing is thrown for an address.
+ *
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an empty key or secret, or a `maxAge` that is not a number of days
+ */
+export function unsign(address: string, signatures: Signatures = {}): string {
+  const keys = readKeys(signatures);
+  const bracketed = address.startsWith('<') && address.endsWith('>');
+  const bare = bracketed ? address.slice(1, -1) : address;
+  const original = fromBatv(bare, keys) ?? fromSrs(bare, keys);
+  if (original === undefined) return address;
+  return bracketed ? `<${original}>` : original;
+}
+
+interface Keys {
+  readonly batv: (number: number) => string | undefined;
+  readonly srs: readonly string[];
+  readonly maxAge: number;
+  readonly today: number;
+}
+
+function readKeys({ batv, srs = [], maxAge = MAX_AGE_DAYS, now = Date.now }: Signatures): Keys {
+  const batvKeys = typeof batv === 'string' ? [batv] : Object.values(batv ?? {});
+  const secrets = typeof srs === 'string' ? [srs] : srs;
+  if ([...batvKeys, ...secrets].some((key) => typeof key !== 'string' || key === '')) {
+    throw new MilterError(
+      'ERR_MILTER_BAD_ARGUMENT',
+      'unsign: a key or secret must be a string that is not empty',
+    );
+  }
+  if (!(maxAge >= 0 && maxAge < SRS_DAYS)) {
+    throw new MilterError(
+      'ERR_MILTER_BAD_ARGUMENT',
+      `unsign: maxAge must be a number of days from 0 to ${SRS_DAYS - 1}, not ${String(maxAge)}`,
+    );
+  }
+  return {
+    batv: (number) => (typeof batv === 'string' ? batv : batv?.[number]),
+    srs: secrets,
+    maxAge,
+    today: Math.floor(now() / DAY_MS),
+  };
+}
+
+const BATV = /^prvs=([0-9])([0-9]{3})([0-9a-f]{6})=(.+)$/is;
+/** The last day is told modulo 1000: what is further ahead than this is in the past. */
+const BATV_AHEAD = 500;
+
+function fromBatv(address: string, { batv, today }: Keys): string | undefined {
+  const [, number = '', day = '', hash = '', original = ''] = BATV.exec(address) ?? [];
+  const key = number === '' ? undefined : batv(Number(number));
+  if (key === undefined) return undefined;
+  const daysLeft = (Number(day) - (today % 1000) + 1000) % 1000;
+  if (daysLeft > BATV_AHEAD) return undefined;
+  const expected = createHmac('sha1', key).update(`${number}${day}${original}`).digest('hex').slice(0, 6);
+  return isSame(hash.toLowerCase(), expected) ? original : undefined;
+}
+
+const SRS0 = /^SRS0[-+=]([^=]+)=([^=]+)=([^=]+)=(.+)$/is;
+const SRS1 = /^SRS1[-+=]([^=]+)=([^=]+)=([-+=].+)$/is;
+/** Two characters of base32 count the days. */
+const SRS_DAYS = 1024;
+const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+const SHORTEST_HASH = 4;
+
+function fromSrs(address: string, keys: Keys): string | undefined {
+  const [user] = parseAddr(address);
+  const [, hash1 = '', host1 = '', user1 = ''] = SRS1.exec(user) ?? [];
+  if (host1 !== '') return isSrsHash(hash1, [host1, user1], keys) ? `SRS0${user1}@${host1}` : undefined;
+  const [, hash = '', day = '', host = '', local = ''] = SRS0.exec(user) ?? [];
+  if (host === '' || !isSrsHash(hash, [day, host, local], keys)) return undefined;
+  return isRecent(day, keys) ? `${local}@${host}` : undefined;
+}
+
+function isRecent(day: string, { today, maxAge }: Keys): boolean {
+  const [high = -1, low = -1] = Array.from(day.toUpperCase(), (character) => BASE32.indexOf(character));
+  if (day.length !== 2 || high < 0 || low < 0) return false;
+  return (today - (high * 32 + low) + SRS_DAYS * SRS_DAYS) % SRS_DAYS <= maxAge;
+}
+
+/** MTAs change letter case on the way, so the hash is of lower case, and is compared without it. */
+function isSrsHash(hash: string, parts: readonly string[], { srs }: Keys): boolean {
+  if (hash.length < SHORTEST_HASH) return false;
+  const signed = parts.join('').toLowerCase();
+  return srs.some((secret) => {
+    const whole = createHmac('sha1', secret).update(signed).digest('base64');
+    return isSame(hash.toLowerCase(), whole.slice(0, hash.length).toLowerCase());
+  });
+}
+
+function isSame(given: string, expected: string): boolean {
+  const [one, other] = [Buffer.from(given), Buffer.from(expected)];
+  return one.length === other.length && timingSafeEqual(one, other);
+}

@@ -1,0 +1,32 @@
+/** What the main thread and a worker say to each other, on a channel that the filter's module does not see. */
+import type { MessagePort } from 'node:worker_threads';
+import type { ExceptionPolicy } from '../exceptions.js';
+import type { MainOptions } from '../runtime.js';
+
+/** What all workers of a filter begin with. */
+export interface WorkerSettings {
+  /** The filter's name. */
+  readonly name: string;
+  /** The filter's module, a `file:` URL. */
+  readonly module: string;
+  readonly options: MainOptions;
+  /** The rights and the exception policy of the main thread; the module may change its worker's. */
+  readonly flags: number;
+  readonly policy: ExceptionPolicy;
+}
+
+/** `workerData` of a worker. */
+export interface WorkerStart {
+  readonly settings: WorkerSettings;
+  /** A {@link Ledger}'s memory. */
+  readonly ledger: SharedArrayBuffer;
+  /** Milliseconds between two heartbeats; 0 for none. */
+  readonly heartbeat: number;
+  readonly port: MessagePort;
+}
+
+/** From a worker: the phase that it has reached. */
+export type WorkerMessage = { readonly reached: 'serving' | 'finished' };
+
+/** To a worker: the main thread's new exception policy. */
+export type MainMessage = { readonly policy: ExceptionPolicy };

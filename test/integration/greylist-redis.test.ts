@@ -1,0 +1,267 @@
+/** milter/greylist in a real Redis. */
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { Greylist, MilterError, RedisStore, type RedisStoreOptions } from 'milter/greylist';
+import { createClient } from 'redis';
+import { Clock, testStore } from '../support/greylist-table';
+import { freePort } from '../support/mta';
+import { RedisServer } from '../support/redis';
+
+let server: RedisServer;
+let port = 0;
+let prefixes = 0;
+
+before(async () => {
+  port = await freePort();
+  server = await RedisServer.start(port);
+});
+after(() => server?.[Symbol.asyncDispose]());
+
+/** A store with a prefix of its own, so that the tests do not see each other's keys. */
+const storeIn = (at: RedisServer, options: RedisStoreOptions = {}) =>
+  new RedisStore({
+    client: { socket: { path: at.path, tls: false } },
+    prefix: `test${prefixes++}*[x]?:`,
+    timeout: 20_000,
+    ...options,
+  });
+
+/** A client of the test's own; that its server goes away first is no matter. */
+const newClient = (at = server) =>
+  createClient({ socket: { path: at.path, tls: false, reconnectStrategy: false } }).on('error', () => {});
+
+function storeError(message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof MilterError, String(error));
+    assert.equal(error.code, 'ERR_MILTER_STORE', error.message);
+    assert.match(error.message, message);
+    return true;
+  };
+}
+
+describe('a greylist in Redis', () => {
+  testStore(() => storeIn(server));
+
+  it('is reached by a URL', async () => {
+    const store = new RedisStore({ url: `redis://127.0.0.1:${port}/3`, prefix: 'url:', timeout: 20_000 });
+    await using greylist = new Greylist(store);
+    assert.equal(await greylist.check('192.0.2.1', 'a', 'b'), 0);
+    const client = await newClient().connect();
+    await client.select(3);
+    assert.equal((await client.keys('url:*')).length, 1);
+    await client.close();
+  });
+
+  it('is shared by several filters, and counts right', async () => {
+    const clock = new Clock();
+    const made = Array.from({ length: 4 }, () => storeIn(server, { prefix: 'shared:' }));
+    const greylists = made.map((store) => new Greylist(store, { now: clock.now }));
+    const [first] = greylists as [Greylist];
+    assert.equal(await first.check('192.0.2.1', 'a', 'b'), 0);
+    clock.time += 3_600_000;
+    const checks = greylists.flatMap((greylist) =>
+      Array.from({ length: 50 }, () => greylist.check('192.0.2.1', 'a', 'b')),
+    );
+    const answers = await Promise.all(checks);
+    assert.deepEqual(
+      answers.sort((a, b) => a - b),
+      Array.from({ length: 200 }, (_, i) => i + 1),
+    );
+    for (const greylist of greylists) await greylist.close();
+  });
+
+  it('lets its keys expire by themselves: the window, later the lifetime', async () => {
+    const prefix = 'expiring:';
+    const clock = new Clock();
+    const options = { delay: 0, grace: 0, window: 100_000, lifetime: 900_000, now: clock.now };
+    await using greylist = new Greylist(storeIn(server, { prefix }), options);
+    const client = await newClient().connect();
+    const left = async () => {
+      const [key = ''] = await client.keys(`${prefix}*`);
+      return client.pTTL(key);
+    };
+    await greylist.check('192.0.2.1', 'a', 'b');
+    const window = await left();
+    assert.ok(window > 50_000 && window <= 100_000, String(window));
+    await greylist.check('192.0.2.1', 'a', 'b');
+    const lifetime = await left();
+    assert.ok(lifetime > 850_000 && lifetime <= 900_000, String(lifetime));
+    clock.time += 900_000;
+    assert.equal(await greylist.check('192.0.2.1', 'a', 'b'), 0);
+    const again = await left();
+    assert.ok(again > 50_000 && again <= 100_000, String(again));
+    await client.close();
+  });
+
+  it('forgets what Redis let expire', async () => {
+    const options = { delay: 0, grace: 0, window: 1, lifetime: 1 };
+    await using greylist = new Greylist(storeIn(server, { prefix: 'gone:' }), options);
+    await greylist.check('192.0.2.1', 'a', 'b');
+    const client = await newClient().connect();
+    const deadline = Date.now() + 20_000;
+    while ((await client.keys('gone:*')).length > 0)
+      assert.ok(Date.now() < deadline, 'the key is still there');
+    await client.close();
+    assert.equal(await greylist.clean(), 0);
+  });
+
+  it('has keys of one length, without the addresses, whatever they are', async () => {
+    const prefix = 'short:';
+    await using greylist = new Greylist(storeIn(server, { prefix }));
+    await greylist.check('192.0.2.1', 'x'.repeat(100_000), 'gr\udcfc');
+    await greylist.check('192.0.2.1', '', '');
+    const client = await newClient().connect();
+    const keys = await client.keys(`${prefix}*`);
+    assert.deepEqual(
+      keys.map((key) => key.length),
+      [49, 49],
+    );
+    await client.close();
+  });
+
+  it("leaves others' keys alone in clean, also where its prefix looks like a pattern", async () => {
+    const clock = new Clock();
+    const old = () => new Greylist(storeIn(server, { prefix: '[ab]*:' }), { now: clock.now });
+    const other = new Greylist(storeIn(server, { prefix: 'a*:' }), { now: clock.now });
+    await using greylist = old();
+    await other.check('192.0.2.1', 'a', 'b');
+    await greylist.check('192.0.2.1', 'a', 'b');
+    clock.time += 90 * 86_400_000;
+    assert.equal(await greylist.clean(), 1);
+    assert.equal(await other.clean(), 1);
+    await other.close();
+  });
+});
+
+describe('where Redis is in trouble', () => {
+  const check = (greylist: Greylist) => greylist.check('192.0.2.1', 'a', 'b');
+
+  it('nobody listens: an error at once, and the next check finds it when it is there', async () => {
+    await using own = await RedisServer.start();
+    await using greylist = new Greylist(storeIn(own));
+    assert.equal(await check(greylist), 0);
+    await own.stop();
+    await assert.rejects(check(greylist), storeError(/^greylist in Redis: /));
+    await assert.rejects(check(greylist), storeError(/ENOENT|ECONNREFUSED/));
+    await assert.rejects(greylist.clean(), storeError(/ENOENT|ECONNREFUSED/));
+    await own.start();
+    assert.equal(await check(greylist), 0);
+  });
+
+  it('it hangs: an error after the time given, and the next check finds it when it is back', async () => {
+    await using own = await RedisServer.start();
+    const store = storeIn(own, { timeout: 300 });
+    const patient = storeIn(own, { prefix: 'patient:' });
+    await using greylist = new Greylist(store);
+    await using second = new Greylist(patient);
+    assert.equal(await check(second), 0);
+    own.freeze();
+    const started = Date.now();
+    const failed = storeError(/no answer within 300 ms|timeout/i);
+    await Promise.all(Array.from({ length: 20 }, () => assert.rejects(check(greylist), failed)));
+    const took = Date.now() - started;
+    assert.ok(took >= 290 && took < 10_000, `${took} ms`);
+    await assert.rejects(check(greylist), failed);
+    own.thaw();
+    // its connection was left as it is: the answer comes late, within its own time
+    assert.equal(typeof (await check(second)), 'number');
+    const again = new Greylist(storeIn(own));
+    assert.equal(await check(again), 0);
+    await again.close();
+  });
+
+  it('something else listens: an error after the time given', async () => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const sockets = new Set<import('node:net').Socket>();
+    silent.on('connection', (socket) => sockets.add(socket.on('error', () => {})));
+    const { port: taken } = silent.address() as import('node:net').AddressInfo;
+    try {
+      const store = new RedisStore({ url: `redis://user:secret@127.0.0.1:${taken}`, timeout: 200 });
+      await using greylist = new Greylist(store);
+      await assert.rejects(
+        check(greylist),
+        storeError(/^greylist in Redis at redis:\/\/127\.0\.0\.1:\d+: no answer/),
+      );
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => silent.close(resolve));
+    }
+  });
+
+  it('it refuses: an error, and the connection is kept', async () => {
+    await using own = await RedisServer.start();
+    await using greylist = new Greylist(storeIn(own, { prefix: 'full:' }));
+    assert.equal(await check(greylist), 0);
+    const client = await newClient(own).connect();
+    const connections = async () => (await client.sendCommand<string>(['CLIENT', 'LIST'])).trim().split('\n');
+    const idsBefore = (await connections()).map((line) => line.split(' ')[0]);
+    await client.configSet('maxmemory', '1');
+    await assert.rejects(greylist.check('192.0.2.2', 'a', 'b'), storeError(/OOM/));
+    await client.configSet('maxmemory', '0');
+    assert.equal(await greylist.check('192.0.2.2', 'a', 'b'), 0);
+    assert.deepEqual(
+      (await connections()).map((line) => line.split(' ')[0]),
+      idsBefore,
+    );
+    // one that only reads now is left for whoever its name leads to
+    await client.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    await assert.rejects(greylist.check('192.0.2.3', 'a', 'b'), storeError(/READONLY/));
+    await client.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    assert.equal(await greylist.check('192.0.2.3', 'a', 'b'), 0);
+    assert.notDeepEqual(
+      (await connections()).map((line) => line.split(' ')[0]),
+      idsBefore,
+    );
+    await client.close();
+  });
+
+  it('it wants a password: an error', async () => {
+    await using own = await RedisServer.start();
+    const client = await newClient(own).connect();
+    await client.configSet('requirepass', 'secret');
+    await client.close();
+    await using without = new Greylist(storeIn(own));
+    await assert.rejects(check(without), storeError(/NOAUTH/));
+    const socket = { path: own.path, tls: false };
+    await using greylist = new Greylist(storeIn(own, { client: { socket, password: 'secret' } }));
+    assert.equal(await check(greylist), 0);
+  });
+
+  it('its end has come: an error; ending twice, or unused, or while it is away is none', async () => {
+    await using own = await RedisServer.start();
+    const used = new Greylist(storeIn(own));
+    await check(used);
+    const pending = check(used);
+    await used.close();
+    assert.equal(typeof (await pending), 'number');
+    await used.close();
+    await assert.rejects(check(used), storeError(/the store is closed/));
+    await new Greylist(storeIn(own)).close();
+    const hanging = new Greylist(storeIn(own, { timeout: 200 }));
+    await check(hanging).catch(() => {}); // whether in time or not
+    own.freeze();
+    const late = assert.rejects(check(hanging), storeError(/./));
+    await hanging.close();
+    await late;
+  });
+});
+
+describe('arguments of RedisStore', () => {
+  const bad = (options: RedisStoreOptions, message: RegExp) =>
+    assert.throws(
+      () => new RedisStore(options),
+      (error) =>
+        error instanceof MilterError &&
+        error.code === 'ERR_MILTER_BAD_ARGUMENT' &&
+        message.test(error.message),
+    );
+
+  it('are checked when it is made', () => {
+    bad({ url: 'redis:/nonsense:x@' }, /RedisStore: url or client/);
+    bad({ url: 5 as unknown as string }, /RedisStore: url must be a string/);
+    bad({ prefix: null as unknown as string }, /RedisStore: prefix/);
+    bad({ timeout: 0 }, /RedisStore: timeout/);
+  });
+});

@@ -1,0 +1,290 @@
+/**
+ * Workers that die: their sessions are refused for now, the others do not notice, and somebody follows. R5 for each way
+ * to die: an exception that nobody catches, process.exit(), out of memory, terminate(), a loop without end.
+ */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { test } from 'node:test';
+import type { MtaSession } from 'milter/testing';
+import { until } from './support/deadline.js';
+import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
+import { goodMessage, greet } from './support/messages.js';
+
+const host = (options: StartOptions = {}) => FilterProcess.start({ fixture: '../workers/host', ...options });
+
+async function open(filter: FilterProcess, steer = 'none.none'): Promise<MtaSession> {
+  const session = await filter.open();
+  await greet(session, steer);
+  return session;
+}
+
+/** A message's verdict, and the thread that has answered. */
+async function message(session: MtaSession): Promise<{ verdict: string; thread: number }> {
+  const { verdict, modifications } = await session.message(goodMessage);
+  const found = modifications.flatMap((one) =>
+    one.type === 'addheader' && one.name === 'X-Thread' ? [Number(one.value)] : [],
+  );
+  return { verdict, thread: found[0] ?? 0 };
+}
+
+async function endsWell(filter: FilterProcess): Promise<void> {
+  assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+  const [stopped] = filter.all('stopped');
+  assert.equal(stopped?.made, stopped?.ended, filter.state());
+  assert.ok(!existsSync(filter.path));
+}
+
+/** Resolves when so many workers have loaded their module in all, and serve as far as that can be seen. */
+async function replaced(filter: FilterProcess, loads: number): Promise<void> {
+  await filter.event('loaded', undefined, loads);
+}
+
+for (const [how, deed, why, causeCode] of [
+  ['an exception that nobody catches', 'throw', /has ended: Error: nobody catches this/, 'E_TEST'],
+  ['process.exit()', 'exit', /exited with code 3 while it served/, null],
+  ['out of memory', 'exhaust', /has ended: .*memory/, 'ERR_WORKER_OUT_OF_MEMORY'],
+  ['terminate()', 'terminate', /exited with code 1 while it served/, null],
+] as const) {
+  test(`${how}: the worker's sessions hear tempfail, the others go on, another worker follows`, async () => {
+    await using filter = await host({ run: { resourceLimits: { maxOldGenerationSizeMb: 32 } } });
+    // Two sessions parked, one idle and one idle in a message, in each worker.
+    const parked = await Promise.all([1, 2, 3, 4].map(() => open(filter, 'park.eom')));
+    const outcomes = parked.map(message);
+    await filter.event('parked', undefined, 4);
+    const idle = await Promise.all([1, 2].map(() => open(filter)));
+    const inMessage = await Promise.all([1, 2].map(() => open(filter, 'none.none')));
+    const homes = await Promise.all(inMessage.map(message));
+    for (const session of inMessage)
+      assert.equal((await session.mail('<a@client.example>')).verdict, 'continue');
+
+    const culprit = deed === 'terminate' ? null : await open(filter, `${deed}.eom`);
+    const dying = culprit ? culprit.message(goodMessage) : null;
+    if (!culprit) filter.tell({ do: 'terminate', value: homes[0]?.thread as number });
+
+    const { thread } = await filter.event('worker exit');
+    if (dying) assert.equal((await dying).verdict, 'tempfail');
+    filter.tell({ do: 'to workers', value: 'release' });
+    const verdicts = (await Promise.all(outcomes)).map(({ verdict }) => verdict).sort();
+    assert.deepEqual(verdicts, ['continue', 'continue', 'tempfail', 'tempfail']);
+    for (const [index, session] of inMessage.entries()) {
+      const died = homes[index]?.thread === thread;
+      await session.rcpt('<b@example.com>');
+      await session.header('Subject', 'still here');
+      assert.equal((await session.eom()).verdict, died ? 'tempfail' : 'continue');
+    }
+    const later = (await Promise.all(idle.map((session) => session.message(goodMessage)))).map(
+      ({ verdict }) => verdict,
+    );
+    assert.deepEqual(later.sort(), ['continue', 'tempfail']);
+
+    const error = await filter.event('error');
+    assert.deepEqual([error.code, error.step], ['ERR_MILTER_WORKER', 'a worker']);
+    assert.match(String(error.message), why);
+    assert.equal((error.cause as { code: unknown } | null)?.code ?? null, causeCode);
+
+    await replaced(filter, 3);
+    const all = [...parked, ...idle, ...inMessage, ...(culprit ? [culprit] : [])];
+    await Promise.all(all.map((session) => session.close()));
+    // New sessions find both workers, and none is refused, as soon as the new one serves.
+    const threads = new Set<number>();
+    await until('both workers', async () => {
+      await using session = await open(filter);
+      threads.add((await message(session)).thread);
+      return threads.size === 2;
+    });
+    assert.ok(!threads.has(thread as number));
+    await endsWell(filter);
+    assert.equal(filter.count('error'), 1);
+  });
+}
+
+test('with no worker alive a session is refused for now, whatever the MTA does without a filter', async () => {
+  await using filter = await host({ run: { workers: 1 }, more: { mode: 'throw from 2' } });
+  const old = await open(filter);
+  const { thread } = await message(old);
+  filter.tell({ do: 'terminate', value: thread });
+  await filter.event('worker exit');
+  const fresh = await filter.open();
+  assert.equal((await fresh.connect('client.example')).verdict, 'tempfail');
+  assert.equal((await old.mail('<a@client.example>')).verdict, 'tempfail');
+  await fresh.close();
+  await old.close();
+  await endsWell(filter);
+});
+
+test('one worker that dies is followed by one that serves', async () => {
+  await using filter = await host({ run: { workers: 1 } });
+  for (let life = 1; life <= 3; life++) {
+    const session = await open(filter, 'exit.eom');
+    assert.equal((await message(session)).verdict, 'tempfail');
+    await session.close();
+    await filter.event('worker exit', undefined, life);
+    await until('its follower serves', async () => {
+      await using next = await filter.open();
+      return (await next.connect('none.none')).verdict === 'continue';
+    });
+  }
+  assert.equal(filter.count('error'), 3);
+  await endsWell(filter);
+});
+
+test('a module that cannot be loaded any more is tried again, each time after a longer pause', async () => {
+  await using filter = await host({ run: { workers: 1 }, more: { mode: 'throw from 2' } });
+  filter.tell({ do: 'terminate', value: (await filter.event('worker')).thread as number });
+  await filter.event('error', undefined, 5);
+  const times = filter.all('error').map(({ at }) => at as number);
+  for (const [index, least] of [100, 200, 400, 800].entries()) {
+    const pause = (times[index + 1] as number) - (times[index] as number);
+    assert.ok(pause > least - 5, `pause ${index + 1} was ${pause} ms`);
+  }
+  assert.match(String(filter.all('error')[1]?.message), /ended while its module was loaded: TypeError/);
+  // Stopped in the middle of a pause.
+  const before = performance.now();
+  await endsWell(filter);
+  assert.ok(performance.now() - before < 5_000);
+});
+
+test('a stop while a follower is being loaded', async () => {
+  await using filter = await host({ run: { workers: 2 }, more: { mode: 'spin from 3' } });
+  const session = await open(filter);
+  filter.tell({ do: 'terminate', value: (await message(session)).thread });
+  await replaced(filter, 3);
+  await endsWell(filter);
+  await session.close();
+});
+
+test('a loop without end: the policy answers, the others go on, the worker is replaced', async () => {
+  await using filter = await host({ run: { handlerTimeout: 300 } });
+  const stuck = await open(filter, 'spin.eom');
+  const neighbours = await Promise.all([1, 2, 3].map(() => open(filter)));
+  const homes = await Promise.all(neighbours.map(message));
+  const outcome = stuck.message(goodMessage);
+  const { thread } = await filter.event('spins');
+  const others = neighbours.filter((_, index) => homes[index]?.thread !== thread);
+  assert.equal(others.length, 2);
+  let served = 0;
+  let over = false;
+  const traffic = (async () => {
+    for (; !over; served++) {
+      for (const session of others) assert.equal((await message(session)).verdict, 'continue');
+    }
+  })();
+  const { response } = await outcome;
+  assert.equal(response.reply?.text, '451 4.3.0 crew: untrapped exception');
+  const error = await filter.event('error');
+  assert.equal(error.code, 'ERR_MILTER_WORKER');
+  assert.match(String(error.message), /did nothing but one handler for 2300 ms, and was ended/);
+  await replaced(filter, 3);
+  over = true;
+  await traffic;
+  assert.ok(served > 10, `${served} rounds`);
+  await Promise.all([stuck, ...neighbours].map((session) => session.close()));
+  await endsWell(filter);
+});
+
+test('under load, workers die one after the other: nobody waits in vain, and only the dying are refused', async () => {
+  const DEATHS = 5;
+  await using filter = await host({ run: { workers: 3 } });
+  let refused = 0;
+  let done = 0;
+  let over = false;
+  const lanes = Promise.all(
+    Array.from({ length: 6 }, async () => {
+      while (!over) {
+        await using session = await filter.open();
+        const connect = await session.connect('none.none');
+        const helo = connect.verdict === 'continue' ? await session.helo('client.example') : connect;
+        const { verdict } = helo.verdict === 'continue' ? await session.message(goodMessage) : helo;
+        assert.ok(['continue', 'tempfail'].includes(verdict), verdict);
+        if (verdict === 'tempfail') refused++;
+        else done++;
+      }
+    }),
+  );
+  for (let death = 1; death <= DEATHS; death++) {
+    const before = done;
+    await until('traffic', () => done > before + 30);
+    await using culprit = await open(filter, 'exit.envfrom');
+    assert.equal((await culprit.mail('<a@client.example>')).verdict, 'tempfail');
+    await replaced(filter, 3 + death);
+  }
+  over = true;
+  await lanes;
+  assert.equal(filter.count('error'), DEATHS);
+  // A worker had at most as many sessions as there are lanes.
+  assert.ok(refused <= 6 * DEATHS, `${refused} refused, ${done} served`);
+  await endsWell(filter);
+});
+
+test('a stop under load while workers die', async () => {
+  await using filter = await host({ run: { workers: 3, drainTimeout: 500 } });
+  let done = 0;
+  const lanes = Promise.all(
+    Array.from({ length: 6 }, async (_, lane) => {
+      try {
+        for (let round = 0; ; round++) {
+          await using session = await filter.open();
+          await session.connect(round % 8 === lane ? 'exit.eom' : 'none.none');
+          await session.helo('client.example');
+          await session.message(goodMessage);
+          done++;
+        }
+      } catch (error) {
+        assert.notEqual((error as { code?: string }).code, 'ERR_MILTER_TIMEOUT');
+      }
+    }),
+  );
+  await until('traffic', () => done > 60);
+  await endsWell(filter);
+  await lanes;
+});
+
+test('process.exit() of the main thread, with sessions parked in workers', async () => {
+  await using filter = await host();
+  const sessions = await Promise.all([1, 2, 3, 4].map(() => open(filter, 'park.eom')));
+  const outcomes = sessions.map((session) =>
+    session.message(goodMessage).then(
+      ({ verdict }) => verdict,
+      (error: { code?: string }) => error.code,
+    ),
+  );
+  await filter.event('parked', undefined, 4);
+  filter.tell({ do: 'exit' });
+  assert.deepEqual(await filter.ended(), { code: 7, signal: null });
+  for (const outcome of await Promise.all(outcomes)) {
+    assert.ok(['tempfail', 'ERR_MILTER_CLOSED'].includes(outcome ?? ''), outcome);
+  }
+});
+
+test('the thread that runs the filter is itself a worker: it serves and stops', async () => {
+  await using filter = await host({ fixture: '../workers/nested' });
+  for (let i = 0; i < 4; i++) {
+    await using session = await filter.open();
+    assert.equal((await session.connect('none')).verdict, 'continue');
+    assert.equal((await session.message(goodMessage)).verdict, 'continue');
+  }
+  filter.tell({ do: 'stop' });
+  await filter.event('stopped');
+  assert.equal((await filter.event('lead exit')).code, 0);
+  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
+  assert.ok(!existsSync(filter.path));
+});
+
+test('terminate() of the thread that runs the filter ends its workers too', async () => {
+  await using filter = await host({ fixture: '../workers/nested' });
+  const outcomes: Promise<string>[] = [];
+  for (let i = 0; i < 4; i++) {
+    const session = await filter.open();
+    await session.connect('waits');
+    outcomes.push(session.message(goodMessage).then(({ verdict }) => verdict));
+  }
+  // Each worker has taken its sessions when it answers one that came after them.
+  for (let i = 0; i < 2; i++) {
+    await using session = await filter.open();
+    assert.equal((await session.connect('none')).verdict, 'continue');
+  }
+  filter.tell({ do: 'terminate' });
+  await filter.event('lead exit');
+  assert.deepEqual(await Promise.all(outcomes), Array(4).fill('tempfail'));
+  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
+});

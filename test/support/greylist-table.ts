@@ -1,0 +1,306 @@
+/** What every store of milter/greylist does; the tests of each run the same table. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Greylist, type GreylistOptions, type GreylistStore, type Triple } from 'milter/greylist';
+import { afterTry, isOver, type Known } from '#lib/greylist/rules.js';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A fresh store with nothing in it, closed by the greylist's end. */
+export type MakeStore = () => GreylistStore;
+
+/** A clock that stands still until it is set. */
+export class Clock {
+  time = Date.UTC(2026, 0, 1);
+  readonly now = (): number => this.time;
+}
+
+/** At a time, counted from the first try: what the check answers. */
+type Tries = readonly (readonly [time: number, answer: number])[];
+
+const LIFE = 36 * DAY;
+const LET_IN = 10 * MINUTE + 5 * SECOND;
+
+/** With the defaults. The times are where pymilter's answers change, by a second or less. */
+const TABLE: readonly (readonly [title: string, tries: Tries])[] = [
+  ['a first try is put off', [[0, 0]]],
+  [
+    'a retry before the delay is put off, and does not begin it anew',
+    [
+      [0, 0],
+      [MINUTE, 0],
+      [9 * MINUTE, 0],
+      [LET_IN, 1],
+    ],
+  ],
+  [
+    'a retry within 5 s of grace is put off',
+    [
+      [0, 0],
+      [10 * MINUTE, 0],
+      [LET_IN - 1, 0],
+    ],
+  ],
+  [
+    'a retry after delay and grace is let in, and counted',
+    [
+      [0, 0],
+      [LET_IN, 1],
+      [LET_IN + 1, 2],
+      [DAY, 3],
+    ],
+  ],
+  [
+    'a retry at the end of the window is let in',
+    [
+      [0, 0],
+      [4 * HOUR - 1, 1],
+    ],
+  ],
+  [
+    'a retry after the window is a first try',
+    [
+      [0, 0],
+      [4 * HOUR, 0],
+      [4 * HOUR + LET_IN - 1, 0],
+      [4 * HOUR + LET_IN, 1],
+    ],
+  ],
+  [
+    'the window is over long after, too',
+    [
+      [0, 0],
+      [LIFE * 3, 0],
+      [LIFE * 3 + LET_IN, 1],
+    ],
+  ],
+  [
+    'who was let in is known at the end of the lifetime',
+    [
+      [0, 0],
+      [LET_IN, 1],
+      [LET_IN + LIFE - 1, 2],
+    ],
+  ],
+  [
+    'the lifetime begins anew with each mail',
+    [
+      [0, 0],
+      [LET_IN, 1],
+      [LIFE, 2],
+      [2 * LIFE - 1, 3],
+      [3 * LIFE - 2, 4],
+    ],
+  ],
+  [
+    'after the lifetime it is a first try',
+    [
+      [0, 0],
+      [LET_IN, 1],
+      [LET_IN + LIFE, 0],
+      [LET_IN + LIFE + LET_IN, 1],
+    ],
+  ],
+  [
+    'a clock that was ahead puts nobody off for longer',
+    [
+      [DAY, 0],
+      [0, 0],
+      [LET_IN, 1],
+    ],
+  ],
+  [
+    "a host whose clock is behind does not make another's mail older",
+    [
+      [0, 0],
+      [HOUR, 1],
+      [HOUR - SECOND, 2],
+      [HOUR + LIFE - 1, 3],
+    ],
+  ],
+];
+
+/** Registers the table's tests. */
+export function testStore(makeStore: MakeStore): void {
+  const withGreylist = async (
+    use: (greylist: Greylist, clock: Clock) => Promise<void>,
+    options: GreylistOptions = {},
+  ): Promise<void> => {
+    const clock = new Clock();
+    const greylist = new Greylist(makeStore(), { now: clock.now, ...options });
+    try {
+      await use(greylist, clock);
+    } finally {
+      await greylist.close();
+    }
+  };
+  const ALICE: Triple = ['192.0.2.1', 'alice@example.com', 'bob@example.net'];
+
+  describe('contract 35: a triple', () => {
+    for (const [title, tries] of TABLE) {
+      it(title, () =>
+        withGreylist(async (greylist, clock) => {
+          const start = clock.time;
+          for (const [time, answer] of tries) {
+            clock.time = start + time;
+            assert.equal(await greylist.check(...ALICE), answer, `after ${time} ms`);
+          }
+        }),
+      );
+    }
+
+    it('has delay, grace, window and lifetime of its own', () =>
+      withGreylist(
+        async (greylist, clock) => {
+          const start = clock.time;
+          const at = (time: number) => {
+            clock.time = start + time;
+            return greylist.check(...ALICE);
+          };
+          assert.deepEqual(
+            [
+              await at(0),
+              await at(14),
+              await at(30),
+              await at(44),
+              await at(45),
+              await at(1044),
+              await at(2044),
+            ],
+            [0, 0, 0, 0, 1, 2, 0],
+          );
+        },
+        { delay: 10, grace: 5, window: 30, lifetime: 1000 },
+      ));
+
+    it('may be let in at once', () =>
+      withGreylist(
+        async (greylist) => {
+          assert.equal(await greylist.check(...ALICE), 0);
+          assert.equal(await greylist.check(...ALICE), 1);
+        },
+        { delay: 0, grace: 0 },
+      ));
+
+    it('is another one where anything differs', () =>
+      withGreylist(async (greylist, clock) => {
+        const [ip, sender, recipient] = ALICE;
+        const others: Triple[] = [
+          ['192.0.2.2', sender, recipient],
+          [ip, 'Alice@example.com', recipient],
+          [ip, '', recipient],
+          [ip, sender, 'carol@example.net'],
+          [ip, `${sender}b`, recipient.slice(1)],
+          [ip, 'gr\udcfc@example.com', recipient],
+          [ip, 'gr\udce4@example.com', recipient],
+          [ip, `${'x'.repeat(5000)}@example.com`, recipient],
+          [ip, `${'x'.repeat(5001)}@example.com`, recipient],
+          [ip, "'; DROP TABLE triples; --", recipient],
+          ['2001:db8::1', 'üser@example.com', '日本@example.jp'],
+        ];
+        await greylist.check(...ALICE);
+        clock.time += HOUR;
+        for (const other of others) assert.equal(await greylist.check(...other), 0, JSON.stringify(other));
+        clock.time += HOUR;
+        for (const other of others) assert.equal(await greylist.check(...other), 1, JSON.stringify(other));
+        assert.equal(await greylist.check(...ALICE), 1);
+      }));
+
+    it('is counted right by many at once', () =>
+      withGreylist(async (greylist, clock) => {
+        await greylist.check(...ALICE);
+        clock.time += HOUR;
+        const answers = await Promise.all(Array.from({ length: 50 }, () => greylist.check(...ALICE)));
+        assert.deepEqual(
+          answers.sort((a, b) => a - b),
+          Array.from({ length: 50 }, (_, i) => i + 1),
+        );
+      }));
+  });
+
+  describe('contract 35: clean', () => {
+    it('counts and removes what is over, and nothing else', () =>
+      withGreylist(async (greylist, clock) => {
+        const [, sender, recipient] = ALICE;
+        const check = (name: string) => greylist.check(name, sender, recipient);
+        assert.equal(await greylist.clean(), 0);
+        for (const name of ['known', 'late', 'once']) await check(name);
+        clock.time += HOUR;
+        for (const name of ['known', 'late']) await check(name);
+        assert.equal(await greylist.clean(), 0);
+        clock.time += 3 * HOUR - 1; // the window's last moment
+        assert.equal(await greylist.clean(), 0);
+        clock.time += 1;
+        assert.equal(await greylist.clean(), 1, 'once');
+        await check('known');
+        clock.time += LIFE - 3 * HOUR; // since 'late' was let in
+        assert.equal(await greylist.clean(), 1, 'late');
+        assert.equal(await check('known'), 3);
+        assert.equal(await check('late'), 0);
+        clock.time += 10 * LIFE;
+        assert.equal(await greylist.clean(), 2, 'known, and late again');
+        assert.equal(await greylist.clean(), 0);
+      }));
+
+    it('counts many', () =>
+      withGreylist(async (greylist, clock) => {
+        const [, sender, recipient] = ALICE;
+        const names = Array.from({ length: 1500 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+        await Promise.all(names.map((name) => greylist.check(name, sender, recipient)));
+        clock.time += 4 * HOUR;
+        assert.equal(await greylist.clean(), 1500);
+      }));
+
+    it('removes what a clock that was ahead has left', () =>
+      withGreylist(async (greylist, clock) => {
+        await greylist.check(...ALICE);
+        clock.time -= DAY;
+        assert.equal(await greylist.clean(), 1);
+      }));
+  });
+
+  it('answers as the rules have it, whatever happens', () =>
+    withGreylist(async (greylist, clock) => {
+      const rules = { delay: LET_IN, window: 4 * HOUR, lifetime: LIFE };
+      const steps = [
+        0,
+        1,
+        LET_IN - 1,
+        LET_IN,
+        4 * HOUR - 1,
+        4 * HOUR,
+        LIFE - 1,
+        LIFE,
+        -1,
+        -MINUTE,
+        -DAY,
+        7 * MINUTE,
+      ];
+      const known = new Map<string, Known>();
+      const random = generator(20260101);
+      for (let i = 0; i < 2000; i++) {
+        clock.time += steps[random(steps.length)] as number;
+        const name = `host${random(4)}`;
+        if (random(20) === 0) {
+          const over = [...known].filter(([, record]) => isOver(record, clock.time, rules));
+          for (const [gone] of over) known.delete(gone);
+          assert.equal(await greylist.clean(), over.length, `step ${i}`);
+        }
+        const expected = afterTry(known.get(name), clock.time, rules);
+        known.set(name, expected);
+        assert.equal(await greylist.check(name, 'a', 'b'), expected.count, `step ${i}`);
+      }
+    }));
+}
+
+/** Whole numbers below a bound, the same each time (Lehmer's generator). */
+function generator(seed: number): (bound: number) => number {
+  let state = seed;
+  return (bound) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % bound;
+  };
+}

@@ -1,0 +1,88 @@
+/** A real redis-server on a unix socket in a private directory. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const START_MS = 20_000;
+const STOP_MS = 20_000;
+
+export class RedisServer implements AsyncDisposable {
+  /** The unix socket's path. */
+  readonly path: string;
+  readonly #dir: string;
+  readonly #port: number;
+  #child: ChildProcess | undefined;
+
+  private constructor(port: number) {
+    this.#dir = mkdtempSync(join(tmpdir(), 'redis-'));
+    this.path = join(this.#dir, 'sock');
+    this.#port = port;
+  }
+
+  /** @param port listens on this port of 127.0.0.1 as well; 0 for none */
+  static async start(port = 0): Promise<RedisServer> {
+    if (spawnSync('redis-server', ['--version']).status !== 0) {
+      throw new Error("redis-server is not there: run 'scripts/install-tools test'");
+    }
+    const server = new RedisServer(port);
+    await server.start();
+    return server;
+  }
+
+  /** Starts it, once more after `stop()`. Nothing is kept from before. */
+  async start(): Promise<void> {
+    const settings = { port: this.#port, bind: '127.0.0.1', unixsocket: this.path, dir: this.#dir, save: '' };
+    const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = child;
+    process.once('exit', this.#kill);
+    let said = '';
+    const timer = setTimeout(() => child.kill('SIGKILL'), START_MS);
+    for await (const line of createInterface({ input: child.stdout })) {
+      said += `${line}\n`;
+      // its last line at the start, where it says so for each kind of socket
+      if (line.includes('connections at') && line.includes(this.path)) {
+        clearTimeout(timer);
+        child.stdout.resume(); // it must not wait for a reader
+        return;
+      }
+    }
+    clearTimeout(timer);
+    throw new Error(`redis-server did not start:\n${said}`);
+  }
+
+  /** SIGSTOP: it is there and does not answer. */
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  /** SIGCONT. */
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    process.off('exit', this.#kill);
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGCONT');
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  readonly #kill = (): void => {
+    this.#child?.kill('SIGKILL');
+  };
+}

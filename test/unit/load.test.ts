@@ -1,0 +1,175 @@
+/** The load generator (bench/load.c) before a filter that is played here, frame by frame. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { type Load, type LoadResult, load } from '../support/load';
+
+/** Commands that get no answer in any case: macros and quit. */
+const SILENT = 'DQ';
+const NO_HELO = 0x2;
+const NR_HEADER = 0x80;
+const NR_BODY = 0x80000;
+const LEADING_SPACE = 0x100000;
+
+interface Frame {
+  readonly command: string;
+  readonly data: Buffer;
+}
+
+/** A filter's answers. */
+interface Play {
+  /** Protocol bits to agree on. */
+  readonly protocol?: number;
+  /** Commands that get no answer besides. */
+  readonly silent?: string;
+  /** What to answer a command with; CONTINUE by default. */
+  readonly answer?: (frame: Frame) => string[];
+}
+
+/** What the generator sent, and what it or its exit code said. */
+interface Played {
+  readonly frames: Frame[];
+  readonly result?: LoadResult;
+  readonly failure?: LoadResult;
+}
+
+const SMALL: Load = { connections: 1, messages: 1, headers: 2, body: 10, pause: 0 };
+
+function frame(text: string): Buffer {
+  const data = Buffer.from(text, 'latin1');
+  const size = Buffer.alloc(4);
+  size.writeUInt32BE(data.length);
+  return Buffer.concat([size, data]);
+}
+
+function negotiated(protocol: number): string {
+  const words = Buffer.alloc(12);
+  [6, 0x1ff, protocol].forEach((word, i) => {
+    words.writeUInt32BE(word, i * 4);
+  });
+  return `O${words.toString('latin1')}`;
+}
+
+function serve(socket: Socket, frames: Frame[], { protocol = 0, silent = '', answer }: Play): void {
+  let bytes = Buffer.alloc(0);
+  socket.on('error', () => {});
+  socket.on('data', (chunk: Buffer) => {
+    bytes = Buffer.concat([bytes, chunk]);
+    while (bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE()) {
+      const end = 4 + bytes.readUInt32BE();
+      const one = { command: String.fromCharCode(bytes[4] as number), data: bytes.subarray(5, end) };
+      bytes = bytes.subarray(end);
+      frames.push(one);
+      if (one.command === 'O') socket.write(frame(negotiated(protocol)));
+      else if (!(SILENT + silent).includes(one.command)) {
+        for (const text of answer?.(one) ?? ['c']) socket.write(frame(text));
+      }
+    }
+  });
+}
+
+async function play(part: Play, what: Partial<Load> = {}): Promise<Played> {
+  const folder = mkdtempSync(join(tmpdir(), 'load-'));
+  const path = join(folder, 'sock');
+  const frames: Frame[] = [];
+  const server = createServer((socket) => serve(socket, frames, part));
+  try {
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    return { frames, result: await load(`unix:${path}`, { ...SMALL, ...what }) };
+  } catch (error) {
+    return { frames, failure: JSON.parse((error as { stdout: string }).stdout) as LoadResult };
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const commands = (frames: readonly Frame[]) => frames.map(({ command }) => command).join('');
+
+/** The answers of a filter that adds a header at the end. */
+const adding =
+  (header: string) =>
+  ({ command }: Frame) =>
+    command === 'E' ? [`hX-Bench\0${header}\0`, 'c'] : ['c'];
+
+describe('the load generator', () => {
+  it('sends the dialogue of Sendmail, macros before the steps they belong to', async () => {
+    const { frames, result } = await play({ answer: adding('2 10') });
+    assert.equal(commands(frames), 'ODCHDMDRTLLNBDEQ');
+    const macros = frames.filter(({ command }) => command === 'D').map(({ data }) => data.toString('latin1'));
+    assert.deepEqual(
+      macros.map((text) => text[0]),
+      ['C', 'M', 'R', 'E'],
+    );
+    assert.match(macros[1] as string, /\0\{mail_addr\}\0sender@src\.test\0$/);
+    assert.equal(result?.messages, 1);
+    assert.deepEqual(pick(result), { added: 1, wrong: 0, failed: 0 });
+  });
+
+  it('leaves out what is negotiated away, and waits for no reply that is not to come', async () => {
+    const { frames, result } = await play(
+      {
+        protocol: NO_HELO | NR_HEADER | NR_BODY,
+        silent: 'LB',
+        answer: adding('2 200000'),
+      },
+      { body: 200_000 },
+    );
+    assert.equal(commands(frames), 'ODCDMDRTLLNBBBBDEQ');
+    assert.equal(
+      frames.filter(({ command }) => command === 'B').reduce((sum, { data }) => sum + data.length, 0),
+      200_000,
+    );
+    assert.deepEqual(pick(result), { added: 1, wrong: 0, failed: 0 });
+  });
+
+  it('sends a leading space where that was agreed', async () => {
+    const { frames } = await play({ protocol: LEADING_SPACE });
+    const header = frames.find(({ command }) => command === 'L')?.data.toString('latin1');
+    assert.match(header ?? '', /^X-Header-0\0 the value .*\0$/);
+  });
+
+  it('counts a message whose added header does not say what was sent', async () => {
+    const { failure } = await play({ answer: adding('2 11') }, { messages: 3 });
+    assert.equal(failure?.messages, 3);
+    assert.deepEqual(pick(failure), { added: 0, wrong: 3, failed: 0 });
+  });
+
+  it('counts a refused message, and goes on', async () => {
+    let messages = 0;
+    const { frames, failure } = await play(
+      { answer: ({ command }) => [command === 'R' && messages++ === 0 ? 'r' : 'c'] },
+      { messages: 2 },
+    );
+    assert.equal(commands(frames), 'ODCHDMDRDMDRTLLNBDEQ');
+    assert.deepEqual(pick(failure), { added: 0, wrong: 1, failed: 0 });
+  });
+
+  it('takes an early ACCEPT for the end of a message, and SKIP for that of its body', async () => {
+    const early = await play({ answer: ({ command }) => [command === 'M' ? 'a' : 'c'] });
+    assert.equal(commands(early.frames), 'ODCHDMQ');
+    const skipped = await play({ answer: ({ command }) => [command === 'B' ? 's' : 'c'] }, { body: 200_000 });
+    assert.equal(commands(skipped.frames), 'ODCHDMDRTLLNBDEQ');
+    assert.deepEqual(pick(skipped.result), { added: 0, wrong: 0, failed: 0 });
+  });
+
+  it('counts a connection that breaks off, or answers with nonsense, or agrees to what was not offered', async () => {
+    for (const part of [{ answer: () => ['x'] }, { protocol: 0x10000000 }]) {
+      assert.equal((await play(part)).failure?.failed, 1);
+    }
+  });
+
+  it('pauses after each SMTP command', async () => {
+    const { result } = await play({}, { pause: 20 });
+    // after CONNECT, HELO, MAIL, RCPT, DATA and the final dot
+    assert.ok((result?.seconds ?? 0) >= 0.12, `${result?.seconds} s`);
+  });
+});
+
+function pick(result: LoadResult | undefined): unknown {
+  const { added, wrong, failed } = result as LoadResult & { added: number; wrong: number };
+  return { added, wrong, failed };
+}

@@ -1,0 +1,72 @@
+/** The memory that large messages need, in a process of their own. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { attachment, multipart } from '../fixtures/mime/messages';
+import { zip } from '../fixtures/mime/zip';
+
+const MIB = 1024 * 1024;
+const SIZE = 50 * MIB;
+const UNMEASURABLE =
+  (process.env.MILTER_SANITIZER !== undefined && 'a sanitizer has memory of its own') ||
+  (process.platform !== 'linux' && 'only Linux tells the largest resident set');
+
+describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
+  let directory: string;
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'mime-'));
+  });
+  after(() => rm(directory, { recursive: true }));
+
+  /** In base64, so large that the message has the wanted size. */
+  const content = (): Buffer => Buffer.alloc((SIZE * 3) / 4 - 2 * MIB, 'some content, ');
+  const messages: Readonly<Record<string, () => Promise<Buffer>>> = {
+    'of a photo': async () => multipart([attachment('a.jpg', content(), 'image/jpeg')]),
+    'of HTML': async () =>
+      multipart([`Content-Type: text/html\r\n\r\n${'<p>some text</p>\r\n'.repeat(SIZE / 18)}`]),
+    'of a ZIP file': async () => {
+      const file = await zip({ 'a.txt': 'x' });
+      // The directory of a ZIP file stands at its end; what is ahead of it does not matter.
+      return multipart([attachment('a.zip', Buffer.concat([content(), file]))]);
+    },
+    'of a file that goes': async () => multipart([attachment('a.exe', content())]),
+  };
+
+  const run = promisify(execFile);
+  async function grown(way: 'stream' | 'memory' | 'twice', title: string, options = {}) {
+    const message = await (messages[title] as () => Promise<Buffer>)();
+    const file = join(directory, 'message');
+    await writeFile(file, message);
+    const script = join(__dirname, '../fixtures/mime/memory.js');
+    const { stdout } = await run(process.execPath, [script, way, file, JSON.stringify(options)]);
+    const result: { grown: number; changed: boolean; hash: string } = JSON.parse(stdout);
+    return { ...result, size: message.length, original: createHash('sha256').update(message).digest('hex') };
+  }
+
+  it('is seen by the measure: kept twice, it needs twice its size', async () => {
+    const { grown: bytes, size } = await grown('twice', 'of a photo');
+    assert.ok(bytes > 1.9 * size && bytes < 2.5 * size, `${bytes} bytes of memory for twice ${size}`);
+  });
+
+  for (const [way, title, times, changed] of [
+    ['stream', 'of a photo', 1, false],
+    ['stream', 'of a file that goes', 1, true],
+    ['stream', 'of HTML', 3, false],
+    ['stream', 'of a ZIP file', 3, null],
+    ['memory', 'of a photo', 3, false],
+    ['memory', 'of HTML', 3, false],
+  ] as const) {
+    it(`${title} needs less than ${times} times its size (${way})`, async (t) => {
+      const { grown: bytes, size, ...result } = await grown(way, title, { scanZip: true });
+      t.diagnostic(`${(bytes / MIB).toFixed(0)} MiB for ${(size / MIB).toFixed(0)} MiB`);
+      assert.ok(bytes < times * size, `${bytes} bytes of memory for a message of ${size}`);
+      if (changed !== null) assert.equal(result.changed, changed);
+      assert.equal(result.hash === result.original, !result.changed);
+    });
+  }
+});

@@ -1,0 +1,932 @@
+/** TestCtx: what it plays, what it records, what it refuses. test/integration/test-ctx-agrees.test.ts holds it against libmilter. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { after, before, describe, it } from 'node:test';
+import * as Milter from 'milter';
+import {
+  Actions,
+  type PeerAddress,
+  Protocol,
+  TestCtx,
+  type TestCtxOptions,
+  type TestStep,
+} from 'milter/testing';
+import { makeTelling, type Script } from '../fixtures/script.js';
+import { projectRoot } from '../support/mta/installation.js';
+
+type Call = readonly [name: string, ...args: unknown[]];
+
+/** A context with a filter made of data, and what the filter has told. */
+function scripted(
+  handlers: Script['handlers'],
+  options: TestCtxOptions = {},
+  statics: Script['statics'] = {},
+) {
+  const calls: Call[] = [];
+  const ctx = new TestCtx(
+    makeTelling({ handlers, statics }, (...call: Call) => calls.push(call)),
+    { errorHook: () => {}, ...options },
+  );
+  return { ctx, calls, named: (name: string) => calls.filter(([found]) => found === name) };
+}
+
+const NAMES = [
+  'connect',
+  'hello',
+  'envfrom',
+  'envrcpt',
+  'data',
+  'header',
+  'eoh',
+  'body',
+  'eom',
+  'abort',
+  'close',
+];
+const EVERYTHING = Object.fromEntries([...NAMES, 'unknown'].map((name) => [name, {}]));
+const MESSAGE = 'Subject: hello\nX-Folded: one\n two\n\nfirst\nsecond\n';
+
+describe('contract 20: a message is fed through a filter', () => {
+  let directory: string;
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'milter-test-ctx-'));
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  const EXPECTED: readonly Call[] = [
+    ['new'],
+    ['connect', 'localhost', Milter.AF_INET, ['127.0.0.1', 25000]],
+    ['hello', 'localhost'],
+    ['envfrom', '<sender@example.com>'],
+    ['envrcpt', '<recipient@example.com>'],
+    ['data'],
+    ['header', 'Subject', 'hello'],
+    ['header', 'X-Folded', 'one\n two'],
+    ['eoh'],
+    ['body', Buffer.from('first\r\nsecond\r\n')],
+    ['eom'],
+    ['close'],
+  ];
+
+  it("from a file, in libmilter's order", async () => {
+    const path = join(directory, 'message.eml');
+    writeFileSync(path, MESSAGE);
+    const { ctx, calls } = scripted(EVERYTHING);
+    const result = await ctx.feedFile(path);
+    await ctx.close();
+    assert.deepEqual(calls, EXPECTED);
+    assert.equal(result.endedAt, 'eom');
+    assert.equal(result.verdict, 'continue');
+    assert.equal(result.message, ctx.message);
+  });
+
+  const SOURCES: readonly [string, () => Parameters<TestCtx['feedMessage']>[0]][] = [
+    ['a string', () => MESSAGE],
+    ['a Buffer', () => Buffer.from(MESSAGE)],
+    ['a stream', () => Readable.from(MESSAGE.match(/.{1,5}/gs) ?? [])],
+    ['an iterable', () => [Buffer.from(MESSAGE.slice(0, 7)), MESSAGE.slice(7)]],
+  ];
+  for (const [title, source] of SOURCES) {
+    it(`from ${title}`, async () => {
+      const { ctx, calls } = scripted(EVERYTHING);
+      await ctx.feedMessage(source());
+      await ctx.close();
+      assert.deepEqual(calls, EXPECTED);
+    });
+  }
+
+  it('a file that is not there is an error, and the session can go on', async () => {
+    await using ctx = scripted({}).ctx;
+    await assert.rejects(ctx.feedFile(join(directory, 'none')), { code: 'ENOENT' });
+    assert.equal((await ctx.feedMessage(MESSAGE)).verdict, 'continue');
+  });
+
+  it('steps that were negotiated away are skipped', async () => {
+    const { ctx, calls } = scripted({ envfrom: {}, eom: {} });
+    assert.equal((await ctx.connect()).verdict, 'skipped');
+    const { recipients } = await ctx.feedMessage(MESSAGE);
+    assert.deepEqual(recipients, [{ verdict: 'skipped' }]);
+    assert.deepEqual(
+      calls.map(([name]) => name),
+      ['new', 'envfrom', 'eom'],
+    );
+    assert.ok(ctx.negotiated.protocol & Protocol.NOHDRS);
+    await ctx.close();
+  });
+
+  const ENDS: readonly [handler: string, endedAt: TestStep][] = [
+    ['connect', 'connect'],
+    ['hello', 'helo'],
+    ['envfrom', 'envfrom'],
+    ['envrcpt', 'envrcpt'],
+    ['data', 'data'],
+    ['header', 'header'],
+    ['eoh', 'eoh'],
+    ['body', 'body'],
+    ['eom', 'eom'],
+  ];
+  for (const [handler, endedAt] of ENDS) {
+    for (const [verdict, answer] of [
+      ['reject', Milter.REJECT],
+      ['tempfail', Milter.TEMPFAIL],
+      ['accept', Milter.ACCEPT],
+    ] as const) {
+      it(`${verdict} from ${handler} ends it`, async () => {
+        const { ctx, calls } = scripted(
+          { ...EVERYTHING, [handler]: { answer, wait: 0 } },
+          { immediate: true },
+        );
+        const result = await ctx.feedMessage(MESSAGE);
+        assert.equal(result.endedAt, endedAt);
+        assert.equal(result.verdict, verdict);
+        const last = calls.filter(([name]) => name !== 'abort').at(-1);
+        assert.equal(last?.[0], handler);
+        await ctx.close();
+        assert.deepEqual(calls.at(-1), ['close']);
+      });
+    }
+  }
+
+  it('a connection that was refused, or accepted for good, takes no further message', async () => {
+    const { ctx, named } = scripted({ ...EVERYTHING, hello: { answer: Milter.REJECT } });
+    await ctx.feedMessage(MESSAGE);
+    const again = await ctx.feedMessage(MESSAGE, { sender: ['<a@example.com>', 'SIZE=1'] });
+    assert.deepEqual(
+      [again.endedAt, again.verdict, again.message.senderParams],
+      ['helo', 'reject', ['SIZE=1']],
+    );
+    assert.equal(named('hello').length, 1);
+    assert.equal(named('envfrom').length, 0);
+    await ctx.close();
+  });
+
+  it('a refused recipient does not end it while another is left; the last one does, with an abort', async () => {
+    const acts = [{ answer: Milter.REJECT }, {}];
+    const { ctx } = scripted({ ...EVERYTHING, envrcpt: acts });
+    const result = await ctx.feedMessage(MESSAGE, { recipients: ['<a@example.com>', '<b@example.com>'] });
+    assert.equal(result.endedAt, 'eom');
+    assert.deepEqual(
+      result.recipients.map(({ verdict }) => verdict),
+      ['reject', 'continue'],
+    );
+    assert.deepEqual(result.message.recipients, [{ address: '<b@example.com>', params: [] }]);
+    await ctx.close();
+
+    const none = scripted({ ...EVERYTHING, envrcpt: { answer: Milter.TEMPFAIL } });
+    assert.equal((await none.ctx.feedMessage(MESSAGE)).endedAt, 'envrcpt');
+    assert.equal(none.named('abort').length, 1);
+    await none.ctx.close();
+  });
+
+  it('the verdict of a deferred handler is given at the end, and nothing is called after it', async () => {
+    const { ctx, calls } = scripted({ ...EVERYTHING, header: { answer: Milter.REJECT } });
+    const { endedAt, verdict } = await ctx.feedMessage(MESSAGE);
+    assert.deepEqual([endedAt, verdict], ['eom', 'reject']);
+    assert.deepEqual(calls.at(-1), ['header', 'Subject', 'hello']);
+    await ctx.close();
+  });
+
+  it('SKIP: no more of the headers or the body, but all else', async () => {
+    const skip = { answer: Milter.SKIP };
+    for (const immediate of [true, false]) {
+      const { ctx, named } = scripted(
+        { ...EVERYTHING, header: skip, body: skip },
+        { immediate, chunkSize: 4 },
+      );
+      const { message } = await ctx.feedMessage(MESSAGE);
+      assert.equal(named('header').length, 1);
+      assert.equal(named('body').length, 1);
+      assert.equal(named('eom').length, 1);
+      assert.equal(message.headers.length, 2, 'the MTA has them all the same');
+      assert.equal(message.body.toString(), 'first\r\nsecond\r\n');
+      await ctx.close();
+    }
+  });
+
+  it('many messages in one session, one after the other', async () => {
+    const { ctx, calls, named } = scripted(EVERYTHING);
+    await Promise.all([ctx.feedMessage(MESSAGE), ctx.feedMessage(MESSAGE)]);
+    await ctx.close();
+    assert.equal(named('connect').length, 1);
+    assert.equal(calls.filter(([name]) => name === 'new').length, 1);
+    const order = calls.map(([name]) => name).filter((name) => name === 'envfrom' || name === 'eom');
+    assert.deepEqual(order, ['envfrom', 'eom', 'envfrom', 'eom']);
+  });
+
+  it('a batch that is full is handed over in the middle of a message', async () => {
+    const long = { answer: Milter.REJECT };
+    for (const [body, times] of [
+      [{}, 5],
+      [long, 1],
+      [{ answer: Milter.SKIP }, 1],
+    ] as const) {
+      const { ctx, named } = scripted({ ...EVERYTHING, body });
+      const result = await ctx.feedMessage(`A: b\n\n${'x'.repeat(300_000)}`);
+      assert.equal(named('body').length, times);
+      assert.equal(result.verdict, body === long ? 'reject' : 'continue');
+      await ctx.close();
+    }
+  });
+
+  it('after a verdict in the middle of a message, nothing more is called, also where it is given up', async () => {
+    const { ctx, calls } = scripted({ ...EVERYTHING, body: { answer: Milter.REJECT } });
+    await ctx.envfrom('<a@example.com>');
+    await ctx.envrcpt('<b@example.com>');
+    await ctx.data();
+    await ctx.eoh();
+    await ctx.body('x'.repeat(300_000));
+    const at = calls.length;
+    await ctx.abort();
+    assert.equal(calls.length, at);
+    await ctx.close();
+  });
+});
+
+describe('contract 20: a message is split as an MTA does', () => {
+  async function split(source: string | Buffer, statics = {}) {
+    const { ctx, named } = scripted({ header: {}, body: {} }, {}, statics);
+    const { message } = await ctx.feedMessage(source);
+    await ctx.close();
+    return {
+      headers: named('header').map(([, name, value]) => [name, value]),
+      body: Buffer.concat(named('body').map(([, chunk]) => chunk as Buffer)).toString('latin1'),
+      message,
+    };
+  }
+
+  const CASES: readonly [title: string, source: string | Buffer, headers: string[][], body: string][] = [
+    ['CRLF', 'A: b\r\n\r\nc\r\n', [['A', 'b']], 'c\r\n'],
+    ['LF becomes CRLF, a lone CR stays', 'A: b\n\nc\rd\n\ne', [['A', 'b']], 'c\rd\r\n\r\ne\r\n'],
+    ['folded lines are joined by LF', 'A: b\r\n\tc\r\n d\r\n\r\n', [['A', 'b\n\tc\n d']], ''],
+    [
+      'one space after the colon is taken away',
+      'A:  b\nC:d\nE:\n\n',
+      [
+        ['A', ' b'],
+        ['C', 'd'],
+        ['E', ''],
+      ],
+      '',
+    ],
+    ['no body, no empty line', 'A: b\n', [['A', 'b']], ''],
+    ['no header', '\nbody\n', [], 'body\r\n'],
+    [
+      'a line that is no header begins the body',
+      'A: b\nno header\nC: d\n',
+      [['A', 'b']],
+      'no header\r\nC: d\r\n',
+    ],
+    ['so does a MIME boundary', 'A: b\n--x: y\n', [['A', 'b']], '--x: y\r\n'],
+    ['and a line that begins with a space, before any header', ' x\nA: b\n', [], ' x\r\nA: b\r\n'],
+    ['a name with a space inside is none', 'A b: c\n', [], 'A b: c\r\n'],
+    ['white space before the colon is left out', 'A \t: b\n\n', [['A', 'b']], ''],
+    ['a line of a mailbox is left out', 'From a@b Mon Jan  1\nA: b\n\n', [['A', 'b']], ''],
+    ['bytes that are not UTF-8', Buffer.from('A: \xe9\n\n\xe9', 'latin1'), [['A', '\udce9']], '\xe9\r\n'],
+    ['a NUL ends a value, as in C', 'A: b\0c\n\nd\0\n', [['A', 'b']], 'd\0\r\n'],
+    ['nothing at all', '', [], ''],
+  ];
+  for (const [title, source, headers, body] of CASES) {
+    it(title, async () => {
+      const found = await split(source);
+      assert.deepEqual([found.headers, found.body], [headers, body]);
+      assert.deepEqual(found.message.headers, headers);
+    });
+  }
+
+  it('HDR_LEADSPC: values keep their space, and must be sent with one', async () => {
+    const { ctx, named } = scripted(
+      { header: {}, eom: { call: [['addheader', 'X', ' spaced']] } },
+      {},
+      { headerLeadingSpace: true },
+    );
+    const { message } = await ctx.feedMessage('A: b\nC:d\n\n');
+    assert.deepEqual(named('header'), [
+      ['header', 'A', ' b'],
+      ['header', 'C', 'd'],
+    ]);
+    assert.deepEqual(message.headers, [
+      ['A', 'b'],
+      ['C', 'd'],
+      ['X', 'spaced'],
+    ]);
+    await ctx.envfrom('<a@example.com>');
+    await ctx.envrcpt('<b@example.com>');
+    await ctx.header('E', ' f');
+    assert.deepEqual(ctx.message?.header('e'), ['f']);
+    await ctx.close();
+  });
+
+  it('the body comes in chunks', async () => {
+    const { ctx, named } = scripted({ body: {} }, { chunkSize: 5 });
+    await ctx.feedMessage('\n123456789\n');
+    assert.deepEqual(
+      named('body').map(([, chunk]) => String(chunk)),
+      ['12345', '6789\r', '\n'],
+    );
+    await ctx.close();
+  });
+
+  it('a message larger than maxMessageSize is refused, from a stream too', async () => {
+    const { ctx } = scripted({}, { maxMessageSize: 10 });
+    assert.equal((await ctx.feedMessage('A: b\n\n1234')).verdict, 'continue');
+    for (const source of ['A: b\n\n12345', Readable.from(['A: b\n\n', '1234', '5'])]) {
+      await assert.rejects(ctx.feedMessage(source), {
+        code: 'ERR_MILTER_BAD_ARGUMENT',
+        message: /maxMessageSize/,
+      });
+    }
+    await ctx.close();
+  });
+});
+
+describe('contract 21: macros', () => {
+  const ASK = {
+    call: ['i', '{i}', 'j', '{auth_authen}', '{stage}'].map((name) => ['getsymval', name] as const),
+  };
+  const seen = (calls: readonly Call[]) =>
+    calls.filter(([name]) => name === 'result').map(([, , value]) => value);
+  const macros = {
+    connect: { j: 'mx.example', stage: 'connect' },
+    envfrom: { i: 'Q1', auth_authen: 'alice', stage: 'envfrom' },
+    eom: { '{stage}': 'eom' },
+  };
+
+  it('those of the stage and of the stages before it, the latest first', async () => {
+    const { ctx, calls } = scripted({ connect: ASK, envfrom: ASK, eom: ASK }, { macros });
+    await ctx.connect();
+    assert.deepEqual(seen(calls.splice(0)), [null, null, 'mx.example', null, 'connect']);
+    await ctx.envfrom('<a@example.com>');
+    assert.deepEqual(seen(calls.splice(0)), ['Q1', 'Q1', 'mx.example', 'alice', 'envfrom']);
+    await ctx.envrcpt('<b@example.com>');
+    await ctx.eom();
+    assert.deepEqual(seen(calls.splice(0)), ['Q1', 'Q1', 'mx.example', 'alice', 'eom']);
+    await ctx.close();
+  });
+
+  it('a new message forgets those of the one before', async () => {
+    const { ctx, calls } = scripted({ envfrom: ASK, envrcpt: ASK, eom: ASK });
+    await ctx.macros('eom', { stage: 'of the first' });
+    await ctx.envfrom('<a@example.com>');
+    assert.deepEqual(seen(calls.splice(0)).at(-1), null);
+    await ctx.macros('envrcpt', { stage: Buffer.from([0xe9]) });
+    await ctx.envrcpt('<b@example.com>');
+    assert.deepEqual(seen(calls.splice(0)).at(-1), '\udce9');
+    await ctx.macros('header', { stage: 'no stage has it' });
+    await ctx.eom();
+    assert.deepEqual(seen(calls.splice(0)).at(-1), '\udce9');
+    await ctx.close();
+  });
+
+  it('symbol lists cut them down, unless that is turned off', async () => {
+    const statics = { symlist: { envfrom: ['i', '{none}'], eom: [] } };
+    for (const [options, expected] of [
+      [{}, null],
+      [{ honourSymlists: false }, 'alice'],
+    ] as const) {
+      const { ctx, calls } = scripted({ envfrom: ASK, eom: {} }, { macros, ...options }, statics);
+      await ctx.envfrom('<a@example.com>');
+      assert.deepEqual(seen(calls)[3], expected);
+      assert.deepEqual(ctx.negotiated.symlists, { mail: ['i', '{none}'], eom: [] });
+      await ctx.close();
+    }
+  });
+
+  it('an MTA that does not offer the right is not asked for its macros', async () => {
+    const { ctx, calls } = scripted(
+      { envfrom: ASK },
+      { macros, actions: Actions.ALL & ~Actions.SETSYMLIST },
+      { symlist: { envfrom: ['i'] } },
+    );
+    await ctx.envfrom('<a@example.com>');
+    assert.equal(seen(calls)[3], 'alice');
+    assert.deepEqual(ctx.errors, []);
+    await ctx.close();
+  });
+});
+
+describe('contract 21: actions', () => {
+  const ACTIONS: readonly Call[] = [
+    ['addheader', 'X', 'v'],
+    ['chgheader', 'X', 1, 'v'],
+    ['addrcpt', '<a@b>'],
+    ['delrcpt', '<a@b>'],
+    ['replacebody', 'x'],
+    ['chgfrom', '<a@b>'],
+    ['quarantine', 'why'],
+    ['progress'],
+  ];
+  for (const action of ACTIONS) {
+    it(`${action[0]} before eom throws`, async () => {
+      const { ctx, named } = scripted({
+        ...EVERYTHING,
+        connect: { call: [action] },
+        body: { call: [action] },
+      });
+      await ctx.feedMessage(MESSAGE);
+      await ctx.close();
+      const codes = named('error').map(([, , error]) => (error as { code: string }).code);
+      assert.deepEqual(codes, ['ERR_MILTER_NOT_IN_EOM', 'ERR_MILTER_NOT_IN_EOM']);
+    });
+  }
+
+  it('without the right, in eom too', async () => {
+    const { ctx, named } = scripted(
+      { eom: { call: [['addheader', 'X', 'v']] } },
+      { actions: Actions.CHGHDRS },
+    );
+    const { modifications } = await ctx.feedMessage(MESSAGE);
+    assert.deepEqual(modifications, []);
+    assert.equal(
+      (named('error')[0]?.[2] as Milter.MilterError | undefined)?.code,
+      'ERR_MILTER_DISABLED_ACTION',
+    );
+    await ctx.close();
+  });
+});
+
+describe('contract 22: what is recorded', () => {
+  const eom = (...call: Call[]) => ({ eom: { call } });
+  async function fed(call: Call[], options: TestCtxOptions = {}, message = MESSAGE) {
+    await using ctx = scripted(eom(...call), options).ctx;
+    return ctx.feedMessage(message, {
+      sender: ['<a@example.com>', 'SIZE=10'],
+      recipients: [['<b@example.com>', 'NOTIFY=NEVER'], 'c@example.com'],
+    });
+  }
+
+  it('the envelope: recipients added and deleted, with parameters, and the sender', async () => {
+    const { message, modifications } = await fed([
+      ['addrcpt', '<new@example.com>', 'NOTIFY=SUCCESS ORCPT=x'],
+      ['addrcpt', '<plain@example.com>'],
+      ['delrcpt', '<c@example.com>'],
+      ['delrcpt', '<unknown@example.com>'],
+      ['chgfrom', '<other@example.com>', 'AUTH=<>'],
+    ]);
+    const added = [
+      { address: '<new@example.com>', params: ['NOTIFY=SUCCESS', 'ORCPT=x'] },
+      { address: '<plain@example.com>', params: [] },
+    ];
+    assert.deepEqual(message.added, added);
+    assert.deepEqual(message.deleted, ['<c@example.com>', '<unknown@example.com>']);
+    assert.deepEqual(message.recipients, [
+      { address: '<b@example.com>', params: ['NOTIFY=NEVER'] },
+      ...added,
+    ]);
+    assert.deepEqual([message.sender, message.senderParams], ['<other@example.com>', ['AUTH=<>']]);
+    assert.deepEqual(modifications[4], { type: 'chgfrom', sender: '<other@example.com>', params: 'AUTH=<>' });
+  });
+
+  it('what is not changed stays', async () => {
+    const { message } = await fed([]);
+    assert.deepEqual([message.sender, message.senderParams], ['<a@example.com>', ['SIZE=10']]);
+    assert.deepEqual(message.headers, [
+      ['Subject', 'hello'],
+      ['X-Folded', 'one\n two'],
+    ]);
+    assert.equal(message.body.toString(), 'first\r\nsecond\r\n');
+    assert.equal(message.quarantine, null);
+    assert.equal(message.bodyReplaced, false);
+  });
+
+  it('body, quarantine, progress', async () => {
+    const { message, modifications, progress } = await fed([
+      ['replacebody', 'new '],
+      ['progress'],
+      ['replacebody', Buffer.from([0xff])],
+      ['quarantine', 'odd'],
+      ['replacebody', '!'],
+    ]);
+    assert.deepEqual(message.body, Buffer.from('new \xff!', 'latin1'));
+    assert.equal(message.bodyReplaced, true);
+    assert.equal(message.quarantine, 'odd');
+    assert.equal(progress, 1);
+    assert.deepEqual(
+      modifications.map(({ type }) => type),
+      ['replacebody', 'quarantine', 'replacebody'],
+    );
+  });
+
+  const THREE = 'A: 1\nB: 2\nA: 3\n\n';
+  const HEADERS: readonly [title: string, call: Call[], postfix: string, sendmail: string][] = [
+    ['addheader of a new name', [['addheader', 'X', 'x']], 'A1 B2 A3 Xx', 'A1 B2 A3 Xx'],
+    ['addheader of a name that is there', [['addheader', 'a', 'x']], 'A1 B2 A3 ax', 'ax A1 B2 A3'],
+    ['insheader 0', [['addheader', 'X', 'x', 0]], 'Xx A1 B2 A3', 'Xx A1 B2 A3'],
+    ['insheader 1', [['addheader', 'X', 'x', 1]], 'Xx A1 B2 A3', 'Xx A1 B2 A3'],
+    ['insheader 2', [['addheader', 'X', 'x', 2]], 'A1 Xx B2 A3', 'Xx A1 B2 A3'],
+    ['insheader 9', [['addheader', 'X', 'x', 9]], 'A1 B2 A3 Xx', 'A1 Xx B2 A3'],
+    ['chgheader', [['chgheader', 'a', 2, 'x']], 'A1 B2 Ax', 'A1 B2 Ax'],
+    ['chgheader 0', [['chgheader', 'A', 0, 'x']], 'Ax B2 A3', 'Ax B2 A3'],
+    [
+      'chgheader of one that is not there adds it',
+      [['chgheader', 'X', 1, 'x']],
+      'A1 B2 A3 Xx',
+      'A1 B2 A3 Xx',
+    ],
+    ['deleting one that is not there', [['chgheader', 'X', 1, null]], 'A1 B2 A3', 'A1 B2 A3'],
+    [
+      'delete the first, then change the first',
+      [
+        ['chgheader', 'A', 1, null],
+        ['chgheader', 'A', 1, 'x'],
+      ],
+      'B2 Ax',
+      'Ax B2 A3',
+    ],
+    [
+      'delete from the last to the first',
+      [
+        ['chgheader', 'A', 2, ''],
+        ['chgheader', 'A', 1, null],
+      ],
+      'B2',
+      'B2',
+    ],
+    [
+      'the own Received is not counted',
+      [['chgheader', 'Received', 1, 'x']],
+      'A1 B2 A3 Receivedx',
+      'A1 B2 A3 Receivedx',
+    ],
+  ];
+  for (const [title, call, postfix, sendmail] of HEADERS) {
+    it(`headers with their indexes: ${title}`, async () => {
+      for (const [headerRules, expected] of [
+        ['postfix', postfix],
+        ['sendmail', sendmail],
+      ] as const) {
+        const { message } = await fed(call, { headerRules }, THREE);
+        assert.equal(message.headers.map(([name, value]) => name + value).join(' '), expected, headerRules);
+      }
+    });
+  }
+
+  it('the reply: code, extended code, lines', async () => {
+    const call = [['setreply', '550', '5.7.1', 'no', 'thanks']] as const;
+    const { ctx } = scripted({ envfrom: [{ call, answer: Milter.REJECT }, { answer: Milter.TEMPFAIL }] });
+    assert.equal(ctx.reply, null);
+    const { response } = await ctx.feedMessage(MESSAGE);
+    assert.deepEqual(ctx.reply, {
+      code: '550',
+      xcode: '5.7.1',
+      lines: ['no', 'thanks'],
+      text: '550-5.7.1 no\r\n550 5.7.1 thanks',
+    });
+    assert.equal(response.reply, ctx.reply);
+    await ctx.feedMessage(MESSAGE);
+    assert.equal(ctx.reply, null, 'the MTA takes words of its own');
+    await ctx.close();
+  });
+
+  it('errors of handlers, and the reply of the exception policy', async () => {
+    const told: string[] = [];
+    const { ctx } = scripted(
+      { envfrom: { throws: 'oh' } },
+      { name: 'mine', exceptionPolicy: Milter.REJECT, errorHook: (_, step) => told.push(step) },
+    );
+    const { verdict } = await ctx.feedMessage(MESSAGE);
+    assert.equal(verdict, 'reject');
+    assert.equal(ctx.reply?.text, '554 5.3.0 mine: untrapped exception');
+    assert.deepEqual(
+      ctx.errors.map(({ step, error }) => [step, (error as Error).message]),
+      [['envfrom', 'oh']],
+    );
+    assert.deepEqual(told, ['envfrom']);
+    await ctx.close();
+  });
+
+  it('the exception policy is what setExceptionPolicy says, where the option is not given', async () => {
+    const old = Milter.setExceptionPolicy(Milter.ACCEPT);
+    try {
+      const { ctx } = scripted({ envfrom: { throws: 'oh' } });
+      assert.equal((await ctx.feedMessage(MESSAGE)).verdict, 'accept');
+      await ctx.close();
+    } finally {
+      Milter.setExceptionPolicy(old);
+    }
+  });
+
+  it('a handler that takes too long', async () => {
+    const { ctx } = scripted({ envfrom: { gate: 'never opened' } }, { handlerTimeout: 5 });
+    assert.equal((await ctx.feedMessage(MESSAGE)).verdict, 'tempfail');
+    assert.equal(
+      (ctx.errors[0]?.error as Milter.MilterError | undefined)?.code,
+      'ERR_MILTER_HANDLER_TIMEOUT',
+    );
+    await ctx.close();
+  });
+
+  it('progressInterval shows progress while eom is awaited', async () => {
+    const { ctx } = scripted({ eom: { wait: 60 } }, { progressInterval: 5 });
+    const { progress } = await ctx.feedMessage(MESSAGE);
+    assert.ok(progress >= 1, `${progress}`);
+    await ctx.close();
+  });
+
+  const PEERS: readonly [PeerAddress, family: number, hostaddr: unknown][] = [
+    [{ family: 'inet', address: '192.0.2.1', port: 40000 }, Milter.AF_INET, ['192.0.2.1', 40000]],
+    [{ family: 'inet6', address: '2001:DB8:0:0::1', port: 25 }, Milter.AF_INET6, ['2001:db8::1', 25, 0, 0]],
+    [{ family: 'inet6', address: 'IPv6:0:0:0:0:0:0:0:1', port: 0 }, Milter.AF_INET6, ['::1', 0, 0, 0]],
+    [{ family: 'unix', path: '/run/client' }, Milter.AF_UNIX, '/run/client'],
+    [{ family: 'unknown' }, Milter.AF_UNSPEC, null],
+  ];
+  for (const [hostaddr, family, expected] of PEERS) {
+    it(`hostaddr in its real shape: ${JSON.stringify(hostaddr)}`, async () => {
+      const { ctx, named } = scripted(EVERYTHING, { hostname: '[IPv6:::1]', hostaddr, helo: 'me' });
+      await ctx.feedMessage(MESSAGE);
+      await ctx.close();
+      assert.deepEqual(named('connect'), [['connect', '[IPv6:::1]', family, expected]]);
+      assert.deepEqual(named('hello'), [['hello', 'me']]);
+    });
+  }
+
+  it('two contexts share nothing', async () => {
+    class Counter extends Milter.Base {
+      count = 0;
+      override envfrom() {
+        this.count++;
+        this.setreply('550', '5.7.1', `number ${this.count}`);
+        return Milter.REJECT;
+      }
+    }
+    await using one = new TestCtx(Counter, { protocol: Protocol.ALL & ~Protocol.NOHELO });
+    await using other = new TestCtx(() => new Counter());
+    const [first, second] = await Promise.all([
+      one.envfrom('<a@example.com>'),
+      other.envfrom('<b@example.com>'),
+    ]);
+    await one.envfrom('<c@example.com>');
+    assert.deepEqual(
+      [first, second].map(({ reply }) => reply?.lines),
+      [['number 1'], ['number 1']],
+    );
+    assert.deepEqual(
+      [one, other].map(({ filter }) => (filter as Counter).count),
+      [2, 1],
+    );
+    assert.deepEqual(
+      [one, other].map(({ message }) => message?.sender),
+      ['<c@example.com>', '<b@example.com>'],
+    );
+    assert.notDeepEqual(one.negotiated, other.negotiated);
+  });
+});
+
+describe('TestCtx', () => {
+  it('works where libmilter and the addon are not', () => {
+    const code = `
+      const Milter = require('milter');
+      const { TestCtx } = require('milter/testing');
+      class Filter extends Milter.Base { eom() { this.addheader('X', 'y'); return Milter.ACCEPT; } }
+      (async () => {
+        const ctx = new TestCtx(Filter);
+        const { verdict, message } = await ctx.feedMessage('A: b\\n\\n');
+        await ctx.close();
+        const loaded = process.report.getReport().sharedObjects.filter((path) => /milter/.test(path));
+        console.log(JSON.stringify([verdict, message.headers, loaded]));
+      })();`;
+    const env = { ...process.env, MILTER_ADDON: '/nonexistent/milter.node' };
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], {
+      cwd: projectRoot,
+      env,
+      encoding: 'utf8',
+    });
+    assert.deepEqual(
+      JSON.parse(stdout || 'null'),
+      [
+        'accept',
+        [
+          ['A', 'b'],
+          ['X', 'y'],
+        ],
+        [],
+      ],
+      stderr,
+    );
+  });
+
+  it('errors in handlers go to stderr where there is no hook', () => {
+    const code = `
+      const Milter = require('milter');
+      const { TestCtx } = require('milter/testing');
+      class Filter extends Milter.Base { eom() { throw new Error('seen'); } }
+      (async () => { const ctx = new TestCtx(Filter); await ctx.feedMessage(''); await ctx.close(); })();`;
+    const { stderr } = spawnSync(process.execPath, ['-e', code], { cwd: projectRoot, encoding: 'utf8' });
+    assert.match(stderr, /untrapped exception in eom: Error: seen\n {4}at /);
+  });
+
+  it('steps of their own build a message too', async () => {
+    const { ctx, calls } = scripted(EVERYTHING);
+    const verdicts = [
+      await ctx.connect('client.example', { family: 'unknown' }),
+      await ctx.helo('me'),
+      await ctx.unknown('XYZZY'),
+      await ctx.envfrom('<a@example.com>', 'SIZE=1'),
+      await ctx.envrcpt(Buffer.from('<b@example.com>')),
+      await ctx.data(),
+      await ctx.header('Subject', 'x'),
+      await ctx.eoh(),
+      await ctx.body('one\r\n'),
+      await ctx.body(''),
+      await ctx.body('two\r\n'),
+      await ctx.eom(),
+    ].map(({ verdict }) => verdict);
+    assert.deepEqual(verdicts, [
+      ...Array(6).fill('continue'),
+      ...['noreply', 'noreply', 'continue', 'skipped', 'continue', 'continue'],
+    ]);
+    assert.equal(ctx.message?.body.toString(), 'one\r\ntwo\r\n');
+    assert.deepEqual(ctx.message?.headers, [['Subject', 'x']]);
+    await ctx.close();
+    assert.deepEqual(calls.at(-1), ['close']);
+  });
+
+  it('steps that are not awaited are done one after the other', async () => {
+    const { ctx, calls } = scripted({ ...EVERYTHING, connect: { wait: 5 } });
+    void ctx.connect();
+    void ctx.helo();
+    await ctx.close();
+    assert.deepEqual(
+      calls.map(([name]) => name),
+      ['new', 'connect', 'hello', 'close'],
+    );
+  });
+
+  it('abort: the message is given up, with what has been kept of it', async () => {
+    const { ctx, calls } = scripted(EVERYTHING);
+    await ctx.envfrom('<a@example.com>');
+    await ctx.envrcpt('<b@example.com>');
+    await ctx.header('A', 'b');
+    await ctx.abort();
+    assert.deepEqual(calls.slice(-2), [['header', 'A', 'b'], ['abort']]);
+    const at = calls.length;
+    await ctx.abort();
+    assert.equal(calls.length, at, 'no message, no abort');
+    await ctx.close();
+  });
+
+  it('close in the middle of a message is abort, then close, once', async () => {
+    const { ctx, calls } = scripted(EVERYTHING);
+    await ctx.envfrom('<a@example.com>');
+    await Promise.all([ctx.close(), ctx.close()]);
+    assert.deepEqual(calls.slice(-2), [['abort'], ['close']]);
+    await assert.rejects(ctx.connect(), { code: 'ERR_MILTER_CLOSED' });
+    await assert.rejects(ctx.feedMessage(MESSAGE), { code: 'ERR_MILTER_CLOSED' });
+  });
+
+  it('a session nobody has heard of has no close', async () => {
+    const { ctx, calls } = scripted(EVERYTHING);
+    assert.equal(ctx.filter, null);
+    assert.equal(ctx.message, null);
+    assert.throws(() => ctx.negotiated, { code: 'ERR_MILTER_PROTOCOL' });
+    await ctx.close();
+    assert.deepEqual(calls, []);
+  });
+
+  it('a step that libmilter ignores says so', async () => {
+    const { ctx } = scripted(EVERYTHING);
+    await ctx.connect();
+    await assert.rejects(ctx.body('text'), {
+      code: 'ERR_MILTER_PROTOCOL',
+      message: /libmilter ignores body/,
+    });
+    await assert.rejects(ctx.quitNewConnection(), { code: 'ERR_MILTER_PROTOCOL' });
+    assert.equal((await ctx.feedMessage(MESSAGE)).verdict, 'continue');
+    await ctx.close();
+  });
+
+  it('a connection that the MTA uses again: another object, the same terms', async () => {
+    const { ctx, calls } = scripted(EVERYTHING, { actions: Actions.ADDHDRS });
+    await ctx.feedMessage(MESSAGE);
+    await ctx.quitNewConnection();
+    await ctx.feedMessage(MESSAGE);
+    await ctx.close();
+    const lives = calls.map(([name]) => name).filter((name) => ['new', 'connect', 'close'].includes(name));
+    assert.deepEqual(lives, ['new', 'connect', 'close', 'new', 'connect', 'close']);
+  });
+
+  it('so too after a negotiate that failed: only what was offered may be done', async () => {
+    const { ctx, named } = scripted(
+      { ...EVERYTHING, negotiate: { throws: 'no' }, eom: { call: [['replacebody', 'x']] } },
+      { actions: Actions.ADDHDRS },
+    );
+    await ctx.feedMessage(MESSAGE);
+    await ctx.quitNewConnection();
+    await ctx.feedMessage(MESSAGE);
+    await ctx.close();
+    const codes = named('error').map(([, , error]) => (error as { code: string }).code);
+    assert.deepEqual(codes, ['ERR_MILTER_DISABLED_ACTION', 'ERR_MILTER_DISABLED_ACTION']);
+  });
+
+  it('an MTA that does not negotiate', async () => {
+    const { ctx, calls } = scripted(EVERYTHING, { negotiate: false });
+    await assert.rejects(ctx.connect(), { code: 'ERR_MILTER_PROTOCOL' });
+    await ctx.helo();
+    assert.deepEqual(
+      calls.map(([name]) => name),
+      ['new', 'hello'],
+    );
+    await assert.rejects(ctx.negotiate(), { code: 'ERR_MILTER_PROTOCOL' });
+    await ctx.close();
+  });
+
+  const REFUSED: readonly [
+    title: string,
+    TestCtxOptions,
+    Script['handlers'],
+    options: readonly [number, number] | undefined,
+    code: string,
+  ][] = [
+    ['a version that is too old', { version: 1 }, {}, undefined, 'ERR_MILTER_CLOSED'],
+    [
+      'an answer to negotiate that libmilter takes for a refusal',
+      {},
+      { negotiate: { answer: Milter.REJECT } },
+      undefined,
+      'ERR_MILTER_CLOSED',
+    ],
+    ['rights that were not offered', { actions: 1 }, { negotiate: {} }, [3, 0], 'ERR_MILTER_CLOSED'],
+    ['bits that were not offered', { protocol: 1 }, { negotiate: {} }, [1, 2], 'ERR_MILTER_CLOSED'],
+  ];
+  for (const [title, options, handlers, chosen, code] of REFUSED) {
+    it(`a negotiation that fails: ${title}`, async () => {
+      const script = { handlers, ...(chosen ? { options: chosen } : {}) };
+      const ctx = new TestCtx(
+        makeTelling(script, () => {}),
+        options,
+      );
+      await assert.rejects(ctx.negotiate(), { code });
+      await assert.rejects(ctx.connect(), { code });
+      await ctx.close();
+    });
+  }
+
+  it('an offer of nothing is that of version 1', async () => {
+    const { ctx, named } = scripted({ negotiate: { answer: Milter.ALL_OPTS } }, { actions: 0, protocol: 0 });
+    await assert.rejects(ctx.negotiate(), { code: 'ERR_MILTER_PROTOCOL' });
+    assert.deepEqual(named('negotiate'), [['negotiate', [0xf, 0xff0bf, 0, 0]]]);
+    await ctx.close();
+  });
+
+  const BAD: readonly [title: string, make: () => unknown, message: RegExp][] = [
+    ['no filter', () => new TestCtx(undefined as never), /needs a class/],
+    ['chunkSize', () => new TestCtx(Milter.Base, { chunkSize: 0 }), /chunkSize/],
+    ['maxMessageSize', () => new TestCtx(Milter.Base, { maxMessageSize: 1.5 }), /maxMessageSize/],
+    ['handlerTimeout', () => new TestCtx(Milter.Base, { handlerTimeout: -1 }), /handlerTimeout/],
+    ['headerRules', () => new TestCtx(Milter.Base, { headerRules: 'exim' as never }), /headerRules/],
+    [
+      'exceptionPolicy',
+      () => new TestCtx(Milter.Base, { exceptionPolicy: Milter.SKIP as never }),
+      /exception policy/,
+    ],
+    ['macros', () => new TestCtx(Milter.Base).macros('eom', { i: 'a\0b' }), /NUL/],
+    [
+      'an address',
+      () => new TestCtx(Milter.Base).connect('a', { family: 'inet', address: '::1', port: 1 }),
+      /not an address/,
+    ],
+    [
+      'a port',
+      () => new TestCtx(Milter.Base).connect('a', { family: 'inet', address: '127.0.0.1', port: 65536 }),
+      /port/,
+    ],
+    [
+      'a path',
+      () => new TestCtx(Milter.Base).connect('a', { family: 'unix', path: 'x'.repeat(108) }),
+      /107 bytes/,
+    ],
+    ['a family', () => new TestCtx(Milter.Base).connect('a', {} as never), /hostaddr must be/],
+    ['a text', () => new TestCtx(Milter.Base).helo(7 as never), /must be a string/],
+    ['null', () => new TestCtx(Milter.Base).envfrom(null as never), /not null/],
+    ['a header without a name', () => new TestCtx(Milter.Base).header('', 'x'), /must not be empty/],
+  ];
+  for (const [title, make, message] of BAD) {
+    it(`refuses what makes no sense: ${title}`, async () => {
+      await assert.rejects(async () => make(), { code: 'ERR_MILTER_BAD_ARGUMENT', message });
+    });
+  }
+
+  it('a factory that gives no filter: reported, answered by the policy', async () => {
+    const errors: unknown[] = [];
+    await using ctx = new TestCtx((() => ({})) as never, { errorHook: (error) => errors.push(error) });
+    assert.equal((await ctx.envfrom('<a@example.com>')).verdict, 'tempfail');
+    assert.match(String(errors[0]), /must give an object/);
+  });
+
+  it('answers that need no reply, and MTAs that want one', async () => {
+    const statics = { noreply: ['envfrom', 'body'] };
+    for (const [protocol, verdict] of [
+      [Protocol.ALL, 'noreply'],
+      [Protocol.ALL & ~Protocol.NR_MAIL, 'continue'],
+    ] as const) {
+      const { ctx } = scripted({ ...EVERYTHING, envfrom: { throws: 'no' } }, { protocol }, statics);
+      assert.equal((await ctx.envfrom('<a@example.com>')).verdict, verdict);
+      await ctx.envrcpt('<b@example.com>');
+      assert.equal((await ctx.eom()).verdict, 'tempfail', 'what went wrong holds at the end');
+      await ctx.close();
+    }
+  });
+});

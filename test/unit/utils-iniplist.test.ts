@@ -1,0 +1,242 @@
+/** `milter/utils`: iniplist. */
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { promises as dns } from 'node:dns';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { iniplist, type NameResolver } from '#lib/utils/index.js';
+
+const BAD = { code: 'ERR_MILTER_BAD_ARGUMENT' };
+
+describe('contract 30: iniplist without DNS', () => {
+  const cases: [string, string[], boolean][] = [
+    ['66.179.26.146', ['127.0.0.1', '66.179.26.128/26'], true],
+    ['66.179.26.146', ['127.0.0.1', '66.179.26.128/28'], false],
+    ['1.2.3.4', [], false],
+    ['1.2.3.4', ['0.0.0.0/0'], true],
+    ['1.2.3.4', ['1.2.3.4/32'], true],
+    ['192.168.0.45', ['192.168.0.*'], true],
+    ['192.168.1.45', ['192.168.0.*'], false],
+    ['192.168.0.45', ['192.168.*.45'], true],
+    ['192.168.0.45', ['192.168.*.46'], false],
+    ['192.168.0.45', ['*'], true],
+    ['1.2.3.4', ['1.2.3.?'], true],
+    ['1.2.3.45', ['1.2.3.?'], false],
+    ['1.2.3.4', ['1.2.3.[0-5]'], true],
+    ['1.2.3.6', ['1.2.3.[0-5]'], false],
+    ['1.2.3.6', ['1.2.3.[!0-5]'], true],
+    ['1.2.3.6', ['1.2.3.[6-]'], true],
+    ['1.2.3.6', ['1.2.3.[6'], false],
+    ['2001:610:779:0:223:6cff:fe9a:9cf3', ['127.0.0.1', '172.20.1.0/24', '2001:610:779::/48'], true],
+    ['2001:610:77a::1', ['2001:610:779::/48'], false],
+    ['::1', ['0:0:0:0:0:0:0:1'], true],
+    ['::1', ['::2/127'], false],
+    ['2001:DB8::1', ['2001:db8:*'], true],
+    ['fe80::1', ['FE80:*'], true],
+    ['::ffff:1.2.3.4', ['1.2.3.4'], true],
+    ['1.2.3.4', ['::ffff:1.2.3.4'], true],
+    ['1.2.3.4', ['::ffff:1.2.3.0/120'], true],
+    ['1.2.4.4', ['::ffff:1.2.3.0/120'], false],
+    // an IPv4 network has no IPv6 addresses, nor the other way round; in pymilter it has
+    ['::1', ['0.0.0.0/0'], false],
+    ['127.0.0.1', ['::/0'], false],
+  ];
+  for (const [ip, list, expected] of cases) {
+    it(`${ip} in ${JSON.stringify(list)}: ${expected}`, () => assert.equal(iniplist(ip, list), expected));
+  }
+
+  it('takes any iterable', () => assert.equal(iniplist('1.2.3.4', new Set(['1.2.3.4'])), true));
+
+  it('a bad address throws', () => {
+    for (const ip of [
+      'bogus',
+      '',
+      '1.2.3.256',
+      '01.2.3.4',
+      '1.2.3',
+      '0x1.2.3.4',
+      '[::1]',
+      ' 1.2.3.4',
+      undefined,
+    ]) {
+      assert.throws(() => iniplist(ip as string, ['1.2.3.4']), BAD);
+    }
+  });
+
+  it('a bad entry throws, also behind one that matches', () => {
+    const entries = [
+      '1.2.3.4/33',
+      '1.2.3.4/-1',
+      '1.2.3.4/',
+      '1.2.3.4/x',
+      '1.2.3.4/1/2',
+      '::ffff:1.2.3.4/24',
+      '::1/129',
+      '1.2.3',
+      '300.1.2.3/8',
+      '1.2.3.*/24',
+      '*.example.com',
+      '[::1]',
+      '2001:bad::g/32',
+      '',
+      ' 1.2.3.4',
+      'a b',
+      '-x',
+      'mx.example/200',
+      `${'x'.repeat(254)}.`,
+      7,
+    ];
+    for (const entry of entries) {
+      assert.throws(() => iniplist('1.2.3.4', ['1.2.3.4', entry as string]), BAD, String(entry));
+    }
+  });
+
+  it('a list that is none throws', () => {
+    for (const list of ['1.2.3.4', null, 7]) {
+      assert.throws(() => iniplist('1.2.3.4', list as unknown as string[]), BAD);
+    }
+  });
+
+  it('a host name throws, and says that it has to be awaited', () => {
+    assert.throws(() => iniplist('1.2.3.4', ['1.2.3.4', 'mx.example.com']), {
+      ...BAD,
+      message: /await iniplist/,
+    });
+  });
+
+  it('many stars take no longer than a few', () => {
+    const started = performance.now();
+    iniplist('1111:1111:1111:1111:1111:1111:1111:1111', [`${'*1'.repeat(30)}f`]);
+    assert.ok(performance.now() - started < 2000);
+  });
+});
+
+/** Answers from a table; a name that it does not have does not exist. */
+function tableResolver(v4: Record<string, string[]>, v6: Record<string, string[]> = {}) {
+  const asked: string[] = [];
+  const from = (table: Record<string, string[]>, name: string): Promise<string[]> => {
+    asked.push(name);
+    const found = table[name];
+    return found
+      ? Promise.resolve(found)
+      : Promise.reject(Object.assign(new Error(name), { code: 'ENOTFOUND' }));
+  };
+  const resolver: NameResolver = { resolve4: (name) => from(v4, name), resolve6: (name) => from(v6, name) };
+  return { resolver, asked };
+}
+
+describe('contract 30: iniplist with host names', () => {
+  const { resolver, asked } = tableResolver(
+    { 'mx.example': ['192.0.2.1', '192.0.2.200', 'nonsense'], 'a.example.': ['198.51.100.9'] },
+    { 'mx.example': ['2001:db8::25'] },
+  );
+  const cases: [string, string[], boolean][] = [
+    ['192.0.2.200', ['mx.example'], true],
+    ['192.0.2.2', ['mx.example'], false],
+    ['192.0.2.2', ['mx.example/24'], true],
+    ['192.0.3.2', ['mx.example/24'], false],
+    ['198.51.100.9', ['no.example', 'a.example.'], true],
+    ['2001:db8::25', ['mx.example'], true],
+    ['2001:db8::26', ['mx.example/64'], true],
+    ['2001:db8:1::26', ['mx.example/64'], false],
+    ['::ffff:192.0.2.1', ['mx.example'], true],
+    ['192.0.2.1', ['no.example', '198.51.100.1'], false],
+    ['192.0.2.200', ['mx.example/64'], true],
+  ];
+  for (const [ip, list, expected] of cases) {
+    it(`${ip} in ${JSON.stringify(list)}: ${expected}`, async () => {
+      assert.equal(await iniplist(ip, list, { resolver }), expected);
+    });
+  }
+
+  it('localhost is the loopback address without DNS', async () => {
+    asked.length = 0;
+    assert.equal(await iniplist('127.0.0.1', ['localhost'], { resolver }), true);
+    assert.equal(await iniplist('127.0.0.9', ['localhost/24'], { resolver }), true);
+    assert.equal(await iniplist('::1', ['LOCALHOST.'], { resolver }), true);
+    assert.deepEqual(asked, []);
+  });
+
+  it('does not ask where another entry matches, or there is no name', async () => {
+    asked.length = 0;
+    assert.equal(await iniplist('192.0.2.1', ['mx.example', '192.0.2.*'], { resolver }), true);
+    assert.equal(await iniplist('192.0.2.1', ['198.51.100.1'], { resolver }), false);
+    assert.deepEqual(asked, []);
+  });
+
+  it('rejects a bad address, a bad entry and bad options', async () => {
+    await assert.rejects(iniplist('bogus', [], {}), BAD);
+    await assert.rejects(iniplist('1.2.3.4', ['1.2.3'], {}), BAD);
+    await assert.rejects(iniplist('1.2.3.4', [], { timeout: 0 }), BAD);
+    await assert.rejects(iniplist('1.2.3.4', [], { maxAddresses: 0 }), BAD);
+  });
+
+  it('looks at no more than maxAddresses of a name', async () => {
+    const list = ['mx.example'];
+    assert.equal(await iniplist('192.0.2.200', list, { resolver, maxAddresses: 2 }), true);
+    assert.equal(await iniplist('192.0.2.200', list, { resolver, maxAddresses: 1 }), false);
+  });
+
+  it('a name that fails matches nothing, and is reported', async () => {
+    const failing: NameResolver = {
+      resolve4: (name) => Promise.reject(Object.assign(new Error(name), { code: 'ESERVFAIL' })),
+      resolve6: () => {
+        throw new Error('at once');
+      },
+    };
+    const reports: string[] = [];
+    const onLookupError = (name: string, error: Error) => reports.push(`${name}: ${error.message}`);
+    assert.equal(await iniplist('192.0.2.1', ['bad.example'], { resolver: failing, onLookupError }), false);
+    assert.equal(await iniplist('::2', ['bad.example'], { resolver: failing, onLookupError }), false);
+    assert.equal(await iniplist('192.0.2.1', ['bad.example'], { resolver: failing }), false);
+    assert.equal(await iniplist('192.0.2.1', ['no.example'], { resolver, onLookupError }), false);
+    assert.deepEqual(reports, ['bad.example: bad.example', 'bad.example: at once']);
+  });
+
+  it('an error of onLookupError is not lost', async () => {
+    const failing: NameResolver = { ...resolver, resolve4: () => Promise.reject(new Error('down')) };
+    const onLookupError = () => {
+      throw new Error('from the hook');
+    };
+    await assert.rejects(
+      iniplist('192.0.2.1', ['x.example'], { resolver: failing, onLookupError }),
+      /from the hook/,
+    );
+  });
+
+  it('gives up after timeout milliseconds, and does not wait for the slow where another name matches', async () => {
+    const never = new Promise<string[]>(() => {});
+    const slow: NameResolver = {
+      resolve4: (name) => (name === 'slow.example' ? never : resolver.resolve4(name)),
+      resolve6: () => never,
+    };
+    const reports: string[] = [];
+    const onLookupError = (name: string) => reports.push(name);
+    const list = ['slow.example', 'mx.example'];
+    assert.equal(await iniplist('192.0.2.1', list, { resolver: slow, onLookupError }), true);
+    assert.deepEqual(reports, []);
+    assert.equal(await iniplist('192.0.2.9', list, { resolver: slow, onLookupError, timeout: 20 }), false);
+    assert.deepEqual(reports, ['slow.example']);
+  });
+
+  it('a Resolver of node:dns will do, and a silent name server is given up', async () => {
+    const server = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(server, 'listening');
+    const real = new dns.Resolver();
+    real.setServers([`127.0.0.1:${server.address().port}`]);
+    try {
+      const reports: string[] = [];
+      const options = { resolver: real, timeout: 50, onLookupError: (name: string) => reports.push(name) };
+      assert.equal(await iniplist('192.0.2.1', ['mx.example'], options), false);
+      assert.deepEqual(reports, ['mx.example']);
+    } finally {
+      real.cancel();
+      server.close();
+    }
+  });
+
+  it('has a resolver of its own, which keeps nothing alive', async () => {
+    assert.equal(await iniplist('192.0.2.1', ['localhost'], {}), false);
+    assert.equal(await iniplist('127.0.0.1', ['localhost'], {}), true);
+  });
+});

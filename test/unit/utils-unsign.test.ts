@@ -1,0 +1,153 @@
+/** `milter/utils`: signed addresses. */
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { type Signatures, unsign } from '#lib/utils/index.js';
+
+const DAY_MS = 86_400_000;
+
+describe('contract 32: unsign', () => {
+  const addresses = [
+    'user@example.com',
+    '<user@example.com>',
+    '',
+    '<>',
+    'prvs=0123abcdef=user@example.com',
+    'SRS0=TwcN=JN=Example.org=User@forwarder.example',
+    'SES=x@y',
+  ];
+  it('is the identity unless signatures are configured', () => {
+    for (const address of addresses) {
+      assert.equal(unsign(address), address);
+      assert.equal(unsign(address, {}), address);
+    }
+  });
+
+  it('refuses keys that are no keys, and days that are no days', () => {
+    for (const signatures of [
+      { batv: '' },
+      { batv: { 1: '' } },
+      { srs: '' },
+      { srs: ['good', ''] },
+      { srs: [1] },
+      { srs: 's', maxAge: -1 },
+      { srs: 's', maxAge: 1024 },
+      { srs: 's', maxAge: Number.NaN },
+    ]) {
+      assert.throws(() => unsign('a@b', signatures as Signatures), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    }
+  });
+});
+
+describe('SRS', () => {
+  // made by Perl's Mail::SRS 0.31 with the secret 'shh', hash length 4, at this time
+  const AT = 1_795_480_966_000;
+  const SRS0 = 'SRS0=TwcN=JN=Example.org=User@forwarder.example';
+  const SRS1 = 'SRS1=39Wd=forwarder.example==TwcN=JN=Example.org=User@second.example';
+  const at = (days: number): Signatures => ({ srs: 'shh', now: () => AT + days * DAY_MS });
+
+  it('SRS0 is the sender, SRS1 the SRS0 address of the forwarder before', () => {
+    assert.equal(unsign(SRS0, at(0)), 'User@Example.org');
+    assert.equal(unsign(SRS1, at(0)), 'SRS0=TwcN=JN=Example.org=User@forwarder.example');
+    assert.equal(unsign(`<${SRS0}>`, at(0)), '<User@Example.org>');
+  });
+
+  it('does not mind letter case, which MTAs change', () => {
+    assert.equal(unsign(SRS0.toLowerCase(), at(0)), 'user@example.org');
+  });
+
+  it('takes + and - as the first separator, as SRS does', () => {
+    assert.equal(unsign(SRS0.replace('=', '+'), at(0)), 'User@Example.org');
+    assert.equal(unsign(SRS0.replace('=', '-'), at(0)), 'User@Example.org');
+  });
+
+  it('any of several secrets will do', () => {
+    assert.equal(unsign(SRS0, { ...at(0), srs: ['new', 'shh'] }), 'User@Example.org');
+    assert.equal(unsign(SRS0, { ...at(0), srs: ['new', 'newer'] }), SRS0);
+  });
+
+  it('is good for maxAge days, 21 by default', () => {
+    assert.equal(unsign(SRS0, at(21)), 'User@Example.org');
+    assert.equal(unsign(SRS0, at(22)), SRS0);
+    assert.equal(unsign(SRS0, { ...at(22), maxAge: 30 }), 'User@Example.org');
+    assert.equal(unsign(SRS0, at(-1)), SRS0, 'from the future');
+  });
+
+  it('comes back as it is where it is forged or broken', () => {
+    for (const address of [
+      SRS0.replace('TwcN', 'TwcO'),
+      SRS0.replace('TwcN', 'Twc'),
+      SRS0.replace('JN', 'JO'),
+      SRS0.replace('User', 'root'),
+      SRS0.replace('Example', 'Evil'),
+      SRS0.replace('TwcN', 'é€TN'),
+      SRS1.replace('39Wd', '39We'),
+      SRS1.replace('forwarder', 'other'),
+      'SRS0=TwcN=JN=Example.org@forwarder.example',
+      'SRS0=@forwarder.example',
+    ]) {
+      assert.equal(unsign(address, at(0)), address);
+    }
+  });
+
+  it('a signature over a broken day does not make it a day', () => {
+    for (const day of ['J', 'J1', '1J', 'JNN']) {
+      const hash = createHmac('sha1', 'shh')
+        .update(`${day}example.orguser`.toLowerCase())
+        .digest('base64')
+        .slice(0, 4);
+      const address = `SRS0=${hash}=${day}=example.org=user@forwarder.example`;
+      assert.equal(unsign(address, at(0)), address);
+    }
+  });
+});
+
+describe('BATV', () => {
+  const NOW = 20_100 * DAY_MS;
+  /** draft-levine-smtp-batv-01, section 4 */
+  function sign(address: string, key: string, number: number, lastDay: number): string {
+    const tag = `${number}${String(lastDay % 1000).padStart(3, '0')}`;
+    return `prvs=${tag}${createHmac('sha1', key)
+      .update(tag + address)
+      .digest('hex')
+      .slice(0, 6)}=${address}`;
+  }
+  const batv: Signatures = { batv: 'secret', now: () => NOW };
+
+  it('is the address until its last day', () => {
+    for (const lastDay of [20_100, 20_107, 20_100 + 500]) {
+      assert.equal(unsign(sign('User@example.com', 'secret', 0, lastDay), batv), 'User@example.com');
+    }
+    for (const lastDay of [20_099, 20_000, 19_601]) {
+      const address = sign('user@example.com', 'secret', 0, lastDay);
+      assert.equal(unsign(address, batv), address);
+    }
+  });
+
+  it('counts on where the day of three digits starts again', () => {
+    const now = () => 20_998 * DAY_MS;
+    assert.equal(unsign(sign('a@b', 'secret', 0, 21_003), { batv: 'secret', now }), 'a@b');
+    const old = sign('a@b', 'secret', 0, 20_997);
+    assert.equal(unsign(old, { batv: 'secret', now: () => 21_001 * DAY_MS }), old);
+  });
+
+  it('finds the key by its number', () => {
+    const keys: Signatures = { ...batv, batv: { 1: 'old', 2: 'new' } };
+    assert.equal(unsign(sign('a@b', 'old', 1, 20_105), keys), 'a@b');
+    assert.equal(unsign(sign('a@b', 'new', 2, 20_105), keys), 'a@b');
+    for (const address of [sign('a@b', 'old', 2, 20_105), sign('a@b', 'old', 3, 20_105)]) {
+      assert.equal(unsign(address, keys), address);
+    }
+  });
+
+  it('comes back as it is where it is forged', () => {
+    const good = sign('user@example.com', 'secret', 0, 20_105);
+    const forged = good.replace('=user', '=root');
+    assert.equal(unsign(forged, batv), forged);
+    assert.equal(unsign(good, { ...batv, batv: 'other' }), good);
+    assert.equal(
+      unsign(good.toUpperCase().replace('USER@EXAMPLE.COM', 'user@example.com'), batv),
+      'user@example.com',
+    );
+  });
+});
