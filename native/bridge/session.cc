@@ -22,7 +22,11 @@ Verdict Session::negotiate(const uint32_t (&offer)[4], Agreement& agreement) {
   Event& event = batch_.begin(Step::negotiate);
   std::copy(std::begin(offer), std::end(offer), event.numbers);
   const Verdict verdict = ask(Step::negotiate, &agreement);
-  if (verdict == Verdict::cont) agreement_ = agreement;
+  if (verdict == Verdict::cont) {
+    agreement_ = agreement;
+  } else if (verdict == Verdict::allOpts) {
+    agreement_.actions = offer[0];  // all of the offer, which may be less than everything
+  }
   return verdict;
 }
 

@@ -294,12 +294,7 @@ const ALL_MOVES: readonly Move[0][] = [
   'quitNewConnection',
 ];
 
-/**
- * @param reuse whether the MTA may use its connection again. Not where it offers fewer rights: after a negotiate that has
- *   failed, the next session on the connection takes itself to have all of them (native/bridge/session.cc keeps no terms
- *   for ALL_OPTS), and what it must not do fails when it is sent, not when it is called.
- */
-function movesOf(chance: Chance, reuse: boolean): Move[] {
+function movesOf(chance: Chance): Move[] {
   const names: Move[0][] = chance.of(0.9) ? ['connect', 'helo'] : [];
   for (let messages = 1 + chance.below(3); messages > 0; messages--) {
     names.push('envfrom');
@@ -319,7 +314,7 @@ function movesOf(chance: Chance, reuse: boolean): Move[] {
       else names.splice(at, chance.below(3));
     }
   }
-  return names.filter((name) => reuse || name !== 'quitNewConnection').map((name) => moveOf(chance, name));
+  return names.map((name) => moveOf(chance, name));
 }
 
 /**
@@ -334,6 +329,6 @@ export function scriptedSession(chance: Chance, late: boolean): ScriptedSession 
     offer,
     macros: macrosOf(chance),
     chunkSize: chance.one([16, 65535]),
-    moves: movesOf(chance, Object.keys(offer).length === 0 || offer.actions === Actions.ALL),
+    moves: movesOf(chance),
   };
 }
