@@ -21,7 +21,7 @@ export type MilterErrorCode =
   | 'ENAMETOOLONG'
   /** The descriptor of `fd:N` is not open. */
   | 'EBADF'
-  /** The host or service name of an `inet:` or `inet6:` socket is unknown. */
+  /** The host or service name of an `inet:` or `inet6:` socket is unknown; a name that DNS does not have (milter/dns). */
   | 'ENOTFOUND'
   /** The owner's or group's name or number for a unix socket is not allowed for this user, or unknown. */
   | 'EPERM'
@@ -71,6 +71,24 @@ export type MilterErrorCode =
   | 'ERR_MILTER_CONFIG'
   /** A store cannot be reached or used (milter/greylist, milter/cache). */
   | 'ERR_MILTER_STORE'
+  /** DNS has no record of this type under the name (milter/dns). */
+  | 'ENODATA'
+  /** A DNS server failed (milter/dns). */
+  | 'ESERVFAIL'
+  /** A DNS server refused to answer (milter/dns). */
+  | 'EREFUSED'
+  /** No DNS server, or no mail server, answered in time (milter/dns, milter/dsn). */
+  | 'ETIMEOUT'
+  /** A loop of aliases, or an answer of a DNS server that cannot be read (milter/dns). */
+  | 'EBADRESP'
+  /** A name that DNS cannot have (milter/dns). */
+  | 'EBADNAME'
+  /** Given up, since a signal was aborted (milter/dns). */
+  | 'ECANCELLED'
+  /** A session of DNS look-ups has reached one of its limits (milter/dns). */
+  | 'ERR_MILTER_DNS_LIMIT'
+  /** A notice that cannot be made of its template, or sent as it is (milter/dsn). */
+  | 'ERR_MILTER_DSN'
   /** An optional package that is needed here is not installed, or cannot be loaded. */
   | 'ERR_MILTER_MISSING_PACKAGE'
   /** A wait on a filter's answer ran out (milter/testing). */

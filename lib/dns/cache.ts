@@ -1,0 +1,33 @@
+/** Answers remembered for as long as they hold, the oldest forgotten where there are too many. */
+
+interface Entry<T> {
+  readonly value: T;
+  readonly until: number;
+}
+
+export class TtlCache<T> {
+  readonly #entries = new Map<string, Entry<T>>();
+  readonly #size: number;
+  readonly #now: () => number;
+
+  constructor(size: number, now: () => number) {
+    this.#size = size;
+    this.#now = now;
+  }
+
+  get(key: string): T | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    if (entry.until > this.#now()) return entry.value;
+    this.#entries.delete(key);
+    return undefined;
+  }
+
+  /** @param ttl milliseconds; 0 is not remembered */
+  set(key: string, value: T, ttl: number): void {
+    this.#entries.delete(key);
+    if (ttl <= 0 || this.#size === 0) return;
+    if (this.#entries.size >= this.#size) this.#entries.delete(this.#entries.keys().next().value as string);
+    this.#entries.set(key, { value, until: this.#now() + ttl });
+  }
+}

@@ -1,0 +1,37 @@
+/** A signal that is aborted after a time, or with another one, and leaves nothing behind. */
+
+/**
+ * AbortSignal.any and AbortSignal.timeout hold their parts weakly, and in some versions of Node forget them with the garbage.
+ */
+export class Deadline implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #outer: AbortSignal | undefined;
+  readonly #follow = () => this.#controller.abort();
+  #passed = false;
+
+  /** @param milliseconds from now on */
+  constructor(milliseconds: number, outer?: AbortSignal) {
+    this.#timer = setTimeout(() => {
+      this.#passed = true;
+      this.#controller.abort();
+    }, milliseconds);
+    this.#outer = outer;
+    outer?.addEventListener('abort', this.#follow, { once: true });
+    if (outer?.aborted) this.#follow();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Whether the time has run out, rather than the other signal been aborted. */
+  get passed(): boolean {
+    return this.#passed;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#outer?.removeEventListener('abort', this.#follow);
+  }
+}
