@@ -1,0 +1,399 @@
+/** milter/dns against a DNS server on loopback, honest and hostile. */
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { type DnsAnswer, DnsError, type DnsQuestion, DnsSession, type DnsSessionOptions } from 'milter/dns';
+import { DnsServer, type Zone } from '../support/dns-server';
+
+const ZONE: Zone = {
+  'example.com': {
+    A: ['192.0.2.1', '192.0.2.2'],
+    AAAA: ['2001:db8::1'],
+    MX: [{ exchange: 'mx.example.com', priority: 10 }],
+    TXT: [['v=spf1 ', '-all'], 'other', Buffer.from([0xe9, 0x20])],
+  },
+  '1.2.0.192.in-addr.arpa': { PTR: ['example.com'] },
+  '1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa': { PTR: ['six.example.com'] },
+  'big.example': { TXT: Array.from({ length: 20 }, (_, at) => `${at}`.padEnd(200, 'x')) },
+  'alias.example': { CNAME: 'second.example' },
+  'second.example': { CNAME: 'example.com' },
+  'lost.example': { CNAME: 'nowhere.example' },
+  'one.example': { CNAME: 'two.example' },
+  'two.example': { CNAME: 'one.example' },
+  'self.example': { CNAME: 'self.example' },
+  'failing.example': { fault: 'SERVFAIL' },
+  'refusing.example': { fault: 'REFUSED' },
+  'silent.example': { fault: 'silence' },
+  'truncated.example': { A: ['192.0.2.3'], fault: 'truncated' },
+  'short.example': { A: ['192.0.2.4'], ttl: 5 },
+  'never.example': { A: ['192.0.2.4'], ttl: 0 },
+  ...Object.fromEntries(
+    Array.from({ length: 12 }, (_, at) => [`chain${at}.example`, { CNAME: `chain${at + 1}.example` }]),
+  ),
+  'chain12.example': { A: ['192.0.2.12'] },
+};
+
+const failsWith = (code: string) => (error: unknown) => {
+  assert.ok(error instanceof DnsError);
+  assert.equal(error.code, code, error.message);
+  return true;
+};
+
+describe('DnsSession', () => {
+  let server: DnsServer;
+  const open = (options: DnsSessionOptions = {}) => new DnsSession({ servers: [server.address], ...options });
+
+  before(async () => {
+    server = await DnsServer.start(ZONE);
+  });
+  beforeEach(() => {
+    server.queries.length = 0;
+  });
+  after(() => server.close());
+
+  it('has every type of record', async () => {
+    const session = open();
+    assert.deepEqual(await session.resolve4('example.com'), ['192.0.2.1', '192.0.2.2']);
+    assert.deepEqual(await session.resolve6('example.com'), ['2001:db8::1']);
+    assert.deepEqual(await session.resolveMx('example.com'), [{ exchange: 'mx.example.com', priority: 10 }]);
+    assert.deepEqual(await session.resolveTxt('example.com'), [['v=spf1 ', '-all'], ['other'], ['\xe9 ']]);
+    assert.deepEqual(await session.resolveCname('alias.example'), ['second.example']);
+    assert.deepEqual(await session.resolvePtr('1.2.0.192.in-addr.arpa'), ['example.com']);
+  });
+
+  it('finds the names of addresses', async () => {
+    const session = open();
+    assert.deepEqual(await session.reverse('192.0.2.1'), ['example.com']);
+    assert.deepEqual(await session.reverse('::ffff:192.0.2.1'), ['example.com']);
+    assert.deepEqual(await session.reverse('2001:db8::1'), ['six.example.com']);
+    await assert.rejects(session.reverse('host'), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+  });
+
+  it('takes names with a dot at the end, in any letter case', async () => {
+    assert.deepEqual(await open().resolve4('EXAMPLE.com.'), ['192.0.2.1', '192.0.2.2']);
+  });
+
+  it('asks again by TCP where an answer does not fit', async () => {
+    assert.equal((await open().resolveTxt('big.example')).length, 20);
+    assert.deepEqual(server.queries, ['TXT big.example', 'TXT big.example']);
+  });
+
+  for (const [name, code] of [
+    ['nowhere.example', 'ENOTFOUND'],
+    ['lost.example', 'ENOTFOUND'],
+    ['failing.example', 'ESERVFAIL'],
+    ['refusing.example', 'EREFUSED'],
+    ['silent.example', 'ETIMEOUT'],
+    [`${'x'.repeat(64)}.example`, 'EBADNAME'],
+    [`${'x.'.repeat(127)}example`, 'EBADNAME'],
+    ['a..example', 'EBADNAME'],
+    ['', 'EBADNAME'],
+    ['grün.example', 'EBADNAME'],
+    ['a b.example', 'EBADNAME'],
+  ] as const) {
+    it(`tells how it failed: ${code} for ${name.slice(0, 40) || 'no name'}`, async () => {
+      await assert.rejects(open({ timeout: 100, tries: 1 }).resolve4(name), failsWith(code));
+    });
+  }
+
+  it('tells that a name has no record of the type', async () => {
+    await assert.rejects(
+      open().resolveTxt('second.example.'.replace('second', 'short')),
+      failsWith('ENODATA'),
+    );
+  });
+
+  it('refuses a type it does not know, and bad options', async () => {
+    await assert.rejects(open().resolve('example.com', 'SRV' as 'A'), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    const bad: DnsSessionOptions[] = [
+      { servers: ['host'] },
+      { servers: [] },
+      { servers: ['192.0.2.1:0'] },
+      { servers: ['2001:db8::1:53:x'] },
+      { servers: ['[192.0.2.1]:53'] },
+      { timeout: 0 },
+      { tries: 0 },
+      { maxLookups: -1 },
+      { cacheSize: 1.5 },
+    ];
+    for (const options of bad)
+      assert.throws(() => new DnsSession(options), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    assert.ok(new DnsSession());
+    assert.ok(new DnsSession({ servers: ['192.0.2.1', '2001:db8::1', '[2001:db8::1]:5353'] }));
+  });
+
+  it("dns(), pymilter's: nothing is an empty list", async () => {
+    const session = open({ timeout: 100, tries: 1 });
+    assert.deepEqual(await session.dns('example.com', 'A'), ['192.0.2.1', '192.0.2.2']);
+    assert.deepEqual(await session.dns('nowhere.example', 'A'), []);
+    assert.deepEqual(await session.dns('short.example', 'MX'), []);
+    await assert.rejects(session.dns('failing.example', 'A'), failsWith('ESERVFAIL'));
+  });
+
+  it('goes to the next server where one fails', async () => {
+    await using failing = await DnsServer.start({ 'example.com': { fault: 'SERVFAIL' } });
+    const servers = [failing.address, `127.0.0.1:${await closedPort()}`, server.address];
+    assert.deepEqual(await open({ servers, tries: 1 }).resolve6('example.com'), ['2001:db8::1']);
+    assert.deepEqual(failing.queries, ['AAAA example.com']);
+  });
+
+  it('tells when no server is there', async () => {
+    const session = open({ servers: [`127.0.0.1:${await closedPort()}`], tries: 1 });
+    await assert.rejects(session.resolve4('example.com'), failsWith('ESERVFAIL'));
+  });
+
+  it('follows aliases, also one step at a time', async () => {
+    assert.deepEqual(await open().resolve4('alias.example'), ['192.0.2.1', '192.0.2.2']);
+    assert.deepEqual(server.queries, ['A alias.example']);
+    server.follows = false;
+    server.queries.length = 0;
+    assert.deepEqual(await open().resolve4('alias.example'), ['192.0.2.1', '192.0.2.2']);
+    assert.deepEqual(server.queries, ['A alias.example', 'A second.example', 'A example.com']);
+    server.follows = true;
+  });
+
+  describe('contract 36: loops of aliases are refused', () => {
+    for (const follows of [true, false]) {
+      const how = follows ? 'in one answer' : 'over several answers';
+      it(how, async () => {
+        server.follows = follows;
+        try {
+          for (const name of ['one.example', 'self.example']) {
+            await assert.rejects(open().resolve4(name), (error: DnsError) =>
+              /a loop of aliases/.test(error.message),
+            );
+            await assert.rejects(open().resolveMx(name), failsWith('EBADRESP'));
+          }
+        } finally {
+          server.follows = true;
+        }
+      });
+    }
+  });
+
+  describe('contract 36: answers that poison are refused', () => {
+    const victim = { name: 'victim.example', type: 'A', value: '203.0.113.66' } as const;
+    const cases: [string, Zone[string], string[] | undefined][] = [
+      ["another name's record beside the right one", { A: ['192.0.2.9'], poison: [victim] }, ['192.0.2.9']],
+      ["another name's record alone", { poison: [victim] }, undefined],
+      [
+        'an alias of another name, and what it leads to',
+        {
+          poison: [
+            { name: 'victim.example', type: 'CNAME', value: 'evil.example' },
+            { name: 'evil.example', type: 'A', value: '203.0.113.66' },
+          ],
+        },
+        undefined,
+      ],
+    ];
+    for (const [what, records, expected] of cases) {
+      it(what, async () => {
+        server.zone = { ...ZONE, 'hostile.example': records, 'victim.example': { A: ['192.0.2.80'] } };
+        try {
+          const session = open();
+          const asked = session.resolve4('hostile.example');
+          if (expected === undefined) await assert.rejects(asked, failsWith('ENODATA'));
+          else assert.deepEqual(await asked, expected);
+          assert.deepEqual(await session.resolve4('victim.example'), ['192.0.2.80']);
+        } finally {
+          server.zone = ZONE;
+        }
+      });
+    }
+
+    it('datagrams that do not answer the question', async () => {
+      // What a forger who does not see the question could send: another id, another question, no DNS at all.
+      const socket = createSocket('udp4');
+      socket.on('message', (query, { port, address }) => {
+        const send = (change: (bytes: Buffer) => Buffer) =>
+          socket.send(change(Buffer.from(query)), port, address);
+        const answered = (bytes: Buffer) => {
+          bytes[2] = 0x80;
+          return bytes;
+        };
+        send(() => Buffer.from('not DNS'));
+        send((bytes) => {
+          bytes.writeUInt16BE(bytes.readUInt16BE(0) ^ 1, 0);
+          return answered(bytes);
+        });
+        send((bytes) => {
+          bytes[13] = 'z'.charCodeAt(0);
+          return answered(bytes);
+        });
+        send((bytes) => bytes); // the question itself
+        send((bytes) => {
+          bytes[3] = 3; // NXDOMAIN: the true answer
+          return answered(bytes);
+        });
+      });
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+      try {
+        const session = open({ servers: [`127.0.0.1:${socket.address().port}`], timeout: 5000, tries: 1 });
+        await assert.rejects(session.resolve4('example.com'), failsWith('ENOTFOUND'));
+      } finally {
+        socket.close();
+      }
+    });
+  });
+
+  describe('what it remembers', () => {
+    it('is not asked again, in any letter case', async () => {
+      const session = open();
+      await session.resolve4('example.com');
+      await session.resolve4('Example.COM.');
+      assert.equal(session.lookups, 1);
+    });
+
+    it('is asked once by many at a time', async () => {
+      const session = open();
+      await Promise.all(Array.from({ length: 20 }, () => session.resolve4('example.com')));
+      assert.equal(session.lookups, 1);
+    });
+
+    it('holds as long as its TTL, and maxTtl', async () => {
+      let now = 1_000_000;
+      const session = open({ now: () => now, maxTtl: 60, negativeTtl: 7 });
+      const asks = async (name: string) => {
+        const before = session.lookups;
+        await session.dns(name, 'A');
+        return session.lookups > before;
+      };
+      const names = ['short.example', 'example.com', 'nowhere.example', 'never.example'];
+      const all = async () => {
+        const asked: boolean[] = [];
+        for (const name of names) asked.push(await asks(name));
+        return asked;
+      };
+      assert.deepEqual(await all(), [true, true, true, true]);
+      assert.deepEqual(await all(), [false, false, false, true]);
+      now += 5000;
+      assert.deepEqual(await all(), [true, false, false, true]);
+      now += 2000;
+      assert.deepEqual(await all(), [false, false, true, true]);
+      now += 53_000;
+      assert.deepEqual(await all(), [true, true, true, true]);
+    });
+
+    it('is not a failure', async () => {
+      const session = open({ tries: 1 });
+      for (let round = 1; round <= 2; round++) {
+        await assert.rejects(session.resolve4('failing.example'), failsWith('ESERVFAIL'));
+        assert.equal(session.lookups, round);
+      }
+    });
+
+    it('is at most cacheSize answers', async () => {
+      const session = open({ cacheSize: 1 });
+      await session.resolve4('example.com');
+      await session.resolve4('short.example');
+      await session.resolve4('example.com');
+      assert.equal(session.lookups, 3);
+      const forgetful = open({ cacheSize: 0 });
+      await forgetful.resolve4('example.com');
+      await forgetful.resolve4('example.com');
+      assert.equal(forgetful.lookups, 2);
+    });
+  });
+
+  describe('limits', () => {
+    it('maxLookups', async () => {
+      const session = open({ maxLookups: 2 });
+      await session.resolve4('example.com');
+      await session.resolve6('example.com');
+      await assert.rejects(session.resolveMx('example.com'), failsWith('ERR_MILTER_DNS_LIMIT'));
+      assert.equal((await session.resolve4('example.com')).length, 2); // what is remembered is free
+    });
+
+    it('maxAliases', async () => {
+      await assert.rejects(open().resolve4('chain3.example'), failsWith('ERR_MILTER_DNS_LIMIT'));
+      assert.deepEqual(await open().resolve4('chain4.example'), ['192.0.2.12']);
+      assert.deepEqual(await open({ maxAliases: 12 }).resolve4('chain0.example'), ['192.0.2.12']);
+    });
+
+    it('maxRecords', async () => {
+      await assert.rejects(
+        open({ maxRecords: 1 }).resolve4('example.com'),
+        failsWith('ERR_MILTER_DNS_LIMIT'),
+      );
+    });
+
+    it('maxTime, over all look-ups', async () => {
+      const session = open({ maxTime: 60, timeout: 40, tries: 1 });
+      await assert.rejects(session.resolve4('silent.example'), failsWith('ETIMEOUT'));
+      await assert.rejects(session.resolve6('silent.example'), failsWith('ERR_MILTER_DNS_LIMIT'));
+      await assert.rejects(session.resolve4('example.com'), failsWith('ERR_MILTER_DNS_LIMIT'));
+    });
+  });
+
+  it('gives up when the signal is aborted', async () => {
+    const controller = new AbortController();
+    const session = open({ signal: controller.signal, timeout: 60_000 });
+    const asked = session.resolve4('silent.example');
+    setImmediate(() => controller.abort());
+    await assert.rejects(asked, failsWith('ECANCELLED'));
+    await assert.rejects(session.resolve4('example.com'), failsWith('ECANCELLED'));
+  });
+
+  it('gives up a TCP server that closes, or answers something else', async () => {
+    for (const reply of ['', '\0\x03abc']) {
+      await using hostile = await truncating(reply);
+      const session = open({ servers: [hostile.address], tries: 1 });
+      await assert.rejects(session.resolve4('example.com'), failsWith('ESERVFAIL'));
+    }
+    await using faulty = await DnsServer.start(ZONE);
+    const session = open({ servers: [faulty.address], tries: 1 });
+    await assert.rejects(session.resolve4('truncated.example'), failsWith('ENODATA'));
+  });
+
+  it('asks through an exchange of your own', async () => {
+    const asked: DnsQuestion[] = [];
+    const exchange = async (question: DnsQuestion): Promise<DnsAnswer> => {
+      asked.push(question);
+      if (question.name === 'odd.example') return { rcode: 'NOTIMP', records: [] };
+      return { rcode: 'NOERROR', records: [{ name: question.name, type: 'A', ttl: 1, data: '192.0.2.77' }] };
+    };
+    const session = new DnsSession({ exchange });
+    assert.deepEqual(await session.resolve4('any.example'), ['192.0.2.77']);
+    assert.deepEqual(asked, [{ name: 'any.example', type: 'A' }]);
+    await assert.rejects(session.resolve4('odd.example'), failsWith('EBADRESP'));
+    const broken = new DnsSession({ exchange: () => Promise.reject(new TypeError('a mistake')) });
+    await assert.rejects(broken.resolve4('any.example'), TypeError);
+  });
+});
+
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** A server that says "ask by TCP" by UDP, and `reply` by TCP. */
+async function truncating(reply: string): Promise<AsyncDisposable & { address: string }> {
+  const tcp = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end(reply, 'latin1'));
+  });
+  tcp.listen(0, '127.0.0.1');
+  await once(tcp, 'listening');
+  const { port } = tcp.address() as { port: number };
+  const udp = createSocket('udp4');
+  udp.on('message', (query, from) => {
+    query[2] = 0x82;
+    udp.send(query, from.port, from.address);
+  });
+  udp.bind(port, '127.0.0.1');
+  await once(udp, 'listening');
+  return {
+    address: `127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: async () => {
+      udp.close();
+      await new Promise((resolve) => tcp.close(resolve));
+    },
+  };
+}
