@@ -336,7 +336,7 @@ export class MimeMessage {
 
   // --- writing
 
-  /** The bytes of the content, in pieces: what {@link Context.replacebody} takes, one after the other. */
+  /** The bytes of the content, in pieces: what `replacebody` of `milter` takes, one after the other. */
   *bodyChunks(): Generator<Buffer> {
     if (this.#kind === 'leaf') {
       yield this.#body;

@@ -7,4 +7,4 @@ export { MilterError } from '../errors.js';
 export { AccessMap, type AccessMapOptions } from './access-map.js';
 export type { MapLimits } from './limits.js';
 export type { MapType } from './map-type.js';
-export { MTAPolicy } from './mta-policy.js';
+export { MTAPolicy, type PolicyMap } from './mta-policy.js';

@@ -1,0 +1,321 @@
+/** milter/dsn against SMTP servers on loopback, polite and not. */
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { DnsSession } from 'milter/dns';
+import { createMsg, type DsnOptions, type DsnResolver, sendDsn } from 'milter/dsn';
+import { DnsServer, type Zone } from '../support/dns-server';
+import { Sink } from '../support/mta/sink';
+import { type Script, SmtpScript } from '../support/smtp-script';
+
+const ANN = 'ann@example.com';
+
+/** Hosts that share a port, on addresses 127.0.0.1, 127.0.0.2, … */
+async function together(...scripts: Script[]): Promise<SmtpScript[]> {
+  for (;;) {
+    const servers: SmtpScript[] = [];
+    try {
+      for (const [at, script] of scripts.entries()) {
+        servers.push(await SmtpScript.start(script, servers[0]?.port ?? 0, `127.0.0.${at + 1}`));
+      }
+      return servers;
+    } catch (error) {
+      for (const server of servers) await server[Symbol.asyncDispose]();
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
+  }
+}
+
+const mx = (...names: string[]) => names.map((exchange, at) => ({ exchange, priority: 10 * (at + 1) }));
+
+describe('sendDsn', () => {
+  const zone: Zone = {
+    'example.com': { MX: [...mx('one.example', 'two.example', 'three.example')].reverse() },
+    'one.example': { A: ['127.0.0.1'] },
+    'two.example': { A: ['127.0.0.2'] },
+    'three.example': { A: ['127.0.0.3'] },
+    'plain.example': { A: ['127.0.0.1'] },
+    'null.example': { MX: [{ exchange: '', priority: 0 }] },
+    'lost.example': { MX: mx('nowhere.example') },
+    'failing.example': { fault: 'SERVFAIL' },
+    'half.example': { MX: mx('failing.example', 'one.example') },
+    'limping.example': { A: ['127.0.0.1'], fault: 'SERVFAIL', faultTypes: ['AAAA', 'MX'] },
+    'lame.example': { MX: mx('lamehost.example') },
+    'lamehost.example': { A: ['127.0.0.1'], fault: 'SERVFAIL', faultTypes: ['AAAA'] },
+    'bad.example': { MX: mx('failing.example') },
+  };
+  let dns: DnsServer;
+  before(async () => {
+    dns = await DnsServer.start(zone);
+  });
+  after(() => dns.close());
+
+  const options = (port: number, more: DsnOptions = {}): DsnOptions => ({
+    receiver: 'filter.test',
+    resolver: new DnsSession({ servers: [dns.address], tries: 1 }),
+    privateHosts: true,
+    port,
+    timeout: 5000,
+    ...more,
+  });
+
+  /** Asks about `address` with these hosts there; afterwards they are gone. */
+  async function ask(scripts: Script[], address = ANN, more: DsnOptions = {}, message: string | null = null) {
+    const servers = await together(...scripts);
+    try {
+      const answer = await sendDsn(address, message, options(servers[0]?.port as number, more));
+      return { answer, said: servers.map(({ commands }) => commands), servers };
+    } finally {
+      for (const server of servers) await server[Symbol.asyncDispose]();
+    }
+  }
+
+  it('contract 36: null where the mail server takes mail, asked by the null sender', async () => {
+    const { answer, said } = await ask([{}]);
+    assert.equal(answer, null);
+    assert.deepEqual(said[0]?.slice(0, 3), ['EHLO filter.test', 'MAIL FROM:<>', `RCPT TO:<${ANN}>`]);
+    assert.ok(!said[0]?.includes('DATA'));
+  });
+
+  it('contract 36: the refusal otherwise, in one line', async () => {
+    const { answer } = await ask([{ RCPT: '550-5.1.1 who\r\n550 5.1.1 is\x07that' }]);
+    assert.deepEqual(answer, [550, '5.1.1 who 5.1.1 is that']);
+  });
+
+  it('contract 36: MX in order; the next where one cannot say', async () => {
+    const { answer, said } = await ask([
+      { RCPT: '451 4.2.0 later' },
+      { greeting: '554 5.7.1 not you' },
+      { RCPT: '550 5.1.1 no' },
+    ]);
+    assert.deepEqual(answer, [550, '5.1.1 no']);
+    assert.deepEqual(
+      said.map((commands) => commands.some((line) => line.startsWith('RCPT'))),
+      [true, false, true],
+    );
+  });
+
+  it('asks nobody after an answer', async () => {
+    const { answer, said } = await ask([{ RCPT: '550 5.1.1 no' }, {}]);
+    assert.deepEqual(answer, [550, '5.1.1 no']);
+    assert.deepEqual(said[1], []);
+  });
+
+  it('contract 36: the address of the domain where it has no MX', async () => {
+    assert.equal((await ask([{}], 'bob@plain.example')).answer, null);
+  });
+
+  it('contract 36: a null sender that is refused is followed by the postmaster', async () => {
+    const { answer, said } = await ask([{ 'MAIL FROM:<>': '550 5.7.1 no bounces' }]);
+    assert.equal(answer, null);
+    assert.ok(said[0]?.includes('MAIL FROM:<postmaster@filter.test>'));
+    const { answer: refusal } = await ask([{ MAIL: '550 5.7.1 nobody' }]);
+    assert.deepEqual(refusal, [550, '5.7.1 nobody']);
+  });
+
+  it('contract 36: timeout per host', async () => {
+    for (const script of [{ greeting: 'silence' }, { RCPT: 'silence' }]) {
+      const { answer, said } = await ask([script, {}], ANN, { timeout: 300 });
+      assert.equal(answer, null);
+      assert.ok(said[1]?.includes(`RCPT TO:<${ANN}>`));
+    }
+  });
+
+  it('maxTime over all hosts, and over a resolver that does not answer', async () => {
+    const silent = { greeting: 'silence' };
+    const { answer } = await ask([silent, silent, silent], ANN, { maxTime: 200, timeout: 60_000 });
+    assert.equal(answer?.[0], 450);
+    const never = () => new Promise<never>(() => {});
+    const resolver: DsnResolver = { resolveMx: never, resolve4: never, resolve6: never };
+    assert.equal((await sendDsn(ANN, null, { resolver, maxTime: 50 }))?.[0], 450);
+  });
+
+  it('gives up when the signal is aborted', async () => {
+    const refusal = await sendDsn(ANN, null, options(1, { signal: AbortSignal.abort() }));
+    assert.equal(refusal?.[0], 450);
+  });
+
+  it('maxHosts', async () => {
+    const later = { RCPT: '451 4.2.0 later' };
+    const { answer, said } = await ask([later, later, {}], ANN, { maxHosts: 2 });
+    assert.deepEqual(answer, [451, '4.2.0 later']);
+    assert.deepEqual(said[2], []);
+  });
+
+  for (const [address, code] of [
+    ['x@null.example', 556],
+    ['x@nowhere.example', 550],
+    ['x@lost.example', 550],
+    ['x@failing.example', 451],
+    ['x@bad.example', 451],
+    ['x@grün.example', 550],
+  ] as const) {
+    it(`answers ${code} for ${address} without asking anybody`, async () => {
+      const { answer, said } = await ask([{}], address);
+      assert.equal(answer?.[0], code, String(answer));
+      assert.match(answer?.[1] ?? '', /^\d\.\d+\.\d+ [\x20-\x7e]+$/);
+      assert.deepEqual(said[0], []);
+    });
+  }
+
+  it('does without what DNS cannot tell, where another address is there', async () => {
+    for (const domain of ['half.example', 'lame.example']) {
+      assert.equal((await ask([{}], `x@${domain}`)).answer, null);
+    }
+  });
+
+  it('takes an address literal', async () => {
+    assert.equal((await ask([{}], 'x@[127.0.0.1]')).answer, null);
+  });
+
+  it('connects to public addresses only, unless told otherwise', async () => {
+    const { answer, said } = await ask([{}], ANN, { privateHosts: false });
+    assert.equal(answer?.[0], 550);
+    assert.deepEqual(said[0], []);
+  });
+
+  for (const [what, script] of Object.entries({
+    'closes at once': { greeting: 'close' },
+    'closes in the middle': { RCPT: 'close' },
+    'talks nonsense': { RCPT: '299999 what', MAIL: '999 odd' },
+  })) {
+    it(`a host that ${what} has not answered`, async () => {
+      const { answer } = await ask([script], 'x@plain.example');
+      assert.equal(answer?.[0], 450, String(answer));
+    });
+  }
+
+  it('tells when no host listens', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    await new Promise((resolve) => server.close(resolve));
+    assert.match((await sendDsn('x@plain.example', null, options(port)))?.join(' ') ?? '', /^450 4\.4\.1 /);
+  });
+
+  it('sends a message from nobody', async () => {
+    const { answer, said, servers } = await ask([{}], ANN, {}, 'Subject: hi\n\n.dot\n');
+    assert.equal(answer, null);
+    assert.equal(servers[0]?.messages[0], 'Subject: hi\r\n\r\n..dot\r\n');
+    assert.ok(said[0]?.includes('MAIL FROM:<>'));
+    assert.deepEqual((await ask([{ message: '554 5.6.0 no' }], ANN, {}, 'Subject: hi\n\nx\n')).answer, [
+      554,
+      '5.6.0 no',
+    ]);
+  });
+
+  it('refuses bad addresses, commands in them among these, and bad options', async () => {
+    const bad = [
+      '',
+      'ann',
+      '@example.com',
+      'ann@',
+      'a@b.example>\r\nDATA',
+      'a b@x.example',
+      '<a@x.example>',
+      `${'x'.repeat(300)}@x.example`,
+    ];
+    for (const address of bad) {
+      await assert.rejects(sendDsn(address), { code: 'ERR_MILTER_BAD_ARGUMENT' }, address);
+    }
+    for (const wrong of [
+      { port: 0 },
+      { timeout: 0 },
+      { maxTime: 0 },
+      { maxHosts: 0 },
+      { receiver: 'a\r\nb' },
+    ]) {
+      await assert.rejects(sendDsn(ANN, null, wrong), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    }
+  });
+
+  it('passes on what a resolver of your own throws by mistake', async () => {
+    const broken = () => Promise.reject(new TypeError('a mistake'));
+    const resolver: DsnResolver = {
+      resolveMx: async () => mx('x.example'),
+      resolve4: broken,
+      resolve6: broken,
+    };
+    await assert.rejects(sendDsn(ANN, null, { resolver }), TypeError);
+  });
+});
+
+describe('contract 36: createMsg', () => {
+  const TEMPLATE = 'Subject: SPF %(result)s\nX-Long: one\n two\n\nDear %(to)s, 100%% of %(receiver)s\n';
+  const base = { to: ANN, receiver: 'filter.test', values: { result: 'fail' } };
+
+  it('fills To, From, Auto-Submitted, and the values', async () => {
+    const text = (await createMsg(TEMPLATE, base)).toString();
+    for (const line of [
+      /^To: ann@example\.com\r$/m,
+      /^From: postmaster@filter\.test\r$/m,
+      /^Auto-Submitted: auto-replied\r$/m,
+      /^Subject: SPF fail\r$/m,
+      /^X-Long: one two\r$/m,
+      /^Date: .+ \+0000\r$/m,
+      /^Message-ID: <[^>]+>\r$/m,
+      /\r\n\r\nDear ann@example\.com, 100% of filter\.test\r\n$/,
+    ])
+      assert.match(text, line);
+    assert.doesNotMatch(text, /(?<!\r)\n/);
+  });
+
+  it('leaves what the template says', async () => {
+    const template =
+      'From: me <me@filter.test>\nAuto-Submitted: auto-generated\nTo: you@example.com\nSubject: x\n\ntext\n';
+    const text = (await createMsg(template, base)).toString();
+    assert.equal(text.match(/^(?:From|To|Auto-Submitted):/gm)?.length, 3);
+    assert.match(text, /^Auto-Submitted: auto-generated\r$/m);
+    assert.match((await createMsg('\ntext\n', base)).toString(), /^Subject: About your message\r$/m);
+  });
+
+  it('encodes what is not ASCII', async () => {
+    const text = (await createMsg('Subject: Grüße\n\nGrüße\n', base)).toString();
+    assert.match(text, /^Subject: =\?UTF-8\?/m);
+    assert.doesNotMatch(text, /[^\0-\x7f]/);
+  });
+
+  it('refuses another header in a value', async () => {
+    for (const result of ['x\r\nBcc: all@example.com', 'x\nBcc: y', 'x\ry']) {
+      await assert.rejects(createMsg(TEMPLATE, { ...base, values: { result } }), { code: 'ERR_MILTER_DSN' });
+    }
+    await assert.rejects(createMsg(TEMPLATE, { ...base, to: 'a@b.example\r\nBcc: y' }), {
+      code: 'ERR_MILTER_DSN',
+    });
+    const text = (await createMsg('\n%(result)s\n', { ...base, values: { result: '%(to)s' } })).toString();
+    assert.match(text, /\r\n%\(to\)s\r\n$/); // a value is not a template
+  });
+
+  for (const template of [
+    'Subject: x\n',
+    'no header\n\ntext',
+    'Content-Type: text/html\n\nx',
+    '\n%(unknown)s',
+    '\n50% off',
+    '\n%(toString)s',
+  ]) {
+    it(`refuses the template ${JSON.stringify(template)}`, () =>
+      assert.rejects(createMsg(template, base), { code: 'ERR_MILTER_DSN' }));
+  }
+
+  it('makes a message that arrives', async () => {
+    await using sink = await Sink.start();
+    const message = await createMsg(TEMPLATE, base);
+    const resolver: DsnResolver = {
+      resolveMx: async () => [],
+      resolve4: async () => ['127.0.0.1'],
+      resolve6: async () => [],
+    };
+    assert.equal(
+      await sendDsn(ANN, message, { resolver, port: sink.port, privateHosts: true, receiver: 'filter.test' }),
+      null,
+    );
+    const arrived = await sink.next();
+    assert.equal(arrived.mailFrom.address, '');
+    assert.deepEqual(
+      arrived.rcptTo.map(({ address }) => address),
+      [ANN],
+    );
+    assert.match(arrived.text, /^Auto-Submitted: auto-replied\r$/m);
+  });
+});
