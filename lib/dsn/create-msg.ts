@@ -50,7 +50,7 @@ export async function createMsg(template: string, options: NoticeOptions): Promi
     if (!given.has(name.toLowerCase())) headers.push({ name, value: oneLine(name, value) });
   }
   for (const { name, value } of headers) node.addHeader(name, value);
-  node.setContent(fill(text, values));
+  node.setContent(fill(text, values).replace(/\r\n?|\n/g, '\r\n'));
   return node.build();
 }
 
