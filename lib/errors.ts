@@ -87,7 +87,7 @@ export type MilterErrorCode =
   | 'ECANCELLED'
   /** A session of DNS look-ups has reached one of its limits (milter/dns). */
   | 'ERR_MILTER_DNS_LIMIT'
-  /** A notice that cannot be made of its template, or sent as it is (milter/dsn). */
+  /** A notice that cannot be made of its template (milter/dsn). */
   | 'ERR_MILTER_DSN'
   /** An optional package that is needed here is not installed, or cannot be loaded. */
   | 'ERR_MILTER_MISSING_PACKAGE'
