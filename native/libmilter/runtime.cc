@@ -62,7 +62,8 @@ void Runtime::start(std::shared_ptr<Mailbox> lead) {
 
 // libmilter's thread for signals takes one that is on its way to Node's main thread if it comes to wait just
 // then, and stops without further ado. So nobody is told that the filter runs before a connection has been
-// all the way through: that thread is started first.
+// all the way through: that thread is started first. On a busy machine it may still come to wait later, and
+// the listener would see its stop only when its poll ends, after 5 s: watchStart() ends that poll sooner.
 void Runtime::attend() {
   constexpr std::chrono::milliseconds kLook{2};
   for (int i = 0; i < 250 && !serving_ && isRunning(); ++i) {
@@ -70,7 +71,19 @@ void Runtime::attend() {
     std::this_thread::sleep_for(kLook);
   }
   (void)lead_->post({Mail::Kind::ready, nullptr, 0, {}});
+  try {
+    std::thread([this] { watchStart(); }).detach();
+  } catch (const std::system_error&) {  // without it, such a stop takes longer
+  }
   nudger_.run();
+}
+
+void Runtime::watchStart() {
+  constexpr std::chrono::milliseconds kLook{200};
+  for (int i = 0; i < 10 && !stopping_ && isRunning(); ++i) {
+    std::this_thread::sleep_for(kLook);
+    if (!stopping_) listener_.kick();  // shutDown() does its own
+  }
 }
 
 void Runtime::run() {

@@ -50,6 +50,7 @@ class Runtime final : public Process {
   Runtime() = default;
   void run();
   void attend();
+  void watchStart();
   void shutDown();
   void finish(bool failed);
 
