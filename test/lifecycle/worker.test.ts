@@ -54,6 +54,13 @@ test('control: a filter in a worker serves, stops, and the process ends', async 
   await mainLivesOn(filter);
 });
 
+test('terminate() while a worker loads the addon, or is inside one of its functions', async () => {
+  const rounds = 200;
+  await using filter = await host({ fixture: 'terminator', listening: false, more: { rounds } });
+  await filter.event('survived', undefined, 1, 60_000);
+  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
+});
+
 for (const loadHere of [false, true]) {
   for (const step of ['connect', 'envfrom', 'header', 'eom']) {
     const where = loadHere ? 'the addon in both threads' : 'the addon in the worker only';
