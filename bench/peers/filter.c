@@ -3,8 +3,9 @@
  *
  *     filter SOCKET VARIANT WAIT BURN
  *
- * VARIANT is `plain`, `noreply` (every step without a reply), `eom` (no other handler) or `noop` (no handler
- * at all: the floor of what libmilter itself takes). At the end of a message the filter sleeps WAIT
+ * VARIANT is `plain`, `noreply` (every step without a reply), `headers` (headers and their end without a reply,
+ * as this package negotiates by itself), `eom` (no other handler) or `noop` (no handler at all: the floor of what
+ * libmilter itself takes). At the end of a message the filter sleeps WAIT
  * milliseconds, uses BURN milliseconds of CPU, and adds one header that tells what it has seen: "<headers>
  * <body bytes>".
  */
@@ -16,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int no_reply;
+static unsigned long no_reply; /* SMFIP_NR_ bits */
 static useconds_t wait_us;
 static double burn_seconds;
 static uint64_t turns_per_burn;
@@ -69,17 +70,19 @@ static struct session* session_of(SMFICTX* ctx) {
 }
 
 /* The answer of a step: libmilter sends none where "no reply" was agreed. */
-static sfsistat go_on(void) { return no_reply ? SMFIS_NOREPLY : SMFIS_CONTINUE; }
+static sfsistat go_on(unsigned long step) { return no_reply & step ? SMFIS_NOREPLY : SMFIS_CONTINUE; }
+
+static const unsigned long heading = SMFIP_NR_HDR | SMFIP_NR_EOH;
+static const unsigned long all = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_DATA |
+                                 SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY | SMFIP_NR_UNKN;
 
 static sfsistat on_negotiate(SMFICTX* ctx, unsigned long actions, unsigned long steps, unsigned long unused2,
                              unsigned long unused3, unsigned long* out_actions, unsigned long* out_steps,
                              unsigned long* out2, unsigned long* out3) {
   (void)ctx, (void)actions, (void)unused2, (void)unused3;
-  const unsigned long all = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_DATA |
-                            SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY | SMFIP_NR_UNKN;
-  if ((steps & all) != all) return SMFIS_REJECT; /* the figures would not be those of this variant */
+  if ((steps & no_reply) != no_reply) return SMFIS_REJECT; /* the figures would not be those of this variant */
   *out_actions = SMFIF_ADDHDRS;
-  *out_steps = all;
+  *out_steps = no_reply;
   *out2 = *out3 = 0;
   return SMFIS_CONTINUE;
 }
@@ -87,17 +90,17 @@ static sfsistat on_negotiate(SMFICTX* ctx, unsigned long actions, unsigned long 
 static sfsistat on_connect(SMFICTX* ctx, char* host, _SOCK_ADDR* address) {
   (void)host, (void)address;
   session_of(ctx);
-  return go_on();
+  return go_on(SMFIP_NR_CONN);
 }
 
-static sfsistat on_text(SMFICTX* ctx, char* text) {
-  (void)ctx, (void)text;
-  return go_on();
+static sfsistat on_helo(SMFICTX* ctx, char* name) {
+  (void)ctx, (void)name;
+  return go_on(SMFIP_NR_HELO);
 }
 
 static sfsistat on_unknown(SMFICTX* ctx, const char* command) {
   (void)ctx, (void)command;
-  return go_on();
+  return go_on(SMFIP_NR_UNKN);
 }
 
 static sfsistat on_envfrom(SMFICTX* ctx, char** arguments) {
@@ -107,29 +110,34 @@ static sfsistat on_envfrom(SMFICTX* ctx, char** arguments) {
   session->macro_length = address ? strlen(address) : 0;
   session->headers = 0;
   session->body = 0;
-  return go_on();
+  return go_on(SMFIP_NR_MAIL);
 }
 
 static sfsistat on_envrcpt(SMFICTX* ctx, char** arguments) {
   (void)ctx, (void)arguments;
-  return go_on();
+  return go_on(SMFIP_NR_RCPT);
 }
 
-static sfsistat on_step(SMFICTX* ctx) {
+static sfsistat on_data(SMFICTX* ctx) {
   (void)ctx;
-  return go_on();
+  return go_on(SMFIP_NR_DATA);
+}
+
+static sfsistat on_eoh(SMFICTX* ctx) {
+  (void)ctx;
+  return go_on(SMFIP_NR_EOH);
 }
 
 static sfsistat on_header(SMFICTX* ctx, char* name, char* value) {
   (void)name, (void)value;
   session_of(ctx)->headers++;
-  return go_on();
+  return go_on(SMFIP_NR_HDR);
 }
 
 static sfsistat on_body(SMFICTX* ctx, unsigned char* chunk, size_t length) {
   (void)chunk;
   session_of(ctx)->body += length;
-  return go_on();
+  return go_on(SMFIP_NR_BODY);
 }
 
 static void labour(void) {
@@ -164,11 +172,12 @@ static sfsistat on_close(SMFICTX* ctx) {
 
 int main(int argc, char** argv) {
   if (argc != 5) {
-    fprintf(stderr, "usage: filter SOCKET plain|noreply|eom|noop WAIT BURN\n");
+    fprintf(stderr, "usage: filter SOCKET plain|noreply|headers|eom|noop WAIT BURN\n");
     return 2;
   }
   const char* variant = argv[2];
-  no_reply = strcmp(variant, "noreply") == 0;
+  if (strcmp(variant, "noreply") == 0) no_reply = all;
+  if (strcmp(variant, "headers") == 0) no_reply = heading;
   wait_us = (useconds_t)(atof(argv[3]) * 1000);
   burn_seconds = atof(argv[4]) / 1000;
   if (burn_seconds > 0) turns_per_burn = calibrate(burn_seconds);
@@ -177,12 +186,12 @@ int main(int argc, char** argv) {
     filter.xxfi_eom = on_eom_alone;
   } else if (strcmp(variant, "noop") != 0) {
     filter.xxfi_connect = on_connect;
-    filter.xxfi_helo = on_text;
+    filter.xxfi_helo = on_helo;
     filter.xxfi_envfrom = on_envfrom;
     filter.xxfi_envrcpt = on_envrcpt;
-    filter.xxfi_data = on_step;
+    filter.xxfi_data = on_data;
     filter.xxfi_header = on_header;
-    filter.xxfi_eoh = on_step;
+    filter.xxfi_eoh = on_eoh;
     filter.xxfi_body = on_body;
     filter.xxfi_eom = on_eom;
     filter.xxfi_abort = on_abort;

@@ -32,7 +32,7 @@ std::shared_ptr<Mailbox> Desk::open(const Napi::Function& deliver, Role role, Ro
     throw Napi::Error::New(env_);
   }
   mailbox_ = std::make_shared<Mailbox>([wake = wake_] {
-    // Only a signal: the queue is the mailbox's own. Its lock is held, so that no wake-up can follow close().
+    // Only a signal: the queue is the mailbox's own. No wake-up can follow close().
     napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking);
   });
   // Hooks run in reverse order: this one before the thread-safe function's own, which ends it.

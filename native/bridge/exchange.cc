@@ -62,10 +62,13 @@ bool Exchange::performLocked(std::unique_lock<std::mutex>& lock, Mta& mta, std::
 }
 
 bool Exchange::answer(uint32_t question, Answer&& answer) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (!isOpenLocked(question)) return false;  // R6
-  answered_ = true;
-  answer_ = std::move(answer);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!isOpenLocked(question)) return false;  // R6
+    answered_ = true;
+    answer_ = std::move(answer);
+  }
+  // Without the lock, which the woken thread would otherwise find held and go to sleep for again.
   changed_.notify_one();
   return true;
 }

@@ -7,10 +7,15 @@
 namespace milter {
 
 bool Mailbox::post(Mail&& mail) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (closed_) return false;
-  mail_.push_back(std::move(mail));
-  if (!std::exchange(woken_, true)) wake_();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (closed_) return false;
+    mail_.push_back(std::move(mail));
+    if (std::exchange(woken_, true)) return true;
+  }
+  // Without the lock that the JS thread takes first when it has woken up.
+  std::lock_guard<std::mutex> lock(wakeMutex_);
+  if (wake_) wake_();
   return true;
 }
 
@@ -42,8 +47,11 @@ void Mailbox::close() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     closed_ = true;
-    wake_ = nullptr;
     unread.swap(mail_);
+  }
+  {
+    std::lock_guard<std::mutex> lock(wakeMutex_);
+    wake_ = nullptr;
   }
   releaseAll();
 }

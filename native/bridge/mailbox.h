@@ -32,7 +32,7 @@ struct Mail {
 
 class Mailbox {
  public:
-  // `wake` is called under the mailbox's lock, from any thread, and must only signal (never wait for JS).
+  // `wake` is called from any thread, never after close(), and must only signal (never wait for JS).
   explicit Mailbox(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   // --- libmilter's threads
@@ -60,12 +60,14 @@ class Mailbox {
  private:
   mutable std::mutex mutex_;
   // All below are guarded by mutex_.
-  std::function<void()> wake_;
   bool closed_ = false;
   bool released_ = false;
   bool woken_ = false;
   std::vector<Mail> mail_;
   std::unordered_set<Session*> sessions_;
+
+  std::mutex wakeMutex_;        // a leaf but for what `wake` locks; never together with mutex_
+  std::function<void()> wake_;  // guarded by wakeMutex_
 };
 
 }  // namespace milter
