@@ -3,11 +3,10 @@
  *
  *     filter SOCKET VARIANT WAIT BURN
  *
- * VARIANT is `plain`, `noreply` (every step without a reply), `headers` (headers and their end without a reply,
- * as this package negotiates by itself), `eom` (no other handler) or `noop` (no handler at all: the floor of what
- * libmilter itself takes). At the end of a message the filter sleeps WAIT
- * milliseconds, uses BURN milliseconds of CPU, and adds one header that tells what it has seen: "<headers>
- * <body bytes>".
+ * VARIANT is `plain`, `noreply` (every step without a reply), `headers` (headers and their end without a
+ * reply, as this package negotiates by itself), `eom` (no other handler) or `noop` (no handler at all: the
+ * floor of what libmilter itself takes). At the end of a message the filter sleeps WAIT milliseconds, uses
+ * BURN milliseconds of CPU, and adds one header that tells what it has seen: "<headers> <body bytes>".
  */
 #include <libmilter/mfapi.h>
 #include <stdint.h>
@@ -73,14 +72,15 @@ static struct session* session_of(SMFICTX* ctx) {
 static sfsistat go_on(unsigned long step) { return no_reply & step ? SMFIS_NOREPLY : SMFIS_CONTINUE; }
 
 static const unsigned long heading = SMFIP_NR_HDR | SMFIP_NR_EOH;
-static const unsigned long all = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_DATA |
-                                 SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY | SMFIP_NR_UNKN;
+static const unsigned long all = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT |
+                                 SMFIP_NR_DATA | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY | SMFIP_NR_UNKN;
 
 static sfsistat on_negotiate(SMFICTX* ctx, unsigned long actions, unsigned long steps, unsigned long unused2,
                              unsigned long unused3, unsigned long* out_actions, unsigned long* out_steps,
                              unsigned long* out2, unsigned long* out3) {
   (void)ctx, (void)actions, (void)unused2, (void)unused3;
-  if ((steps & no_reply) != no_reply) return SMFIS_REJECT; /* the figures would not be those of this variant */
+  /* The figures would not be those of this variant. */
+  if ((steps & no_reply) != no_reply) return SMFIS_REJECT;
   *out_actions = SMFIF_ADDHDRS;
   *out_steps = no_reply;
   *out2 = *out3 = 0;

@@ -39,6 +39,7 @@ Session& begin(SMFICTX* context) {
   auto* const holder = new Holder(
       std::make_shared<Session>(Runtime::get().house(), std::make_unique<LibmilterCalls>(context)));
   smfi_setpriv(context, holder);
+  Runtime::get().promptTcp().welcome();
   return **holder;
 }
 
@@ -54,7 +55,10 @@ bool markParted(SMFICTX* context) {
 // (QUIT_NC). A peer that never negotiates gets here too, perhaps with a context at a place in memory where
 // another one was.
 Session& sessionOf(SMFICTX* context) {
-  if (Holder* const holder = holderOf(context)) return **holder;
+  if (Holder* const holder = holderOf(context)) {
+    Runtime::get().promptTcp().stir();
+    return **holder;
+  }
   Session& session = begin(context);
   const auto terms = Runtime::get().parting().take(context);
   if (markParted(context) && terms) session.adopt(*terms);

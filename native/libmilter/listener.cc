@@ -123,21 +123,32 @@ bool isListening(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
 }
 
-std::set<int> listeningDescriptors() {
-  std::set<int> found;
-  const auto look = [&](int fd) {
-    if (isListening(fd)) found.insert(fd);
-  };
+template <class Visit>
+void eachDescriptor(Visit&& visit) {
   if (DIR* const directory = opendir("/dev/fd")) {
     while (const dirent* const entry = readdir(directory)) {
-      if (const auto fd = number(entry->d_name)) look(static_cast<int>(*fd));
+      if (const auto fd = number(entry->d_name)) visit(static_cast<int>(*fd));
     }
     closedir(directory);
   } else {  // no such folder, or closed to a process that has given up its rights
     constexpr int kUsual = 4096;
-    for (int fd = 0; fd < kUsual; ++fd) look(fd);
+    for (int fd = 0; fd < kUsual; ++fd) visit(fd);
   }
+}
+
+std::set<int> listeningDescriptors() {
+  std::set<int> found;
+  eachDescriptor([&](int fd) {
+    if (isListening(fd)) found.insert(fd);
+  });
   return found;
+}
+
+// The port of an address, 0 where its family has none.
+int portOf(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+  if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+  return 0;
 }
 
 std::optional<int> descriptorOf(const std::string& spec) {
@@ -300,12 +311,15 @@ void Listener::removeFile() const {
   if (!path_.empty() && hasFile()) unlink(path_.c_str());
 }
 
-int Listener::port() const {
-  if (addressLength_ == 0) return 0;
-  if (address_.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&address_)->sin_port);
-  if (address_.ss_family == AF_INET6)
-    return ntohs(reinterpret_cast<const sockaddr_in6*>(&address_)->sin6_port);
-  return 0;
+int Listener::port() const { return addressLength_ == 0 ? 0 : portOf(address_); }
+
+void Listener::eachConnection(const std::function<void(int fd)>& visit) const {
+  eachDescriptor([&](int fd) {
+    sockaddr_storage local{};
+    socklen_t length = sizeof local;
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length) != 0) return;
+    if (portOf(local) == port() && port() != 0 && !isListening(fd)) visit(fd);
+  });
 }
 
 }  // namespace milter

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -23,6 +24,8 @@ class Listener {
   void removeFile() const;
   // The bound TCP port (0 for other sockets): `inet:0@host` lets the system choose one.
   int port() const;
+  // Calls `visit` with each of this process's connections that came in on the TCP port.
+  void eachConnection(const std::function<void(int fd)>& visit) const;
 
  private:
   std::optional<OpenFailure> clearPath(const OpenOptions& options) const;

@@ -51,6 +51,7 @@ Process::Start Runtime::reserve() {
 
 void Runtime::start(std::shared_ptr<Mailbox> lead) {
   lead_ = std::move(lead);
+  promptTcp_.start();
   try {
     std::thread([this] { run(); }).detach();
   } catch (const std::system_error&) {  // no thread to be had

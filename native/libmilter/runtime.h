@@ -15,6 +15,7 @@
 #include "libmilter/listener.h"
 #include "libmilter/nudger.h"
 #include "libmilter/parting.h"
+#include "libmilter/prompt_tcp.h"
 
 namespace milter {
 
@@ -41,6 +42,7 @@ class Runtime final : public Process {
   // --- libmilter's threads
 
   PartingTerms& parting() { return parting_; }
+  PromptTcp& promptTcp() { return promptTcp_; }
   // A connection has ended that never became a session: one of our own kicks, perhaps the first.
   void noteStranger() { serving_ = true; }
 
@@ -58,6 +60,7 @@ class Runtime final : public Process {
   PartingTerms parting_;
   Listener listener_;
   Nudger nudger_{house_.traffic, listener_};
+  PromptTcp promptTcp_{house_.traffic, listener_};
   std::shared_ptr<Mailbox> lead_;  // set before the first thread, kept for ever (R7)
   bool registered_ = false;
   bool opened_ = false;

@@ -1,0 +1,101 @@
+#include "libmilter/prompt_tcp.h"
+
+#if defined(__linux__)
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <thread>
+
+namespace milter {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr microseconds kPause{500};
+// With many connections the pauses grow, so that this takes no more than a fifth of a core.
+constexpr int kShare = 4;
+// As long as the kernel would hold an acknowledgement back, and some more.
+constexpr milliseconds kPatience{60};
+
+bool set(int fd, int option) {
+  const int yes = 1;
+  return setsockopt(fd, IPPROTO_TCP, option, &yes, sizeof yes) == 0;
+}
+
+}  // namespace
+
+void PromptTcp::start() {
+  if (listener_.port() == 0) return;
+  try {
+    std::thread([this] { run(); }).detach();  // R7: for ever
+  } catch (const std::system_error&) {
+    // No thread to be had: it goes on without, and slower.
+  }
+}
+
+void PromptTcp::welcome() {
+  newcomers_ = true;
+  stir();
+}
+
+void PromptTcp::wake() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  asleep_ = false;
+  changed_.notify_one();
+}
+
+void PromptTcp::sleep() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  asleep_ = true;
+  changed_.wait(lock, [this] { return !asleep_; });
+}
+
+// A callback that comes while this falls asleep, and so wakes nobody, may cost one delay; the next one wakes.
+void PromptTcp::run() {
+  for (;;) {
+    sleep();
+    auto moves = traffic_.moves();
+    for (auto last = Clock::now(); Clock::now() - last < kPatience;) {
+      const auto begun = Clock::now();
+      acknowledge();
+      if (const auto now = traffic_.moves(); now != moves) {
+        moves = now;
+        last = begun;
+      }
+      std::this_thread::sleep_for(std::max<Clock::duration>(kPause, kShare * (Clock::now() - begun)));
+    }
+  }
+}
+
+void PromptTcp::acknowledge() {
+  if (newcomers_.exchange(false)) {
+    connections_.clear();
+    listener_.eachConnection([this](int fd) {
+      set(fd, TCP_NODELAY);
+      connections_.push_back(fd);
+    });
+  }
+  const auto gone = [](int fd) { return !set(fd, TCP_QUICKACK); };
+  connections_.erase(std::remove_if(connections_.begin(), connections_.end(), gone), connections_.end());
+}
+
+}  // namespace milter
+
+#else
+
+namespace milter {
+
+void PromptTcp::start() {}
+void PromptTcp::welcome() {}
+void PromptTcp::wake() {}
+
+}  // namespace milter
+
+#endif
