@@ -5,8 +5,9 @@ import { ByteStore } from './store.js';
 const EQUALS = 0x3d;
 const DASH = 0x2d;
 
-/** What base64 makes a line of. */
-const BYTES_OF_A_LINE = (76 / 4) * 3;
+const LONGEST_LINE = 76;
+/** What base64 makes a thousand lines of. */
+const BYTES_OF_A_BLOCK = 1000 * (LONGEST_LINE / 4) * 3;
 
 const BASE64_VALUES = new Int8Array(256).fill(-1);
 for (const [value, character] of Array.from(
@@ -40,10 +41,13 @@ export function decodeBase64(bytes: Uint8Array): Buffer {
 export function encodeBase64(bytes: Uint8Array, lineBreak: string): Buffer {
   const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const encoded = new ByteStore();
-  const end = Buffer.from(lineBreak);
-  for (let at = 0; at < content.length; at += BYTES_OF_A_LINE) {
-    encoded.add(Buffer.from(content.toString('base64', at, at + BYTES_OF_A_LINE), 'latin1'));
-    encoded.add(end);
+  // In blocks: strings of the whole would be several copies of it.
+  for (let at = 0; at < content.length; at += BYTES_OF_A_BLOCK) {
+    const text = content.toString('base64', at, at + BYTES_OF_A_BLOCK);
+    const lines: string[] = [];
+    for (let begin = 0; begin < text.length; begin += LONGEST_LINE)
+      lines.push(text.slice(begin, begin + LONGEST_LINE), lineBreak);
+    encoded.add(Buffer.from(lines.join(''), 'latin1'));
   }
   return encoded.take();
 }
@@ -86,7 +90,6 @@ export function decodeQuotedPrintable(bytes: Uint8Array): Buffer {
 }
 
 const HEX_DIGITS = Buffer.from('0123456789ABCDEF');
-const LONGEST_LINE = 76;
 
 /**
  * Line breaks like `lineBreak` stay line breaks, other ones are encoded, so that decoding gives the same bytes. A dash
