@@ -35,6 +35,13 @@ export function setFactory(next: Factory | null): Factory | null {
       'the factory must be a class that extends Base, or a function',
     );
   }
+  if (next !== null && isForeignClass(next)) {
+    throw new MilterError(
+      'ERR_MILTER_BAD_ARGUMENT',
+      `the factory must be a class that extends Base: ${next.name || 'this class'} does not, ` +
+        'or extends the Base of another copy of the package',
+    );
+  }
   const old = factory;
   factory = next;
   return old;
@@ -47,6 +54,10 @@ export function currentFactory(): Factory | null {
 
 const isClass = (candidate: Factory): candidate is new () => Base =>
   candidate === Base || candidate.prototype instanceof Base;
+
+/** A class that makes no filters: it cannot be called as a function, so that every session would fail. */
+const isForeignClass = (candidate: Factory): boolean =>
+  !isClass(candidate) && Object.getOwnPropertyDescriptor(candidate, 'prototype')?.writable === false;
 
 /** A filter object of a factory's. @throws MilterError ERR_MILTER_BAD_ARGUMENT where it gives something else */
 export function makeFilter(factory: Factory): Base {

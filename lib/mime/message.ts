@@ -310,7 +310,7 @@ export class MimeMessage {
       throw bad('setPayload takes a Buffer or a string');
     if (encoding !== undefined && !ENCODINGS.includes(encoding))
       throw bad(`setPayload encodes to ${ENCODINGS.join(', ')}, not ${JSON.stringify(encoding)}`);
-    const bytes = typeof content === 'string' ? encodeBytes(content) : Buffer.from(content);
+    const bytes = typeof content === 'string' ? encodeBytes(content) : content;
     const body = encode(bytes, encoding, this.lineBreak);
     this.#checkBoundaries(body);
     if (encoding !== undefined && encoding !== this.getencoding())
@@ -322,12 +322,11 @@ export class MimeMessage {
   }
 
   #checkBoundaries(body: Buffer): void {
-    const text = body.toString('latin1');
     for (let part = this.parent; part; part = part.parent) {
       for (const boundary of part.#kind === 'multipart' ? part.#content.boundaries : []) {
-        const line = `--${boundary}`;
-        for (let at = text.indexOf(line); at >= 0; at = text.indexOf(line, at + line.length)) {
-          if (at === 0 || text[at - 1] === '\n' || text[at - 1] === '\r')
+        const line = Buffer.from(`--${boundary}`, 'latin1');
+        for (let at = body.indexOf(line); at >= 0; at = body.indexOf(line, at + line.length)) {
+          if (at === 0 || isBreak(body[at - 1]))
             throw bad('setPayload: a line of the content is a boundary of the message; encode it');
         }
       }
@@ -413,10 +412,11 @@ const isBreak = (byte: number | undefined): boolean => byte === LF || byte === C
 const reencoding = (encoding: string): TransferEncoding =>
   encoding === 'quoted-printable' ? 'quoted-printable' : 'base64';
 
-function encode(bytes: Buffer, encoding: TransferEncoding | undefined, lineBreak: string): Buffer {
+/** A Buffer of its own, whatever the encoding. */
+function encode(bytes: Uint8Array, encoding: TransferEncoding | undefined, lineBreak: string): Buffer {
   if (encoding === 'base64') return encodeBase64(bytes, lineBreak);
   if (encoding === 'quoted-printable') return encodeQuotedPrintable(bytes, lineBreak);
-  return bytes;
+  return Buffer.from(bytes);
 }
 
 /** How deep an entity is; the message itself is 1. */

@@ -146,15 +146,19 @@ function textEnd(html: string, at: number, name: string): number {
 
 const FOREIGN = /<(?:svg|math)(?=[\t\n\f\r />])/i;
 
-function withoutScripts(html: string): string | null {
-  const ranges = FOREIGN.test(html) ? scriptsIn(html, 0, html.length) : scriptsOf(html);
-  const pieces: string[] = [];
+function rangesOf(html: string): Range[] {
+  return [...(FOREIGN.test(html) ? scriptsIn(html, 0, html.length) : scriptsOf(html))];
+}
+
+/** The bytes without the ranges, `warning` in the place of each. No string is made of them: that would be one more copy. */
+function without(bytes: Buffer, ranges: readonly Range[], bytesOfAUnit: 1 | 2, warning: Buffer): Buffer {
+  const pieces: Buffer[] = [];
   let done = 0;
   for (const [begin, end] of ranges) {
-    pieces.push(html.slice(done, begin), WARNING);
-    done = end;
+    pieces.push(bytes.subarray(done, begin * bytesOfAUnit), warning);
+    done = end * bytesOfAUnit;
   }
-  return pieces.length === 0 ? null : pieces.join('') + html.slice(done);
+  return Buffer.concat([...pieces, bytes.subarray(done)]);
 }
 
 /** Whether the bytes may have a script: quick, and without a copy. */
@@ -187,14 +191,12 @@ export function removeScripts(html: Buffer, charset = ''): Buffer | null {
   if (!mayHaveScript(html)) return null;
   const wide = utf16(html, charset);
   if (wide === null) {
-    const text = withoutScripts(html.toString('latin1'));
-    return text === null ? null : Buffer.from(text, 'latin1');
+    const ranges = rangesOf(html.toString('latin1'));
+    return ranges.length === 0 ? null : without(html, ranges, 1, Buffer.from(WARNING));
   }
-  const whole = html.length - (html.length % 2);
-  const units = Buffer.from(html.subarray(0, whole));
+  const units = Buffer.from(html.subarray(0, html.length - (html.length % 2)));
   if (wide === 'be') units.swap16();
-  const text = withoutScripts(units.toString('utf16le'));
-  if (text === null) return null;
-  const bytes = Buffer.from(text, 'utf16le');
-  return Buffer.concat([wide === 'be' ? bytes.swap16() : bytes, html.subarray(whole)]);
+  const ranges = rangesOf(units.toString('utf16le'));
+  const warning = Buffer.from(WARNING, 'utf16le');
+  return ranges.length === 0 ? null : without(html, ranges, 2, wide === 'be' ? warning.swap16() : warning);
 }

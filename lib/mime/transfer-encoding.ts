@@ -1,8 +1,13 @@
 /** Content-Transfer-Encodings (RFC 2045 6). Decoding takes what mail programs take, and never throws. */
 import { behindBreak, CR, LF, lineEnd, SPACE, TAB } from './lines.js';
+import { ByteStore } from './store.js';
 
 const EQUALS = 0x3d;
 const DASH = 0x2d;
+
+const LONGEST_LINE = 76;
+/** What base64 makes a thousand lines of. */
+const BYTES_OF_A_BLOCK = 1000 * (LONGEST_LINE / 4) * 3;
 
 const BASE64_VALUES = new Int8Array(256).fill(-1);
 for (const [value, character] of Array.from(
@@ -34,10 +39,17 @@ export function decodeBase64(bytes: Uint8Array): Buffer {
 
 /** In lines of 76 characters, each ended by `lineBreak`. */
 export function encodeBase64(bytes: Uint8Array, lineBreak: string): Buffer {
-  const text = Buffer.from(bytes).toString('base64');
-  const lines: string[] = [];
-  for (let at = 0; at < text.length; at += 76) lines.push(text.slice(at, at + 76), lineBreak);
-  return Buffer.from(lines.join(''), 'latin1');
+  const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const encoded = new ByteStore();
+  // In blocks: strings of the whole would be several copies of it.
+  for (let at = 0; at < content.length; at += BYTES_OF_A_BLOCK) {
+    const text = content.toString('base64', at, at + BYTES_OF_A_BLOCK);
+    const lines: string[] = [];
+    for (let begin = 0; begin < text.length; begin += LONGEST_LINE)
+      lines.push(text.slice(begin, begin + LONGEST_LINE), lineBreak);
+    encoded.add(Buffer.from(lines.join(''), 'latin1'));
+  }
+  return encoded.take();
 }
 
 function hexValue(byte: number | undefined): number {
@@ -77,41 +89,52 @@ export function decodeQuotedPrintable(bytes: Uint8Array): Buffer {
   return decoded.subarray(0, length);
 }
 
-const HEX = Array.from({ length: 256 }, (_, byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`);
-const CHARACTERS = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
-const LONGEST_LINE = 76;
+const HEX_DIGITS = Buffer.from('0123456789ABCDEF');
 
 /**
  * Line breaks like `lineBreak` stay line breaks, other ones are encoded, so that decoding gives the same bytes. A dash
  * at the beginning of a line is encoded: content must not turn into a boundary.
  */
 export function encodeQuotedPrintable(bytes: Uint8Array, lineBreak: string): Buffer {
-  const lines: string[] = [];
-  let line = '';
+  // Room for the longest result. Memory that is never written to is not used; strings that grow by a character would need
+  // many times as much.
+  const most = 3 * bytes.length;
+  const softBreaks = Math.ceil(most / (LONGEST_LINE - 3));
+  const encoded = Buffer.allocUnsafeSlow(most + softBreaks * (1 + lineBreak.length));
+  const lineEnd = Buffer.from(lineBreak);
+  let length = 0;
+  let lineStart = 0;
+  const endLine = (): void => {
+    encoded.set(lineEnd, length);
+    length += lineEnd.length;
+    lineStart = length;
+  };
   const breaksAt = (at: number): boolean =>
     lineBreak === '\r\n'
       ? bytes[at] === CR && bytes[at + 1] === LF
       : bytes[at] === LF && bytes[at - 1] !== CR;
   for (let at = 0; at < bytes.length; at++) {
     if (breaksAt(at)) {
-      lines.push(line, lineBreak);
-      line = '';
+      endLine();
       at += lineBreak.length - 1;
       continue;
     }
     const byte = bytes[at] as number;
     let plain = byte >= 0x21 && byte <= 0x7e && byte !== EQUALS;
     if (byte === SPACE || byte === TAB) plain = at + 1 < bytes.length && !breaksAt(at + 1);
-    let token = (plain ? CHARACTERS : HEX)[byte] as string;
-    if (line.length + token.length >= LONGEST_LINE) {
-      lines.push(line, '=', lineBreak);
-      line = '';
+    if (length - lineStart + (plain ? 1 : 3) >= LONGEST_LINE) {
+      encoded[length++] = EQUALS;
+      endLine();
     }
-    if (line === '' && byte === DASH) token = HEX[byte] as string;
-    line += token;
+    if (plain && !(length === lineStart && byte === DASH)) {
+      encoded[length++] = byte;
+      continue;
+    }
+    encoded[length++] = EQUALS;
+    encoded[length++] = HEX_DIGITS[byte >> 4] as number;
+    encoded[length++] = HEX_DIGITS[byte & 0xf] as number;
   }
-  lines.push(line);
-  return Buffer.from(lines.join(''), 'latin1');
+  return encoded.subarray(0, length);
 }
 
 /** The lines between `begin` and `end`, or all where there is no `begin`. */

@@ -29,6 +29,13 @@ describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
     'of a photo': async () => multipart([attachment('a.jpg', content(), 'image/jpeg')]),
     'of HTML': async () =>
       multipart([`Content-Type: text/html\r\n\r\n${'<p>some text</p>\r\n'.repeat(SIZE / 18)}`]),
+    'of HTML with scripts': async () =>
+      multipart(
+        Array.from({ length: 4 }, () => {
+          const content = '<p>some text</p>\r\n'.repeat(SIZE / 4 / 18 - 1000);
+          return `Content-Type: text/html\r\n\r\n<script>x</script>${content}`;
+        }),
+      ),
     'of a ZIP file': async () => {
       const file = await zip({ 'a.txt': 'x' });
       // The directory of a ZIP file stands at its end; what is ahead of it does not matter.
@@ -59,6 +66,7 @@ describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
     ['stream', 'of a photo', 1, false],
     ['stream', 'of a file that goes', 1, true],
     ['stream', 'of HTML', 3, false],
+    ['stream', 'of HTML with scripts', 3, true],
     ['stream', 'of a ZIP file', 3, null],
     ['memory', 'of a photo', 3, false],
     ['memory', 'of HTML', 3, false],
