@@ -35,3 +35,13 @@ export class Deadline implements Disposable {
     this.#outer?.removeEventListener('abort', this.#follow);
   }
 }
+
+/** Undefined where the signal is aborted first: a resolver of someone else's knows nothing of it. */
+export function inTime<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => resolve(undefined);
+    signal.addEventListener('abort', aborted, { once: true });
+    if (signal.aborted) aborted();
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
+  });
+}
