@@ -1,4 +1,5 @@
 /** A signal that is aborted after a time, or with another one, and leaves nothing behind. */
+import { setMaxListeners } from 'node:events';
 
 /**
  * AbortSignal.any and AbortSignal.timeout hold their parts weakly, and in some versions of Node forget them with the garbage.
@@ -12,6 +13,7 @@ export class Deadline implements Disposable {
 
   /** @param milliseconds from now on */
   constructor(milliseconds: number, outer?: AbortSignal) {
+    setMaxListeners(0, this.#controller.signal); // one for each look-up under way: no leak to warn of
     this.#timer = setTimeout(() => {
       this.#passed = true;
       this.#controller.abort();

@@ -32,7 +32,7 @@ export async function checkSpf(query: SpfQuery, options: SpfOptions = {}): Promi
   const settings = settingsOf(options);
   checkQuery(query);
   const client = new Client(query.ip);
-  const identity = identityOf(query, settings.identity, settings.maxIdentityLength);
+  const identity = identityOf(query, settings.identity);
   using deadline = new Deadline(settings.maxTime, options.signal);
   const resolver = options.resolver ?? sessionFor(settings, deadline.signal);
   const lookups = new Lookups(resolver, settings, deadline);
@@ -56,7 +56,7 @@ export async function checkSpf(query: SpfQuery, options: SpfOptions = {}): Promi
     lookups: lookups.terms,
     receivedSpf: receivedSpf({
       ...finding,
-      comment: `${settings.receiver}: ${sentence}`,
+      comment: `${printable(settings.receiver, LONGEST_NAME)}: ${sentence}`,
       receiver: settings.receiver,
       ip: client.text,
       sender: identity.kind === 'mailfrom' ? identity.sender : null,

@@ -59,17 +59,19 @@ export class Evaluation {
   async macros(domain: string, text: MacroString): Promise<MacroValues> {
     const name = text.uses('p') ? await this.#names.best(domain) : '';
     const { sender, local, domain: origin } = this.#identity;
-    const values: Record<MacroLetter, string> = {
-      s: sender,
-      l: local,
+    const { receiver, maxMacroValue } = this.#settings;
+    const short = (part: string, value: string) => (part.length > maxMacroValue ? undefined : value);
+    const values: Record<MacroLetter, string | undefined> = {
+      s: short(local, sender),
+      l: short(local, local),
       o: origin,
       d: domain,
       i: this.#client.dotted,
       p: name,
-      h: this.#helo,
+      h: short(this.#helo, this.#helo),
       v: this.#client.zone,
       c: this.#client.text,
-      r: this.#settings.receiver,
+      r: receiver,
       t: String(Math.floor(Date.now() / 1000)),
     };
     return (letter) => values[letter];

@@ -17,13 +17,13 @@ export interface Identity {
 }
 
 const POSTMASTER = 'postmaster';
+/** Whatever is longer has no spelling of 253 characters in DNS. */
+const LONGEST_DOMAIN = 1024;
 
-/** @param longest characters of a name; a longer one is not checkable */
-export function identityOf(query: SpfQuery, kind: SpfIdentity, longest: number): Identity {
+export function identityOf(query: SpfQuery, kind: SpfIdentity): Identity {
   const path = pathOf(query.sender);
   const [local, domain] = kind === 'helo' || path === '' ? [POSTMASTER, query.helo] : partsOf(path);
-  const tooLong = local.length + domain.length > longest;
-  const name = tooLong ? undefined : checkableDomain(inAscii(domain));
+  const name = checkableDomain(inAscii(domain));
   const spelling = name ?? domain;
   const sender = spelling === '' ? local : `${local}@${spelling}`;
   return { kind, sender, local, domain: spelling, checkable: name !== undefined };
@@ -31,6 +31,7 @@ export function identityOf(query: SpfQuery, kind: SpfIdentity, longest: number):
 
 /** RFC 8616 4: U-labels as A-labels. Empty where there are none. */
 function inAscii(domain: string): string {
+  if (domain.length > LONGEST_DOMAIN) return '';
   return isPrintable(domain) ? domain : domainToASCII(domain);
 }
 

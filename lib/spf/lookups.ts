@@ -1,7 +1,8 @@
 /** The look-ups of one check, counted (RFC 7208 4.6.4). */
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { type Deadline, inTime } from '../dns/deadline.js';
 import type { IpAddress } from '../utils/ip.js';
-import { readIp } from '../utils/ip.js';
 import type { Settings } from './settings.js';
 import { quoted } from './text.js';
 import { SpfTrouble } from './trouble.js';
@@ -77,7 +78,7 @@ export class Lookups {
     // permerror for their clients with IPv6, and what these send be lost.
     const onlyIpv4 = family === 'ipv6' && found.nothing === 'ENODATA';
     if (!onlyIpv4) this.#count(found, asker);
-    return found.records.map(readIp).filter((address) => address !== undefined);
+    return found.records.filter((text) => isIP(text) !== 0).map((text) => ipaddr.parse(text));
   }
 
   /** The names that the owner of an address gives it. */

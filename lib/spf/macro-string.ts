@@ -4,8 +4,8 @@ import { isPrintable } from './text.js';
 /** Those of 7.2; `c`, `r` and `t` have a meaning in explanations only. */
 export type MacroLetter = 's' | 'l' | 'o' | 'd' | 'i' | 'p' | 'h' | 'v' | 'c' | 'r' | 't';
 
-/** What each letter stands for now. */
-export type MacroValues = (letter: MacroLetter) => string;
+/** What each letter stands for now; undefined where it is too long to stand for anything. */
+export type MacroValues = (letter: MacroLetter) => string | undefined;
 
 interface Macro {
   readonly letter: MacroLetter;
@@ -71,7 +71,7 @@ export class MacroString {
    * The text of a name. No more than its end is made where it would be much longer than a name can be: a record of many
    * long macros would become megabytes.
    *
-   * @returns undefined where a value is not printable ASCII (RFC 8616 4: such a term matches nothing)
+   * @returns undefined where a value is too long, or not printable ASCII (RFC 8616 4: such a term matches nothing)
    */
   name(values: MacroValues): string | undefined {
     let text = '';
@@ -87,7 +87,7 @@ export class MacroString {
    * The text itself.
    *
    * @param longest where it is cut
-   * @returns undefined where a value is not printable ASCII
+   * @returns undefined where a value is too long, or not printable ASCII
    */
   text(values: MacroValues, longest: number): string | undefined {
     let text = '';
@@ -116,7 +116,7 @@ function macroOf(letter: string, count: string, reversed: boolean, delimiters: s
 function pieceOf(part: string | Macro, values: MacroValues): string | undefined {
   if (typeof part === 'string') return part;
   const value = values(part.letter);
-  if (!isPrintable(value)) return undefined;
+  if (value === undefined || !isPrintable(value)) return undefined;
   const text = part.delimiter === undefined ? value : divided(value, part.delimiter, part);
   return part.escaped ? escapedAsInUrl(text) : text;
 }

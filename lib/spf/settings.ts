@@ -11,7 +11,7 @@ const LIMITS = {
   maxMx: { least: 0, standard: 10 },
   maxPtr: { least: 0, standard: 10 },
   maxRecordLength: { least: 1, standard: 16_384 },
-  maxIdentityLength: { least: 1, standard: 1024 },
+  maxMacroValue: { least: 1, standard: 1024 },
   maxExplanation: { least: 1, standard: 400 },
   maxTime: { least: 1, standard: 20_000 },
 } as const;

@@ -45,8 +45,8 @@ export interface SpfOptions {
   readonly maxPtr?: number;
   /** Characters of an SPF record; a longer one is a permerror. Default: 16,384. */
   readonly maxRecordLength?: number;
-  /** Characters of the sender and of the HELO name; a longer one has the result none. Default: 1,024. */
-  readonly maxIdentityLength?: number;
+  /** Characters of the sender's local part, and of the HELO name, for macros; terms with a longer one match nothing. Default: 1,024. */
+  readonly maxMacroValue?: number;
   /** Characters of the explanation; a longer one is cut. Default: 400. */
   readonly maxExplanation?: number;
   /** Milliseconds in all; then it is a temperror (RFC 7208 4.6.4). Default: 20,000. */
