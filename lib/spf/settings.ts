@@ -12,7 +12,7 @@ const LIMITS = {
   maxPtr: { least: 0, standard: 10 },
   maxRecordLength: { least: 1, standard: 16_384 },
   maxMacroValue: { least: 1, standard: 1024 },
-  maxExplanation: { least: 1, standard: 400 },
+  maxExplanation: { least: 16, standard: 400 },
   maxTime: { least: 1, standard: 20_000 },
 } as const;
 

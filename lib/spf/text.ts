@@ -2,10 +2,11 @@
 
 const UNPRINTABLE = /[^\x20-\x7e]/g;
 
+const CUT = '...';
+
 /** One line of printable ASCII; what is not is a question mark, what is too long is cut. */
 export function printable(text: string, longest: number): string {
-  const cut =
-    text.length > longest ? `${text.slice(0, Math.max(longest - 3, 0))}...`.slice(0, longest) : text;
+  const cut = text.length > longest ? `${text.slice(0, longest - CUT.length)}${CUT}` : text;
   return cut.replace(UNPRINTABLE, '?');
 }
 

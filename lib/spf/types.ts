@@ -47,7 +47,7 @@ export interface SpfOptions {
   readonly maxRecordLength?: number;
   /** Characters of the sender's local part, and of the HELO name, for macros; terms with a longer one match nothing. Default: 1,024. */
   readonly maxMacroValue?: number;
-  /** Characters of the explanation; a longer one is cut. Default: 400. */
+  /** Characters of the explanation, 16 or more; a longer one is cut. Default: 400. */
   readonly maxExplanation?: number;
   /** Milliseconds in all; then it is a temperror (RFC 7208 4.6.4). Default: 20,000. */
   readonly maxTime?: number;

@@ -125,7 +125,7 @@ describe('the client', () => {
       [{}, { maxPtr: Number.NaN }],
       [{}, { maxRecordLength: 0 }],
       [{}, { maxMacroValue: 0 }],
-      [{}, { maxExplanation: 0 }],
+      [{}, { maxExplanation: 15 }],
       [{}, { maxTime: 0 }],
       [{}, { defaultExplanation: 'for 100% sure' }],
       [{}, { defaultExplanation: ' ' }],
@@ -237,7 +237,21 @@ describe('the resolver', () => {
   it('whose errors are answers, but not its mistakes', async () => {
     const answer = new DnsError('ENOTFOUND', 'A', 'host.test', 'none');
     assert.equal((await checkSpf(CLIENT, { resolver: failing(answer) })).result, 'fail');
-    await assert.rejects(checkSpf(CLIENT, { resolver: failing(new TypeError('a mistake')) }), TypeError);
+    const mistake = () => Promise.reject(new TypeError('a mistake'));
+    const says = (record: string, method: Partial<SpfResolver>): SpfResolver => ({
+      ...nothing,
+      resolveTxt: (name) => (name === 'example.com' ? Promise.resolve([[record]]) : mistake()),
+      ...method,
+    });
+    for (const resolver of [
+      failing(new TypeError('a mistake')),
+      says('v=spf1 include:a.test', {}),
+      says('v=spf1 -all exp=a.test', {}),
+      says('v=spf1 ptr -all', { reverse: mistake }),
+      says('v=spf1 ptr:a.test -all', { reverse: async () => ['a.test'], resolve4: mistake }),
+    ]) {
+      await assert.rejects(checkSpf(CLIENT, { resolver }), TypeError);
+    }
   });
 
   it('is a session of its own where none is given', async () => {
