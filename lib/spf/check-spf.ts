@@ -11,7 +11,7 @@ import { receivedSpf } from './received-spf.js';
 import { type Settings, settingsOf } from './settings.js';
 import { printable } from './text.js';
 import { SpfTrouble } from './trouble.js';
-import type { SpfCheck, SpfOptions, SpfQuery, SpfResultName } from './types.js';
+import type { SpfCheck, SpfOptions, SpfQuery } from './types.js';
 
 /** Longest name in a result: as long as a domain may be. */
 const LONGEST_NAME = 253;
@@ -70,16 +70,13 @@ interface Finding {
   readonly problem: string | null;
 }
 
-async function outcomeFor({ checkable, domain }: Identity, evaluation: Evaluation): Promise<Finding> {
-  const without = (result: SpfResultName, problem: string | null): Finding => {
-    return { outcome: { result, mechanism: null, domain, exp: null }, problem };
-  };
-  if (!checkable) return without('none', null);
+async function outcomeFor({ domain }: Identity, evaluation: Evaluation): Promise<Finding> {
   try {
     return { outcome: await evaluation.checkHost(domain), problem: null };
   } catch (error) {
-    if (error instanceof SpfTrouble) return without(error.result, printable(error.message, LONGEST_PROBLEM));
-    throw error;
+    if (!(error instanceof SpfTrouble)) throw error;
+    const outcome = { result: error.result, mechanism: null, domain, exp: null };
+    return { outcome, problem: printable(error.message, LONGEST_PROBLEM) };
   }
 }
 

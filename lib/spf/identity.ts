@@ -17,8 +17,6 @@ export interface Identity {
 }
 
 const POSTMASTER = 'postmaster';
-/** Whatever is longer has no spelling of 253 characters in DNS. */
-const LONGEST_DOMAIN = 1024;
 
 export function identityOf(query: SpfQuery, kind: SpfIdentity): Identity {
   const path = pathOf(query.sender);
@@ -31,7 +29,6 @@ export function identityOf(query: SpfQuery, kind: SpfIdentity): Identity {
 
 /** RFC 8616 4: U-labels as A-labels. Empty where there are none. */
 function inAscii(domain: string): string {
-  if (domain.length > LONGEST_DOMAIN) return '';
   return isPrintable(domain) ? domain : domainToASCII(domain);
 }
 

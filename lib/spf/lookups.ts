@@ -120,6 +120,7 @@ export class Lookups {
       const { code } = error as NodeJS.ErrnoException;
       if (code === undefined) throw error; // a mistake in a resolver, and not an answer
       if (code === 'ENOTFOUND' || code === 'ENODATA') return { records: [], nothing: code };
+      if (code === 'EBADNAME') return { records: [], nothing: null }; // nothing was asked
       throw new SpfTrouble('temperror', `DNS has no answer now about ${type} of ${quoted(name)} (${code})`);
     }
   }

@@ -130,6 +130,6 @@ function divided(value: string, delimiter: RegExp, { count, reversed }: Macro): 
 /** RFC 3986 2.3: all but the unreserved characters. encodeURIComponent leaves more of them. */
 function escapedAsInUrl(text: string): string {
   return text.replace(/[^a-z0-9._~-]/gi, (character) => {
-    return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+    return `%${character.charCodeAt(0).toString(16).toUpperCase()}`; // printable ASCII has two digits
   });
 }

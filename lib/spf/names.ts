@@ -13,7 +13,7 @@ const LONGEST_NAME = 253;
 export function checkableDomain(text: string): string | undefined {
   const name = askableName(text);
   const dot = name?.lastIndexOf('.') ?? -1;
-  return dot > 0 && isTopLabel((name as string).slice(dot + 1)) ? name : undefined;
+  return dot >= 0 && isTopLabel((name as string).slice(dot + 1)) ? name : undefined;
 }
 
 /** `toplabel` of RFC 7208 7.1: letters, digits and hyphens, these not at the ends, and not digits alone. */

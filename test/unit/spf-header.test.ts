@@ -1,7 +1,7 @@
 /** milter/spf: the Received-SPF header (RFC 7208 9.1), and strangers' words in it. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { SpfCheck } from 'milter/spf';
+import { checkSpf, type SpfCheck } from 'milter/spf';
 import { type Case, SpfBench, txt } from '../support/spf';
 
 let bench: SpfBench;
@@ -166,6 +166,112 @@ describe("strangers' words", () => {
       }
     });
   }
+
+  it('in all that can be put together of them: always a result, never an error', async () => {
+    const words = [
+      'v=spf1',
+      ' ',
+      ' ',
+      '+',
+      '-',
+      '~',
+      '?',
+      'all',
+      'a',
+      'mx',
+      'ptr',
+      'ip4',
+      'ip6',
+      'include',
+      'exists',
+      'redirect',
+    ];
+    const marks = [
+      'exp',
+      '=',
+      '=',
+      ':',
+      ':',
+      '/',
+      '//',
+      '.',
+      '%{d}',
+      '%{p}',
+      '%{L1r-}',
+      '%%',
+      '%{',
+      '}',
+      'test',
+      '24',
+      '::1',
+    ];
+    const others = [
+      '192.0.2.1',
+      'example.com',
+      '"',
+      '\\',
+      '(',
+      ')',
+      ';',
+      '\r\n',
+      '\0',
+      '\xff',
+      'ü',
+      '@',
+      '<',
+      '>',
+      '\ud800',
+    ];
+    const all = [...words, ...marks, ...others];
+    // Always the same numbers (a linear congruential generator), so that a failure comes again.
+    let state = 20;
+    const next = (below: number) => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    const text = () => Array.from({ length: next(14) }, () => all[next(all.length)]).join('');
+    const terms = [
+      '~a:%{d}.x.test',
+      'mx/24//64',
+      'ptr',
+      '-include:b.test',
+      '?exists:%{L1r-}.%{p}.test',
+      'x=y',
+      '',
+    ];
+    const term = () => (next(4) ? (terms[next(terms.length)] as string) : text());
+    const record = () =>
+      `v=spf1 ${term()} ${term()} ${term()} ${['-all', '-all exp=%{d}', 'redirect=c.test', ''][next(4)]}`;
+    const results = new Set<string>();
+    for (let round = 0; round < 5000; round++) {
+      const failing = Object.assign(new Error('DNS'), {
+        code: ['ENOTFOUND', 'ENODATA', 'ESERVFAIL', 'EBADNAME'][next(4)],
+      });
+      const answer =
+        <T>(make: () => T) =>
+        async () => {
+          if (next(8) === 0) throw failing;
+          return Array.from({ length: next(3) }, make);
+        };
+      const resolver = {
+        resolveTxt: answer(() => [record()]),
+        resolve4: answer(() => ['192.0.2.1', '192.0.2.9', text()][next(3)] as string),
+        resolve6: answer(() => ['2001:db8::1', text()][next(2)] as string),
+        resolveMx: answer(() => ({ exchange: text(), priority: next(9) })),
+        reverse: answer(text),
+      };
+      const ip = ['192.0.2.1', '2001:db8::1'][next(2)] as string;
+      const sender = [text(), `${text()}@example.com`][next(2)] as string;
+      const check = await checkSpf(
+        { ip, helo: text(), sender },
+        { resolver, identity: next(4) ? 'mailfrom' : 'helo' },
+      );
+      results.add(check.result);
+      pairsOf(check.receivedSpf);
+      assert.match(check.explanation, /^[\x20-\x7e]+$/);
+    }
+    assert.equal(results.size, 7, [...results].join());
+  });
 
   it('of a record, too', async () => {
     for (const term of ['exists:"\\(%{d}.com', 'exists:a;b=c).com', `exists:${'('.repeat(900)}.%{d}`]) {

@@ -237,6 +237,8 @@ describe('the resolver', () => {
   it('whose errors are answers, but not its mistakes', async () => {
     const answer = new DnsError('ENOTFOUND', 'A', 'host.test', 'none');
     assert.equal((await checkSpf(CLIENT, { resolver: failing(answer) })).result, 'fail');
+    const unasked = Object.assign(new Error('DNS'), { code: 'EBADNAME' });
+    assert.equal((await checkSpf(CLIENT, { resolver: failing(unasked) })).result, 'fail');
     const mistake = () => Promise.reject(new TypeError('a mistake'));
     const says = (record: string, method: Partial<SpfResolver>): SpfResolver => ({
       ...nothing,
