@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { domainToASCII } from 'node:url';
 import { checkInteger, checkLine } from '../arguments.js';
-import { Deadline } from '../dns/deadline.js';
+import { Deadline, inTime } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
 import { MilterError } from '../errors.js';
 import { Conversation, oneLine, type Reply, replyOf } from './conversation.js';
@@ -82,16 +82,6 @@ export async function sendDsn(
     throw error;
   }
   return failure;
-}
-
-/** Undefined where the signal is aborted first: a resolver of someone else's knows nothing of it. */
-function inTime<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const aborted = () => resolve(undefined);
-    signal.addEventListener('abort', aborted, { once: true });
-    if (signal.aborted) aborted();
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
-  });
 }
 
 /** What a host has said; it has not answered where it did not come to the question, and the next one may know. */

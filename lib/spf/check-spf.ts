@@ -1,0 +1,100 @@
+/** The check of one client. */
+import { Deadline } from '../dns/deadline.js';
+import { DnsSession } from '../dns/index.js';
+import { MilterError } from '../errors.js';
+import { Client } from './client.js';
+import { Evaluation, type Outcome } from './evaluation.js';
+import { domainsWords, sentenceOf, yourWords } from './explanation.js';
+import { type Identity, identityOf } from './identity.js';
+import { Lookups } from './lookups.js';
+import { receivedSpf } from './received-spf.js';
+import { type Settings, settingsOf } from './settings.js';
+import { printable } from './text.js';
+import { SpfTrouble } from './trouble.js';
+import type { SpfCheck, SpfOptions, SpfQuery } from './types.js';
+
+/** Longest name in a result: as long as a domain may be. */
+const LONGEST_NAME = 253;
+const LONGEST_MECHANISM = 253;
+const LONGEST_PROBLEM = 200;
+/** The highest that a limit of a DnsSession can be. */
+const MOST = 2 ** 31 - 1;
+
+/**
+ * May this client send mail in this name (RFC 7208)? The domain's SPF record says so.
+ *
+ * Whatever DNS or a stranger says is a result, never an error. A client of your own (one that has logged in, a relay that
+ * forwards to you) is not to be checked: ask before you call.
+ *
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an address that is none, or a bad option
+ */
+export async function checkSpf(query: SpfQuery, options: SpfOptions = {}): Promise<SpfCheck> {
+  const settings = settingsOf(options);
+  checkQuery(query);
+  const client = new Client(query.ip);
+  const identity = identityOf(query, settings.identity);
+  using deadline = new Deadline(settings.maxTime, options.signal);
+  const resolver = options.resolver ?? sessionFor(settings, deadline.signal);
+  const lookups = new Lookups(resolver, settings, deadline);
+  const evaluation = new Evaluation(identity, query.helo, client, settings, lookups);
+
+  const { outcome, problem } = await outcomeFor(identity, evaluation);
+  const sentence = sentenceOf(outcome.result, identity, client.text, problem);
+  const theirs = await domainsWords(outcome, evaluation, lookups, settings);
+  const words = theirs ?? (await yourWords(outcome, identity, evaluation, settings)) ?? sentence;
+  const finding = {
+    result: outcome.result,
+    identity: identity.kind,
+    domain: printable(identity.domain, LONGEST_NAME),
+    mechanism: outcome.mechanism === null ? null : printable(outcome.mechanism, LONGEST_MECHANISM),
+    problem,
+  };
+  return {
+    ...finding,
+    explanation: printable(words, settings.maxExplanation),
+    explainedBy: theirs === undefined ? null : outcome.domain,
+    lookups: lookups.terms,
+    receivedSpf: receivedSpf({
+      ...finding,
+      comment: `${printable(settings.receiver, LONGEST_NAME)}: ${sentence}`,
+      receiver: settings.receiver,
+      ip: client.text,
+      sender: identity.kind === 'mailfrom' ? identity.sender : null,
+      helo: query.helo,
+    }),
+  };
+}
+
+interface Finding {
+  readonly outcome: Outcome;
+  readonly problem: string | null;
+}
+
+async function outcomeFor({ domain }: Identity, evaluation: Evaluation): Promise<Finding> {
+  try {
+    return { outcome: await evaluation.checkHost(domain), problem: null };
+  } catch (error) {
+    if (!(error instanceof SpfTrouble)) throw error;
+    const outcome = { result: error.result, mechanism: null, domain, exp: null };
+    return { outcome, problem: printable(error.message, LONGEST_PROBLEM) };
+  }
+}
+
+/** Its own limits must not be reached before those of the check, which bound it: aliases are questions too. */
+function sessionFor({ maxLookups, maxMx, maxPtr }: Settings, signal: AbortSignal): DnsSession {
+  const maxAliases = 8;
+  const names = 2 + maxLookups * (1 + maxMx) + 1 + maxPtr; // the record, the explanation, the terms, the client's names
+  const questions = Math.min(names * (1 + maxAliases), MOST);
+  return new DnsSession({ signal, maxAliases, maxLookups: questions, maxTime: MOST });
+}
+
+function checkQuery(query: SpfQuery): void {
+  if (typeof query !== 'object' || query === null) throw bad('the query must be an object');
+  for (const name of ['helo', 'sender'] as const) {
+    if (typeof query[name] !== 'string') throw bad(`${name} must be a string, not ${typeof query[name]}`);
+  }
+}
+
+function bad(message: string): MilterError {
+  return new MilterError('ERR_MILTER_BAD_ARGUMENT', `checkSpf: ${message}`);
+}

@@ -1,0 +1,119 @@
+/** check_host() of RFC 7208 4: from a domain to a result. */
+import type { Client } from './client.js';
+import type { Identity } from './identity.js';
+import type { Lookups } from './lookups.js';
+import type { MacroLetter, MacroString, MacroValues } from './macro-string.js';
+import { matches, type Scope } from './mechanisms.js';
+import { checkableDomain, fittedName } from './names.js';
+import { isSpfRecord, readRecord, type SpfRecord } from './record.js';
+import type { Settings } from './settings.js';
+import { quoted } from './text.js';
+import { SpfTrouble } from './trouble.js';
+import type { SpfResultName } from './types.js';
+import { ValidatedNames } from './validated-names.js';
+
+/** What a record says about the client. */
+export interface Outcome {
+  readonly result: SpfResultName;
+  /** The mechanism that matched. */
+  readonly mechanism: string | null;
+  /** The domain of the record: another one after a redirect. */
+  readonly domain: string;
+  readonly exp: MacroString | null;
+}
+
+export class Evaluation {
+  readonly #identity: Identity;
+  readonly #helo: string;
+  readonly #client: Client;
+  readonly #settings: Settings;
+  readonly #lookups: Lookups;
+  readonly #names: ValidatedNames;
+
+  constructor(identity: Identity, helo: string, client: Client, settings: Settings, lookups: Lookups) {
+    this.#identity = identity;
+    this.#helo = helo;
+    this.#client = client;
+    this.#settings = settings;
+    this.#lookups = lookups;
+    this.#names = new ValidatedNames(client, lookups, settings.maxPtr);
+  }
+
+  /** @throws SpfTrouble temperror, permerror */
+  async checkHost(target: string): Promise<Outcome> {
+    const domain = checkableDomain(target);
+    const record = domain === undefined ? undefined : await this.#recordOf(domain);
+    if (domain === undefined || record === undefined) {
+      return { result: 'none', mechanism: null, domain: target, exp: null };
+    }
+    const scope = this.#scopeOf(domain);
+    for (const directive of record.directives) {
+      if (!(await matches(directive, scope))) continue;
+      return { result: directive.result, mechanism: directive.text, domain, exp: record.exp };
+    }
+    const redirected = record.redirect === null ? undefined : await this.#follow(record.redirect, scope);
+    return redirected ?? { result: 'neutral', mechanism: null, domain, exp: null };
+  }
+
+  /** What the macros stand for in the record of a domain. `p` is asked of DNS, and only where it is used. */
+  async macros(domain: string, text: MacroString): Promise<MacroValues> {
+    const name = text.uses('p') ? await this.#names.best(domain) : '';
+    const { sender, local, domain: origin } = this.#identity;
+    const { receiver, maxMacroValue } = this.#settings;
+    const short = (part: string, value: string) => (part.length > maxMacroValue ? undefined : value);
+    const values: Record<MacroLetter, string | undefined> = {
+      s: short(local, sender),
+      l: short(local, local),
+      o: origin,
+      d: domain,
+      i: this.#client.dotted,
+      p: name,
+      h: short(this.#helo, this.#helo),
+      v: this.#client.zone,
+      c: this.#client.text,
+      r: receiver,
+      t: String(Math.floor(Date.now() / 1000)),
+    };
+    return (letter) => values[letter];
+  }
+
+  /** @throws SpfTrouble where the record's syntax is wrong, there are several (RFC 7208 4.5), or DNS does not answer */
+  async #recordOf(domain: string): Promise<SpfRecord | undefined> {
+    const { maxRecordLength } = this.#settings;
+    const [text, ...others] = (await this.#lookups.texts(domain)).filter(isSpfRecord);
+    if (text === undefined) return undefined;
+    if (others.length > 0)
+      throw new SpfTrouble('permerror', `${quoted(domain)} has more than one SPF record`);
+    if (text.length > maxRecordLength) {
+      const limit = `longer than ${maxRecordLength} characters (maxRecordLength)`;
+      throw new SpfTrouble('permerror', `the SPF record of ${quoted(domain)} is ${limit}`);
+    }
+    return readRecord(text);
+  }
+
+  #scopeOf(domain: string): Scope {
+    return {
+      domain,
+      client: this.#client,
+      lookups: this.#lookups,
+      names: this.#names,
+      maxMx: this.#settings.maxMx,
+      expand: async (spec) => spec.name(await this.macros(domain, spec)),
+      includes: async (target, term) => (await this.#checkOther(target, term)).result === 'pass',
+    };
+  }
+
+  /** RFC 7208 6.1. Undefined where the name cannot be expanded. */
+  async #follow(redirect: MacroString, scope: Scope): Promise<Outcome | undefined> {
+    this.#lookups.begin('redirect');
+    const target = await scope.expand(redirect);
+    return target === undefined ? undefined : this.#checkOther(target, 'redirect');
+  }
+
+  /** A domain that a record leads to must have a record (RFC 7208 5.2, 6.1). */
+  async #checkOther(target: string, term: string): Promise<Outcome> {
+    const outcome = await this.checkHost(fittedName(target));
+    if (outcome.result !== 'none') return outcome;
+    throw new SpfTrouble('permerror', `${quoted(target)} has no SPF record: ${quoted(term)}`);
+  }
+}

@@ -1,0 +1,66 @@
+/** The options of a check with their defaults. */
+import { hostname } from 'node:os';
+import { checkInteger, checkLine, checkText } from '../arguments.js';
+import { MilterError } from '../errors.js';
+import { MacroString } from './macro-string.js';
+import type { SpfIdentity, SpfOptions } from './types.js';
+
+const LIMITS = {
+  maxLookups: { least: 0, standard: 10 },
+  maxVoidLookups: { least: 0, standard: 2 },
+  maxMx: { least: 0, standard: 10 },
+  maxPtr: { least: 0, standard: 10 },
+  maxRecordLength: { least: 1, standard: 16_384 },
+  maxMacroValue: { least: 1, standard: 1024 },
+  maxExplanation: { least: 16, standard: 400 },
+  maxTime: { least: 1, standard: 20_000 },
+} as const;
+
+type Limits = { readonly [name in keyof typeof LIMITS]: number };
+
+export interface Settings extends Limits {
+  readonly identity: SpfIdentity;
+  readonly receiver: string;
+  readonly defaultExplanation: MacroString | null;
+}
+
+const RESOLVER_METHODS = ['resolve4', 'resolve6', 'resolveMx', 'resolveTxt', 'reverse'] as const;
+
+/** @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+export function settingsOf(options: SpfOptions): Settings {
+  if (typeof options !== 'object' || options === null) throw bad('the options must be an object');
+  const { identity = 'mailfrom', receiver = hostname(), defaultExplanation, resolver } = options;
+  if (identity !== 'mailfrom' && identity !== 'helo') throw bad('identity must be mailfrom or helo');
+  checkLine('checkSpf: receiver', receiver);
+  if (resolver !== undefined && RESOLVER_METHODS.some((name) => typeof resolver?.[name] !== 'function')) {
+    throw bad(`resolver must have the methods ${RESOLVER_METHODS.join(', ')}`);
+  }
+  return { ...limitsOf(options), identity, receiver, defaultExplanation: explanationOf(defaultExplanation) };
+}
+
+function limitsOf(options: SpfOptions): Limits {
+  const names = Object.keys(LIMITS) as (keyof Limits)[];
+  const entries = names.map((name) => {
+    const { least, standard } = LIMITS[name];
+    const value = options[name] ?? standard;
+    checkInteger(`checkSpf: ${name}`, value, least);
+    return [name, value];
+  });
+  return Object.fromEntries(entries) as Limits;
+}
+
+function explanationOf(text: string | undefined): MacroString | null {
+  if (text === undefined) return null;
+  checkText('checkSpf: defaultExplanation', text);
+  const explanation = MacroString.read(text);
+  if (explanation === undefined || text.trim() === '') {
+    throw bad(
+      'defaultExplanation must be printable ASCII with macros of RFC 7208, and a percent sign be written %%',
+    );
+  }
+  return explanation;
+}
+
+function bad(message: string): MilterError {
+  return new MilterError('ERR_MILTER_BAD_ARGUMENT', `checkSpf: ${message}`);
+}

@@ -1,0 +1,73 @@
+/** SPF checks against a DNS server on loopback: a zone, a client, and what must come of it. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { DnsSession } from 'milter/dns';
+import { checkSpf, type SpfCheck, type SpfOptions, type SpfQuery, type SpfResultName } from 'milter/spf';
+import { DnsServer, type Zone } from './dns-server';
+
+/** What a check begins with where a case says nothing else. */
+export const CLIENT: SpfQuery = { ip: '192.0.2.1', helo: 'mail.example.com', sender: 'ann@example.com' };
+
+/** What differs in a case. */
+export interface Case extends Partial<SpfQuery> {
+  /** Names beside example.com, or in its place. */
+  readonly zone?: Zone;
+  readonly options?: SpfOptions;
+  /** What else must come of it; a pattern stands for a text that it matches. */
+  readonly is?: { readonly [field in keyof SpfCheck]?: SpfCheck[field] | RegExp };
+  /** What is asked of DNS, in order. */
+  readonly asks?: readonly string[];
+}
+
+/** What it is about, the record of example.com, the result, and what differs. */
+export type Row = readonly [what: string, record: string, result: SpfResultName, rest?: Case];
+
+/** Character-strings of a TXT record hold 255 bytes each. */
+export function txt(text: string): string[][] {
+  return [text.match(/.{1,250}/gs) ?? ['']];
+}
+
+export class SpfBench implements AsyncDisposable {
+  readonly server: DnsServer;
+
+  private constructor(server: DnsServer) {
+    this.server = server;
+  }
+
+  static async start(): Promise<SpfBench> {
+    return new SpfBench(await DnsServer.start());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.server.close();
+  }
+
+  /** @param record that of example.com */
+  async check(record: string, { zone, options, ip, helo, sender }: Case = {}): Promise<SpfCheck> {
+    this.server.zone = { 'example.com': { TXT: txt(record) }, ...zone };
+    this.server.queries.length = 0;
+    const query = { ip: ip ?? CLIENT.ip, helo: helo ?? CLIENT.helo, sender: sender ?? CLIENT.sender };
+    return checkSpf(query, { resolver: this.resolver(), receiver: 'mx.example.net', ...options });
+  }
+
+  resolver(): DnsSession {
+    return new DnsSession({ servers: [this.server.address], timeout: 150, tries: 1, maxLookups: 1000 });
+  }
+}
+
+/** A test for each row. */
+export function testRows(bench: () => SpfBench, rows: readonly Row[]): void {
+  for (const [what, record, result, rest = {}] of rows) {
+    it(`${what}: ${result}`, async () => {
+      const check = await bench().check(record, rest);
+      assert.equal(check.result, result, check.problem ?? check.explanation);
+      assert.equal(check.problem !== null, /error$/.test(result));
+      for (const [field, expected] of Object.entries(rest.is ?? {})) {
+        const actual = check[field as keyof SpfCheck];
+        if (expected instanceof RegExp) assert.match(String(actual), expected);
+        else assert.deepEqual(actual, expected, field);
+      }
+      if (rest.asks) assert.deepEqual(bench().server.queries, rest.asks);
+    });
+  }
+}
