@@ -1,5 +1,6 @@
 #include "binding/runtime_calls.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -95,7 +96,14 @@ Napi::Value start(const Napi::CallbackInfo& info) {
   const Process::Start found = process().reserve();
   if (found == Process::Start::ready) {
     const auto duty = info[1].As<Napi::Boolean>() ? Roster::Duty::serves : Roster::Duty::watches;
-    process().start(Desk::of(info.Env()).open(info[0].As<Napi::Function>(), Desk::Role::lead, duty));
+    std::shared_ptr<Mailbox> lead;
+    try {
+      lead = Desk::of(info.Env()).open(info[0].As<Napi::Function>(), Desk::Role::lead, duty);
+    } catch (const Napi::Error&) {
+      process().cancel();
+      throw;
+    }
+    process().start(std::move(lead));
   }
   return Napi::Number::New(info.Env(), static_cast<int>(found));
 }

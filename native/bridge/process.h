@@ -77,8 +77,10 @@ class Process {
 
   // Takes the process's one run for the caller, who must then start(); all but `ready` change nothing.
   virtual Start reserve() = 0;
+  // Gives back what reserve() took, where there will be no start().
+  virtual void cancel() = 0;
   // Runs smfi_main on a thread of its own. `lead`, who has joined the house's roster, is told when it serves;
-  // all who have joined are told when it has ended.
+  // all who have joined are told when it has ended, or that there are not the threads for it.
   virtual void start(std::shared_ptr<Mailbox> lead) = 0;
 
   // --- any thread

@@ -12,6 +12,21 @@
 
 namespace milter {
 
+namespace {
+
+// Runs `work` on a thread that nobody waits for (R7). False where there is none to be had (EAGAIN).
+template <class Work>
+bool launch(Work&& work) {
+  try {
+    std::thread(std::forward<Work>(work)).detach();
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
 Runtime& Runtime::get() {
   static Runtime* const runtime = new Runtime();  // R7: never freed
   return *runtime;
@@ -49,16 +64,20 @@ Process::Start Runtime::reserve() {
   return phase_.compare_exchange_strong(idle, Phase::running) ? Start::ready : Start::inUse;
 }
 
+void Runtime::cancel() { phase_ = Phase::idle; }
+
+// Those that a stop needs are there from the start: when it comes, there may be no thread to be had.
 void Runtime::start(std::shared_ptr<Mailbox> lead) {
   lead_ = std::move(lead);
-  promptTcp_.start();
-  try {
-    std::thread([this] { run(); }).detach();
-  } catch (const std::system_error&) {  // no thread to be had
+  const bool started =
+      launch([this] { halt(); }) && launch([this] { shutDown(); }) && launch([this] { run(); });
+  if (!started) {
     finish(true);
     return;
   }
-  std::thread([this] { attend(); }).detach();
+  promptTcp_.start();
+  // Without it no session is found that libmilter's pool has forgotten, and the start is not watched.
+  if (!launch([this] { attend(); })) (void)lead_->post({Mail::Kind::ready, nullptr, 0, {}});
 }
 
 // libmilter's thread for signals takes one that is on its way to Node's main thread if it comes to wait just
@@ -72,10 +91,7 @@ void Runtime::attend() {
     std::this_thread::sleep_for(kLook);
   }
   (void)lead_->post({Mail::Kind::ready, nullptr, 0, {}});
-  try {
-    std::thread([this] { watchStart(); }).detach();
-  } catch (const std::system_error&) {  // without it, such a stop takes longer
-  }
+  (void)launch([this] { watchStart(); });  // without it, such a stop takes longer
   nudger_.run();
 }
 
@@ -109,15 +125,18 @@ void Runtime::stop(std::chrono::milliseconds drain) {
   Traffic::bringForward(drainUntil_, Traffic::Clock::now() + drain);
   if (stopping_.exchange(true)) return;
   house_.traffic.drain();  // from here on: whoever called stop() knows that no message begins any more
-  try {
-    std::thread([this] { shutDown(); }).detach();  // R3
-  } catch (const std::system_error&) {
-    house_.traffic.drain(false);
-    stopping_ = false;  // the caller may try again
-  }
+  stopWanted_.set_value();  // R3
+}
+
+// smfi_stop waits for a mutex that the listener holds while it polls.
+void Runtime::halt() {
+  haltWanted_.get_future().wait();
+  smfi_stop();
+  halted_ = true;
 }
 
 void Runtime::shutDown() {
+  stopWanted_.get_future().wait();
   Traffic& traffic = house_.traffic;
   if (!traffic.awaitQuiet(drainUntil_, true)) {
     house_.roster.releaseAll();
@@ -125,13 +144,9 @@ void Runtime::shutDown() {
     Traffic::Deadline written{(Traffic::Clock::now() + std::chrono::seconds(1)).time_since_epoch().count()};
     traffic.awaitQuiet(written, false);
   }
-  // smfi_stop waits for a mutex that the listener holds while it polls, up to 5 s; a connection ends that
-  // wait, but only one that comes after the stop flag is set, and only this call sets it.
-  const auto returned = std::make_shared<std::atomic<bool>>(false);
-  std::thread([returned] {
-    smfi_stop();
-    *returned = true;
-  }).detach();
+  // The listener polls for up to 5 s; a connection ends that, but only one that comes after the stop flag is
+  // set, and only smfi_stop sets it.
+  haltWanted_.set_value();
   constexpr std::chrono::milliseconds kLook{10};
   // libmilter destroys a mutex that its other threads still use (mi_pool_controller's tm_w_mutex): now and
   // then one of them, the listener too, then waits for ever. R5: this stop does not.
@@ -142,7 +157,7 @@ void Runtime::shutDown() {
   while (phase_ == Phase::running) {
     std::this_thread::sleep_for(kLook);
     const auto now = Traffic::Clock::now();
-    if (!*returned) {
+    if (!halted_) {
       lastWaiting = now;
       listener_.kick();
     }

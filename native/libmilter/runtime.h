@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,7 @@ class Runtime final : public Process {
   std::optional<OpenFailure> openSocket(const std::string& spec, const OpenOptions& options) override;
   int port() const override { return listener_.port(); }
   Start reserve() override;
+  void cancel() override;
   void start(std::shared_ptr<Mailbox> lead) override;
   void stop(std::chrono::milliseconds drain) override;
 
@@ -54,6 +56,7 @@ class Runtime final : public Process {
   void attend();
   void watchStart();
   void shutDown();
+  void halt();
   void finish(bool failed);
 
   House house_;
@@ -67,6 +70,9 @@ class Runtime final : public Process {
   std::atomic<Phase> phase_{Phase::idle};
   std::atomic<bool> serving_{false};
   std::atomic<bool> stopping_{false};
+  std::promise<void> stopWanted_;  // by stop(), once
+  std::promise<void> haltWanted_;  // by shutDown(), once
+  std::atomic<bool> halted_{false};
   Traffic::Deadline drainUntil_{Traffic::kNever};
 };
 
