@@ -72,7 +72,7 @@ export class TemplateFilter extends Milter.Base {
    * ESMTP parameters such as SIZE=1000. `symlist` asks for the macros you need, at most five, in place of the MTA's own list.
    *
    * Keep this one, if you keep anything of a message: the last one may have ended without eom or abort. It has no `noreply`,
-   * because Sendmail sends no abort for a message whose MAIL it had no answer to.
+   * because Sendmail sends no abort for a message whose MAIL had no answer.
    */
   @Milter.symlist('i', '{auth_authen}')
   override envfrom(sender: string, ...params: string[]): Milter.Answer {

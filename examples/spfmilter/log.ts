@@ -16,6 +16,7 @@ export class Log {
 
   /** @param name the program's name in each line */
   constructor(name: string) {
+    process.stdout.on('error', () => {}); // who has read it is gone; mail goes on
     this.#sign = `${hostname().split('.')[0]} ${name}[${process.pid}]:`;
   }
 

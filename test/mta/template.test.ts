@@ -109,12 +109,15 @@ describe('the template', () => {
         await client.command(`MAIL FROM:<${sender}>`);
         await client.command('RCPT TO:<rcpt@dest.test>');
         await client.command('RSET');
+        await client.command('PLUGH');
         const { id, last } = await lab.send(client);
         assert.equal(last.code, 250, last.text);
         await client.quit();
         await lab.delivered(id);
         const lines = await sessionWith(sender);
         assert.ok(lines.includes('unknown command XYZZY'), lines.join('\n'));
+        // to Sendmail, a filter whose message was given up is done until the next one
+        assert.equal(lines.includes('unknown command PLUGH'), kind === 'postfix', lines.join('\n'));
         assert.ok(lines.includes('abort'), lines.join('\n'));
         assert.deepEqual(
           lines.filter((line) => line.startsWith('attachment')),
