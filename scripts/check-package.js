@@ -36,6 +36,7 @@ const ALLOWED = [
   /^native\/(?!tests\/).*(?:\.(?:cc|h|json|md)|CMakeLists\.txt)$/,
   /^scripts\/(?:check-libmilter|libmilter-flags|native-build)\.js$/,
   /^examples\/.*\.(?:ts|mts|js|mjs|json|md)$/,
+  /^examples\/spfmilter\/(?:spfmilter\.cfg|access)$/,
   /^docs\/(?!api\/).*\.md$/,
 ];
 

@@ -117,3 +117,25 @@ describe('abort', () => {
     });
   }
 });
+
+describe('abort after a MAIL without reply', () => {
+  let lab: Lab;
+  before(async () => {
+    lab = await Lab.start({ doors: [door], fixture: 'logging' }); // its envfrom is marked noreply
+  });
+  after(() => lab?.stop());
+
+  // Sendmail does not send it then; libmilter makes it up when it sees the next MAIL.
+  for (const kind of kinds) {
+    test(`${kind}: before the next message at the latest`, async () => {
+      using client = await lab.open(kind, door);
+      for (const line of ['EHLO client.test', ...rcpt, 'RSET', ...rcpt, 'DATA']) await client.command(line);
+      await client.content(content);
+      await client.quit();
+      const steps: unknown[] = [];
+      while (steps.at(-1) !== 'close') steps.push((await lab.filter(door).event('log', patienceMs))[2]);
+      const envelope = steps.filter((step) => /^(mail from|rcpt to|abort|eom)$/.test(String(step)));
+      assert.deepEqual(envelope, ['mail from', 'rcpt to', 'abort', 'mail from', 'rcpt to', 'eom']);
+    });
+  }
+});

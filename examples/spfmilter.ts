@@ -1,0 +1,57 @@
+/**
+ * SPF for Sendmail and Postfix, after pymilter's spfmilter: refuses mail from servers that a domain has not named, and says in
+ * a header what was found.
+ *
+ *     node spfmilter.js [/etc/mail/spfmilter.cfg]
+ *
+ * docs/spfmilter.md explains the configuration; examples/spfmilter has files to begin with. It logs to stdout, and stops on
+ * SIGTERM and SIGINT.
+ */
+import { inspect } from 'node:util';
+import * as Milter from 'milter';
+import { AccessMap } from 'milter/policy';
+import { type Config, ConfigProblem, readConfig } from './spfmilter/config';
+import { SpfFilter } from './spfmilter/filter';
+import { Log } from './spfmilter/log';
+import { Policies } from './spfmilter/policy';
+
+const CONFIGURATION = '/etc/mail/spfmilter.cfg';
+const USAGE = `usage: spfmilter.js [FILE]    (FILE: the configuration, ${CONFIGURATION} by default)`;
+
+async function main(): Promise<void> {
+  const [file = CONFIGURATION, ...others] = process.argv.slice(2);
+  if (others.length > 0 || file.startsWith('-')) throw new ConfigProblem(USAGE);
+  const config = await readConfig(file);
+  const log = new Log(config.name);
+  using access = await openAccess(config, log);
+  const policies = new Policies(access, (message) => log.write(message));
+
+  if (config.umask !== null) process.umask(config.umask);
+  Milter.setFlags(Milter.ADDHDRS);
+  Milter.setExceptionPolicy(config.untrappedException);
+  Milter.setErrorHook((error, step) => log.write(`untrapped exception in ${step}:`, inspect(error)));
+  await Milter.runmilter(config.name, config.socket, {
+    factory: () => new SpfFilter({ config, policies, log }),
+    timeout: 600,
+    onListening: () => log.write('listening on', config.socket),
+  });
+  log.write('stopped');
+}
+
+/** The file is looked at every few seconds: a change needs no restart. */
+async function openAccess({ accessFile }: Config, log: Log): Promise<AccessMap | null> {
+  if (accessFile === null) return null;
+  const map = await AccessMap.open(accessFile, {
+    onReload: ({ size }) => log.write(`${accessFile} was read again: ${size} entries`),
+    onError: (error) => log.write(`${error.message}; the old entries stay`),
+  });
+  log.write(`${accessFile}: ${map.size} entries`);
+  return map;
+}
+
+main().catch((error: unknown) => {
+  // What an administrator can mend is said in a line; anything else needs its stack.
+  const known = error instanceof ConfigProblem || error instanceof Milter.MilterError;
+  console.error(`spfmilter: ${known ? error.message : inspect(error)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,136 @@
+/** What the configuration file says, checked as far as it can be before the filter starts. */
+import { dirname, resolve } from 'node:path';
+import * as Milter from 'milter';
+import { MilterConfigParser } from 'milter/config';
+import { DnsSession } from 'milter/dns';
+import { checkNetworks } from './networks';
+
+export interface Config {
+  readonly socket: string;
+  readonly name: string;
+  /** Null: the process's own. */
+  readonly umask: number | null;
+  readonly internalConnect: readonly string[];
+  readonly trustedRelay: readonly string[];
+  readonly untrappedException: Milter.ExceptionPolicy;
+  /** Null: the defaults hold for everybody. */
+  readonly accessFile: string | null;
+  readonly trustedForwarder: readonly string[];
+  /** Empty: those of the system. */
+  readonly nameservers: readonly string[];
+}
+
+/** What the administrator has to mend; the message says where and how. */
+export class ConfigProblem extends Error {}
+
+/** `access_file_nulls` is read, because files of pymilter's users have it; NULs make no difference here. */
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  milter: ['socketname', 'umask', 'name', 'internal_connect', 'trusted_relay', 'untrapped_exception'],
+  spf: ['access_file', 'access_file_nulls', 'trusted_forwarder', 'nameservers'],
+};
+
+const EXCEPTION_POLICIES: ReadonlyMap<string, Milter.ExceptionPolicy> = new Map([
+  ['TEMPFAIL', Milter.TEMPFAIL],
+  ['REJECT', Milter.REJECT],
+  ['CONTINUE', Milter.CONTINUE],
+  ['ACCEPT', Milter.ACCEPT],
+]);
+
+const OCTAL = /^(?:0o?)?[0-7]{1,3}$/;
+const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]+(?:\.[a-z0-9_-]+)+$/i;
+
+/**
+ * Reads the configuration file.
+ *
+ * @throws ConfigProblem, or MilterError ERR_MILTER_CONFIG for a file that is not well-formed
+ */
+export async function readConfig(file: string): Promise<Config> {
+  const parser = new MilterConfigParser();
+  if (parser.read(file).length === 0) {
+    throw new ConfigProblem(
+      `${file}: there is no such file; examples/spfmilter/spfmilter.cfg is one to begin with`,
+    );
+  }
+  const bad = (section: string, option: string, why: string) =>
+    new ConfigProblem(`${file}: [${section}] ${option}: ${why}`);
+  checkNames(parser, file);
+  const text = (section: string, option: string) => parser.get(section, option)?.trim() || null;
+
+  const socket = text('milter', 'socketname');
+  if (socket === null) {
+    throw bad(
+      'milter',
+      'socketname',
+      'is missing; set it to the socket that the MTA connects to, as /run/spfmilter/sock',
+    );
+  }
+  const umask = text('milter', 'umask');
+  if (umask !== null && !OCTAL.test(umask)) {
+    throw bad('milter', 'umask', `${umask} is not an octal number, as 0117`);
+  }
+  const policy = text('milter', 'untrapped_exception') ?? 'TEMPFAIL';
+  const untrappedException = EXCEPTION_POLICIES.get(policy.toUpperCase());
+  if (untrappedException === undefined) {
+    const known = [...EXCEPTION_POLICIES.keys()].join(', ');
+    throw bad('milter', 'untrapped_exception', `${policy} is not one of ${known}`);
+  }
+  const config: Config = {
+    socket,
+    name: text('milter', 'name') ?? 'spfmilter',
+    umask: umask === null ? null : Number.parseInt(umask.replace('o', ''), 8),
+    internalConnect: parser.getlist('milter', 'internal_connect'),
+    trustedRelay: parser.getlist('milter', 'trusted_relay'),
+    untrappedException,
+    accessFile: inFolderOf(file, text('spf', 'access_file')),
+    trustedForwarder: parser.getlist('spf', 'trusted_forwarder'),
+    nameservers: parser.getlist('spf', 'nameservers'),
+  };
+
+  const explained = async (section: string, option: string, check: () => unknown) => {
+    try {
+      await check();
+    } catch (error) {
+      throw bad(section, option, (error as Error).message);
+    }
+  };
+  await explained('milter', 'internal_connect', () => checkNetworks(config.internalConnect));
+  await explained('milter', 'trusted_relay', () => checkNetworks(config.trustedRelay));
+  await explained('spf', 'nameservers', () => dnsFor(config));
+  const noDomain = config.trustedForwarder.find((name) => !DOMAIN.test(name));
+  if (noDomain !== undefined)
+    throw bad('spf', 'trusted_forwarder', `${noDomain} is not a domain, as example.com`);
+  return config;
+}
+
+/** Look-ups for one message, or for one client: what a stranger makes us ask is bounded by it. */
+export function dnsFor({ nameservers }: Pick<Config, 'nameservers'>): DnsSession {
+  return new DnsSession({
+    ...(nameservers.length > 0 && { servers: nameservers }),
+    // Two checks, and one for each trusted forwarder; each has limits of its own.
+    maxLookups: 1000,
+    // In all. The MTA must be patient for longer.
+    maxTime: 20_000,
+  });
+}
+
+/** A misspelt option would be one that has no effect, and nobody would know. */
+function checkNames(parser: MilterConfigParser, file: string): void {
+  for (const section of parser.sections()) {
+    const known = OPTIONS[section];
+    if (known === undefined) {
+      throw new ConfigProblem(
+        `${file}: [${section}] is not a section of this filter; there are [milter] and [spf]`,
+      );
+    }
+    const unknown = parser.options(section).find((option) => !known.includes(option));
+    if (unknown === undefined) continue;
+    const options = known.join(', ');
+    throw new ConfigProblem(
+      `${file}: [${section}] ${unknown}: there is no such option; remove it, or correct it to one of ${options}`,
+    );
+  }
+}
+
+function inFolderOf(file: string, path: string | null): string | null {
+  return path === null ? null : resolve(dirname(file), path);
+}

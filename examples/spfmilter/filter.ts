@@ -1,0 +1,141 @@
+/** The filter: from a client's name and its sender to a verdict. */
+import { isIP } from 'node:net';
+import { hostname as ownName } from 'node:os';
+import * as Milter from 'milter';
+import type { SpfCheck } from 'milter/spf';
+import { Checks } from './checks';
+import { type Config, dnsFor } from './config';
+import type { Log } from './log';
+import { type Place, placeOf } from './networks';
+import { nameOf, type Policies } from './policy';
+import { missingHelo, numericHelo, type Refusal, spfRefusal, userRefusal } from './replies';
+
+/** What all sessions share. */
+export interface Shared {
+  readonly config: Config;
+  readonly policies: Policies;
+  readonly log: Pick<Log, 'write'>;
+}
+
+/** `<user@domain>` without its brackets; '' is the null sender. */
+const bare = (sender: string) => (/^<.*>$/.test(sender) ? sender.slice(1, -1) : sender);
+
+export class SpfFilter extends Milter.Base {
+  readonly #id = Milter.uniqueID();
+  readonly #shared: Shared;
+  /** Null where the client has none: a program of this host. */
+  #ip: string | null = null;
+  #place: Place = 'EXTERNAL';
+  #helo: string | null = null;
+  /** For the end of the message; the first of them shall stand at the top. */
+  #headers: [name: string, value: string][] = [];
+
+  constructor(shared: Shared) {
+    super();
+    this.#shared = shared;
+  }
+
+  #log(...words: readonly unknown[]): void {
+    this.#shared.log.write(`[${this.#id}]`, ...words);
+  }
+
+  #refuse({ code, extended, lines }: Refusal): Milter.Status {
+    const verdict = code.startsWith('4') ? Milter.TEMPFAIL : Milter.REJECT;
+    this.#log(verdict === Milter.REJECT ? 'REJECT:' : 'TEMPFAIL:', code, extended, ...lines);
+    this.setreply(code, extended, ...lines.map((line) => line.replaceAll('%', '%%')));
+    return verdict;
+  }
+
+  @Milter.noreply
+  override async connect(hostname: string, ...[family, hostaddr]: Milter.Peer): Promise<Milter.Status> {
+    if (family === Milter.AF_INET || family === Milter.AF_INET6) this.#ip = hostaddr[0];
+    const { config } = this.#shared;
+    this.#place = await placeOf(this.#ip, config, dnsFor(config), (name, error) =>
+      this.#log(`${name} in the lists of networks is not looked up:`, error.message),
+    );
+    this.#log('connect from', hostname, 'at', this.#ip ?? 'no address', this.#place);
+    return Milter.CONTINUE;
+  }
+
+  /** Judged at MAIL: AUTH comes after EHLO, and mail programs say all kinds of things in it. */
+  @Milter.noreply
+  override hello(hostname: string): Milter.Answer {
+    this.#helo = hostname;
+    this.#log('hello from', hostname);
+    return Milter.CONTINUE;
+  }
+
+  @Milter.symlist('i', '{auth_authen}', '{auth_type}')
+  override async envfrom(sender: string, ...params: string[]): Promise<Milter.Status> {
+    this.#headers = [];
+    this.#log('mail from', sender, ...params);
+    const refusal = await this.#judge(sender);
+    return refusal === null ? Milter.CONTINUE : this.#refuse(refusal);
+  }
+
+  override eom(): Milter.Answer {
+    for (const [name, value] of this.#headers.toReversed()) this.addheader(name, value, 0);
+    this.#log('eom', this.getsymval('i') ?? '');
+    return Milter.CONTINUE;
+  }
+
+  /** Why the message is refused; null where it is not. */
+  async #judge(sender: string): Promise<Refusal | null> {
+    if (this.#helo === null && this.#ip !== null) return missingHelo();
+    const user = this.getsymval('{auth_authen}');
+    if (user) return this.#judgeUser(user, sender);
+    if (this.#place === 'INTERNAL' || this.#ip === null || this.#helo === null) return null;
+    if (isIP(this.#helo) !== 0) return numericHelo(this.#helo);
+    if (this.#place === 'TRUSTED') return null;
+    return this.#judgeStranger({ ip: this.#ip, helo: this.#helo, sender });
+  }
+
+  /** Who has logged in is inside, wherever he is. */
+  #judgeUser(user: string, sender: string): Refusal | null {
+    const policy = this.#shared.policies.aboutUser(user, sender);
+    this.#log('SMTP AUTH', this.getsymval('{auth_type}') ?? '', user, 'as', sender, 'policy', nameOf(policy));
+    return userRefusal(policy, user, sender);
+  }
+
+  async #judgeStranger(envelope: { ip: string; helo: string; sender: string }): Promise<Refusal | null> {
+    const { config } = this.#shared;
+    const receiver = this.getsymval('j')?.trim() || ownName();
+    const checks = new Checks(envelope, dnsFor(config), receiver, this.signal);
+
+    const forwarder = await checks.forwarder(config.trustedForwarder);
+    if (forwarder !== null) {
+      this.#log('trusted forwarder', forwarder.domain);
+      this.#headers.push(['Received-SPF', forwarder.receivedSpf]);
+      return null;
+    }
+
+    const check = await checks.sender();
+    this.#headers.push(['Received-SPF', check.receivedSpf]);
+    const helosPostmaster = `postmaster@${envelope.helo}`;
+    const address = bare(envelope.sender);
+    const { policy, refusal } = this.#apply(check, address || helosPostmaster);
+    if (refusal !== null) return refusal;
+
+    // A pass says more than a HELO name can, and for the null sender it was the name that has been checked.
+    if (policy === 'OK' || check.result === 'pass' || address === '') return null;
+    const helo = await checks.helo();
+    this.#headers.push(['X-Hello-SPF', helo.result]);
+    return this.#apply(helo, helosPostmaster).refusal;
+  }
+
+  #apply(check: SpfCheck, address: string) {
+    const { identity, result, mechanism, problem } = check;
+    const policy = this.#shared.policies.about(identity, result, address);
+    const why = problem ?? mechanism;
+    this.#log(
+      'SPF',
+      identity,
+      address,
+      result,
+      ...(why === null ? [] : [`(${why})`]),
+      'policy',
+      nameOf(policy),
+    );
+    return { policy, refusal: spfRefusal(policy, check) };
+  }
+}

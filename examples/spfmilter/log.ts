@@ -1,0 +1,27 @@
+/** The log: lines as syslog writes them, to stdout, from where systemd or a shell takes them. */
+import { hostname } from 'node:os';
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** `Jan  7 09:05:01`, local time (RFC 3164 4.1.2). */
+function timestamp(time: Date): string {
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) =>
+    String(part).padStart(2, '0'),
+  );
+  return `${MONTHS[time.getMonth()]} ${String(time.getDate()).padStart(2)} ${clock.join(':')}`;
+}
+
+export class Log {
+  readonly #sign: string;
+
+  /** @param name the program's name in each line */
+  constructor(name: string) {
+    process.stdout.on('error', () => {}); // who has read it is gone; mail goes on
+    this.#sign = `${hostname().split('.')[0]} ${name}[${process.pid}]:`;
+  }
+
+  /** One line. What strangers send must not look like another one. */
+  write(...words: readonly unknown[]): void {
+    console.log(timestamp(new Date()), this.#sign, words.join(' ').replace(/\p{Cc}+/gu, ' '));
+  }
+}

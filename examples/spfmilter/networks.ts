@@ -1,0 +1,33 @@
+/** Where clients are: inside, a relay that has checked for us, or outside. */
+import { iniplist, type NameResolver } from 'milter/utils';
+
+export type Place = 'INTERNAL' | 'TRUSTED' | 'EXTERNAL';
+
+/** The lists of the configuration. */
+export interface Networks {
+  readonly internalConnect: readonly string[];
+  readonly trustedRelay: readonly string[];
+}
+
+/** @throws MilterError for an entry that is none. Host names are not looked up. */
+export async function checkNetworks(list: readonly string[]): Promise<void> {
+  const nowhere: NameResolver = { resolve4: async () => [], resolve6: async () => [] };
+  await iniplist('192.0.2.1', list, { resolver: nowhere });
+}
+
+/**
+ * @param ip null for a client without an address, which is a program of this host
+ * @param onLookupError told of a host name in the lists that cannot be resolved; such a name has no addresses
+ */
+export async function placeOf(
+  ip: string | null,
+  { internalConnect, trustedRelay }: Networks,
+  resolver: NameResolver,
+  onLookupError: (name: string, error: Error) => void,
+): Promise<Place> {
+  if (ip === null) return 'INTERNAL';
+  const options = { resolver, onLookupError };
+  if (await iniplist(ip, internalConnect, options)) return 'INTERNAL';
+  if (await iniplist(ip, trustedRelay, options)) return 'TRUSTED';
+  return 'EXTERNAL';
+}

@@ -1,0 +1,112 @@
+/** What is to be done about a result: what the access map says of the sender, or else the defaults. */
+import { MTAPolicy, type PolicyMap } from 'milter/policy';
+import type { SpfIdentity, SpfResultName } from 'milter/spf';
+import { parseAddr } from 'milter/utils';
+
+/** A reply of the administrator's own, `ERROR:5.7.1:"550 text"`. */
+export interface OwnReply {
+  readonly code: string;
+  readonly extended: string;
+  readonly text: string;
+}
+
+/**
+ * OK: welcome, no further check. CONTINUE: as if nobody had asked. REJECT and TEMPFAIL: refused, for good or for now, with
+ * what was found as the reply. Or refused with a reply of its own.
+ */
+export type Policy = 'OK' | 'CONTINUE' | 'REJECT' | 'TEMPFAIL' | OwnReply;
+
+type Results = Readonly<Record<SpfResultName, Policy>>;
+
+const SENDER_DEFAULTS: Results = {
+  pass: 'CONTINUE',
+  fail: 'REJECT',
+  softfail: 'CONTINUE',
+  neutral: 'CONTINUE',
+  none: 'CONTINUE',
+  temperror: 'TEMPFAIL',
+  permerror: 'REJECT',
+};
+
+/** A HELO name is mostly wrong by mistake. Only who says that his name is forged is believed. */
+const HELO_DEFAULTS: Results = {
+  ...SENDER_DEFAULTS,
+  temperror: 'CONTINUE',
+  permerror: 'CONTINUE',
+};
+
+const IDENTITIES: Readonly<Record<SpfIdentity, readonly [prefix: string, defaults: Results]>> = {
+  mailfrom: ['SPF', SENDER_DEFAULTS],
+  helo: ['HELO', HELO_DEFAULTS],
+};
+
+const WORDS: ReadonlySet<string> = new Set(['OK', 'CONTINUE', 'REJECT', 'TEMPFAIL']);
+/** Sendmail's forms: the extended code before the text or in it, quotes around the text or none. A reply's line has an end. */
+const OWN_REPLY =
+  /^ERROR:(?:([45]\.\d{1,3}\.\d{1,3}):)?\s*("?)(?:([45]\d\d)\s+)?(?:([45]\.\d{1,3}\.\d{1,3})\s+)?([^\s"][\x20-\x7e]{0,399}?)\2$/i;
+
+/** The policy that a value of the access map stands for; null for one that is none. */
+export function readPolicy(value: string): Policy | null {
+  const word = value.trim().toUpperCase();
+  if (WORDS.has(word)) return word as Policy;
+  const [, before, , status, within, text] = OWN_REPLY.exec(value.trim()) ?? [];
+  if (text === undefined) return null;
+  const extended = before ?? within ?? `${status?.[0] ?? 5}.7.1`;
+  const code = status ?? (extended.startsWith('4') ? '451' : '550');
+  return code[0] === extended[0] ? { code, extended, text } : null;
+}
+
+/** A policy as it is logged. */
+export function nameOf(policy: Policy): string {
+  return typeof policy === 'string' ? policy : `ERROR:${policy.extended}`;
+}
+
+const NOTHING: PolicyMap = { separator: ':', get: () => null };
+
+export class Policies {
+  readonly #map: PolicyMap;
+  readonly #complain: (message: string) => void;
+
+  /**
+   * @param map null where the defaults hold for everybody
+   * @param complain told of entries that are no policy; they are passed over, as if they were not there
+   */
+  constructor(map: PolicyMap | null, complain: (message: string) => void) {
+    this.#map = map ?? NOTHING;
+    this.#complain = complain;
+  }
+
+  /**
+   * About a result of SPF: `SPF-Fail:user@domain` and so on for a sender, `HELO-Fail:domain` for a HELO name.
+   *
+   * @param address the sender, or postmaster of the HELO name
+   */
+  about(identity: SpfIdentity, result: SpfResultName, address: string): Policy {
+    const [prefix, defaults] = IDENTITIES[identity];
+    const key = `${prefix}-${result[0]?.toUpperCase()}${result.slice(1)}`;
+    const value = new MTAPolicy(address, this.#map).getPolicy(key);
+    return this.#read(value, `${key}:${address}`) ?? defaults[result];
+  }
+
+  /**
+   * Whether who has logged in may send as this sender: `SMTP-Auth:user@domain`, `SMTP-Auth:user@` for the other domains of
+   * that user; then `SMTP-Auth:domain`, its parents, and `SMTP-Auth:` for all users. By default everybody may.
+   */
+  aboutUser(user: string, sender: string): Policy {
+    const [, domain = ''] = parseAddr(sender);
+    const own = `${user}@${domain.replace(/\.$/, '')}`;
+    const get = (name: string) => this.#map.get(`SMTP-Auth${this.#map.separator}${name}`);
+    const value = get(own) ?? get(`${user}@`) ?? new MTAPolicy(own, this.#map).getPolicy('SMTP-Auth');
+    return this.#read(value, `SMTP-Auth:${own}`) ?? 'OK';
+  }
+
+  #read(value: string | null, key: string): Policy | null {
+    if (value === null) return null;
+    const policy = readPolicy(value);
+    if (policy === null) {
+      const forms = 'OK, CONTINUE, REJECT, TEMPFAIL or ERROR:5.7.1:"550 text"';
+      this.#complain(`the access map has ${JSON.stringify(value)} for ${key}, which is none of ${forms}`);
+    }
+    return policy;
+  }
+}

@@ -1,0 +1,546 @@
+// The SPF filter (examples/spfmilter.ts) behind both MTAs, with a DNS server of its own: every result of SPF with every kind of
+// policy, for senders and HELO names, and what is not checked.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { DnsServer } from '../support/dns-server';
+import { type Door, projectRoot, type Reply, type SmtpClient } from '../support/mta';
+import {
+  accessOfCases,
+  nameFor,
+  policies,
+  policyNames,
+  refusalFor,
+  results,
+  zoneOfCases,
+} from '../support/spf-cases';
+import { heard } from './support/conversation';
+import { type Kind, kinds, Lab, type Mail, patienceMs, skipWithout } from './support/lab';
+import { Program } from './support/program';
+import { headersOf } from './support/view';
+
+const script = path.join(projectRoot, '.build/examples/spfmilter.js');
+const brokenScript = path.join(projectRoot, '.build/test/fixtures/mta/broken-spfmilter.js');
+
+/** Who connects from here is inside, or a relay, a forwarder, or has logged in as what he says in HELO. */
+const from = {
+  inside: '127.0.1.1',
+  relay: '127.0.2.1',
+  namedRelay: '127.0.2.2',
+  forwarder: '127.0.3.1',
+  user: '127.0.4.1',
+};
+
+const zone = {
+  ...zoneOfCases(),
+  'forwarder.test': { TXT: [`v=spf1 ip4:${from.forwarder} -all`] },
+  'relay.test': { A: [from.namedRelay] },
+  'explains.test': { TXT: ['v=spf1 -all exp=why.explains.test'] },
+  'why.explains.test': { TXT: ['%{i} is not ours, 100%% sure; ask %{o}'] },
+  'v4only.test': { TXT: ['v=spf1 ip4:127.0.0.0/8 -all'] },
+  'v6.test': { TXT: ['v=spf1 ip6:2001:db8::/32 -all'] },
+};
+
+const access = [
+  ...accessOfCases(),
+  'SPF-Fail:friend@default.fail.test\tOK',
+  'SPF-Fail:.wild.test\tOK',
+  'SMTP-Auth:ann@example.test\tOK',
+  'SMTP-Auth:ann@\tREJECT',
+  'SMTP-Auth:example.test\tERROR:5.7.9:"550 example.test is for ann"',
+  'SMTP-Auth:later.test\tTEMPFAIL',
+];
+
+/** Sendmail cannot be made to know users here without SASL's files; it says that the client has logged in as what HELO says. */
+const loginByAddress = [
+  'LOCAL_CONFIG',
+  'Klogin macro',
+  'LOCAL_RULESETS',
+  'SLocal_check_mail',
+  'R$*\t$: $1 $| $&{client_addr}',
+  `R$* $| ${from.user}\t$: $1 $(login {auth_authen} $@ $&s $)`,
+  'R$* $| $*\t$: $1',
+  'divert(0)dnl',
+].join('\n');
+
+interface Session {
+  readonly door?: Door;
+  /** The client's address. */
+  readonly at?: string;
+  readonly helo?: string | null;
+}
+
+describe('spfmilter', () => {
+  let lab: Lab;
+  let dns: DnsServer;
+  let filter: Program;
+
+  /** Writes a configuration file, and gives its path. */
+  function configure(name: string, milter: Record<string, string>, spf: Record<string, string> = {}): string {
+    const section = (options: Record<string, string>) =>
+      Object.entries(options).map(([option, value]) => `${option} = ${value}\n`);
+    const file = path.join(lab.dir, name);
+    fs.writeFileSync(file, ['[milter]\n', ...section(milter), '[spf]\n', ...section(spf)].join(''));
+    return file;
+  }
+
+  function run(name: string, file: string, program = script): Promise<Program> {
+    return Program.start(program, [file], /: listening on /, path.join(lab.dir, `tmp-${name}`));
+  }
+
+  before(async () => {
+    dns = await DnsServer.start(zone);
+    lab = await Lab.start({
+      fixture: null,
+      doors: ['unix', 'inet', 'inet6'],
+      mta: { sendmail: { extraConfig: loginByAddress } },
+    });
+    fs.writeFileSync(path.join(lab.dir, 'access'), `${access.join('\n')}\n`);
+    const file = configure(
+      'spfmilter.cfg',
+      {
+        socketname: lab.socket(),
+        umask: '0111',
+        name: 'spftest',
+        internal_connect: '127.0.1.0/24',
+        trusted_relay: `${from.relay}, relay.test`,
+      },
+      { access_file: 'access', trusted_forwarder: 'forwarder.test', nameservers: dns.address },
+    );
+    filter = await run('main', file);
+  });
+  after(async () => {
+    try {
+      await filter?.stop();
+      assert.match(filter.output, / spftest\[\d+\]: stopped$/m);
+      assert.doesNotMatch(filter.output, /untrapped/);
+    } finally {
+      await lab?.stop();
+      await dns?.close();
+    }
+  });
+
+  async function session<T>(kind: Kind, how: Session, talk: (client: SmtpClient) => Promise<T>): Promise<T> {
+    const { door = 'unix', at, helo = 'client.test' } = how;
+    using client = await lab.open(kind, door, at === undefined ? {} : { localAddress: at });
+    if (helo !== null) assert.equal((await client.command(`EHLO ${helo}`)).code, 250);
+    const result = await talk(client);
+    await client.quit();
+    return result;
+  }
+
+  /** What is said to MAIL. */
+  function mailFrom(kind: Kind, sender: string, how: Session = {}): Promise<Reply> {
+    return session(kind, how, (client) => client.command(`MAIL FROM:<${sender}>`));
+  }
+
+  /** MAIL is refused with these codes, or this whole reply; resolves to what was said. */
+  async function refused(kind: Kind, sender: string, how: Session, reply: string): Promise<string> {
+    // Sendmail puts the sender before some replies of one line.
+    const said = heard(await mailFrom(kind, sender, how)).replace(`<${sender}>... `, '');
+    const [code, extended, ...text] = reply.split(' ');
+    if (text.length > 0) assert.equal(said, reply);
+    // the codes stand before every line
+    for (const line of said.split('|')) assert.match(line, new RegExp(`^${code}[- ]${extended} `));
+    return said;
+  }
+
+  /** A message that passes; its headers that the filter has put at its top, before the MTA's own. */
+  async function passed(kind: Kind, sender: string, how: Session = {}, mail: Mail = {}): Promise<string[]> {
+    const sent = await session(kind, how, (client) => lab.send(client, { ...mail, from: sender }));
+    assert.equal(sent.last.code, 250, sent.last.text);
+    const headers = headersOf(await lab.delivered(sent.id));
+    const own = headers.findIndex((header) => /^Received:/i.test(header));
+    assert.ok(own >= 0, headers.join('\n'));
+    assert.ok(!headers.slice(own).some((header) => /^(Received-SPF|X-Hello-SPF):/.test(header)), 'not below');
+    return headers.slice(0, own).filter((header) => !/^Return-Path:/i.test(header));
+  }
+
+  for (const kind of kinds) {
+    describe(kind, () => {
+      describe('senders', () => {
+        for (const result of results) {
+          for (const policy of policyNames) {
+            const refusal = refusalFor('SPF', policy, result);
+            test(`${result}, ${policies[policy] ?? 'no policy'}: ${refusal ?? 'passes'}`, async () => {
+              const sender = `joe@${nameFor(policy, result)}`;
+              if (refusal !== null) {
+                await refused(kind, sender, {}, refusal);
+                return;
+              }
+              const [spf = '', ...others] = await passed(kind, sender);
+              assert.match(spf, new RegExp(`^Received-SPF: ${result} \\(${kind}\\.test: `));
+              // OK and a pass need no more; else the HELO name is looked at, which has no record here
+              const hello = policy === 'ok' || result === 'pass' ? [] : ['X-Hello-SPF: none'];
+              assert.deepEqual(others, hello);
+            });
+          }
+        }
+      });
+
+      describe('HELO names', () => {
+        for (const result of results) {
+          for (const policy of policyNames) {
+            const refusal = refusalFor('HELO', policy, result);
+            test(`${result}, ${policies[policy] ?? 'no policy'}: ${refusal ?? 'passes'}`, async () => {
+              const helo = nameFor(policy, result);
+              if (refusal !== null) {
+                await refused(kind, 'joe@default.none.test', { helo }, refusal);
+                return;
+              }
+              const [spf = '', ...others] = await passed(kind, 'joe@default.none.test', { helo });
+              assert.match(spf, /^Received-SPF: none /);
+              assert.deepEqual(others, [`X-Hello-SPF: ${result}`]);
+            });
+          }
+        }
+      });
+
+      describe('replies', () => {
+        test('a fail, in the words of this filter', async () => {
+          assert.equal(
+            await refused(kind, 'joe@default.fail.test', {}, '550 5.7.1'),
+            [
+              '550-5.7.1 SPF fail: 127.0.0.1 may not send mail in the name of joe@default.fail.test',
+              '550 5.7.1 If this is no forgery: send it through a server of default.fail.test, or tell its postmaster.',
+            ].join('|'),
+          );
+        });
+
+        test('a fail, in the words of the domain', async () => {
+          assert.equal(
+            await refused(kind, 'joe@explains.test', {}, '550 5.7.1'),
+            [
+              '550-5.7.1 SPF fail. explains.test explains: 127.0.0.1 is not ours, 100% sure; ask explains.test',
+              '550 5.7.1 If this is no forgery: send it through a server of explains.test, or tell its postmaster.',
+            ].join('|'),
+          );
+        });
+
+        test('a fail of the HELO name, in the words of its domain', async () => {
+          const said = await refused(kind, 'joe@default.none.test', { helo: 'explains.test' }, '550 5.7.1');
+          assert.match(
+            said,
+            /^550-5\.7\.1 SPF fail of your HELO name\. explains\.test explains: 127\.0\.0\.1 is not ours/,
+          );
+        });
+
+        test('a record that is wrong', async () => {
+          const said = await refused(kind, 'joe@default.permerror.test', {}, '550 5.5.2');
+          assert.match(said, /not-a-mechanism/);
+          assert.match(
+            said,
+            /Please tell the postmaster of default\.permerror\.test that its SPF record is wrong\.$/,
+          );
+        });
+
+        test('DNS that does not work', async () => {
+          const said = await refused(kind, 'joe@default.temperror.test', {}, '451 4.4.3');
+          assert.match(said, /Please try again later\.$/);
+        });
+      });
+
+      describe('which entry counts', () => {
+        test('that of the address before that of the domain', async () => {
+          const [spf] = await passed(kind, 'friend@default.fail.test');
+          assert.match(spf ?? '', /^Received-SPF: fail /);
+        });
+
+        test('that of a parent domain', async () => {
+          dns.zone['sub.wild.test'] = { TXT: ['v=spf1 -all'] };
+          assert.match((await passed(kind, 'joe@sub.wild.test'))[0] ?? '', /^Received-SPF: fail /);
+        });
+
+        test('that of the HELO name for the null sender, who is checked once', async () => {
+          const helo = nameFor('tempfail', 'softfail');
+          await refused(kind, '', { helo }, '451 4.7.1');
+          const headers = await passed(kind, '', { helo: nameFor('default', 'softfail') });
+          assert.equal(headers.length, 1);
+          assert.match(headers[0] ?? '', /^Received-SPF: softfail /);
+          await filter.wrote(
+            /SPF mailfrom postmaster@default\.softfail\.test softfail \(all\) policy CONTINUE/,
+          );
+        });
+      });
+
+      describe('HELO', () => {
+        for (const helo of ['192.0.2.1', '2001:db8::1']) {
+          test(`${helo} is refused`, async () => {
+            const said = await refused(kind, 'joe@default.pass.test', { helo }, '550 5.7.1');
+            assert.match(said, /that is an address and not a name/);
+          });
+        }
+
+        test('an address in brackets is a name', async () => {
+          await passed(kind, 'joe@default.pass.test', { helo: '[192.0.2.1]' });
+        });
+
+        test('missing, it is asked for', async () => {
+          await refused(
+            kind,
+            'joe@default.pass.test',
+            { helo: null },
+            '550 5.7.1 It is polite to say HELO first.',
+          );
+          await refused(
+            kind,
+            'joe@default.pass.test',
+            { helo: null, at: from.inside },
+            '550 5.7.1 It is polite to say HELO first.',
+          );
+        });
+      });
+
+      describe('who is not checked', () => {
+        const forged = 'joe@default.fail.test';
+
+        test('a client inside', async () => {
+          assert.deepEqual(await passed(kind, forged, { at: from.inside }), []);
+          assert.deepEqual(await passed(kind, forged, { at: from.inside, helo: '10.0.0.1' }), []);
+        });
+
+        test('a trusted relay, by its address and by its name', async () => {
+          assert.deepEqual(await passed(kind, forged, { at: from.relay }), []);
+          assert.deepEqual(await passed(kind, forged, { at: from.namedRelay }), []);
+          await refused(kind, forged, { at: from.relay, helo: '10.0.0.1' }, '550 5.7.1');
+        });
+
+        test('the sender of what a trusted forwarder sends', async () => {
+          const headers = await passed(kind, forged, { at: from.forwarder });
+          assert.equal(headers.length, 1);
+          assert.match(
+            headers[0] ?? '',
+            /^Received-SPF: pass [\s\S]*identity=helo;[\s\S]*helo=forwarder\.test/,
+          );
+          await filter.wrote(/trusted forwarder forwarder\.test/);
+        });
+
+        test('whoever else is not: that is, a neighbour of theirs', async () => {
+          await refused(kind, forged, { at: '127.0.3.2' }, '550 5.7.1');
+        });
+      });
+
+      describe('users who have logged in', () => {
+        /** In a session of that user. */
+        async function asUser<T>(
+          user: string,
+          helo: string,
+          talk: (client: SmtpClient) => Promise<T>,
+        ): Promise<T> {
+          // Postfix takes the user's word for it (XCLIENT), Sendmail the rules above
+          if (kind === 'sendmail') return session(kind, { at: from.user, helo: user }, talk);
+          return session(kind, {}, async (client) => {
+            assert.equal((await client.command(`XCLIENT ADDR=192.0.2.99 LOGIN=${user}`)).code, 220);
+            assert.equal((await client.command(`EHLO ${helo}`)).code, 250);
+            return talk(client);
+          });
+        }
+
+        for (const [user, sender, reply] of [
+          ['bob', 'joe@default.fail.test', null],
+          ['bob', '', null],
+          ['ann', 'ann@EXAMPLE.test', null],
+          ['Ann', 'info@example.test', null],
+          ['ann', 'ann@other.test', '550 5.7.1 ann may not send mail as <ann@other.test>.'],
+          ['ann', '', '550 5.7.1 ann may not send mail as <>.'],
+          ['bob', 'bob@example.test', '550 5.7.9 example.test is for ann'],
+          ['bob', 'bob@later.test', '451 4.7.1 bob may not send mail as <bob@later.test>.'],
+        ] as const) {
+          test(`${user} as <${sender}>: ${reply ?? 'passes'}`, async () => {
+            const mail = { from: sender };
+            if (reply === null) {
+              const sent = await asUser(user, '10.0.0.1', (client) => lab.send(client, mail));
+              assert.equal(sent.last.code, 250, sent.last.text);
+              const headers = headersOf(await lab.delivered(sent.id));
+              assert.ok(!headers.some((header) => /^(Received-SPF|X-Hello-SPF):/.test(header)));
+            } else {
+              const command = `MAIL FROM:<${sender}>`;
+              const said = heard(await asUser(user, 'client.test', (client) => client.command(command)));
+              assert.equal(said.replace(`<${sender}>... `, ''), reply);
+            }
+          });
+        }
+      });
+
+      test('a session with several messages has a verdict for each', async () => {
+        await session(kind, {}, async (client) => {
+          const say = async (sender: string) => (await client.command(`MAIL FROM:<${sender}>`)).code;
+          assert.equal(await say('joe@default.fail.test'), 550);
+          assert.equal(await say('joe@tempfail.none.test'), 451);
+          const { id, last } = await lab.send(client, { from: 'joe@default.pass.test' });
+          assert.equal(last.code, 250, last.text);
+          const spf = headersOf(await lab.delivered(id)).filter((header) => /SPF:/.test(header));
+          assert.equal(spf.length, 1);
+          assert.match(spf[0] ?? '', /^Received-SPF: pass /);
+        });
+      });
+
+      test("a header of the sender's own stays below", async () => {
+        const forged = 'Received-SPF: pass (forged)';
+        const { id } = await lab.submit(kind, { from: 'joe@default.softfail.test', headers: [forged] });
+        const headers = headersOf(await lab.delivered(id)).filter((header) => /SPF:/.test(header));
+        assert.equal(headers.length, 3);
+        assert.match(headers[0] ?? '', /^Received-SPF: softfail /);
+        assert.equal(headers[1], 'X-Hello-SPF: none');
+        assert.equal(headers[2], forged);
+      });
+    });
+  }
+
+  describe('IPv6', () => {
+    test('postfix: a client whose network the record has, and one that it has not', async () => {
+      const mail = async (address: string) =>
+        session('postfix', {}, async (client) => {
+          assert.equal((await client.command(`XCLIENT ADDR=IPV6:${address}`)).code, 220);
+          return lab.send(client, { from: 'joe@v6.test' });
+        });
+      const good = await mail('2001:db8::25');
+      assert.equal(good.last.code, 250, good.last.text);
+      const [spf = ''] = headersOf(await lab.delivered(good.id));
+      assert.match(spf, /^Received-SPF: pass [\s\S]*client-ip="2001:db8::25"/);
+      assert.match(
+        heard((await mail('2001:db9::25')).last),
+        /^550-5\.7\.1 SPF fail: 2001:db9::25 may not send/,
+      );
+    });
+
+    test('a client and a filter on ::1', { skip: skipWithout('inet6') }, async () => {
+      const file = configure(
+        'inet6.cfg',
+        { socketname: lab.socket('inet6') },
+        { access_file: 'access', nameservers: dns.address },
+      );
+      const other = await run('inet6', file);
+      try {
+        for (const kind of kinds) {
+          const [spf = ''] = await passed(kind, 'joe@default.pass.test', { door: 'inet6' });
+          assert.match(spf, /^Received-SPF: pass [\s\S]*client-ip="::1"/);
+          await refused(kind, 'joe@v4only.test', { door: 'inet6' }, '550 5.7.1');
+        }
+      } finally {
+        await other.stop();
+      }
+    });
+  });
+
+  describe('an error in the filter', () => {
+    for (const [policy, reply] of [
+      ['TEMPFAIL', '451 4.3.0 broken: untrapped exception'],
+      ['REJECT', '554 5.3.0 broken: untrapped exception'],
+      ['CONTINUE', null],
+      ['accept', null],
+      [null, '451 4.3.0 broken: untrapped exception'],
+    ] as const) {
+      test(`untrapped_exception = ${policy ?? '(not set)'}: ${reply ?? 'passes'}`, async () => {
+        const file = configure(
+          `broken-${policy}.cfg`,
+          {
+            socketname: lab.socket('inet'),
+            name: 'broken',
+            ...(policy !== null && { untrapped_exception: policy }),
+          },
+          { nameservers: dns.address },
+        );
+        const broken = await run(`broken-${policy}`, file, brokenScript);
+        try {
+          for (const kind of kinds) {
+            const how = { door: 'inet' } as const;
+            if (reply !== null) await refused(kind, 'joe@default.pass.test', how, reply);
+            else assert.deepEqual(await passed(kind, 'joe@default.pass.test', how), []);
+          }
+          await broken.wrote(/ broken\[\d+\]: untrapped exception in \w+: Error: broken on purpose/);
+        } finally {
+          await broken.stop();
+        }
+      });
+    }
+  });
+
+  test('the umask is that of the configuration', () => {
+    const socket = lab.socket().replace(/^unix:/, '');
+    assert.equal((fs.statSync(socket).mode & 0o777).toString(8), '666');
+  });
+
+  test('logs each step in a line, as syslog does', async () => {
+    await refused('postfix', 'log@default.fail.test', {}, '550 5.7.1');
+    await filter.wrote(/REJECT: 550 5\.7\.1 SPF fail: .* log@default\.fail\.test /);
+    const stamp = /^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ spftest\[\d+\]: (\[\d+\]) /;
+    const lines = filter.output.trimEnd().split('\n');
+    const session = stamp.exec(lines.find((line) => line.includes('<log@')) ?? '')?.[1];
+    assert.deepEqual(
+      lines
+        .filter((line) => stamp.exec(line)?.[1] === session)
+        .map((line) => line.replace(stamp, '').split(':')[0]),
+      [
+        'connect from [127.0.0.1] at 127.0.0.1 EXTERNAL',
+        'hello from client.test',
+        'mail from <log@default.fail.test>',
+        'SPF mailfrom log@default.fail.test fail (all) policy REJECT',
+        'REJECT',
+      ],
+    );
+  });
+
+  test('an entry that is no policy is complained of', async () => {
+    await refused('postfix', 'joe@misspelt.fail.test', {}, '550 5.7.1');
+    await filter.wrote(
+      /the access map has "REJCET" for SPF-Fail:joe@misspelt\.fail\.test, which is none of OK, /,
+    );
+  });
+
+  test('a change of the access map needs no restart', async () => {
+    await refused('postfix', 'joe@tempfail.fail.test', {}, '451 4.7.1');
+    const file = path.join(lab.dir, 'access');
+    const changed = access.map((line) =>
+      line.replace('SPF-Fail:tempfail.fail.test\tTEMPFAIL', 'SPF-Fail:tempfail.fail.test\tOK'),
+    );
+    fs.writeFileSync(`${file}.new`, `${changed.join('\n')}\n`);
+    fs.renameSync(`${file}.new`, file);
+    await filter.wrote(/access was read again: \d+ entries/);
+    await passed('postfix', 'joe@tempfail.fail.test');
+    fs.rmSync(file);
+    await filter.wrote(/access: cannot be read: .*; the old entries stay/);
+    await passed('postfix', 'joe@tempfail.fail.test');
+  });
+
+  describe('a configuration that is wrong', () => {
+    const good = { socketname: 'unix:/nowhere/sock' };
+    for (const [title, milter, spf, message] of [
+      ['no socket', {}, {}, /\[milter\] socketname: is missing; set it to the socket/],
+      ['a socket that is none', { socketname: 'tcp:25' }, {}, /tcp:25/],
+      ['a folder that is not there', good, {}, /\/nowhere\/sock/],
+      ['an access map that is not there', good, { access_file: 'nothing' }, /nothing: cannot be read/],
+      [
+        'an unknown option',
+        { ...good, internal_conect: '::1' },
+        {},
+        /internal_conect: there is no such option; .* internal_connect/,
+      ],
+    ] as const) {
+      test(`${title}: said in a line, exit 1`, async () => {
+        await saysAndEnds([configure('wrong.cfg', milter, spf)], message);
+      });
+    }
+
+    test('no file', async () => {
+      await saysAndEnds([path.join(lab.dir, 'none.cfg')], /none\.cfg: there is no such file/);
+      await saysAndEnds(['--help'], /usage: spfmilter\.js \[FILE\]/);
+      await saysAndEnds(['a', 'b'], /usage: spfmilter\.js \[FILE\]/);
+    });
+
+    async function saysAndEnds(args: string[], message: RegExp): Promise<void> {
+      const env: NodeJS.ProcessEnv = { ...process.env };
+      delete env.NODE_TEST_CONTEXT;
+      const [code, stderr] = await new Promise<[unknown, string]>((resolve) => {
+        execFile(process.execPath, [script, ...args], { env, timeout: patienceMs }, (error, _, text) =>
+          resolve([error?.code, text]),
+        );
+      });
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, message);
+      assert.match(stderr, /^spfmilter: [^\n]+\n$/);
+    }
+  });
+});

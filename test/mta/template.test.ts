@@ -1,0 +1,129 @@
+// The template (examples/template.ts) behind both MTAs, as those run it who copy it.
+import assert from 'node:assert/strict';
+import * as path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { projectRoot } from '../support/mta';
+import { kinds, Lab, type Mail } from './support/lab';
+import { Program } from './support/program';
+import { bodyOf, headersOf } from './support/view';
+
+const copies = 'archive@dest.test';
+
+const mail: Mail = {
+  headers: ['MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary="b"'],
+  body: [
+    '--b',
+    'Content-Type: text/plain',
+    '',
+    'Here they are.',
+    '--b',
+    'Content-Type: application/pdf; name="offer.pdf"',
+    'Content-Disposition: attachment; filename="offer.pdf"',
+    '',
+    'x',
+    '--b',
+    "Content-Disposition: attachment; filename*=utf-8''gr%C3%BC%C3%9Fe.txt",
+    '',
+    'x',
+    '--b--',
+    '',
+  ].join('\r\n'),
+};
+
+describe('the template', () => {
+  let lab: Lab;
+  let template: Program;
+  before(async () => {
+    lab = await Lab.start({ fixture: null });
+    const script = path.join(projectRoot, '.build/examples/template.js');
+    const args = [lab.socket(), '--bcc', copies, '--mode', '666'];
+    template = await Program.start(script, args, /^template: listening on /m, path.join(lab.dir, 'tmp'));
+  });
+  after(async () => {
+    try {
+      await template?.stop();
+      assert.match(template.output, /^template: stopped$/m);
+      assert.doesNotMatch(template.output, /untrapped/);
+    } finally {
+      await lab?.stop();
+    }
+  });
+
+  /** What it has logged of the one session that contains `mark`. */
+  async function sessionWith(mark: string): Promise<string[]> {
+    await template.wrote(new RegExp(mark));
+    const id = new RegExp(`^\\[(\\d+)\\] .*${mark}`, 'm').exec(template.output)?.[1];
+    await template.wrote(new RegExp(`^\\[${id}\\] close$`, 'm'));
+    const prefix = `[${id}] `;
+    return template.output
+      .split('\n')
+      .filter((line) => line.startsWith(prefix))
+      .map((line) => line.slice(prefix.length));
+  }
+
+  for (const kind of kinds) {
+    describe(kind, () => {
+      test('adds a recipient whom the message does not name, and changes nothing', async () => {
+        const { id, last } = await lab.submit(kind, mail);
+        assert.equal(last.code, 250, last.text);
+        const message = await lab.delivered(id);
+        assert.deepEqual(message.rcptTo.map(({ address }) => address).sort(), [copies, 'rcpt@dest.test']);
+        assert.doesNotMatch(headersOf(message).join('\n'), new RegExp(copies));
+        assert.equal(bodyOf(message).toString(), mail.body);
+      });
+
+      test('logs every step, and the attachments by their names', async () => {
+        const { id } = await lab.submit(kind, mail);
+        const lines = await sessionWith(id);
+        const steps = [
+          /^negotiated: actions \d+ protocol \d+$/,
+          /^connect from \S+ at \["127\.0\.0\.1",\d+\] to (sendmail|postfix)\.test$/,
+          /^hello from client\.test$/,
+          /^mail from <from@src\.test> user ?$/,
+          /^rcpt to <rcpt@dest\.test>$/,
+          /^data$/,
+          /^Content-Type: multipart\/mixed; boundary="b"$/,
+          /^end of headers$/,
+          /^body, \d+ bytes$/,
+          /^attachment "offer\.pdf" of type application\/pdf$/,
+          /^attachment "grüße\.txt" of type text\/plain$/,
+          new RegExp(`^copy to ${copies}$`),
+          /^end of message \w+$/,
+          /^close$/,
+        ];
+        const found = steps.map((step) => lines.findIndex((line) => step.test(line)));
+        assert.ok(!found.includes(-1), `${steps[found.indexOf(-1)]} in\n${lines.join('\n')}`);
+        assert.deepEqual(
+          [...found].sort((one, other) => one - other),
+          found,
+          'in order',
+        );
+        assert.equal(lines.filter((line) => line.startsWith('attachment')).length, 2);
+      });
+
+      test('forgets a message that is given up', async () => {
+        using client = await lab.open(kind);
+        await client.command('EHLO client.test');
+        assert.equal((await client.command('XYZZY')).code, 500);
+        const sender = `given-up-${kind}@src.test`;
+        await client.command(`MAIL FROM:<${sender}>`);
+        await client.command('RCPT TO:<rcpt@dest.test>');
+        await client.command('RSET');
+        await client.command('PLUGH');
+        const { id, last } = await lab.send(client);
+        assert.equal(last.code, 250, last.text);
+        await client.quit();
+        await lab.delivered(id);
+        const lines = await sessionWith(sender);
+        assert.ok(lines.includes('unknown command XYZZY'), lines.join('\n'));
+        // to Sendmail, a filter whose message was given up is done until the next one
+        assert.equal(lines.includes('unknown command PLUGH'), kind === 'postfix', lines.join('\n'));
+        assert.ok(lines.includes('abort'), lines.join('\n'));
+        assert.deepEqual(
+          lines.filter((line) => line.startsWith('attachment')),
+          [],
+        );
+      });
+    });
+  }
+});
