@@ -124,7 +124,8 @@ void Runtime::stop(std::chrono::milliseconds drain) {
   if (phase_ != Phase::running) return;
   Traffic::bringForward(drainUntil_, Traffic::Clock::now() + drain);
   if (stopping_.exchange(true)) return;
-  house_.traffic.drain();  // from here on: whoever called stop() knows that no message begins any more
+  // From here on: whoever called stop() knows that no message begins any more.
+  house_.traffic.drain();
   stopWanted_.set_value();  // R3
 }
 
