@@ -4,12 +4,11 @@ import { MilterError } from '../errors.js';
 import type { NamePair } from './content.js';
 import { checkExt, trimFilename } from './extensions.js';
 import { type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
-import { type HeaderChange, MimeMessage } from './message.js';
+import { type HeaderChange, MimeMessage, Shared } from './message.js';
 import { type Entity, Scanner } from './scanner.js';
-import { mayHaveScript, removeScripts } from './scripts.js';
 import { chunksOf, type MessageSource } from './source.js';
 import { ByteStore } from './store.js';
-import { decodeContent } from './transfer-encoding.js';
+import { isDecodable } from './transfer-encoding.js';
 import { type Danger, putWarning } from './warning.js';
 
 /** Says whether a file of this name is dangerous: its name, or anything that is true. */
@@ -99,17 +98,11 @@ async function treatLeaf(part: MimeMessage, settings: Settings, deeds: Deeds): P
 }
 
 function treatHtml(part: MimeMessage, settings: Settings, deeds: Deeds): void {
-  const html = part.getPayloadDecoded();
-  if (!mayHaveScript(html)) return;
-  if (html.length > settings.limits.maxHtmlSize) {
+  const done = part.removeScripts(settings.limits.maxHtmlSize);
+  if (done === 'too large') {
     const because = 'because it is too large to take the scripts out of it';
     replace(part, { name: part.getfilename() ?? 'HTML', because }, settings, deeds);
-    return;
-  }
-  const harmless = removeScripts(html, part.getcharset());
-  if (!harmless) return;
-  part.setPayload(harmless, 'quoted-printable');
-  deeds.changed = true;
+  } else if (done === 'removed') deeds.changed = true;
 }
 
 async function treat(part: MimeMessage, settings: Settings, deeds: Deeds): Promise<void> {
@@ -180,6 +173,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
     const { limits, scanRfc822 } = this.#settings;
     const scanner = new Scanner(limits, { attachedMessages: scanRfc822 });
+    const shared = new Shared();
     let plan: Plan = 'pass';
     const held = new ByteStore();
     const piecesOf = async function* (source: MessageSource) {
@@ -193,7 +187,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
         if (plan === 'pass' && !this.#omits(entity)) yield piece.bytes;
       } else if (piece.type === 'end') {
         if (entity.kind === 'leaf' && plan !== 'pass') {
-          yield* this.#treated(entity, held.take());
+          yield* this.#treated(entity, held.take(), shared);
         }
         plan = 'pass';
       } else if (plan === 'pass') yield piece.bytes;
@@ -209,13 +203,13 @@ export class DefangStream implements AsyncIterable<Buffer> {
     const { content, kind } = entity;
     const { scanRfc822, scanZip, scanHtml } = this.#settings;
     if (kind !== 'leaf' || (content.isMessage && !scanRfc822)) return 'pass';
-    if (content.isMessage && decodeContent(content.encoding, Buffer.alloc(0)) !== null) return 'inspect';
+    if (content.isMessage && isDecodable(content.encoding)) return 'inspect';
     if (dangerByName(content.names, this.#settings)) return 'replace';
     return (scanZip && content.isZip) || (scanHtml && content.isHtml) ? 'inspect' : 'pass';
   }
 
-  async *#treated(entity: Entity, body: Buffer): AsyncGenerator<Buffer> {
-    const part = MimeMessage.leaf(entity, body, this.#settings.limits);
+  async *#treated(entity: Entity, body: readonly Buffer[], shared: Shared): AsyncGenerator<Buffer> {
+    const part = MimeMessage.leaf(entity, body, this.#settings.limits, shared);
     if (entity.parent === null) part.headerchange = this.#options.headerchange ?? null;
     await treat(part, this.#settings, this.#deeds);
     yield* this.#omits(entity) ? part.bodyChunks() : part.chunks();

@@ -16,6 +16,8 @@ export interface MimeLimits {
   maxHeaderLength: number;
   /** Bytes of all header fields of one part. */
   maxHeadSize: number;
+  /** Bytes that attached messages in base64 or quoted-printable decode to, all together. */
+  maxDecoded: number;
   /** Bytes of an HTML part, decoded, that scripts are taken out of. */
   maxHtmlSize: number;
   /** ZIP files in ZIP files; the attachment itself is the first. */
@@ -37,6 +39,7 @@ export const MIME_LIMITS: Readonly<MimeLimits> = {
   maxHeaders: 1000,
   maxHeaderLength: 128 * 1024,
   maxHeadSize: 1024 * 1024,
+  maxDecoded: 40 * 1024 * 1024,
   maxHtmlSize: 16 * 1024 * 1024,
   maxZipDepth: 5,
   maxZipEntries: 10_000,

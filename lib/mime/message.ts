@@ -6,11 +6,14 @@ import { encodeBytes } from '../bytes.js';
 import { MilterError } from '../errors.js';
 import { Content, type NamePair } from './content.js';
 import type { HeaderBlock } from './header-block.js';
-import { type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
+import { gathered, type Lazy, written } from './lazy.js';
+import { limitReached, type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
 import { CR, LF } from './lines.js';
 import { type Entity, isIdentity, Scanner, type ScannerOptions } from './scanner.js';
+import { Scratch } from './scratch.js';
+import { findScripts, mayHaveScript } from './scripts.js';
 import { type MessageSource, readAll } from './source.js';
-import { decodeContent, encodeBase64, encodeQuotedPrintable } from './transfer-encoding.js';
+import { decodeContent, encoded, swellsInQuotedPrintable } from './transfer-encoding.js';
 import { zipnames } from './zip.js';
 
 /** A header field of a message was set, or taken away (`value` is null). */
@@ -22,6 +25,17 @@ const ENCODINGS = ['7bit', '8bit', 'binary', 'base64', 'quoted-printable'] as co
 export type TransferEncoding = (typeof ENCODINGS)[number];
 
 const EMPTY = Buffer.alloc(0);
+/** HTML from this size on goes to base64 where quoted-printable would make much more of it. */
+const LARGE_HTML = 1024 * 1024;
+/** Bytes of HTML that are copied at a time. */
+const HTML_BLOCK = 32 * 1024;
+
+/** @internal What all parts of a message share. */
+export class Shared {
+  readonly scratch = new Scratch();
+  /** Bytes that attached messages were decoded to. */
+  decoded = 0;
+}
 
 /**
  * A message, or a part of one (pymilter's `MimeMessage`). What is not edited is written back as the same bytes: a part is a
@@ -35,19 +49,27 @@ export class MimeMessage {
   /** The limits it was read with. */
   readonly limits: Readonly<MimeLimits>;
   readonly #headers: HeaderBlock;
+  readonly #shared: Shared;
   /** The message itself is 1. */
   #depth: number;
   #kind: Entity['kind'];
   #content: Content;
   /** What it was read from, head included; null once it is edited. */
   #source: Buffer | null = EMPTY;
-  #body: Buffer = EMPTY;
+  /** Of a leaf, as it is written; of an encoded message, as it was read. */
+  #body: readonly (Buffer | Lazy)[] = [EMPTY];
   #parts: MimeMessage[] = [];
   /** Ahead of, between and behind the parts: one more than there are parts. */
   #frames: Buffer[] = [EMPTY];
 
-  private constructor(parent: MimeMessage | null, entity: Entity, limits: Readonly<MimeLimits>) {
+  private constructor(
+    parent: MimeMessage | null,
+    entity: Entity,
+    limits: Readonly<MimeLimits>,
+    shared = parent ? parent.#shared : new Shared(),
+  ) {
     this.parent = parent;
+    this.#shared = shared;
     this.#headers = entity.headers;
     this.#content = entity.content;
     this.#kind = entity.kind;
@@ -97,7 +119,7 @@ export class MimeMessage {
         const part = parts.get(entity) as MimeMessage;
         if (piece.type === 'end') {
           part.#source = bytes.subarray(begins.get(entity), at);
-          if (part.#kind === 'leaf') part.#body = bytes.subarray(bodies.get(entity), at);
+          if (part.#kind === 'leaf') part.#body = [bytes.subarray(bodies.get(entity), at)];
           continue;
         }
         if (piece.type === 'frame') {
@@ -114,8 +136,8 @@ export class MimeMessage {
   }
 
   /** @internal A part without parts, as a stream brought it. */
-  static leaf(entity: Entity, body: Buffer, limits: MimeLimits): MimeMessage {
-    const part = new MimeMessage(null, { ...entity, kind: 'leaf' }, limits);
+  static leaf(entity: Entity, body: readonly Buffer[], limits: MimeLimits, shared: Shared): MimeMessage {
+    const part = new MimeMessage(null, { ...entity, kind: 'leaf' }, limits, shared);
     part.#source = null;
     part.#body = body;
     part.#depth = depthOf(entity);
@@ -127,8 +149,13 @@ export class MimeMessage {
   #openEncodedMessage(parts: number): void {
     const { isMessage, encoding } = this.#content;
     if (this.#kind !== 'leaf' || !isMessage || isIdentity(encoding)) return;
-    const bytes = decodeContent(encoding, this.#body);
+    const { maxDecoded } = this.limits;
+    const most = maxDecoded - this.#shared.decoded;
+    const bytes = decodeContent(encoding, this.#read(), undefined, most);
     if (!bytes) return;
+    if (bytes.length > most)
+      throw limitReached('maxDecoded', maxDecoded, 'bytes of attached messages that are encoded');
+    this.#shared.decoded += bytes.length;
     this.#kind = 'message';
     const outer = { depth: this.#depth, parts, lineBreak: this.lineBreak };
     this.#parts = [MimeMessage.#parse(bytes, this.limits, this, outer)];
@@ -251,7 +278,7 @@ export class MimeMessage {
   async getnames(scanZip = false, options?: MimeLimitOptions): Promise<NamePair[]> {
     const names = [...this.#content.names];
     if (!scanZip || !this.iszip()) return names;
-    const bytes = decodeContent(this.#content.encoding, this.#body);
+    const bytes = decodeContent(this.#content.encoding, this.#read());
     if (!bytes) throw badZip(`its encoding ${JSON.stringify(this.#content.encoding)} is unknown`);
     const entries = await zipnames(bytes, resolveLimits(options, this.limits));
     return [...names, ...entries.map((name): NamePair => ['zipname', name])];
@@ -286,14 +313,22 @@ export class MimeMessage {
 
   /** The content as it is written, still encoded (pymilter's `get_payload`). It may be the message's own bytes: read only. */
   getPayload(): Buffer {
-    if (this.#kind === 'leaf') return this.#body;
-    return Buffer.concat([...this.bodyChunks()]);
+    const pieces = [...this.#bodyPieces()];
+    const [only] = pieces;
+    return pieces.length === 1 && Buffer.isBuffer(only) ? only : gathered(pieces);
+  }
+
+  /** The content of a leaf as it was read or set, or else made. */
+  #read(): Buffer[] {
+    return [...written(this.#body)];
   }
 
   /** As {@link getPayload}, decoded; as it is where the encoding is unknown (pymilter's `get_payload_decoded`). */
   getPayloadDecoded(): Buffer {
     const payload = this.getPayload();
-    return this.#kind === 'multipart' ? payload : (decodeContent(this.#content.encoding, payload) ?? payload);
+    return this.#kind === 'multipart'
+      ? payload
+      : (decodeContent(this.#content.encoding, [payload]) ?? payload);
   }
 
   /**
@@ -318,7 +353,51 @@ export class MimeMessage {
     this.#source = null;
     this.#kind = 'leaf';
     this.#parts = [];
-    this.#body = body;
+    this.#body = [body];
+  }
+
+  /**
+   * @internal Takes the scripts out of HTML, which is then encoded while it is written.
+   *
+   * @param most HTML with scripts that is larger is left alone
+   * @returns what was done
+   */
+  removeScripts(most: number): 'nothing' | 'removed' | 'too large' {
+    const body = this.#read();
+    const { encoding, charset } = this.#content;
+    const { scratch } = this.#shared;
+    const size = body.reduce((sum, { length }) => sum + length, 0);
+    // Beyond the size of its encoded form, which uuencode alone can be, it is not decoded to the end.
+    const longest = Math.max(most, size);
+    const decode = (room: (size: number) => Buffer): Buffer =>
+      decodeContent(encoding, body, room, longest) ?? decodeContent('', body, room) ?? EMPTY;
+    const owner = {};
+    const html = scratch.content(owner, decode);
+    if (html.length > longest) return 'too large';
+    if (!mayHaveScript(html)) return 'nothing';
+    if (html.length > most) return 'too large';
+    const found = findScripts(html, charset);
+    if (!found) return 'nothing';
+    const { ranges, warning } = found;
+    /** Copies, in the order of the document: others may decode to the same memory between one block and the next. */
+    const whole = html.length;
+    const harmless = function* (): Generator<Buffer> {
+      let done = 0;
+      for (const [begin, end] of [...ranges, [whole, whole] as const]) {
+        for (; done < begin; done += HTML_BLOCK)
+          yield Buffer.from(
+            scratch.content(owner, decode).subarray(done, Math.min(begin, done + HTML_BLOCK)),
+          );
+        if (begin < whole) yield warning;
+        done = end;
+      }
+    };
+    const target = whole >= LARGE_HTML && swellsInQuotedPrintable(html) ? 'base64' : 'quoted-printable';
+    const length = whole + ranges.length * warning.length;
+    if (target !== encoding) this.setHeader('Content-Transfer-Encoding', target);
+    this.#source = null;
+    this.#body = [encoded(target, length, harmless, this.lineBreak)];
+    return 'removed';
   }
 
   #checkBoundaries(body: Buffer): void {
@@ -336,17 +415,28 @@ export class MimeMessage {
   // --- writing
 
   /** The bytes of the content, in pieces: what `replacebody` of `milter` takes, one after the other. */
-  *bodyChunks(): Generator<Buffer> {
+  bodyChunks(): Generator<Buffer> {
+    return written(this.#bodyPieces());
+  }
+
+  *#bodyPieces(): Generator<Buffer | Lazy> {
     if (this.#kind === 'leaf') {
-      yield this.#body;
+      yield* this.#body;
       return;
     }
     const [submessage] = this.#parts;
     if (this.#kind === 'message' && submessage) {
       const { encoding } = this.#content;
-      if (isIdentity(encoding)) yield* submessage.chunks();
-      else if (!submessage.ismodified()) yield this.#body;
-      else yield encode(submessage.asBytes(), reencoding(encoding), this.lineBreak);
+      if (isIdentity(encoding)) yield* submessage.#pieces();
+      else if (!submessage.ismodified()) yield* this.#body;
+      else {
+        const pieces = [...submessage.#pieces()];
+        const size = pieces.reduce(
+          (sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.most),
+          0,
+        );
+        yield encoded(reencoding(encoding), size, () => written(pieces), this.lineBreak);
+      }
       return;
     }
     let last: number | undefined = LF;
@@ -355,15 +445,21 @@ export class MimeMessage {
       if (frame.length > 0 && !isBreak(frame[0]) && !isBreak(last)) yield Buffer.from(this.lineBreak);
       yield frame;
       last = frame.at(-1) ?? last;
-      for (const chunk of this.#parts[index]?.chunks() ?? []) {
-        yield chunk;
-        last = chunk.at(-1) ?? last;
+      const part = this.#parts[index];
+      for (const piece of part ? part.#pieces() : []) {
+        yield piece;
+        // What is made while it is written was content before: a line break is ahead of the boundary.
+        if (Buffer.isBuffer(piece)) last = piece.at(-1) ?? last;
       }
     }
   }
 
   /** The bytes of head and content, in pieces. */
-  *chunks(): Generator<Buffer> {
+  chunks(): Generator<Buffer> {
+    return written(this.#pieces());
+  }
+
+  *#pieces(): Generator<Buffer | Lazy> {
     if (this.#source && !this.ismodified()) {
       yield this.#source;
       return;
@@ -374,12 +470,12 @@ export class MimeMessage {
     if (submessage?.ismodified() && !isIdentity(encoding) && reencoding(encoding) !== encoding)
       this.setHeader('Content-Transfer-Encoding', reencoding(encoding));
     yield this.#headers.toBuffer();
-    yield* this.bodyChunks();
+    yield* this.#bodyPieces();
   }
 
   /** The whole as bytes; the same that were read, unless it was edited (pymilter's `as_bytes`). */
   asBytes(): Buffer {
-    return Buffer.concat([...this.chunks()]);
+    return gathered([...this.#pieces()]);
   }
 
   /** Writes the whole to a stream, which is ended (pymilter's `dump`). */
@@ -409,14 +505,13 @@ export async function messageFromFile(
 
 const isBreak = (byte: number | undefined): boolean => byte === LF || byte === CR;
 
-const reencoding = (encoding: string): TransferEncoding =>
+const reencoding = (encoding: string): 'base64' | 'quoted-printable' =>
   encoding === 'quoted-printable' ? 'quoted-printable' : 'base64';
 
 /** A Buffer of its own, whatever the encoding. */
 function encode(bytes: Uint8Array, encoding: TransferEncoding | undefined, lineBreak: string): Buffer {
-  if (encoding === 'base64') return encodeBase64(bytes, lineBreak);
-  if (encoding === 'quoted-printable') return encodeQuotedPrintable(bytes, lineBreak);
-  return Buffer.from(bytes);
+  if (encoding !== 'base64' && encoding !== 'quoted-printable') return Buffer.from(bytes);
+  return gathered([encoded(encoding, bytes.length, () => [bytes], lineBreak)]);
 }
 
 /** How deep an entity is; the message itself is 1. */

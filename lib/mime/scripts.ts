@@ -6,36 +6,69 @@
  * and takes quadratic time for a row of `<svg>`.
  */
 
+import { endianness } from 'node:os';
+
 /** What stands where a script was. */
 const WARNING = '<!-- WARNING: a script was removed here -->';
 
+/** Characters that are bytes, or those of UTF-16. No string is made of a document: that would be one more copy. */
+type Characters = Uint8Array | Uint16Array;
+
+const BANG = 0x21;
+const QUOTE = 0x22;
+const APOSTROPHE = 0x27;
+const DASH = 0x2d;
+const SLASH = 0x2f;
+const LESS = 0x3c;
+const EQUALS = 0x3d;
+const GREATER = 0x3e;
+const QUESTION = 0x3f;
+
+const isLetter = (code: number | undefined): boolean =>
+  code !== undefined && (code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a;
+const isBlank = (code: number | undefined): boolean =>
+  code === 0x20 || (code !== undefined && code >= 0x09 && code <= 0x0d && code !== 0x0b);
+const endsName = (code: number | undefined): boolean => isBlank(code) || code === SLASH || code === GREATER;
+
+const codesOf = (text: string): readonly number[] => [...Buffer.from(text)];
+const SCRIPT = codesOf('script');
+const SVG = codesOf('svg');
+const MATH = codesOf('math');
 /** Elements whose content is text up to their end tag. */
-const TEXT_ENDS: ReadonlyMap<string, RegExp> = new Map(
+const TEXTS: ReadonlyMap<string, readonly number[]> = new Map(
   ['iframe', 'noembed', 'noframes', 'noscript', 'style', 'textarea', 'title', 'xmp'].map((name) => [
     name,
-    new RegExp(`</${name}(?=[\\t\\n\\f\\r />])`, 'gi'),
+    codesOf(name),
   ]),
 );
 
-const SLASH = 0x2f;
-const GREATER = 0x3e;
-const EQUALS = 0x3d;
-const QUOTE = 0x22;
-const APOSTROPHE = 0x27;
+/** Whether a name in lower case, given in codes, stands at `at`, in any letter case. */
+function beginsName(html: Characters, at: number, name: readonly number[]): boolean {
+  for (let i = 0; i < name.length; i++) if (((html[at + i] as number) | 0x20) !== name[i]) return false;
+  return true;
+}
 
-const isLetter = (code: number): boolean => (code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a;
-const isBlank = (code: number): boolean => code === 0x20 || (code >= 0x09 && code <= 0x0d && code !== 0x0b);
+/** The same, and ends there. */
+const isNamed = (html: Characters, at: number, name: readonly number[]): boolean =>
+  beginsName(html, at, name) && endsName(html[at + name.length]);
+
+const isCommentStart = (html: Characters, at: number): boolean =>
+  html[at + 1] === BANG && html[at + 2] === DASH && html[at + 3] === DASH;
+
+/** The index of the next `</name` at or behind `at` that ends there; the length where there is none. */
+function endTag(html: Characters, at: number, name: readonly number[]): number {
+  for (let found = html.indexOf(LESS, at); found >= 0; found = html.indexOf(LESS, found + 1))
+    if (html[found + 1] === SLASH && isNamed(html, found + 2, name)) return found;
+  return html.length;
+}
 
 /** The index behind the tag whose name begins at `at`, its name, and whether it has an end: without one, it is no tag. */
-function tagEnd(html: string, at: number): [end: number, name: string, closed: boolean] {
+function tagEnd(html: Characters, at: number): [end: number, name: string, closed: boolean] {
   let i = at;
-  for (; i < html.length; i++) {
-    const code = html.charCodeAt(i);
-    if (isBlank(code) || code === SLASH || code === GREATER) break;
-  }
-  const name = html.slice(at, Math.min(i, at + 12)).toLowerCase();
+  while (i < html.length && !endsName(html[i])) i++;
+  const name = String.fromCharCode(...html.subarray(at, Math.min(i, at + 12))).toLowerCase();
   while (i < html.length) {
-    const code = html.charCodeAt(i);
+    const code = html[i];
     if (code === GREATER) return [i + 1, name, true];
     i = isBlank(code) || code === SLASH ? i + 1 : attributeEnd(html, i);
   }
@@ -43,49 +76,53 @@ function tagEnd(html: string, at: number): [end: number, name: string, closed: b
 }
 
 /** The index behind the attribute at `at`, its value included. */
-function attributeEnd(html: string, at: number): number {
+function attributeEnd(html: Characters, at: number): number {
   let i = at + 1; // An equals sign at the beginning is part of the name.
-  for (; i < html.length; i++) {
-    const code = html.charCodeAt(i);
-    if (isBlank(code) || code === SLASH || code === GREATER || code === EQUALS) break;
-  }
-  while (isBlank(html.charCodeAt(i))) i++;
-  if (html.charCodeAt(i) !== EQUALS) return i;
+  while (i < html.length && !endsName(html[i]) && html[i] !== EQUALS) i++;
+  while (isBlank(html[i])) i++;
+  if (html[i] !== EQUALS) return i;
   i++;
-  while (isBlank(html.charCodeAt(i))) i++;
-  const quote = html.charCodeAt(i);
+  while (isBlank(html[i])) i++;
+  const quote = html[i];
   if (quote === QUOTE || quote === APOSTROPHE) {
-    const end = html.indexOf(html[i] as string, i + 1);
+    const end = html.indexOf(quote, i + 1);
     return end < 0 ? html.length : end + 1;
   }
-  while (i < html.length && !isBlank(html.charCodeAt(i)) && html.charCodeAt(i) !== GREATER) i++;
+  while (i < html.length && !isBlank(html[i]) && html[i] !== GREATER) i++;
   return i;
 }
 
 /** The index behind the comment whose `<!--` ends at `at`. `<!-->`, `<!--->` and `--!>` end one too. */
-function commentEnd(html: string, at: number): number {
-  if (html[at] === '>') return at + 1;
-  if (html.startsWith('->', at)) return at + 2;
-  const ends = /--!?>/g;
-  ends.lastIndex = at;
-  return ends.test(html) ? ends.lastIndex : html.length;
+function commentEnd(html: Characters, at: number): number {
+  if (html[at] === GREATER) return at + 1;
+  if (html[at] === DASH && html[at + 1] === GREATER) return at + 2;
+  for (let end = html.indexOf(GREATER, at); end >= 0; end = html.indexOf(GREATER, end + 1)) {
+    const dashes = (html[end - 1] === BANG ? end - 1 : end) - 2;
+    if (dashes >= at && html[dashes] === DASH && html[dashes + 1] === DASH) return end + 1;
+  }
+  return html.length;
 }
 
 /** The index behind the end tag of the script whose start tag ends at `at`; the length where there is none. */
-function scriptEnd(html: string, at: number): number {
-  const marks = /<!--|-->|<\/?script(?=[\t\n\f\r />])/gi;
-  marks.lastIndex = at;
+function scriptEnd(html: Characters, at: number): number {
   let state: 'plain' | 'escaped' | 'nested' = 'plain';
-  for (let mark = marks.exec(html); mark; mark = marks.exec(html)) {
-    const text = mark[0].toLowerCase();
-    if (text === '-->') state = 'plain';
-    else if (text === '<!--') {
+  for (let i = at; i < html.length; i++) {
+    const code = html[i];
+    if (code === DASH) {
+      if (html[i + 1] !== DASH || html[i + 2] !== GREATER) continue;
+      state = 'plain';
+      i += 2;
+    } else if (code !== LESS) {
+      // no mark
+    } else if (isCommentStart(html, i)) {
       if (state === 'plain') state = 'escaped';
-      marks.lastIndex -= 2; // Its dashes may be those of `-->` as well.
-    } else if (text === '<script') {
+      i++; // Its dashes may be those of `-->` as well.
+    } else if (isNamed(html, i + 1, SCRIPT)) {
       if (state === 'escaped') state = 'nested';
-    } else if (state === 'nested') state = 'escaped';
-    else return tagEnd(html, mark.index + 2)[0];
+    } else if (html[i + 1] === SLASH && isNamed(html, i + 2, SCRIPT)) {
+      if (state !== 'nested') return tagEnd(html, i + 2)[0];
+      state = 'escaped';
+    }
   }
   return html.length;
 }
@@ -96,39 +133,43 @@ type Range = readonly [begin: number, end: number];
  * Whatever looks like a script between `from` and `to`, whether it is one or not. For texts, because programs differ in what
  * is text, and for documents with foreign content (SVG, MathML), where that depends on all that is open.
  */
-function* scriptsIn(html: string, from: number, to: number): Generator<Range> {
-  const text = html.slice(from, to); // A search must not go beyond, or a row of texts would take quadratic time.
-  const begins = /<script(?=[\t\n\f\r />]|$)/gi;
-  const closing = /<\/script(?=[\t\n\f\r />])/gi;
-  for (let begin = begins.exec(text); begin; begin = begins.exec(text)) {
-    closing.lastIndex = begins.lastIndex;
-    const end = closing.test(text) ? text.indexOf('>', closing.lastIndex) + 1 : 0;
-    begins.lastIndex = end > 0 ? end : text.length;
-    yield [from + begin.index, from + begins.lastIndex];
+function* scriptsIn(html: Characters, from: number, to: number): Generator<Range> {
+  const text = html.subarray(from, to); // A search must not go beyond, or a row of texts would take quadratic time.
+  for (let at = text.indexOf(LESS); at >= 0; at = text.indexOf(LESS, at)) {
+    const begin = at++;
+    const behind = at + SCRIPT.length;
+    if (!beginsName(text, at, SCRIPT) || (behind < text.length && !endsName(text[behind]))) continue;
+    const closing = endTag(text, behind, SCRIPT);
+    const end = closing < text.length ? text.indexOf(GREATER, closing) : -1;
+    at = end < 0 ? text.length : end + 1;
+    yield [from + begin, from + at];
   }
 }
 
 /** The scripts of a document without foreign content. */
-function* scriptsOf(html: string): Generator<Range> {
-  for (let at = html.indexOf('<'); at >= 0; at = html.indexOf('<', at)) {
+function* scriptsOf(html: Characters): Generator<Range> {
+  for (let at = html.indexOf(LESS); at >= 0; at = html.indexOf(LESS, at)) {
     const begin = at;
-    const next = html[at + 1] ?? '';
-    if (html.startsWith('<!--', at)) {
+    const next = html[at + 1];
+    if (isCommentStart(html, at)) {
       at = commentEnd(html, at + 4);
-    } else if (isLetter(html.charCodeAt(at + 1))) {
+    } else if (isLetter(next)) {
       const [end, name, closed] = tagEnd(html, at + 1);
       at = end;
       if (name === 'script' && closed) {
         at = scriptEnd(html, end);
         yield [begin, at];
-      } else if (name === 'plaintext' || TEXT_ENDS.has(name)) {
-        at = textEnd(html, end, name);
+      } else if (name === 'plaintext') {
+        at = html.length; // it has no end
+        yield* scriptsIn(html, end, at);
+      } else if (TEXTS.has(name)) {
+        at = endTag(html, end, TEXTS.get(name) as readonly number[]);
         yield* scriptsIn(html, end, at);
       }
-    } else if (next === '/' && isLetter(html.charCodeAt(at + 2))) {
+    } else if (next === SLASH && isLetter(html[at + 2])) {
       at = tagEnd(html, at + 2)[0];
-    } else if (next === '!' || next === '?' || next === '/') {
-      const end = html.indexOf('>', at + 2); // a declaration, whatever is in it
+    } else if (next === BANG || next === QUESTION || next === SLASH) {
+      const end = html.indexOf(GREATER, at + 2); // a declaration, whatever is in it
       at = end < 0 ? html.length : end + 1;
     } else {
       at++;
@@ -136,29 +177,14 @@ function* scriptsOf(html: string): Generator<Range> {
   }
 }
 
-/** Where a text that begins at `at` ends: at its element's end tag, or with the document. */
-function textEnd(html: string, at: number, name: string): number {
-  const ends = TEXT_ENDS.get(name);
-  if (!ends) return html.length; // plaintext has no end
-  ends.lastIndex = at;
-  return ends.exec(html)?.index ?? html.length;
+function hasForeign(html: Characters): boolean {
+  for (let at = html.indexOf(LESS); at >= 0; at = html.indexOf(LESS, at + 1))
+    if (isNamed(html, at + 1, SVG) || isNamed(html, at + 1, MATH)) return true;
+  return false;
 }
 
-const FOREIGN = /<(?:svg|math)(?=[\t\n\f\r />])/i;
-
-function rangesOf(html: string): Range[] {
-  return [...(FOREIGN.test(html) ? scriptsIn(html, 0, html.length) : scriptsOf(html))];
-}
-
-/** The bytes without the ranges, `warning` in the place of each. No string is made of them: that would be one more copy. */
-function without(bytes: Buffer, ranges: readonly Range[], bytesOfAUnit: 1 | 2, warning: Buffer): Buffer {
-  const pieces: Buffer[] = [];
-  let done = 0;
-  for (const [begin, end] of ranges) {
-    pieces.push(bytes.subarray(done, begin * bytesOfAUnit), warning);
-    done = end * bytesOfAUnit;
-  }
-  return Buffer.concat([...pieces, bytes.subarray(done)]);
+function rangesOf(html: Characters): Range[] {
+  return [...(hasForeign(html) ? scriptsIn(html, 0, html.length) : scriptsOf(html))];
 }
 
 /** Whether the bytes may have a script: quick, and without a copy. */
@@ -180,6 +206,29 @@ function utf16(html: Buffer, charset: string): 'le' | 'be' | null {
   return charset.endsWith('le') ? 'le' : 'be';
 }
 
+/** Where the scripts of HTML are, in bytes, and what stands in the place of each. */
+export interface Scripts {
+  readonly ranges: readonly Range[];
+  readonly warning: Buffer;
+}
+
+/** The scripts of HTML, null where there is none. @param charset in lower case; matters for UTF-16 only */
+export function findScripts(html: Buffer, charset: string): Scripts | null {
+  if (!mayHaveScript(html)) return null;
+  const wide = utf16(html, charset);
+  if (wide === null) {
+    const ranges = rangesOf(html);
+    return ranges.length === 0 ? null : { ranges, warning: Buffer.from(WARNING) };
+  }
+  const units = new Uint16Array(html.length >> 1);
+  const bytes = Buffer.from(units.buffer);
+  bytes.set(html.subarray(0, bytes.length));
+  if ((wide === 'be') === (endianness() === 'LE')) bytes.swap16();
+  const ranges = rangesOf(units).map(([begin, end]): Range => [2 * begin, 2 * end]);
+  const warning = Buffer.from(WARNING, 'utf16le');
+  return ranges.length === 0 ? null : { ranges, warning: wide === 'be' ? warning.swap16() : warning };
+}
+
 /**
  * HTML without its `<script>` elements, a warning comment in the place of each; every other byte is as it was, whatever the
  * character set. Attributes (`onclick`, `javascript:`) are left alone, as by pymilter.
@@ -188,15 +237,13 @@ function utf16(html: Buffer, charset: string): 'le' | 'be' | null {
  * @returns null where there is none
  */
 export function removeScripts(html: Buffer, charset = ''): Buffer | null {
-  if (!mayHaveScript(html)) return null;
-  const wide = utf16(html, charset);
-  if (wide === null) {
-    const ranges = rangesOf(html.toString('latin1'));
-    return ranges.length === 0 ? null : without(html, ranges, 1, Buffer.from(WARNING));
+  const found = findScripts(html, charset);
+  if (!found) return null;
+  const pieces: Buffer[] = [];
+  let done = 0;
+  for (const [begin, end] of found.ranges) {
+    pieces.push(html.subarray(done, begin), found.warning);
+    done = end;
   }
-  const units = Buffer.from(html.subarray(0, html.length - (html.length % 2)));
-  if (wide === 'be') units.swap16();
-  const ranges = rangesOf(units.toString('utf16le'));
-  const warning = Buffer.from(WARNING, 'utf16le');
-  return ranges.length === 0 ? null : without(html, ranges, 2, wide === 'be' ? warning.swap16() : warning);
+  return Buffer.concat([...pieces, html.subarray(done)]);
 }

@@ -1,8 +1,9 @@
 /** Where a message comes from. */
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { MilterError } from '../errors.js';
 import { limitReached, type MimeLimits } from './limits.js';
-import { ByteStore } from './store.js';
+import { ByteStore, joined } from './store.js';
 
 /** Bytes, a stream of bytes, or the path of a file. */
 export type MessageSource = Uint8Array | string | AsyncIterable<Uint8Array>;
@@ -28,13 +29,23 @@ export async function* chunksOf(source: MessageSource): AsyncGenerator<Buffer> {
 /** All bytes of a source. @throws MilterError ERR_MILTER_MIME_LIMIT, ERR_MILTER_BAD_ARGUMENT */
 export async function readAll(source: MessageSource, limits: MimeLimits): Promise<Buffer> {
   if (source instanceof Uint8Array) return asBuffer(source);
-  const store = new ByteStore();
+  const store = new ByteStore(await expectedOf(source, limits));
   for await (const chunk of chunksOf(source)) {
     if (store.length + chunk.length > limits.maxSize)
       throw limitReached('maxSize', limits.maxSize, 'bytes of a message');
     store.add(chunk);
   }
-  return store.take();
+  return joined(store.take());
+}
+
+/** How large a file is: its bytes then need not be moved. Undefined where that cannot be told. */
+async function expectedOf(source: MessageSource, limits: MimeLimits): Promise<number | undefined> {
+  if (typeof source !== 'string') return undefined;
+  const size = await stat(source).then(
+    (stats) => stats.size,
+    () => 0, // reading it will tell
+  );
+  return Math.min(size, limits.maxSize);
 }
 
 function bad(message: string): MilterError {

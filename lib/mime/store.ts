@@ -1,9 +1,19 @@
-/** Gathers chunks into one Buffer, without holding all of them beside it at the end. */
-const FIRST_CAPACITY = 64 * 1024;
+/** Gathers chunks in pages. What is added is copied once and not again, so all of it needs little more than its size. */
+const FIRST_PAGE = 64 * 1024;
+const LARGEST_PAGE = 1024 * 1024;
 
 export class ByteStore {
-  #bytes: Buffer = Buffer.alloc(0);
+  #pages: Buffer[] = [];
+  /** The page that is being filled, and how far. */
+  #page: Buffer = Buffer.alloc(0);
+  #used = 0;
   #length = 0;
+  #next: number;
+
+  /** @param expected bytes that will come, if known: they are then in one page */
+  constructor(expected = FIRST_PAGE) {
+    this.#next = Math.max(expected, FIRST_PAGE);
+  }
 
   get length(): number {
     return this.#length;
@@ -11,22 +21,37 @@ export class ByteStore {
 
   /** Copies a chunk behind the others. */
   add(chunk: Uint8Array): void {
-    const length = this.#length + chunk.length;
-    if (length > this.#bytes.length) {
-      // Not zeroed and not pooled: memory that is never written to is not used either.
-      const grown = Buffer.allocUnsafeSlow(Math.max(length, 2 * this.#bytes.length, FIRST_CAPACITY));
-      grown.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = grown;
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#used === this.#page.length) this.#turn();
+      const part = chunk.subarray(at, at + this.#page.length - this.#used);
+      this.#page.set(part, this.#used);
+      this.#used += part.length;
+      at += part.length;
     }
-    this.#bytes.set(chunk, this.#length);
-    this.#length = length;
+    this.#length += chunk.length;
   }
 
-  /** All bytes; the store is empty afterwards. */
-  take(): Buffer {
-    const bytes = this.#bytes.subarray(0, this.#length);
-    this.#bytes = Buffer.alloc(0);
-    this.#length = 0;
-    return bytes;
+  #turn(): void {
+    if (this.#used > 0) this.#pages.push(this.#page);
+    // Not zeroed and not pooled: memory that is never written to is not used either.
+    this.#page = Buffer.allocUnsafeSlow(this.#next);
+    this.#used = 0;
+    this.#next = Math.min(2 * FIRST_PAGE + this.#length, LARGEST_PAGE);
   }
+
+  /** All bytes, in pieces; the store is empty afterwards. */
+  take(): Buffer[] {
+    const pages = [...this.#pages, this.#page.subarray(0, this.#used)];
+    this.#pages = [];
+    this.#page = Buffer.alloc(0);
+    this.#used = 0;
+    this.#length = 0;
+    this.#next = FIRST_PAGE;
+    return pages;
+  }
+}
+
+/** The pieces as one: itself where there is but one. */
+export function joined(pieces: readonly Buffer[]): Buffer {
+  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
 }
