@@ -2,16 +2,16 @@
 export interface Lazy {
   /** No more bytes than this. */
   readonly most: number;
-  /** The bytes; each call makes them anew. */
+  /** The bytes; each call makes them anew. A block is valid until the next one is asked for. */
   blocks(): Iterable<Buffer>;
 }
 
-const blocksOf = (piece: Buffer | Lazy): Iterable<Buffer> =>
-  Buffer.isBuffer(piece) ? [piece] : piece.blocks();
-
-/** The pieces, in blocks. */
+/** The pieces, in blocks that stay valid. */
 export function* written(pieces: Iterable<Buffer | Lazy>): Generator<Buffer> {
-  for (const piece of pieces) yield* blocksOf(piece);
+  for (const piece of pieces) {
+    if (Buffer.isBuffer(piece)) yield piece;
+    else for (const block of piece.blocks()) yield Buffer.from(block);
+  }
 }
 
 /** The pieces as one Buffer of its own. */
@@ -22,9 +22,11 @@ export function gathered(pieces: readonly (Buffer | Lazy)[]): Buffer {
   const most = pieces.reduce((sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.most), 0);
   const all = Buffer.allocUnsafeSlow(most);
   let length = 0;
-  for (const block of written(pieces)) {
-    all.set(block, length);
-    length += block.length;
+  for (const piece of pieces) {
+    for (const block of Buffer.isBuffer(piece) ? [piece] : piece.blocks()) {
+      all.set(block, length);
+      length += block.length;
+    }
   }
   return all.subarray(0, length);
 }

@@ -379,15 +379,17 @@ export class MimeMessage {
     const found = findScripts(html, charset);
     if (!found) return 'nothing';
     const { ranges, warning } = found;
-    /** Copies, in the order of the document: others may decode to the same memory between one block and the next. */
     const whole = html.length;
+    /** In copies: others may decode to the same memory between one block and the next. */
     const harmless = function* (): Generator<Buffer> {
+      const block = Buffer.allocUnsafe(Math.min(HTML_BLOCK, whole));
       let done = 0;
       for (const [begin, end] of [...ranges, [whole, whole] as const]) {
-        for (; done < begin; done += HTML_BLOCK)
-          yield Buffer.from(
-            scratch.content(owner, decode).subarray(done, Math.min(begin, done + HTML_BLOCK)),
-          );
+        for (; done < begin; done += block.length) {
+          const content = scratch.content(owner, decode);
+          const size = content.copy(block, 0, done, Math.min(begin, done + block.length));
+          yield block.subarray(0, size);
+        }
         if (begin < whole) yield warning;
         done = end;
       }

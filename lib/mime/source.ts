@@ -1,12 +1,15 @@
 /** Where a message comes from. */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { MilterError } from '../errors.js';
 import { limitReached, type MimeLimits } from './limits.js';
 import { ByteStore, joined } from './store.js';
 
 /** Bytes, a stream of bytes, or the path of a file. */
 export type MessageSource = Uint8Array | string | AsyncIterable<Uint8Array>;
+
+/** Bytes of a file that are read at a time. */
+const FILE_CHUNK = 256 * 1024;
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -29,8 +32,10 @@ export async function* chunksOf(source: MessageSource): AsyncGenerator<Buffer> {
 /** All bytes of a source. @throws MilterError ERR_MILTER_MIME_LIMIT, ERR_MILTER_BAD_ARGUMENT */
 export async function readAll(source: MessageSource, limits: MimeLimits): Promise<Buffer> {
   if (source instanceof Uint8Array) return asBuffer(source);
-  const store = new ByteStore(await expectedOf(source, limits));
-  for await (const chunk of chunksOf(source)) {
+  const store = new ByteStore();
+  for await (const chunk of typeof source === 'string'
+    ? chunksOfFile(source, store, limits.maxSize)
+    : chunksOf(source)) {
     if (store.length + chunk.length > limits.maxSize)
       throw limitReached('maxSize', limits.maxSize, 'bytes of a message');
     store.add(chunk);
@@ -38,14 +43,21 @@ export async function readAll(source: MessageSource, limits: MimeLimits): Promis
   return joined(store.take());
 }
 
-/** How large a file is: its bytes then need not be moved. Undefined where that cannot be told. */
-async function expectedOf(source: MessageSource, limits: MimeLimits): Promise<number | undefined> {
-  if (typeof source !== 'string') return undefined;
-  const size = await stat(source).then(
-    (stats) => stats.size,
-    () => 0, // reading it will tell
-  );
-  return Math.min(size, limits.maxSize);
+/** The bytes of a file, in chunks that are valid until the next one: read so, they leave no garbage. */
+async function* chunksOfFile(path: string, store: ByteStore, most: number): AsyncGenerator<Buffer> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    if (size <= most) store.expect(size);
+    const chunk = Buffer.allocUnsafe(FILE_CHUNK);
+    for (;;) {
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+      if (bytesRead === 0) return;
+      yield chunk.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 function bad(message: string): MilterError {

@@ -8,11 +8,11 @@ export class ByteStore {
   #page: Buffer = Buffer.alloc(0);
   #used = 0;
   #length = 0;
-  #next: number;
+  #next = FIRST_PAGE;
 
-  /** @param expected bytes that will come, if known: they are then in one page */
-  constructor(expected = FIRST_PAGE) {
-    this.#next = Math.max(expected, FIRST_PAGE);
+  /** So many bytes will come, so that they are in one page. */
+  expect(size: number): void {
+    this.#next = Math.max(size, FIRST_PAGE);
   }
 
   get length(): number {

@@ -46,9 +46,9 @@ function decodeBase64(chunks: readonly Uint8Array[], room: Room): Buffer {
   return decoded.subarray(0, length);
 }
 
-/** The same bytes in blocks of that size; only the last one may be shorter. */
+/** The same bytes in blocks of that size; only the last one may be shorter. A block is valid until the next one. */
 function* inBlocks(chunks: Iterable<Uint8Array>, size: number): Generator<Buffer> {
-  let block = Buffer.allocUnsafe(size);
+  const block = Buffer.allocUnsafe(size);
   let used = 0;
   for (const chunk of chunks) {
     for (let at = 0; at < chunk.length; ) {
@@ -58,7 +58,6 @@ function* inBlocks(chunks: Iterable<Uint8Array>, size: number): Generator<Buffer
       at += part.length;
       if (used < size) continue;
       yield block;
-      block = Buffer.allocUnsafe(size);
       used = 0;
     }
   }
@@ -67,13 +66,14 @@ function* inBlocks(chunks: Iterable<Uint8Array>, size: number): Generator<Buffer
 
 /** In lines of 76 characters, each ended by `lineBreak`. */
 function* encodeBase64(chunks: Iterable<Uint8Array>, lineBreak: string, block: number): Generator<Buffer> {
+  const encoded = Buffer.allocUnsafe(Math.ceil(block / BYTES_OF_A_LINE) * (LONGEST_LINE + lineBreak.length));
   // In blocks: strings of the whole would be several copies of it.
   for (const bytes of inBlocks(chunks, block)) {
     const text = bytes.toString('base64');
     const lines: string[] = [];
     for (let begin = 0; begin < text.length; begin += LONGEST_LINE)
       lines.push(text.slice(begin, begin + LONGEST_LINE), lineBreak);
-    yield Buffer.from(lines.join(''), 'latin1');
+    yield encoded.subarray(0, encoded.write(lines.join(''), 'latin1'));
   }
 }
 
@@ -159,10 +159,11 @@ function* encodeQuotedPrintable(
   const lineEnd = Buffer.from(lineBreak);
   const isCrlf = lineBreak === '\r\n';
   // A byte is read together with the one ahead of it and the two behind it, so those of two blocks are read together.
-  let bytes: Buffer = Buffer.alloc(0);
+  const window = Buffer.allocUnsafe(size + 3);
+  let bytes: Buffer = window.subarray(0, 0);
   let at = 0;
   let column = 0;
-  let encoded: Buffer = bytes;
+  const encoded = Buffer.allocUnsafe(mostQuotedPrintable(size + 3 + LONGEST_LINE, lineBreak));
   const breaksAt = (index: number): boolean =>
     isCrlf ? bytes[index] === CR && bytes[index + 1] === LF : bytes[index] === LF && bytes[index - 1] !== CR;
 
@@ -193,15 +194,16 @@ function* encodeQuotedPrintable(
       encoded[length++] = HEX_DIGITS[byte & 0xf] as number;
       column += 3;
     }
-    return Buffer.from(encoded.subarray(0, length));
+    return encoded.subarray(0, length);
   }
 
   for (const block of inBlocks(chunks, size)) {
     const begin = Math.max(0, at - 1);
-    bytes = Buffer.concat([bytes.subarray(begin), block]);
+    const kept = bytes.length - begin;
+    window.copyWithin(0, begin, bytes.length);
+    window.set(block, kept);
+    bytes = window.subarray(0, kept + block.length);
     at -= begin;
-    const most = mostQuotedPrintable(bytes.length + LONGEST_LINE, lineBreak);
-    if (encoded.length < most) encoded = Buffer.allocUnsafe(most);
     if (bytes.length - 2 > at) yield encodeTo(bytes.length - 2);
   }
   if (at < bytes.length) yield encodeTo(bytes.length);
@@ -231,11 +233,11 @@ export function encoded(
   };
 }
 
-/** Whether quoted-printable would make more than one and a half times of it. */
+/** Whether quoted-printable would make more of it than base64. */
 export function swellsInQuotedPrintable(bytes: Uint8Array): boolean {
   let escaped = 0;
   for (const byte of bytes) if (byte > 0x7e || byte === EQUALS) escaped++;
-  return 4 * escaped > bytes.length;
+  return 5 * escaped > bytes.length;
 }
 
 /**

@@ -36,6 +36,26 @@ describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
           return `Content-Type: text/html\r\n\r\n<script>x</script>${content}`;
         }),
       ),
+    ...Object.fromEntries(
+      (
+        [
+          ['7bit', '<p>some text</p>\r\n'],
+          ['8bit', '<p>gr\u00fc\u00dfe</p>\r\n'],
+          ['8bit, nothing but', '\u043f\u0440\u0438\u0432\u0435\u0442\r\n'],
+          ['base64', '<p>some text</p>\r\n'],
+          ['quoted-printable', '<p>some text</p>\r\n'],
+        ] as const
+      ).map(([title, line]) => [
+        `of HTML of 16 MiB (${title})`,
+        async () => multipart(new Array<string>(3).fill(largeHtml(title.split(',')[0] as string, line))),
+      ]),
+    ),
+    'of a message in base64': async () => multipart([attached('base64', harmful(SIZE * 0.72))]),
+    'of a message in quoted-printable': async () =>
+      multipart([
+        attached('quoted-printable', harmful(38 * MIB)),
+        attachment('a.jpg', Buffer.alloc(8 * MIB)),
+      ]),
     'of a ZIP file': async () => {
       const file = await zip({ 'a.txt': 'x' });
       // The directory of a ZIP file stands at its end; what is ahead of it does not matter.
@@ -44,8 +64,29 @@ describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
     'of a file that goes': async () => multipart([attachment('a.exe', content())]),
   };
 
+  function attached(encoding: string, content: string): string {
+    const bytes = Buffer.from(content);
+    const encoded = encoding === 'base64' ? bytes.toString('base64').replace(/.{76}/g, '$&\r\n') : bytes;
+    return `Content-Type: message/rfc822\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n${encoded.toString('latin1')}`;
+  }
+  /** A message in which little is to be changed, so all of it is encoded again. */
+  const harmful = (size: number): string =>
+    multipart([
+      'Content-Type: a/b; name=a.exe\r\n\r\nMZ',
+      `\r\n\r\n${'some text in lines\r\n'.repeat(size / 20)}`,
+    ]).toString();
+  function largeHtml(encoding: string, line: string): string {
+    const bytes = Buffer.from(line);
+    const content = `<script>x</script>${bytes.toString('latin1').repeat((16 * MIB) / bytes.length - 10)}`;
+    const encoded =
+      encoding === 'base64'
+        ? Buffer.from(content, 'latin1').toString('base64').replace(/.{76}/g, '$&\r\n')
+        : content;
+    return `Content-Type: text/html\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n${encoded}`;
+  }
+
   const run = promisify(execFile);
-  async function grown(way: 'stream' | 'memory' | 'twice', title: string, options = {}) {
+  async function grown(way: 'stream' | 'memory' | 'bytes' | 'twice', title: string, options = {}) {
     const message = await (messages[title] as () => Promise<Buffer>)();
     const file = join(directory, 'message');
     await writeFile(file, message);
@@ -68,6 +109,16 @@ describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
     ['stream', 'of HTML', 3, false],
     ['stream', 'of HTML with scripts', 3, true],
     ['stream', 'of a ZIP file', 3, null],
+    ...['7bit', '8bit', '8bit, nothing but', 'base64', 'quoted-printable'].flatMap((title) =>
+      (['stream', 'memory', 'bytes'] as const).map(
+        (way) => [way, `of HTML of 16 MiB (${title})`, 3, true] as const,
+      ),
+    ),
+    ...['base64', 'quoted-printable'].flatMap((title) =>
+      (['stream', 'memory', 'bytes'] as const).map(
+        (way) => [way, `of a message in ${title}`, 3, true] as const,
+      ),
+    ),
     ['memory', 'of a photo', 3, false],
     ['memory', 'of HTML', 3, false],
   ] as const) {
