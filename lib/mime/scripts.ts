@@ -66,7 +66,8 @@ function endTag(html: Characters, at: number, name: readonly number[]): number {
 function tagEnd(html: Characters, at: number): [end: number, name: string, closed: boolean] {
   let i = at;
   while (i < html.length && !endsName(html[i])) i++;
-  const name = String.fromCharCode(...html.subarray(at, Math.min(i, at + 12))).toLowerCase();
+  // Of the names that are asked for, the shortest has three characters, and the longest nine.
+  const name = i - at < 3 || i - at > 9 ? '' : String.fromCharCode(...html.subarray(at, i)).toLowerCase();
   while (i < html.length) {
     const code = html[i];
     if (code === GREATER) return [i + 1, name, true];

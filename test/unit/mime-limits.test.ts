@@ -67,6 +67,10 @@ describe('a limit of a message', () => {
     assert.throws(() => MimeMessage.from(deep, { maxDepth: 3 }), reaching('maxDepth'));
     assert.throws(() => MimeMessage.from(deep, { maxParts: 3 }), reaching('maxParts'));
     await assert.rejects(defangStream(deep, { maxDepth: 3 }).finish(), reaching('maxDepth'));
+    const size = 3 * deep.length;
+    assert.doesNotThrow(() => MimeMessage.from(deep, { maxDecoded: size }));
+    assert.throws(() => MimeMessage.from(deep, { maxDecoded: 10 }), reaching('maxDecoded'));
+    await assert.rejects(defangStream(deep, { maxDecoded: 10 }).finish(), reaching('maxDecoded'));
   });
 
   it('maxSize holds while a file is read', async () => {
