@@ -74,7 +74,9 @@ describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
     multipart([
       'Content-Type: a/b; name=a.exe\r\n\r\nMZ',
       `\r\n\r\n${'some text in lines\r\n'.repeat(size / 20)}`,
-    ]).toString();
+    ])
+      .toString()
+      .replaceAll('cut', 'inner');
   function largeHtml(encoding: string, line: string): string {
     const bytes = Buffer.from(line);
     const content = `<script>x</script>${bytes.toString('latin1').repeat((16 * MIB) / bytes.length - 10)}`;
