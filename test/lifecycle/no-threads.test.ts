@@ -7,7 +7,8 @@ import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
 
 /** A user whose processes and threads are this test's alone. */
 const UID = 54_321;
-const WHY = process.platform !== 'linux' || process.getuid?.() !== 0 ? 'only root on Linux can do that' : false;
+const WHY =
+  process.platform !== 'linux' || process.getuid?.() !== 0 ? 'only root on Linux can do that' : false;
 
 /** From now on the process gets no further thread. */
 function refuseThreads(filter: FilterProcess): void {
