@@ -2,8 +2,16 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import * as Milter from 'milter';
+import { AddrCache } from 'milter/cache';
+import { MilterConfigParser } from 'milter/config';
+import { DnsSession } from 'milter/dns';
+import { createMsg, sendDsn } from 'milter/dsn';
+import { Greylist, RedisStore, SqliteStore } from 'milter/greylist';
 import * as lowlevel from 'milter/lowlevel';
-import { TestCtx } from 'milter/testing';
+import { AccessMap } from 'milter/policy';
+import { checkSpf } from 'milter/spf';
+import { MtaSession, TestCtx } from 'milter/testing';
+import { iniplist, unsign } from 'milter/utils';
 import { nearest } from '#lib/nearest.js';
 
 const refused = (message: RegExp) => ({ name: 'MilterError', code: 'ERR_MILTER_BAD_ARGUMENT', message });
@@ -78,10 +86,28 @@ describe('the others', () => {
     );
   });
 
-  it('TestCtx', () => {
-    const wrong = { headersRules: 'sendmail' } as object;
-    assert.throws(() => new TestCtx(Milter.Base, wrong), refused(/did you mean headerRules\?/));
-  });
+  const misspelt = { [Symbol.iterator]: 1, imeout: 1, maxLookup: 1 } as object;
+  const callers: Readonly<Record<string, () => unknown>> = {
+    TestCtx: () => new TestCtx(Milter.Base, misspelt),
+    MtaSession: () => MtaSession.open('unix:/nowhere/sock', misspelt),
+    DnsSession: () => new DnsSession(misspelt),
+    checkSpf: () => checkSpf({ ip: '192.0.2.1', sender: 'a@x.example', helo: 'x.example' }, misspelt),
+    AddrCache: () => new AddrCache(misspelt),
+    AccessMap: () => AccessMap.open('/nowhere/access', misspelt),
+    MilterConfigParser: () => new MilterConfigParser({}, misspelt),
+    createMsg: () => createMsg('\n', { to: 'ann@example.com', ...misspelt }),
+    sendDsn: () => sendDsn('ann@example.com', null, misspelt),
+    Greylist: () => new Greylist('/nowhere/grey.db', misspelt),
+    SqliteStore: () => new SqliteStore('/nowhere/grey.db', misspelt),
+    RedisStore: () => new RedisStore(misspelt),
+    iniplist: () => iniplist('192.0.2.1', [], misspelt),
+    unsign: () => unsign('ann@example.com', misspelt),
+  };
+  for (const [name, call] of Object.entries(callers)) {
+    it(name, async () => {
+      await assert.rejects(async () => call(), refused(new RegExp(`^${name} has no option imeout`)));
+    });
+  }
 });
 
 describe('nearest', () => {
