@@ -1,24 +1,10 @@
 /** Methods that look like handlers and are none: nobody would ever call them. */
 import { MilterError } from './errors.js';
-import type { HandlerName } from './steps.js';
+import { HANDLER_NAMES, type HandlerName } from './steps.js';
 
 type FilterClass = { readonly prototype: object } & object;
 
-const HANDLERS: { readonly [handler in HandlerName]: true } = {
-  negotiate: true,
-  connect: true,
-  hello: true,
-  envfrom: true,
-  envrcpt: true,
-  data: true,
-  header: true,
-  eoh: true,
-  body: true,
-  eom: true,
-  unknown: true,
-  abort: true,
-  close: true,
-};
+const HANDLERS: ReadonlySet<string> = new Set(HANDLER_NAMES);
 
 /** What libmilter, SMTP and other libraries call the steps; in lower case. */
 const FOREIGN: ReadonlyMap<string, HandlerName> = new Map([
@@ -39,7 +25,7 @@ const plain = (name: string): string => name.toLowerCase().replace(/(?<=[a-z])_(
 
 function handlerNamed(name: string): HandlerName | undefined {
   if (name === 'helo') return 'hello'; // libmilter's name
-  return Object.hasOwn(HANDLERS, name) ? (name as HandlerName) : undefined;
+  return HANDLERS.has(name) ? (name as HandlerName) : undefined;
 }
 
 /** The handler that a foreign name stands for: `mail`, `onConnect`, `xxfi_eom`. */
@@ -71,9 +57,9 @@ export function checkMethodNames(
   base: FilterClass,
   handles: (handler: HandlerName) => boolean,
 ): void {
-  const handlesAny = (Object.keys(HANDLERS) as HandlerName[]).some(handles);
+  const handlesAny = HANDLER_NAMES.some(handles);
   for (const name of methodsOf(target, base)) {
-    if (Object.hasOwn(HANDLERS, name)) continue;
+    if (HANDLERS.has(name)) continue;
     const meant = handlerNamed(plain(name)) ?? (handlesAny ? undefined : foreignHandler(plain(name)));
     if (meant === undefined || handles(meant)) continue;
     throw new MilterError(

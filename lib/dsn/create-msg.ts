@@ -38,8 +38,8 @@ const HEADER = /^([\x21-\x39\x3b-\x7e]+):[ \t]*(.*)$/;
  * auto-replied` (RFC 3834 5), so that no vacation program answers. Text that is not ASCII is encoded.
  *
  * @returns the message, its line ends CRLF, for {@link sendDsn}
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that there is not; ERR_MILTER_DSN: a value that is not given, a line that is not a header, or a value with a line break in a header,
- *     which would begin another one
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that there is not; ERR_MILTER_DSN: a value that is not given, a line
+ *   that is not a header, or a value with a line break in a header, which would begin another one
  */
 export async function createMsg(template: string, options: NoticeOptions): Promise<Buffer> {
   checkOptions('createMsg', options, OPTIONS);

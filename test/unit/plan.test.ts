@@ -4,11 +4,9 @@ import { describe, it } from 'node:test';
 import * as Milter from 'milter';
 import { Base } from '#lib/base.js';
 import { planForObject, planOf } from '#lib/plan.js';
-import { bitOf, CONNECT, ENVFROM, EOM, HEADER, HELO, NEGOTIABLE, STEP_NAMES } from '#lib/steps.js';
+import { bitOf, CONNECT, ENVFROM, EOM, HANDLER_NAMES, HEADER, HELO, NEGOTIABLE } from '#lib/steps.js';
 
 const ALL_NO = NEGOTIABLE.reduce((bits, { no }) => bits | no, 0);
-/** libmilter's helo is the method hello. */
-const HANDLER_NAMES = STEP_NAMES.map((step) => (step === 'helo' ? 'hello' : step));
 const plan = (filter: typeof Base) => planOf(filter, Base);
 
 class Parent extends Base {
