@@ -1,5 +1,6 @@
 /** Checks of what a filter passes to libmilter. The messages name the function and the argument. */
 import { MilterError } from './errors.js';
+import { nearest } from './nearest.js';
 
 function bad(message: string): MilterError {
   return new MilterError('ERR_MILTER_BAD_ARGUMENT', message);
@@ -55,4 +56,26 @@ export function checkInteger(
 /** A function, or null. */
 export function checkFunctionOrNull(where: string, value: unknown): void {
   if (value !== null && typeof value !== 'function') throw bad(`${where} must be a function or null`);
+}
+
+/** The names of a function's options. As a type it cannot lack one: a new option is added to both, or does not compile. */
+export type OptionNames<Options> = Readonly<Record<keyof Options, true>>;
+
+/** An object whose every property is one of the options: a misspelt one would have no effect, and nobody would notice. */
+export function checkOptions<Options extends object>(
+  where: string,
+  options: Options,
+  names: OptionNames<Options>,
+): void {
+  if (typeof options !== 'object' || options === null) {
+    throw bad(`${where}: the options must be an object, not ${options === null ? 'null' : typeof options}`);
+  }
+  for (const key of Object.keys(options)) {
+    if (Object.hasOwn(names, key)) continue;
+    const known = Object.keys(names);
+    const meant = nearest(key, known);
+    throw bad(
+      `${where} has no option ${key}${meant === undefined ? '' : `; did you mean ${meant}?`} (its options: ${known.join(', ')})`,
+    );
+  }
 }

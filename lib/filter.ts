@@ -5,7 +5,7 @@ import { CONTINUE, NOREPLY } from './constants.js';
 import type { Context } from './context.js';
 import { decodeAs } from './decode.js';
 import { MilterError } from './errors.js';
-import type { Plan } from './plan.js';
+import { type Plan, planOf } from './plan.js';
 import {
   BODY,
   bitOf,
@@ -27,24 +27,35 @@ export type Factory = (new () => Base) | (() => Base);
 
 let factory: Factory | null = null;
 
-/** Sets the factory for the sessions to come, also while the filter runs. @returns the old one */
+/**
+ * Sets the factory for the sessions to come, also while the filter runs.
+ * @returns the old one
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for what is no factory, and for a class with a mark or a method that can only be a
+ *   slip: see docs/callbacks.md
+ */
 export function setFactory(next: Factory | null): Factory | null {
-  if (next !== null && typeof next !== 'function') {
+  if (next !== null) checkFactory(next);
+  const old = factory;
+  factory = next;
+  return old;
+}
+
+/** What can be known of a factory before its first session. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+export function checkFactory(factory: Factory): void {
+  if (typeof factory !== 'function') {
     throw new MilterError(
       'ERR_MILTER_BAD_ARGUMENT',
       'the factory must be a class that extends Base, or a function',
     );
   }
-  if (next !== null && isForeignClass(next)) {
+  if (isClass(factory)) planOf(factory, Base);
+  else if (isForeignClass(factory)) {
     throw new MilterError(
       'ERR_MILTER_BAD_ARGUMENT',
-      `the factory must be a class that extends Base: ${next.name || 'this class'} does not, ` +
+      `the factory must be a class that extends Base: ${factory.name || 'this class'} does not, ` +
         'or extends the Base of another copy of the package',
     );
   }
-  const old = factory;
-  factory = next;
-  return old;
 }
 
 /** The factory now. */
@@ -57,7 +68,7 @@ const isClass = (candidate: Factory): candidate is new () => Base =>
 
 /** A class that makes no filters: it cannot be called as a function, so that every session would fail. */
 const isForeignClass = (candidate: Factory): boolean =>
-  !isClass(candidate) && Object.getOwnPropertyDescriptor(candidate, 'prototype')?.writable === false;
+  Object.getOwnPropertyDescriptor(candidate, 'prototype')?.writable === false;
 
 /** A filter object of a factory's. @throws MilterError ERR_MILTER_BAD_ARGUMENT where it gives something else */
 export function makeFilter(factory: Factory): Base {

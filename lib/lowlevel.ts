@@ -2,11 +2,11 @@
  * libmilter function by function, as pymilter's C module has it: callbacks that get a context, no classes.
  * @module milter/lowlevel
  */
-import { checkFunctionOrNull, checkInteger } from './arguments.js';
+import { checkFunctionOrNull, checkInteger, checkOptions, type OptionNames } from './arguments.js';
 import type { CallbackTypes } from './callbacks.js';
 import { MilterError } from './errors.js';
 import { native } from './native.js';
-import { type MainOptions, runtime, type SocketOptions } from './runtime.js';
+import { MAIN_OPTIONS, type MainOptions, runtime, type SocketOptions } from './runtime.js';
 import { checkSocketSpec } from './socket-spec.js';
 import type { StepName } from './steps.js';
 
@@ -107,8 +107,11 @@ export interface RegisterOptions {
   negotiate?: CallbackTypes['negotiate'];
 }
 
+const REGISTER_OPTIONS: OptionNames<RegisterOptions> = { unknown: true, data: true, negotiate: true };
+
 /** Names the filter and registers its callbacks. libmilter: smfi_register. */
 export function register(name: string, options: RegisterOptions = {}): void {
+  checkOptions('register', options, REGISTER_OPTIONS);
   if (options.unknown) setUnknownCallback(options.unknown);
   if (options.data) setDataCallback(options.data);
   if (options.negotiate) setNegotiateCallback(options.negotiate);
@@ -122,6 +125,12 @@ export function setconn(spec: string): void {
   opened = false;
 }
 
+const OPEN_OPTIONS: OptionNames<Omit<SocketOptions, 'removeSocket'>> = {
+  mode: true,
+  owner: true,
+  group: true,
+};
+
 /**
  * Opens the socket before main does, so that a privileged start can give up its rights between. libmilter:
  * smfi_opensocket.
@@ -129,6 +138,7 @@ export function setconn(spec: string): void {
  * @throws MilterError whose code says why
  */
 export function opensocket(removeSocket: boolean, options: Omit<SocketOptions, 'removeSocket'> = {}): void {
+  checkOptions('opensocket', options, OPEN_OPTIONS);
   if (socket === null)
     throw new MilterError('ERR_MILTER_NOT_REGISTERED', 'setconn() comes before opensocket()');
   runtime.openSocket(socket, { ...options, removeSocket });
@@ -169,6 +179,7 @@ export function version(): [major: number, minor: number, patchlevel: number] {
  * @throws MilterError ERR_MILTER_IN_USE while a filter runs, ERR_MILTER_ALREADY_RUN after one has ended
  */
 export async function main(options: MainOptions = {}): Promise<void> {
+  checkOptions('main', options, MAIN_OPTIONS);
   if (socket !== null && !opened) opensocket(false);
   await runtime.main(options);
 }

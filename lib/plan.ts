@@ -7,6 +7,7 @@ import { P_HDR_LEADSPC, P_RCPT_REJ, P_SKIP } from './constants.js';
 import type { DecodePolicy } from './decode.js';
 import { type ClassMarks, type MethodMarks, marks, marksOfClass, marksOfMethod } from './decorators.js';
 import { MilterError } from './errors.js';
+import { checkMethodNames } from './method-names.js';
 import {
   ABORT,
   bitOf,
@@ -126,6 +127,7 @@ function classMarksOf(target: FilterClass, base: FilterClass): ClassMarks {
 function makePlan(target: FilterClass, base: FilterClass): Plan {
   for (let at = target; at !== base && at !== null; at = Object.getPrototypeOf(at))
     checkStatics(at, staticsOf(at));
+  checkMethodNames(target, base, (handler) => definitionOf(target, base, handler) !== null);
   let handled = 0;
   let noreply = 0;
   let nocallback = 0;
@@ -165,7 +167,7 @@ const plans = new WeakMap<object, Plan>();
 
 /**
  * The plan of a class that extends `base`.
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT for static marks that mean nothing
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for static marks that mean nothing, and methods that only look like handlers
  */
 export function planOf(target: FilterClass, base: FilterClass): Plan {
   let plan = plans.get(target);

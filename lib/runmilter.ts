@@ -1,14 +1,21 @@
 /** Starting and stopping a filter. */
-import { checkInteger, checkWord } from './arguments.js';
+import { checkInteger, checkOptions, checkWord, type OptionNames } from './arguments.js';
 import { MilterError } from './errors.js';
 import type { ErrorHook, ExceptionPolicy } from './exceptions.js';
 import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter.js';
 import { currentFlags } from './flags.js';
 import { native } from './native.js';
-import { checkMainOptions, type MainOptions, runtime, type SocketOptions } from './runtime.js';
+import {
+  checkMainOptions,
+  MAIN_OPTIONS,
+  type MainOptions,
+  runtime,
+  SOCKET_OPTIONS,
+  type SocketOptions,
+} from './runtime.js';
 import { checkSocketSpec } from './socket-spec.js';
 import { Crew } from './workers/crew.js';
-import { planWorkers, type WorkerOptions, type WorkerPlan } from './workers/options.js';
+import { planWorkers, WORKER_OPTIONS, type WorkerOptions, type WorkerPlan } from './workers/options.js';
 
 /** Options of {@link runmilter}. */
 export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions {
@@ -23,6 +30,17 @@ export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions {
   /** Called when the socket accepts connections. */
   onListening?: (address: ListeningAddress) => void;
 }
+
+const RUN_OPTIONS: OptionNames<RunOptions> = {
+  factory: true,
+  timeout: true,
+  backlog: true,
+  debug: true,
+  onListening: true,
+  ...MAIN_OPTIONS,
+  ...SOCKET_OPTIONS,
+  ...WORKER_OPTIONS,
+};
 
 /** Where a filter listens. */
 export interface ListeningAddress {
@@ -39,9 +57,10 @@ export interface ListeningAddress {
  * @param socket `unix:/path`, `local:/path`, `inet:port@host`, `inet6:port@host`, `fd:N` where the library has it
  * @returns resolves when the filter has stopped and its socket is gone
  * @throws MilterError whose code says what is wrong with the start: EADDRINUSE, EACCES, ENOENT, ERR_MILTER_BAD_SOCKET,
- *   ERR_MILTER_IN_USE, ERR_MILTER_ALREADY_RUN, ERR_MILTER_WORKER where the module cannot be loaded, ... libmilter: smfi_register, smfi_setconn, smfi_opensocket, smfi_main
+ *   ERR_MILTER_IN_USE, ERR_MILTER_ALREADY_RUN, ERR_MILTER_BAD_ARGUMENT also for an option that there is not, ERR_MILTER_WORKER where the module cannot be loaded, ... libmilter: smfi_register, smfi_setconn, smfi_opensocket, smfi_main
  */
 export async function runmilter(name: string, socket: string, options: RunOptions = {}): Promise<void> {
+  checkOptions('runmilter', options, RUN_OPTIONS);
   const { timeout = 0, backlog, debug } = options;
   checkInteger('timeout', timeout, 0);
   const plan = planWorkers(options);

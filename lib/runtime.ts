@@ -1,5 +1,5 @@
 /** libmilter as this thread uses it: the callbacks, how handlers are treated, the start and the stop. One per process. */
-import { checkInteger, checkWord } from './arguments.js';
+import { checkInteger, checkWord, type OptionNames } from './arguments.js';
 import { noCallbacks } from './callbacks.js';
 import { Delivery, type Diagnosis } from './delivery.js';
 import { MilterError } from './errors.js';
@@ -34,6 +34,20 @@ export interface SocketOptions {
   /** The socket's group, by name or number. */
   group?: string | number;
 }
+
+export const MAIN_OPTIONS: OptionNames<MainOptions> = {
+  handlerTimeout: true,
+  progressInterval: true,
+  immediate: true,
+  drainTimeout: true,
+  signals: true,
+};
+export const SOCKET_OPTIONS: OptionNames<SocketOptions> = {
+  removeSocket: true,
+  mode: true,
+  owner: true,
+  group: true,
+};
 
 /** A handler's time on JS timers, plus this, is when the native side gives up on a JS thread that is stuck. */
 export const STUCK_GRACE = 1_000;

@@ -62,6 +62,10 @@ export const CLOSE = 12;
 
 /** The name of a handler's method in a filter class; libmilter's helo is pymilter's hello. */
 export type HandlerName = Exclude<StepName, 'helo'> | 'hello';
+/** Every handler, in the order of the steps. */
+export const HANDLER_NAMES: readonly HandlerName[] = STEP_NAMES.map((step) =>
+  step === 'helo' ? 'hello' : step,
+);
 
 /** A step that an MTA can be told not to send, or not to wait for. */
 export interface NegotiableStep {

@@ -1,5 +1,5 @@
 /** Addresses that were found good or bad, remembered for some days. */
-import { checkInteger } from '../arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { appendEntry, compactEntryFile, type ReadLimits, readEntryFile } from './entry-file.js';
 import { type Entry, fitsLine } from './entry-line.js';
@@ -19,6 +19,15 @@ export interface AddrCacheOptions {
   /** The clock, in milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number;
 }
+
+const OPTIONS: OptionNames<AddrCacheOptions> = {
+  renew: true,
+  file: true,
+  maxEntries: true,
+  maxAddressLength: true,
+  maxFileSize: true,
+  now: true,
+};
 
 interface Remembered<Result> {
   readonly stamp: number;
@@ -59,6 +68,7 @@ export class AddrCache<Result = string> {
 
   /** @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that is out of range */
   constructor(options: AddrCacheOptions = {}) {
+    checkOptions('AddrCache', options, OPTIONS);
     const {
       renew = 7,
       maxEntries = 100_000,

@@ -1,5 +1,6 @@
 /** Configuration files in the form that pymilter's users have. */
 import { basename, resolve } from 'node:path';
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { parseAddr } from '../utils/index.js';
 import { configError } from './config-error.js';
@@ -12,6 +13,8 @@ export interface MilterConfigParserOptions {
   /** Largest file that is read, in bytes, for configuration and for `file:` values alike; default 8 MiB. */
   readonly maxFileSize?: number;
 }
+
+const OPTIONS: OptionNames<MilterConfigParserOptions> = { maxFileSize: true };
 
 const MAX_FILE_SIZE = 8 * 1024 * 1024;
 /** Python's name for the section whose options every section falls back to. */
@@ -45,6 +48,7 @@ export class MilterConfigParser {
 
   /** @param defaults what {@link get}, {@link getint} and {@link getboolean} answer where nothing is configured */
   constructor(defaults: Readonly<Record<string, string>> = {}, options: MilterConfigParserOptions = {}) {
+    checkOptions('MilterConfigParser', options, OPTIONS);
     this.#defaults = new Map(
       Object.entries(defaults).map(([name, value]) => [name.toLowerCase(), String(value)]),
     );

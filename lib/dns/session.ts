@@ -1,5 +1,5 @@
 /** Look-ups for one SMTP session: remembered, bounded, and with nothing in them that was not asked for. */
-import { checkInteger } from '../arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { TtlCache } from './cache.js';
 import { Deadline } from './deadline.js';
@@ -41,6 +41,22 @@ export interface DnsSessionOptions extends TransportOptions {
   readonly now?: () => number;
 }
 
+const OPTIONS: OptionNames<DnsSessionOptions> = {
+  maxLookups: true,
+  maxTime: true,
+  maxAliases: true,
+  maxRecords: true,
+  cacheSize: true,
+  maxTtl: true,
+  negativeTtl: true,
+  signal: true,
+  exchange: true,
+  now: true,
+  servers: true,
+  timeout: true,
+  tries: true,
+};
+
 const FAILED: Record<string, DnsErrorCode> = {
   SERVFAIL: 'ESERVFAIL',
   REFUSED: 'EREFUSED',
@@ -71,6 +87,7 @@ export class DnsSession {
   #waited = 0;
 
   constructor(options: DnsSessionOptions = {}) {
+    checkOptions('DnsSession', options, OPTIONS);
     this.#options = {
       maxLookups: options.maxLookups ?? 100,
       maxTime: options.maxTime ?? 60_000,

@@ -1,6 +1,7 @@
 /** Notices made from templates. */
 import { hostname } from 'node:os';
 import MimeNode from 'nodemailer/lib/mime-node';
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 
 /** What goes into a notice besides its template. */
@@ -17,6 +18,14 @@ export interface NoticeOptions {
   readonly date?: Date;
 }
 
+const OPTIONS: OptionNames<NoticeOptions> = {
+  to: true,
+  receiver: true,
+  from: true,
+  values: true,
+  date: true,
+};
+
 /** Headers that a template must not set, since a notice is a text. */
 const OURS = /^(?:content-.*|mime-version)$/i;
 const HEADER = /^([\x21-\x39\x3b-\x7e]+):[ \t]*(.*)$/;
@@ -29,10 +38,11 @@ const HEADER = /^([\x21-\x39\x3b-\x7e]+):[ \t]*(.*)$/;
  * auto-replied` (RFC 3834 5), so that no vacation program answers. Text that is not ASCII is encoded.
  *
  * @returns the message, its line ends CRLF, for {@link sendDsn}
- * @throws MilterError ERR_MILTER_DSN: a value that is not given, a line that is not a header, or a value with a line break in a header,
- *     which would begin another one
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that there is not; ERR_MILTER_DSN: a value that is not given, a line
+ *   that is not a header, or a value with a line break in a header, which would begin another one
  */
 export async function createMsg(template: string, options: NoticeOptions): Promise<Buffer> {
+  checkOptions('createMsg', options, OPTIONS);
   const { to, receiver = hostname(), date = new Date() } = options;
   const from = options.from ?? `postmaster@${receiver}`;
   const values = { to, from, receiver, ...options.values };

@@ -1,7 +1,7 @@
 /** Asks the mail server of an address whether it takes mail, or gives it a message from nobody. */
 import { hostname } from 'node:os';
 import { domainToASCII } from 'node:url';
-import { checkInteger, checkLine } from '../arguments.js';
+import { checkInteger, checkLine, checkOptions, type OptionNames } from '../arguments.js';
 import { Deadline, inTime } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
 import { MilterError } from '../errors.js';
@@ -90,9 +90,23 @@ interface Outcome {
   readonly refusal: DsnRefusal | null;
 }
 
+const OPTIONS: OptionNames<DsnOptions> = {
+  receiver: true,
+  resolver: true,
+  port: true,
+  timeout: true,
+  maxTime: true,
+  maxHosts: true,
+  tls: true,
+  privateHosts: true,
+  localAddress: true,
+  signal: true,
+};
+
 type Settings = ReturnType<typeof settingsOf>;
 
 function settingsOf(options: DsnOptions) {
+  checkOptions('sendDsn', options, OPTIONS);
   const { receiver = hostname(), port = 25, timeout = 30_000, maxTime = 120_000, maxHosts = 5 } = options;
   const { tls = true, privateHosts = false, localAddress, resolver } = options;
   checkLine('sendDsn: receiver', receiver);

@@ -1,5 +1,11 @@
 /** Greylisting: who is not known is asked to come back. */
-import { checkFunctionOrNull, checkInteger, checkText } from '../arguments.js';
+import {
+  checkFunctionOrNull,
+  checkInteger,
+  checkOptions,
+  checkText,
+  type OptionNames,
+} from '../arguments.js';
 import { MilterError } from '../errors.js';
 import type { Rules } from './rules.js';
 import { SqliteStore } from './sqlite-store.js';
@@ -26,6 +32,14 @@ export interface GreylistOptions {
   /** The clock: milliseconds since 1970. Default: `Date.now`. */
   readonly now?: () => number;
 }
+
+const OPTIONS: OptionNames<GreylistOptions> = {
+  delay: true,
+  grace: true,
+  window: true,
+  lifetime: true,
+  now: true,
+};
 
 function rulesOf({
   delay = 10 * MINUTE,
@@ -66,6 +80,7 @@ export class Greylist implements AsyncDisposable {
    * @throws MilterError ERR_MILTER_BAD_ARGUMENT for options that make no sense; what {@link SqliteStore} throws
    */
   constructor(store: string | GreylistStore, options: GreylistOptions = {}) {
+    checkOptions('Greylist', options, OPTIONS);
     this.#rules = rulesOf(options);
     checkFunctionOrNull('Greylist: now', options.now ?? null);
     this.#now = options.now ?? Date.now;

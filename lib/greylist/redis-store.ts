@@ -1,5 +1,5 @@
 /** A greylist in Redis, for several machines. */
-import { checkInteger, checkText } from '../arguments.js';
+import { checkInteger, checkOptions, checkText, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { loadPackage } from './packages.js';
 import { CHECK, CLEAN } from './redis-script.js';
@@ -17,6 +17,13 @@ export interface RedisStoreOptions {
   /** Milliseconds for an answer, connecting included. Default: 2,000. */
   readonly timeout?: number;
 }
+
+const OPTIONS: OptionNames<RedisStoreOptions> = {
+  url: true,
+  client: true,
+  prefix: true,
+  timeout: true,
+};
 
 /** As much of the package's client as is used here. */
 interface Client {
@@ -78,6 +85,7 @@ export class RedisStore implements GreylistStore {
    * @throws MilterError ERR_MILTER_MISSING_PACKAGE without the package; ERR_MILTER_BAD_ARGUMENT for options that make no sense
    */
   constructor(options: RedisStoreOptions = {}) {
+    checkOptions('RedisStore', options, OPTIONS);
     const { client = {}, prefix = 'milter:greylist:', timeout = 2000 } = options;
     // The package takes host and port of a URL even where a socket's path is given.
     const url = options.url ?? (client.socket ? undefined : 'redis://127.0.0.1:6379');

@@ -1,6 +1,6 @@
 /** A greylist in a file, for one machine. */
 import type { Database, Statement } from 'better-sqlite3';
-import { checkInteger, checkWord } from '../arguments.js';
+import { checkInteger, checkOptions, checkWord, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { loadPackage, missing } from './packages.js';
 import { afterTry, type Known, type Rules } from './rules.js';
@@ -22,6 +22,12 @@ export interface SqliteStoreOptions {
    */
   readonly maxEntries?: number;
 }
+
+const OPTIONS: OptionNames<SqliteStoreOptions> = {
+  timeout: true,
+  maxLength: true,
+  maxEntries: true,
+};
 
 /** The layout of the file, in its user_version. */
 const LAYOUT = 1;
@@ -75,11 +81,10 @@ export class SqliteStore implements GreylistStore {
    *
    * @throws MilterError ERR_MILTER_MISSING_PACKAGE without better-sqlite3; ERR_MILTER_STORE where the file cannot be used
    */
-  constructor(
-    file: string,
-    { timeout = 1000, maxLength = 320, maxEntries = 1_000_000 }: SqliteStoreOptions = {},
-  ) {
+  constructor(file: string, options: SqliteStoreOptions = {}) {
     checkWord('SqliteStore: file', file);
+    checkOptions('SqliteStore', options, OPTIONS);
+    const { timeout = 1000, maxLength = 320, maxEntries = 1_000_000 } = options;
     checkInteger('SqliteStore: timeout', timeout, 0);
     checkInteger('SqliteStore: maxLength', maxLength, 1);
     checkInteger('SqliteStore: maxEntries', maxEntries, 1);

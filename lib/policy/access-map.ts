@@ -1,7 +1,13 @@
 /** An access map in memory, kept up to date with its file. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { checkFunctionOrNull, checkInteger, checkWord } from '../arguments.js';
+import {
+  checkFunctionOrNull,
+  checkInteger,
+  checkOptions,
+  checkWord,
+  type OptionNames,
+} from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { writeLine } from '../output.js';
 import { type DumpPrograms, dumpOf } from './dump.js';
@@ -37,9 +43,25 @@ const MOST_TRIES = 5;
 const TYPES: readonly (MapType | undefined)[] = ['text', 'hash', 'btree', 'lmdb', undefined];
 const SEPARATORS: readonly (string | undefined)[] = [':', '!', undefined];
 
-function checkOptions(file: string, options: AccessMapOptions): void {
+const OPTIONS: OptionNames<AccessMapOptions> = {
+  type: true,
+  separator: true,
+  pollInterval: true,
+  onReload: true,
+  onError: true,
+  maxBytes: true,
+  maxLineLength: true,
+  maxEntries: true,
+  makemap: true,
+  postmap: true,
+  env: true,
+  programTimeout: true,
+};
+
+function checkArguments(file: string, options: AccessMapOptions): void {
   const bad = (message: string) => new MilterError('ERR_MILTER_BAD_ARGUMENT', `AccessMap: ${message}`);
   checkWord('AccessMap: file', file);
+  checkOptions('AccessMap', options, OPTIONS);
   if (!TYPES.includes(options.type)) throw bad("type must be 'text', 'hash', 'btree' or 'lmdb'");
   if (!SEPARATORS.includes(options.separator)) throw bad("separator must be ':' or '!'");
   checkInteger('AccessMap: pollInterval', options.pollInterval ?? 0, 0);
@@ -74,7 +96,7 @@ export class AccessMap implements Disposable {
   #closed = false;
 
   private constructor(file: string, options: AccessMapOptions) {
-    checkOptions(file, options);
+    checkArguments(file, options);
     this.file = file;
     this.separator = options.separator ?? ':';
     this.#options = options;

@@ -1,6 +1,6 @@
 /** The options of a check with their defaults. */
 import { hostname } from 'node:os';
-import { checkInteger, checkLine, checkText } from '../arguments.js';
+import { checkInteger, checkLine, checkOptions, checkText, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { MacroString } from './macro-string.js';
 import type { SpfIdentity, SpfOptions } from './types.js';
@@ -26,9 +26,25 @@ export interface Settings extends Limits {
 
 const RESOLVER_METHODS = ['resolve4', 'resolve6', 'resolveMx', 'resolveTxt', 'reverse'] as const;
 
+const OPTIONS: OptionNames<SpfOptions> = {
+  resolver: true,
+  receiver: true,
+  identity: true,
+  maxLookups: true,
+  maxVoidLookups: true,
+  maxMx: true,
+  maxPtr: true,
+  maxRecordLength: true,
+  maxMacroValue: true,
+  maxExplanation: true,
+  maxTime: true,
+  defaultExplanation: true,
+  signal: true,
+};
+
 /** @throws MilterError ERR_MILTER_BAD_ARGUMENT */
 export function settingsOf(options: SpfOptions): Settings {
-  if (typeof options !== 'object' || options === null) throw bad('the options must be an object');
+  checkOptions('checkSpf', options, OPTIONS);
   const { identity = 'mailfrom', receiver = hostname(), defaultExplanation, resolver } = options;
   if (identity !== 'mailfrom' && identity !== 'helo') throw bad('identity must be mailfrom or helo');
   checkLine('checkSpf: receiver', receiver);

@@ -1,4 +1,5 @@
 /** An MTA's side of the milter protocol, for tests of filters. */
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { Connection } from './connection.js';
 import { bytesOf, type Text } from './frames.js';
@@ -63,6 +64,18 @@ const ECHO_MS = 200;
 
 const SKIPPED: Promise<Response> = Promise.resolve({ verdict: 'skipped' });
 const NOREPLY: Promise<Response> = Promise.resolve({ verdict: 'noreply' });
+const OPTIONS: OptionNames<MtaSessionOptions> = {
+  version: true,
+  actions: true,
+  protocol: true,
+  negotiate: true,
+  macros: true,
+  chunkSize: true,
+  timeout: true,
+  maxFrameSize: true,
+  retry: true,
+};
+
 const NOTHING: readonly Text[] = [];
 
 /** SMFIA_* in mfdef.h, the port in network order, the address; for an unknown family the letter alone. */
@@ -129,6 +142,7 @@ export class MtaSession implements AsyncDisposable {
    *   system's own error, such as ENOENT and ECONNREFUSED
    */
   static async open(spec: string, options: MtaSessionOptions = {}): Promise<MtaSession> {
+    checkOptions('MtaSession', options, OPTIONS);
     const target = parseSocketSpec(spec);
     const timeout = options.timeout ?? DEFAULT_TIMEOUT;
     const maxPayload = options.maxFrameSize ?? frameLimit(0);

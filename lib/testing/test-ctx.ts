@@ -1,11 +1,12 @@
 /** A filter and its MTA in one process, for tests of filters: no libmilter, no socket. */
 import { createReadStream } from 'node:fs';
 import { SocketAddress } from 'node:net';
+import { checkOptions, type OptionNames } from '../arguments.js';
 import type { Base } from '../base.js';
 import { decodeBytes } from '../bytes.js';
 import { MilterError } from '../errors.js';
 import { type ErrorHook, type ExceptionPolicy, Exceptions } from '../exceptions.js';
-import { type Factory, filterCallbacks, makeFilter } from '../filter.js';
+import { checkFactory, type Factory, filterCallbacks, makeFilter } from '../filter.js';
 import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from '../hostaddr.js';
 import { checkMainOptions, runtime } from '../runtime.js';
 import type { BridgeHouse } from './bridge.js';
@@ -65,6 +66,28 @@ export interface TestCtxOptions extends Partial<Offer> {
   /** @internal The table of states that sessions of one process share. */
   readonly states?: StateTable;
 }
+
+const TEST_CTX_OPTIONS: OptionNames<TestCtxOptions> = {
+  version: true,
+  actions: true,
+  protocol: true,
+  negotiate: true,
+  macros: true,
+  honourSymlists: true,
+  hostname: true,
+  hostaddr: true,
+  helo: true,
+  name: true,
+  handlerTimeout: true,
+  progressInterval: true,
+  immediate: true,
+  exceptionPolicy: true,
+  errorHook: true,
+  headerRules: true,
+  chunkSize: true,
+  maxMessageSize: true,
+  states: true,
+};
 
 /** The envelope of a message that is fed. */
 export interface FeedEnvelope {
@@ -227,12 +250,14 @@ export class TestCtx implements AsyncDisposable {
   /**
    * @param filter the filter's class, or a function that makes a filter object
    * @param options see {@link TestCtxOptions}
-   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that makes no sense
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that makes no sense or that there is not, and for a class that setFactory refuses
    */
   constructor(filter: Factory, options: TestCtxOptions = {}) {
     if (typeof filter !== 'function') {
       throw bad('TestCtx needs a class that extends Base, or a function that makes an object of one');
     }
+    checkFactory(filter);
+    checkOptions('TestCtx', options, TEST_CTX_OPTIONS);
     for (const name of ['chunkSize', 'maxMessageSize'] as const) {
       const value = options[name] ?? 1;
       if (!Number.isSafeInteger(value) || value < 1)

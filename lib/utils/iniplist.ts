@@ -1,6 +1,6 @@
 /** Whether a client is in a list of addresses, networks, patterns and host names. */
 import { promises as dns } from 'node:dns';
-import { checkInteger } from '../arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { bitsOf, type IpAddress, inNetwork, readIp, requireIp } from './ip.js';
 import { listHas, type NameEntry, readIpList } from './ip-list.js';
@@ -24,6 +24,13 @@ export interface IniplistOptions {
   /** Told about a name that could not be resolved, or not in time. Such a name matches nothing. */
   readonly onLookupError?: (hostname: string, error: Error) => void;
 }
+
+const OPTIONS: OptionNames<IniplistOptions> = {
+  resolver: true,
+  timeout: true,
+  maxAddresses: true,
+  onLookupError: true,
+};
 
 const TIMEOUT_MS = 5000;
 const MAX_ADDRESSES = 100;
@@ -74,6 +81,7 @@ async function inListWithNames(
   entries: Iterable<string>,
   options: IniplistOptions,
 ): Promise<boolean> {
+  checkOptions('iniplist', options, OPTIONS);
   const { timeout = TIMEOUT_MS, maxAddresses = MAX_ADDRESSES } = options;
   checkInteger('iniplist: timeout', timeout, 1);
   checkInteger('iniplist: maxAddresses', maxAddresses, 1);

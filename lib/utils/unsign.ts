@@ -1,5 +1,6 @@
 /** Signed return addresses: BATV and SRS. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import { parseAddr } from './parse-addr.js';
 
@@ -14,6 +15,13 @@ export interface Signatures {
   /** The clock, in milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number;
 }
+
+const OPTIONS: OptionNames<Signatures> = {
+  batv: true,
+  srs: true,
+  maxAge: true,
+  now: true,
+};
 
 const DAY_MS = 86_400_000;
 const MAX_AGE_DAYS = 21;
@@ -47,7 +55,9 @@ interface Keys {
   readonly today: number;
 }
 
-function readKeys({ batv, srs = [], maxAge = MAX_AGE_DAYS, now = Date.now }: Signatures): Keys {
+function readKeys(signatures: Signatures): Keys {
+  checkOptions('unsign', signatures, OPTIONS);
+  const { batv, srs = [], maxAge = MAX_AGE_DAYS, now = Date.now } = signatures;
   const batvKeys = typeof batv === 'string' ? [batv] : Object.values(batv ?? {});
   const secrets = typeof srs === 'string' ? [srs] : srs;
   if ([...batvKeys, ...secrets].some((key) => typeof key !== 'string' || key === '')) {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
-import { checkInteger, checkWord } from '../arguments.js';
+import { checkInteger, checkWord, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 
 /** A filter on many cores: its module is loaded in worker threads, and each session belongs to one of them. */
@@ -18,6 +18,12 @@ export interface WorkerOptions {
   /** Limits on each worker's memory, as of Node's Worker. Default: Node's own. A worker that exceeds them ends. */
   resourceLimits?: ResourceLimits;
 }
+
+export const WORKER_OPTIONS: OptionNames<WorkerOptions> = {
+  module: true,
+  workers: true,
+  resourceLimits: true,
+};
 
 /** What of the options the workers are made by. */
 export interface WorkerPlan {

@@ -3,23 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { ACCEPT, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, CONTINUE } from 'milter';
 import type { PeerAddress } from 'milter/testing';
-import type { Acts } from '../fixtures/script.js';
 import { FilterProcess } from '../support/filter-process.js';
-
-const ALL: Acts = {
-  connect: {},
-  hello: {},
-  envfrom: {},
-  envrcpt: {},
-  data: {},
-  header: {},
-  eoh: {},
-  body: {},
-  eom: {},
-  unknown: {},
-  abort: {},
-  close: {},
-};
+import { ALL_HANDLERS } from '../support/handlers.js';
 
 describe('callbacks', () => {
   let filter: FilterProcess;
@@ -93,7 +78,7 @@ describe('callbacks', () => {
   });
 
   it('contract 3: a whole session, each handler with its arguments, in order', async () => {
-    await filter.use({ handlers: ALL });
+    await filter.use({ handlers: ALL_HANDLERS });
     const mta = await filter.session();
     await mta.connect('client.example', { family: 'inet', address: '192.0.2.1', port: 1025 });
     await mta.helo('helo.example');
@@ -129,7 +114,7 @@ describe('callbacks', () => {
   });
 
   it('abort in the middle of a message: what came before it is delivered, then abort', async () => {
-    await filter.use({ handlers: ALL });
+    await filter.use({ handlers: ALL_HANDLERS });
     const mta = await filter.session();
     await mta.connect('client.example');
     await mta.helo('helo.example');
@@ -160,7 +145,7 @@ describe('callbacks', () => {
   });
 
   it('abort before DATA, several times', async () => {
-    await filter.use({ handlers: ALL });
+    await filter.use({ handlers: ALL_HANDLERS });
     await using mta = await filter.session();
     await mta.connect('client.example');
     await mta.helo('x');

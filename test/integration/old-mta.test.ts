@@ -3,24 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { ACCEPT, REJECT, TEMPFAIL } from 'milter';
 import { Actions, type MtaSessionOptions, Protocol } from 'milter/testing';
-import type { Acts } from '../fixtures/script.js';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+import { ALL_HANDLERS } from '../support/handlers.js';
 
-const ALL: Acts = {
-  connect: {},
-  hello: {},
-  envfrom: {},
-  envrcpt: {},
-  data: {},
-  header: {},
-  eoh: {},
-  body: {},
-  eom: {},
-  unknown: {},
-  abort: {},
-  close: {},
-};
 const MESSAGE = { ...ENVELOPE, headers: [['Subject', 'x']] as const, body: 'text\r\n' };
 const COMMON = ['header', 'eoh', 'body', 'eom'];
 
@@ -48,7 +34,7 @@ describe('other MTAs', () => {
   for (const [title, offer, extra] of OFFERS) {
     describe(title, () => {
       it('all handlers are called, in order', async () => {
-        await filter.use({ handlers: ALL });
+        await filter.use({ handlers: ALL_HANDLERS });
         await using mta = await filter.session(offer);
         await mta.connect('client.example', { family: 'inet', address: '192.0.2.1', port: 25 });
         await mta.helo('client.example');

@@ -5,6 +5,7 @@ import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'milter';
 import type { Reply } from 'milter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+import { ANSWERED_HANDLERS } from '../support/handlers.js';
 import { driveTo, verdictOf } from './drive.js';
 
 type Call = readonly ['setreply', ...args: unknown[]];
@@ -101,18 +102,7 @@ describe('contract 10: replies', () => {
   });
 
   it('in every handler that can refuse, at once or at the end of the message', async () => {
-    for (const handler of [
-      'connect',
-      'hello',
-      'envfrom',
-      'envrcpt',
-      'data',
-      'header',
-      'eoh',
-      'body',
-      'eom',
-      'unknown',
-    ]) {
+    for (const handler of ANSWERED_HANDLERS) {
       const call: Call = ['setreply', '554', '5.7.0', `refused in ${handler}`, 'for good'];
       await filter.use({ handlers: { [handler]: { call: [call], answer: REJECT } } });
       await using mta = await filter.session();

@@ -5,6 +5,7 @@ import { M_CONNECT, M_DATA, M_ENVFROM, M_ENVRCPT, M_EOH, M_EOM, M_HELO } from 'm
 import { Actions, type MacrosByStep } from 'milter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
+import { ANSWERED_HANDLERS } from '../support/handlers.js';
 
 type Call = readonly ['setsymlist', ...args: unknown[]];
 
@@ -91,25 +92,13 @@ describe('contract 16: symbol lists', () => {
 
   it('in every other handler it is an error', async () => {
     const act = { call: [['setsymlist', M_EOM, 'i']] as Call[] };
-    const handlers = [
-      'connect',
-      'hello',
-      'envfrom',
-      'envrcpt',
-      'data',
-      'header',
-      'eoh',
-      'body',
-      'eom',
-      'unknown',
-    ];
-    await filter.use({ handlers: Object.fromEntries(handlers.map((handler) => [handler, act])) });
+    await filter.use({ handlers: Object.fromEntries(ANSWERED_HANDLERS.map((handler) => [handler, act])) });
     await using mta = await filter.greeted();
     await mta.unknown('XYZZY');
     await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']], body: 'x' });
     assert.deepEqual(
       await errors(),
-      handlers.map(() => 'ERR_MILTER_BAD_SYMLIST'),
+      ANSWERED_HANDLERS.map(() => 'ERR_MILTER_BAD_SYMLIST'),
     );
   });
 

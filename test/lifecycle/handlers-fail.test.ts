@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { MtaSession, Response } from 'milter/testing';
-import { FAILURES, RIGHT, STEPS, type Step, TWICE } from '../fixtures/lifecycle/deeds.js';
+import { FAILURES, RIGHT, TWICE } from '../fixtures/lifecycle/deeds.js';
+import { STEP_HANDLERS, type StepHandler } from '../support/handlers.js';
 import { inLanes, until } from './support/deadline.js';
 import { CLEAN_END, FilterProcess } from './support/filter-process.js';
 import { servesWell } from './support/messages.js';
@@ -13,8 +14,11 @@ import { servesWell } from './support/messages.js';
 const goesOn = ({ verdict }: Response) => ['continue', 'noreply', 'skipped'].includes(verdict);
 
 /** Goes through every step of a session, as far as the filter lets it; the last response. */
-async function everyStep(session: MtaSession, steer: string): Promise<{ at: Step; response: Response }> {
-  const steps: [Step, () => Promise<Response>][] = [
+async function everyStep(
+  session: MtaSession,
+  steer: string,
+): Promise<{ at: StepHandler; response: Response }> {
+  const steps: [StepHandler, () => Promise<Response>][] = [
     ['connect', () => session.connect(steer)],
     ['hello', () => session.helo('client.example')],
     ['unknown', () => session.unknown('HUH')],
@@ -36,15 +40,15 @@ async function everyStep(session: MtaSession, steer: string): Promise<{ at: Step
   return { at: 'close', response: { verdict: 'continue' } };
 }
 
-const DEFERRED: readonly Step[] = ['header', 'eoh', 'body'];
+const DEFERRED: readonly StepHandler[] = ['header', 'eoh', 'body'];
 
 /** Runs one deed in every step, one session each. */
 async function inEveryStep(
   filter: FilterProcess,
   deed: string,
-  check: (step: Step, end: { at: Step; response: Response }) => void,
+  check: (step: StepHandler, end: { at: StepHandler; response: Response }) => void,
 ): Promise<void> {
-  await inLanes(4, STEPS, async (step) => {
+  await inLanes(4, STEP_HANDLERS, async (step) => {
     const session = await filter.open();
     const end = await everyStep(session, `${deed}.${step}`);
     await session.quit();
@@ -73,7 +77,7 @@ for (const immediate of [false, true]) {
     for (const deed of Object.keys(RIGHT)) {
       await inEveryStep(filter, deed, (_, { at }) => assert.equal(at, 'close', deed));
     }
-    await countsAgree(filter, Object.keys(RIGHT).length * STEPS.length);
+    await countsAgree(filter, Object.keys(RIGHT).length * STEP_HANDLERS.length);
     assert.equal(filter.count('error'), 0, filter.state());
     assert.deepEqual(await filter.stop(), CLEAN_END);
   });
@@ -96,9 +100,9 @@ for (const immediate of [false, true]) {
           step,
         );
       });
-      await countsAgree(filter, made + STEPS.length);
+      await countsAgree(filter, made + STEP_HANDLERS.length);
       // What abort and close answer means nothing, so nothing can be wrong with it.
-      const expected = /^(answers|resolves)/.test(deed) ? STEPS.length - 2 : STEPS.length;
+      const expected = /^(answers|resolves)/.test(deed) ? STEP_HANDLERS.length - 2 : STEP_HANDLERS.length;
       await until(
         `one report for each of ${expected} failures`,
         () => filter.count('error') === errors + expected,
@@ -114,7 +118,7 @@ for (const immediate of [false, true]) {
       const filter = await sharedFilter(immediate);
       const { made } = await filter.diag();
       await inEveryStep(filter, deed, (step, { at }) => assert.equal(at, 'close', step));
-      await countsAgree(filter, made + STEPS.length);
+      await countsAgree(filter, made + STEP_HANDLERS.length);
       await servesWell(filter);
     });
   }

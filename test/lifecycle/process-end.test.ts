@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MtaSession, Response } from 'milter/testing';
-import { STEPS } from '../fixtures/lifecycle/deeds.js';
+import { STEP_HANDLERS } from '../support/handlers.js';
 import { CLEAN_END, type End, FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
 
@@ -37,7 +37,7 @@ test('control: the same dialogue with a filter that does not exit is complete', 
 });
 
 for (const [deed, steps] of [
-  ['exits', STEPS],
+  ['exits', STEP_HANDLERS],
   ['exitsLater', ['connect', 'body', 'eom', 'close']],
 ] as const) {
   for (const step of steps) {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import type { MtaSession } from 'milter/testing';
+import { ANSWERED_HANDLERS } from '../support/handlers.js';
 import { CLEAN_END, FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
 
@@ -142,18 +143,7 @@ for (const way of ['stop()', 'SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-for (const step of [
-  'connect',
-  'hello',
-  'envfrom',
-  'envrcpt',
-  'data',
-  'header',
-  'eoh',
-  'body',
-  'eom',
-  'unknown',
-]) {
+for (const step of ANSWERED_HANDLERS) {
   test(`a handler that never settles in ${step} is answered for when drainTimeout passes`, async () => {
     await using filter = await FilterProcess.start({ run: { drainTimeout: 100, immediate: true } });
     const session = await filter.open();

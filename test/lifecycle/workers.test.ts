@@ -294,6 +294,12 @@ for (const [file, text, code, why] of [
   ['empty.mjs', 'export {};', 'ERR_MILTER_BAD_ARGUMENT', /exports no filter.*default or factory/],
   ['wrong.mjs', 'export default { a: 1 };', 'ERR_MILTER_BAD_ARGUMENT', /exports no filter/],
   ['broken.mjs', 'export default class {', null, /Unexpected/],
+  [
+    'slip.mjs',
+    `${IMPORT}export class Slip extends Milter.Base { helo() {} } export default Slip;`,
+    'ERR_MILTER_BAD_ARGUMENT',
+    /^Slip has a method helo/,
+  ],
   ['absent.mjs', null, 'ERR_MODULE_NOT_FOUND', /absent\.mjs/],
   ['for-ever.mjs', 'await new Promise(() => {});', null, /undefined/],
 ] as const) {

@@ -1,6 +1,6 @@
 /** SPF checks against a DNS server on loopback: a zone, a client, and what must come of it. */
 import assert from 'node:assert/strict';
-import { it } from 'node:test';
+import { after, before, it } from 'node:test';
 import { DnsSession } from 'milter/dns';
 import { checkSpf, type SpfCheck, type SpfOptions, type SpfQuery, type SpfResultName } from 'milter/spf';
 import { DnsServer, type Zone } from './dns-server';
@@ -27,19 +27,20 @@ export function txt(text: string): string[][] {
   return [text.match(/.{1,250}/gs) ?? ['']];
 }
 
-export class SpfBench implements AsyncDisposable {
-  readonly server: DnsServer;
+/** What the tests of a file check with; its server is there while they run. */
+export class SpfBench {
+  #server: DnsServer | undefined;
 
-  private constructor(server: DnsServer) {
-    this.server = server;
+  constructor() {
+    before(async () => {
+      this.#server = await DnsServer.start();
+    });
+    after(() => this.#server?.close());
   }
 
-  static async start(): Promise<SpfBench> {
-    return new SpfBench(await DnsServer.start());
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.server.close();
+  get server(): DnsServer {
+    assert.ok(this.#server, 'the server is there when the first test begins');
+    return this.#server;
   }
 
   /** @param record that of example.com */
@@ -53,21 +54,21 @@ export class SpfBench implements AsyncDisposable {
   resolver(): DnsSession {
     return new DnsSession({ servers: [this.server.address], timeout: 150, tries: 1, maxLookups: 1000 });
   }
-}
 
-/** A test for each row. */
-export function testRows(bench: () => SpfBench, rows: readonly Row[]): void {
-  for (const [what, record, result, rest = {}] of rows) {
-    it(`${what}: ${result}`, async () => {
-      const check = await bench().check(record, rest);
-      assert.equal(check.result, result, check.problem ?? check.explanation);
-      assert.equal(check.problem !== null, /error$/.test(result));
-      for (const [field, expected] of Object.entries(rest.is ?? {})) {
-        const actual = check[field as keyof SpfCheck];
-        if (expected instanceof RegExp) assert.match(String(actual), expected);
-        else assert.deepEqual(actual, expected, field);
-      }
-      if (rest.asks) assert.deepEqual(bench().server.queries, rest.asks);
-    });
+  /** A test for each row. */
+  rows(rows: readonly Row[]): void {
+    for (const [what, record, result, rest = {}] of rows) {
+      it(`${what}: ${result}`, async () => {
+        const check = await this.check(record, rest);
+        assert.equal(check.result, result, check.problem ?? check.explanation);
+        assert.equal(check.problem !== null, /error$/.test(result));
+        for (const [field, expected] of Object.entries(rest.is ?? {})) {
+          const actual = check[field as keyof SpfCheck];
+          if (expected instanceof RegExp) assert.match(String(actual), expected);
+          else assert.deepEqual(actual, expected, field);
+        }
+        if (rest.asks) assert.deepEqual(this.server.queries, rest.asks);
+      });
+    }
   }
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import * as Milter from 'milter';
+import { TestCtx } from 'milter/testing';
 
 describe('setFactory', () => {
   afterEach(() => {
@@ -37,5 +38,24 @@ describe('setFactory', () => {
     assert.throws(() => Milter.setFactory({} as unknown as Milter.Factory), {
       code: 'ERR_MILTER_BAD_ARGUMENT',
     });
+  });
+
+  it('refuses a class whose plan is wrong, before there is a session', () => {
+    class Marked extends Milter.Base {
+      static noreply = ['hello'];
+    }
+    class Misspelt extends Milter.Base {
+      envFrom() {
+        return Milter.CONTINUE;
+      }
+    }
+    for (const [wrong, message] of [
+      [Marked, /marks hello, which this class does not define/],
+      [Misspelt, /method envFrom, which would never be called: the handler's name is envfrom/],
+    ] as const) {
+      assert.throws(() => Milter.setFactory(wrong), { code: 'ERR_MILTER_BAD_ARGUMENT', message });
+      assert.throws(() => new TestCtx(wrong), { code: 'ERR_MILTER_BAD_ARGUMENT', message });
+    }
+    assert.equal(Milter.setFactory(null), null);
   });
 });

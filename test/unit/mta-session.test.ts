@@ -12,7 +12,14 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { Actions, MilterError, MtaSession, type MtaSessionOptions, Protocol } from 'milter/testing';
+import {
+  Actions,
+  MilterError,
+  MtaSession,
+  type MtaSessionOptions,
+  Protocol,
+  type Response,
+} from 'milter/testing';
 
 /** A frame as it stands on the wire. */
 function frame(command: string, payload: string | Buffer = ''): Buffer {
@@ -160,6 +167,20 @@ async function withSession(
   await using filter = await FakeFilter.start(script);
   await using session = await MtaSession.open(`unix:${filter.path}`, { timeout: 2000, ...options });
   await body(session, filter);
+}
+
+async function everyNegotiableStep(session: MtaSession): Promise<Response[]> {
+  return [
+    await session.connect('a'),
+    await session.helo('a'),
+    await session.unknown('a'),
+    await session.mail('a'),
+    await session.rcpt('a'),
+    await session.data(),
+    await session.header('a', 'b'),
+    await session.eoh(),
+    await session.body('a'),
+  ];
 }
 
 const failsWith = (code: string, message: RegExp) => (error: unknown) => {
@@ -458,18 +479,8 @@ describe('MtaSession: steps on the wire', () => {
       Protocol.NOEOH |
       Protocol.NOBODY;
     await withSession(friendly(off), async (session, filter) => {
-      const responses = [
-        await session.connect('a'),
-        await session.helo('a'),
-        await session.unknown('a'),
-        await session.mail('a'),
-        await session.rcpt('a'),
-        await session.data(),
-        await session.header('a', 'b'),
-        await session.eoh(),
-        await session.body('a'),
-      ];
-      for (const response of responses) assert.deepEqual(response, { verdict: 'skipped' });
+      for (const response of await everyNegotiableStep(session))
+        assert.deepEqual(response, { verdict: 'skipped' });
       assert.equal((await session.eom()).verdict, 'continue');
       assert.deepEqual(filter.said, ['E']);
     });
@@ -480,18 +491,8 @@ describe('MtaSession: steps on the wire', () => {
       command === 'O' ? answer(NR_ALL) : command === 'E' ? CONTINUE : undefined;
     await withSession(script, async (session, filter) => {
       const before = filter.reads;
-      const responses = [
-        await session.connect('a'),
-        await session.helo('a'),
-        await session.unknown('a'),
-        await session.mail('a'),
-        await session.rcpt('a'),
-        await session.data(),
-        await session.header('a', 'b'),
-        await session.eoh(),
-        await session.body('a'),
-      ];
-      for (const response of responses) assert.deepEqual(response, { verdict: 'noreply' });
+      for (const response of await everyNegotiableStep(session))
+        assert.deepEqual(response, { verdict: 'noreply' });
       assert.equal(filter.reads, before);
       await session.eom();
       assert.equal(filter.reads, before + 1);

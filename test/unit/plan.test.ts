@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import * as Milter from 'milter';
 import { Base } from '#lib/base.js';
 import { planForObject, planOf } from '#lib/plan.js';
-import { bitOf, CONNECT, ENVFROM, EOM, HEADER, HELO, NEGOTIABLE } from '#lib/steps.js';
+import { bitOf, CONNECT, ENVFROM, EOM, HANDLER_NAMES, HEADER, HELO, NEGOTIABLE } from '#lib/steps.js';
 
 const ALL_NO = NEGOTIABLE.reduce((bits, { no }) => bits | no, 0);
 const plan = (filter: typeof Base) => planOf(filter, Base);
@@ -184,6 +184,88 @@ describe('contract 12: the mask of a subclass', () => {
         throw new Error('called');
       },
     });
+    assert.equal(plan(Odd).handled, 0);
+  });
+});
+
+describe('names that only look like handlers', () => {
+  /** The plan of a class with these methods, and nothing else. */
+  const withMethods = (names: readonly string[], parent: typeof Base = Base) => {
+    class Filter extends parent {}
+    for (const name of names) Object.defineProperty(Filter.prototype, name, { value: () => 0 });
+    return plan(Filter);
+  };
+  const refused = (name: string, handler: string) => ({
+    name: 'MilterError',
+    code: 'ERR_MILTER_BAD_ARGUMENT',
+    message: new RegExp(`^Filter has a method ${name}, .* the handler's name is ${handler};`),
+  });
+
+  for (const [name, handler] of [
+    ...HANDLER_NAMES.map((handler) => [`${handler[0]}${handler.slice(1).toUpperCase()}`, handler] as const),
+    ['envFrom', 'envfrom'],
+    ['env_rcpt', 'envrcpt'],
+    ['helo', 'hello'],
+    ['HELO', 'hello'],
+  ] as const) {
+    it(`${name}: refused beside other handlers, allowed beside ${handler}`, () => {
+      const other = handler === 'eom' ? 'close' : 'eom';
+      assert.throws(() => withMethods([other, name]), refused(name, handler));
+      assert.doesNotThrow(() => withMethods([handler, name]));
+    });
+  }
+
+  for (const [name, handler] of [
+    ['onConnect', 'connect'],
+    ['on_helo', 'hello'],
+    ['ehlo', 'hello'],
+    ['mail', 'envfrom'],
+    ['rcptTo', 'envrcpt'],
+    ['handleData', 'data'],
+    ['xxfi_eom', 'eom'],
+    ['endOfMessage', 'eom'],
+  ] as const) {
+    it(`${name}: refused where there is no handler at all`, () => {
+      assert.throws(() => withMethods([name]), refused(name, handler));
+      assert.doesNotThrow(() => withMethods([name, 'close']));
+      assert.doesNotThrow(() => withMethods([name, 'negotiate']));
+    });
+  }
+
+  it('helpers are left alone, and so is a class that handles nothing', () => {
+    const helpers = [
+      'log',
+      '_data',
+      'header_',
+      '__close',
+      'connectTo',
+      'headerName',
+      'on',
+      'once',
+      'bodyText',
+      'ok',
+    ];
+    assert.equal(withMethods(helpers).handled, 0);
+    assert.equal(withMethods([...helpers, 'eom']).handled, bitOf(EOM));
+    assert.equal(withMethods([]).handled, 0);
+  });
+
+  it('inherited ones are found, and a parent that has the handler makes it a helper', () => {
+    class Misspelt extends Base {
+      envFrom(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    assert.throws(() => withMethods(['eom'], Misspelt), refused('envFrom', 'envfrom'));
+    assert.doesNotThrow(() => withMethods(['envFrom'], Parent as typeof Base));
+  });
+
+  it('getters are not called, and are no handlers', () => {
+    class Odd extends Base {
+      get helo(): never {
+        throw new Error('called');
+      }
+    }
     assert.equal(plan(Odd).handled, 0);
   });
 });

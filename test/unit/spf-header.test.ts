@@ -1,14 +1,10 @@
 /** milter/spf: the Received-SPF header (RFC 7208 9.1), and strangers' words in it. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { checkSpf, type SpfCheck } from 'milter/spf';
 import { type Case, SpfBench, txt } from '../support/spf';
 
-let bench: SpfBench;
-before(async () => {
-  bench = await SpfBench.start();
-});
-after(() => bench.server.close());
+const bench = new SpfBench();
 
 /** One line, as whoever reads it unfolds it. */
 const unfolded = ({ receivedSpf }: SpfCheck) => receivedSpf.replace(/\n\t/g, ' ');

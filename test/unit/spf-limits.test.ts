@@ -1,16 +1,12 @@
 /** milter/spf: what a stranger can make it do has an end (RFC 7208 4.6.4), in DNS, in time and in memory. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { checkSpf, type SpfOptions, type SpfResolver } from 'milter/spf';
 import type { Zone } from '../support/dns-server';
-import { CLIENT, type Row, SpfBench, testRows, txt } from '../support/spf';
+import { CLIENT, SpfBench, txt } from '../support/spf';
 
-let bench: SpfBench;
-before(async () => {
-  bench = await SpfBench.start();
-});
-after(() => bench.server.close());
-const rows = (all: readonly Row[]) => testRows(() => bench, all);
+const bench = new SpfBench();
+const rows = bench.rows.bind(bench);
 
 const spf = (record: string) => ({ TXT: txt(record) });
 const times = (count: number, text: (at: number) => string) =>

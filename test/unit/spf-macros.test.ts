@@ -1,15 +1,11 @@
 /** milter/spf: macros (RFC 7208 7), by the names that are asked of DNS, and explanations (6.2). */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { Zone } from '../support/dns-server';
-import { type Case, type Row, SpfBench, testRows, txt } from '../support/spf';
+import { type Case, SpfBench, txt } from '../support/spf';
 
-let bench: SpfBench;
-before(async () => {
-  bench = await SpfBench.start();
-});
-after(() => bench.server.close());
-const rows = (all: readonly Row[]) => testRows(() => bench, all);
+const bench = new SpfBench();
+const rows = bench.rows.bind(bench);
 
 const spf = (record: string) => ({ TXT: txt(record) });
 

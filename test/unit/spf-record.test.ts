@@ -1,13 +1,9 @@
 /** milter/spf: the syntax of a record, and which of its terms decides (RFC 7208 4.6, 4.7). */
-import { after, before, describe } from 'node:test';
-import { type Row, SpfBench, testRows, txt } from '../support/spf';
+import { describe } from 'node:test';
+import { type Row, SpfBench, txt } from '../support/spf';
 
-let bench: SpfBench;
-before(async () => {
-  bench = await SpfBench.start();
-});
-after(() => bench.server.close());
-const rows = (all: readonly Row[]) => testRows(() => bench, all);
+const bench = new SpfBench();
+const rows = bench.rows.bind(bench);
 
 const spf = (record: string) => ({ TXT: txt(record) });
 const label = (length: number) => 'x'.repeat(length);

@@ -1,0 +1,123 @@
+/** Options that there are not: a misspelt one is refused, since it would have no effect. */
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import * as Milter from 'milter';
+import { AddrCache } from 'milter/cache';
+import { MilterConfigParser } from 'milter/config';
+import { DnsSession } from 'milter/dns';
+import { createMsg, sendDsn } from 'milter/dsn';
+import { Greylist, RedisStore, SqliteStore } from 'milter/greylist';
+import * as lowlevel from 'milter/lowlevel';
+import { AccessMap } from 'milter/policy';
+import { checkSpf } from 'milter/spf';
+import { MtaSession, TestCtx } from 'milter/testing';
+import { iniplist, unsign } from 'milter/utils';
+import { nearest } from '#lib/nearest.js';
+
+const refused = (message: RegExp) => ({ name: 'MilterError', code: 'ERR_MILTER_BAD_ARGUMENT', message });
+
+describe('runmilter', () => {
+  afterEach(() => Milter.setFactory(null));
+  const run = (options: object) =>
+    Milter.runmilter('options', 'unix:/nowhere/sock', options as Milter.RunOptions);
+
+  for (const [key, meant] of [
+    ['timeOut', 'timeout'],
+    ['handler_timeout', 'handlerTimeout'],
+    ['drainTimout', 'drainTimeout'],
+    ['onlistening', 'onListening'],
+    ['worker', 'workers'],
+    ['Factory', 'factory'],
+  ] as const) {
+    it(`${key} is refused: ${meant} was meant`, async () => {
+      const message = new RegExp(
+        `^runmilter has no option ${key}; did you mean ${meant}\\? \\(its options: factory, `,
+      );
+      await assert.rejects(run({ factory: Milter.Base, [key]: 1 }), refused(message));
+      assert.equal(Milter.setFactory(null), null);
+    });
+  }
+
+  it('what is like none of them is refused without a guess, with the list of them', async () => {
+    await assert.rejects(
+      run({ factory: Milter.Base, colour: undefined }),
+      refused(
+        /^runmilter has no option colour \(its options: factory, timeout, .*, signals, .*, resourceLimits\)$/,
+      ),
+    );
+  });
+
+  it('options that are no object are refused', async () => {
+    class Filter extends Milter.Base {}
+    await assert.rejects(run(Filter), refused(/the options must be an object, not function/));
+    await assert.rejects(run(null as never), refused(/the options must be an object, not null/));
+    await assert.rejects(run(240 as never), refused(/the options must be an object, not number/));
+  });
+
+  it('all that there are go on to the socket', async () => {
+    const all: Required<Omit<Milter.RunOptions, 'module' | 'workers' | 'resourceLimits'>> = {
+      factory: Milter.Base,
+      timeout: 1,
+      backlog: 1,
+      debug: 0,
+      onListening: () => {},
+      handlerTimeout: 1,
+      progressInterval: 1,
+      immediate: true,
+      drainTimeout: 1,
+      signals: false,
+      removeSocket: false,
+      mode: 0o600,
+      owner: 0,
+      group: 0,
+    };
+    await assert.rejects(run(all), { code: 'ENOENT' });
+  });
+});
+
+describe('the others', () => {
+  it('milter/lowlevel', async () => {
+    const wrong = { imediate: true } as object;
+    assert.throws(() => lowlevel.register('options', wrong), refused(/^register has no option imediate/));
+    assert.throws(() => lowlevel.opensocket(true, wrong), refused(/its options: mode, owner, group/));
+    await assert.rejects(
+      lowlevel.main(wrong),
+      refused(/^main has no option imediate; did you mean immediate\?/),
+    );
+  });
+
+  const misspelt = { [Symbol.iterator]: 1, imeout: 1, maxLookup: 1 } as object;
+  const callers: Readonly<Record<string, () => unknown>> = {
+    TestCtx: () => new TestCtx(Milter.Base, misspelt),
+    MtaSession: () => MtaSession.open('unix:/nowhere/sock', misspelt),
+    DnsSession: () => new DnsSession(misspelt),
+    checkSpf: () => checkSpf({ ip: '192.0.2.1', sender: 'a@x.example', helo: 'x.example' }, misspelt),
+    AddrCache: () => new AddrCache(misspelt),
+    AccessMap: () => AccessMap.open('/nowhere/access', misspelt),
+    MilterConfigParser: () => new MilterConfigParser({}, misspelt),
+    createMsg: () => createMsg('\n', { to: 'ann@example.com', ...misspelt }),
+    sendDsn: () => sendDsn('ann@example.com', null, misspelt),
+    Greylist: () => new Greylist('/nowhere/grey.db', misspelt),
+    SqliteStore: () => new SqliteStore('/nowhere/grey.db', misspelt),
+    RedisStore: () => new RedisStore(misspelt),
+    iniplist: () => iniplist('192.0.2.1', [], misspelt),
+    unsign: () => unsign('ann@example.com', misspelt),
+  };
+  for (const [name, call] of Object.entries(callers)) {
+    it(name, async () => {
+      await assert.rejects(async () => call(), refused(new RegExp(`^${name} has no option imeout`)));
+    });
+  }
+});
+
+describe('nearest', () => {
+  it('is the nearest of several, and none where too many letters differ', () => {
+    const known = ['mode', 'module', 'timeout', 'handlerTimeout'];
+    assert.equal(nearest('modul', known), 'module');
+    assert.equal(nearest('mod', known), 'mode');
+    assert.equal(nearest('TIMEOUT', known), 'timeout');
+    assert.equal(nearest('time', known), undefined);
+    assert.equal(nearest('', known), undefined);
+    assert.equal(nearest('timeout'.repeat(1000), known), undefined);
+  });
+});
