@@ -229,7 +229,7 @@ export async function versions(majors = NODE_MAJORS, name = 'integration', files
   return tallies;
 }
 
-/** Load and soak, in its short version unless MILTER_STRESS says `long`. */
+/** Load and soak; MILTER_STRESS=long holds them to the figure of a machine that does nothing else. */
 export async function stress() {
   return folder('stress', { env: { MILTER_STRESS: process.env.MILTER_STRESS ?? 'short' } });
 }

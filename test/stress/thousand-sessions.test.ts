@@ -16,7 +16,7 @@ const IDEAL = (2 * PAUSE + MESSAGES * (4 * PAUSE + WAIT)) / 1000;
  * The figure is for a machine that does nothing else (MILTER_STRESS=long). A machine of two cores that CI shares has no
  * time to spare for it: there the sessions must still be served side by side, and not one after the other.
  */
-const MOST = (process.env.MILTER_STRESS === 'long' ? 1.3 : 4) * IDEAL;
+const MOST = (process.env.MILTER_STRESS === 'long' ? 1.3 : 2) * IDEAL;
 
 /** Resident memory once libmilter's idle workers have ended, which they do in their time, and `most` is reached. */
 async function settled(filter: FilterProcess, most: number): Promise<number> {
