@@ -52,6 +52,7 @@ export function commandOf(contender: Contender, root: string, socket: string, wo
 
 const C = { name: 'C', peer: 'c', variant: 'plain' } as const;
 const C_NOREPLY = { name: 'C, no reply', peer: 'c', variant: 'noreply' } as const;
+const C_HEADERS = { name: 'C, our replies', peer: 'c', variant: 'headers' } as const;
 const C_NOOP = { name: 'C, no handler', peer: 'c', variant: 'noop' } as const;
 const PYMILTER = { name: 'pymilter', peer: 'pymilter', variant: 'plain' } as const;
 const PYMILTER_NOREPLY = { name: 'pymilter, no reply', peer: 'pymilter', variant: 'noreply' } as const;
@@ -68,6 +69,7 @@ const NONE = { name: 'no filter', peer: 'none', variant: 'plain' } as const;
 export const contenders = {
   C,
   C_NOREPLY,
+  C_HEADERS,
   C_NOOP,
   PYMILTER,
   PYMILTER_NOREPLY,

@@ -4,6 +4,7 @@ import { type Contender, contenders, onInet, type Work } from './contenders';
 const {
   C,
   C_NOREPLY,
+  C_HEADERS,
   C_NOOP,
   C_EOM,
   PYMILTER,
@@ -102,7 +103,7 @@ export type Row = DirectRow | MtaRow;
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-const ALL = [C, MILTER, C_NOREPLY, PYMILTER, IMMEDIATE, PYMILTER_NOREPLY, WORKERS_2];
+const ALL = [C, MILTER, C_NOREPLY, C_HEADERS, PYMILTER, IMMEDIATE, PYMILTER_NOREPLY, WORKERS_2];
 const WHOLE_DIALOGUE = [C, MILTER, PYMILTER, PYMILTER_NOREPLY];
 
 const usual = { headers: 15, body: 4 * KIB, pause: 0 };
@@ -113,6 +114,9 @@ const RATES: readonly Target[] = [
   { of: MILTER, metric: 'perSecond', against: C, least: 1.3 },
   { of: MILTER, metric: 'perSecond', against: PYMILTER_NOREPLY, least: 1.2 },
   { of: MILTER, metric: 'perSecond', against: C_NOREPLY, least: 0.6 },
+  // What bounds the line before: who answers MAIL, RCPT, DATA and the body gets no further in C either.
+  { of: C_HEADERS, metric: 'perSecond', against: C_NOREPLY },
+  { of: MILTER, metric: 'perSecond', against: C_HEADERS },
   { of: IMMEDIATE, metric: 'perSecond', against: PYMILTER, least: 0.8 },
   { of: WORKERS_2, metric: 'perSecond', against: MILTER },
 ];
@@ -178,6 +182,7 @@ export const rows: readonly Row[] = [
     contenders: [C_NOOP, ...ALL],
     targets: [
       { of: MILTER, metric: 'perMessage', against: PYMILTER_NOREPLY, above: C_NOOP, most: 1 },
+      { of: C_HEADERS, metric: 'perMessage', against: PYMILTER_NOREPLY, above: C_NOOP },
       { of: MILTER, metric: 'perMessage', against: PYMILTER, above: C_NOOP },
     ],
   },

@@ -79,6 +79,7 @@ export async function checks() {
     ['format and lint of TypeScript', ['scripts/check-format', 'ts']],
     ['package', ['node', 'scripts/check-package.js']],
     ['API reference without warnings', ['scripts/generate-docs']],
+    ['instructions per message', ['node', '.build/bench/instructions.js']],
   ]);
   // The demo builds what is stale, so it runs alone.
   await step(tally, 'demo without an MTA', ['scripts/demo', '--no-mta']);
