@@ -45,7 +45,8 @@ const here = { node: process.versions.node.split('.')[0] as string, arch: proces
 async function until(what: string, process: SupervisedProcess, done: () => boolean): Promise<void> {
   const deadline = performance.now() + PATIENCE;
   while (!done()) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${PATIENCE} ms: ${process.output}`);
+    if (performance.now() > deadline)
+      throw new Error(`${what}: not within ${PATIENCE} ms: ${process.output}`);
     await sleep(50);
   }
 }
