@@ -1,9 +1,10 @@
 /** Makes a message harmless: warnings for dangerous attachments, HTML without scripts. */
 import { hostname } from 'node:os';
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 import type { NamePair } from './content.js';
 import { checkExt, trimFilename } from './extensions.js';
-import { type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
+import { LIMIT_OPTIONS, type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
 import { type HeaderChange, MimeMessage, Shared } from './message.js';
 import { type Entity, Scanner } from './scanner.js';
 import { chunksOf, type MessageSource } from './source.js';
@@ -38,6 +39,16 @@ interface Settings {
   readonly host: string;
   readonly limits: MimeLimits;
 }
+
+const OPTIONS: OptionNames<DefangOptions> = {
+  ...LIMIT_OPTIONS,
+  savname: true,
+  check: true,
+  scanRfc822: true,
+  scanZip: true,
+  scanHtml: true,
+  host: true,
+};
 
 function settingsOf(options: DefangOptions, base?: Readonly<MimeLimits>): Settings {
   const { savname = null, check = checkExt, host = hostname() } = options;
@@ -128,6 +139,7 @@ export async function defang(message: MimeMessage, options: DefangOptions = {}):
       'defang takes a MimeMessage: read one with messageFromFile(), or use defangStream()',
     );
   }
+  checkOptions('defang', options, OPTIONS);
   const settings = settingsOf(options, message.limits);
   const deeds: Deeds = { changed: false, replaced: [] };
   await treat(message, settings, deeds);
@@ -141,6 +153,8 @@ export interface DefangStreamOptions extends DefangOptions {
   readonly bodyOnly?: boolean;
 }
 
+const STREAM_OPTIONS: OptionNames<DefangStreamOptions> = { ...OPTIONS, headerchange: true, bodyOnly: true };
+
 /** A message that is made harmless while it is read. It can be read once. */
 export class DefangStream implements AsyncIterable<Buffer> {
   readonly #source: MessageSource;
@@ -151,6 +165,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
   constructor(source: MessageSource, options: DefangStreamOptions) {
     this.#source = source;
     this.#options = options;
+    checkOptions('defangStream', options, STREAM_OPTIONS);
     this.#settings = settingsOf(options);
   }
 

@@ -1,5 +1,5 @@
 /** What a message may ask of this process. A stranger writes it, so everything that grows has an end. */
-import { checkInteger } from '../arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
 import { MilterError } from '../errors.js';
 
 /** Each is a whole number, at least 1. See docs/mime.md for what each protects from. */
@@ -48,6 +48,9 @@ export const MIME_LIMITS: Readonly<MimeLimits> = {
 
 const NAMES = Object.keys(MIME_LIMITS) as (keyof MimeLimits)[];
 
+/** The names, for those who take more options than these. */
+export const LIMIT_OPTIONS = Object.fromEntries(NAMES.map((name) => [name, true])) as OptionNames<MimeLimits>;
+
 /** `base` with `options` over it. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
 export function resolveLimits(
   options: MimeLimitOptions = {},
@@ -61,6 +64,16 @@ export function resolveLimits(
     limits[name] = value;
   }
   return limits;
+}
+
+/** As `resolveLimits`, of options that are nothing else. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+export function limitsAlone(
+  where: string,
+  options: MimeLimitOptions = {},
+  base?: Readonly<MimeLimits>,
+): MimeLimits {
+  checkOptions(where, options, LIMIT_OPTIONS);
+  return resolveLimits(options, base);
 }
 
 /** The error of a limit that was reached. `what` says what there is too much of. */

@@ -7,7 +7,7 @@ import { MilterError } from '../errors.js';
 import { Content, type NamePair } from './content.js';
 import type { HeaderBlock } from './header-block.js';
 import { gathered, type Lazy, written } from './lazy.js';
-import { limitReached, type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
+import { limitReached, limitsAlone, type MimeLimitOptions, type MimeLimits } from './limits.js';
 import { CR, LF } from './lines.js';
 import { type Entity, isIdentity, Scanner, type ScannerOptions } from './scanner.js';
 import { Scratch } from './scratch.js';
@@ -86,7 +86,7 @@ export class MimeMessage {
   static from(bytes: Uint8Array, options?: MimeLimitOptions): MimeMessage {
     if (!(bytes instanceof Uint8Array)) throw bad('MimeMessage.from takes a Buffer');
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return MimeMessage.#parse(buffer, resolveLimits(options));
+    return MimeMessage.#parse(buffer, limitsAlone('MimeMessage.from', options));
   }
 
   static #parse(
@@ -277,10 +277,11 @@ export class MimeMessage {
    */
   async getnames(scanZip = false, options?: MimeLimitOptions): Promise<NamePair[]> {
     const names = [...this.#content.names];
+    const limits = limitsAlone('getnames', options, this.limits);
     if (!scanZip || !this.iszip()) return names;
     const bytes = decodeContent(this.#content.encoding, this.#read());
     if (!bytes) throw badZip(`its encoding ${JSON.stringify(this.#content.encoding)} is unknown`);
-    const entries = await zipnames(bytes, resolveLimits(options, this.limits));
+    const entries = await zipnames(bytes, limits);
     return [...names, ...entries.map((name): NamePair => ['zipname', name])];
   }
 
@@ -501,7 +502,7 @@ export async function messageFromFile(
   source: MessageSource,
   options?: MimeLimitOptions,
 ): Promise<MimeMessage> {
-  const limits = resolveLimits(options);
+  const limits = limitsAlone('messageFromFile', options);
   return MimeMessage.from(await readAll(source, limits), limits);
 }
 

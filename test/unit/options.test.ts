@@ -8,6 +8,7 @@ import { DnsSession } from 'milter/dns';
 import { createMsg, sendDsn } from 'milter/dsn';
 import { Greylist, RedisStore, SqliteStore } from 'milter/greylist';
 import * as lowlevel from 'milter/lowlevel';
+import { defang, defangStream, MimeMessage, messageFromFile, zipnames } from 'milter/mime';
 import { AccessMap } from 'milter/policy';
 import { checkSpf } from 'milter/spf';
 import { MtaSession, TestCtx } from 'milter/testing';
@@ -119,5 +120,29 @@ describe('nearest', () => {
     assert.equal(nearest('time', known), undefined);
     assert.equal(nearest('', known), undefined);
     assert.equal(nearest('timeout'.repeat(1000), known), undefined);
+  });
+});
+
+describe('milter/mime', () => {
+  const bytes = Buffer.from('Subject: x\r\n\r\ntext\r\n');
+  const slip = (where: string) =>
+    refused(new RegExp(`^${where} has no option maxdepth; did you mean maxDepth\\?`));
+  const wrong = { maxdepth: 5 } as object;
+
+  it('a misspelt limit is refused wherever limits are taken', async () => {
+    assert.throws(() => MimeMessage.from(bytes, wrong), slip('MimeMessage.from'));
+    await assert.rejects(async () => messageFromFile(bytes, wrong), slip('messageFromFile'));
+    await assert.rejects(async () => zipnames(bytes, wrong), slip('zipnames'));
+    const message = MimeMessage.from(bytes);
+    await assert.rejects(async () => message.getnames(true, wrong), slip('getnames'));
+    await assert.rejects(defang(message, wrong), slip('defang'));
+    assert.throws(() => defangStream(bytes, wrong), slip('defangStream'));
+  });
+
+  it('what there is goes on', async () => {
+    assert.equal(
+      await defang(MimeMessage.from(bytes, { maxDepth: 5 }), { maxDepth: 4, scanZip: true }),
+      false,
+    );
   });
 });
