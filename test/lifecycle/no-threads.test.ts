@@ -10,30 +10,36 @@ const UID = 54_321;
 const WHY =
   process.platform !== 'linux' || process.getuid?.() !== 0 ? 'only root on Linux can do that' : false;
 
-/** From now on the process gets no further thread. */
-function refuseThreads(filter: FilterProcess): void {
-  execFileSync('prlimit', ['--pid', String(filter.pid), '--nproc=1:1'], { uid: UID, gid: UID });
+/** How many threads the user may have from now on. */
+function allowThreads(filter: FilterProcess, count: number): void {
+  execFileSync('prlimit', ['--pid', String(filter.pid), `--nproc=${count}:`], { uid: UID, gid: UID });
+}
+
+/** Ends the process, which may have threads again: LeakSanitizer wants one. */
+async function finish(filter: FilterProcess): Promise<void> {
+  allowThreads(filter, 1_000);
+  filter.tell({ do: 'finish' });
+  assert.deepEqual(await filter.ended(), CLEAN_END);
 }
 
 describe('no thread is to be had', { skip: WHY }, () => {
   it('at the start: an error with a code, and the process goes on', async () => {
     await using filter = await starter({ uid: UID });
-    refuseThreads(filter);
+    allowThreads(filter, 1);
     const told = await attempt(filter);
     assert.equal(told.code, 'ERR_MILTER_MAIN', JSON.stringify(told));
-    filter.tell({ do: 'finish' });
-    assert.deepEqual(await filter.ended(), CLEAN_END);
+    await finish(filter);
   });
 
   it('at the stop: it stops as ever', async () => {
     await using filter = await starter({ uid: UID });
     assert.equal((await attempt(filter)).listening, true);
     await serves(await filter.open());
-    refuseThreads(filter);
-    filter.tell({ do: 'finish' });
+    allowThreads(filter, 1);
     const begin = performance.now();
-    assert.deepEqual(await filter.stop(), CLEAN_END);
+    filter.child.kill('SIGTERM');
+    await filter.event('stopped');
     assert.ok(performance.now() - begin < 5_000);
-    assert.equal(filter.count('stopped'), 1);
+    await finish(filter);
   });
 });
