@@ -12,11 +12,11 @@
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { load } from '../test/support/load';
 import { projectRoot } from '../test/support/mta';
 import { SupervisedProcess } from '../test/support/mta/process';
+import { until } from '../test/support/mta/wait';
 
 /** Instructions for one message. */
 interface Counts {
@@ -41,15 +41,6 @@ const PATIENCE = 120_000;
 const PREDICTABLE = ['--jitless', '--single-threaded', '--random-seed=1', '--hash-seed=1'];
 
 const here = { node: process.versions.node.split('.')[0] as string, arch: process.arch };
-
-async function until(what: string, process: SupervisedProcess, done: () => boolean): Promise<void> {
-  const deadline = performance.now() + PATIENCE;
-  while (!done()) {
-    if (performance.now() > deadline)
-      throw new Error(`${what}: not within ${PATIENCE} ms: ${process.output}`);
-    await sleep(50);
-  }
-}
 
 /** Instructions of the addon's own lines in callgrind's output: those after `calls=` are of what was called. */
 function ofAddon(profile: string): number {
@@ -83,13 +74,12 @@ async function count(messages: number): Promise<Counts> {
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
   });
   try {
-    await until('the filter listens', filter, () => existsSync(socket) || filter.ended !== undefined);
+    await until('the filter listens', PATIENCE, () => existsSync(socket) || filter.ended !== undefined);
     if (filter.ended !== undefined) throw new Error(`the filter ended: ${filter.ended} ${filter.output}`);
     await load(`unix:${socket}`, { connections: 1, messages, headers: 15, body: 4096, pause: 0 }, PATIENCE);
     process.kill(filter.pid as number, 'SIGTERM');
-    const collected = () => /Collected : (\d+)/.exec(filter.output)?.[1];
-    await until('the count', filter, () => collected() !== undefined);
-    return { whole: Number(collected()), addon: ofAddon(readFileSync(profile, 'latin1')) };
+    const whole = await until('the count', PATIENCE, () => /Collected : (\d+)/.exec(filter.output)?.[1]);
+    return { whole: Number(whole), addon: ofAddon(readFileSync(profile, 'latin1')) };
   } finally {
     await filter.stop();
     rmSync(dir, { recursive: true, force: true });

@@ -8,8 +8,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 #include <thread>
+
+#include "libmilter/launch.h"
 
 namespace milter {
 namespace {
@@ -33,11 +34,7 @@ bool set(int fd, int option) {
 
 void PromptTcp::start() {
   if (listener_.port() == 0) return;
-  try {
-    std::thread([this] { run(); }).detach();  // R7: for ever
-  } catch (const std::system_error&) {
-    // No thread to be had: it goes on without, and slower.
-  }
+  (void)launch([this] { run(); });  // where there is no thread to be had, it goes on without, and slower
 }
 
 void PromptTcp::welcome() {

@@ -4,28 +4,13 @@
 
 #include <atomic>
 #include <memory>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "libmilter/callbacks.h"
+#include "libmilter/launch.h"
 
 namespace milter {
-
-namespace {
-
-// Runs `work` on a thread that nobody waits for (R7). False where there is none to be had (EAGAIN).
-template <class Work>
-bool launch(Work&& work) {
-  try {
-    std::thread(std::forward<Work>(work)).detach();
-    return true;
-  } catch (const std::system_error&) {
-    return false;
-  }
-}
-
-}  // namespace
 
 Runtime& Runtime::get() {
   static Runtime* const runtime = new Runtime();  // R7: never freed

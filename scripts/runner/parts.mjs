@@ -232,7 +232,7 @@ export async function versions(majors = NODE_MAJORS, name = 'integration', files
 
 /** Load and soak; MILTER_STRESS=long holds them to the figure of a machine that does nothing else. */
 export async function stress() {
-  return folder('stress', { env: { MILTER_STRESS: process.env.MILTER_STRESS ?? 'short' } });
+  return folder('stress');
 }
 
 /** The parts of a run that have a name. */
