@@ -26,42 +26,35 @@ napi_value numberToJs(napi_env env, uint32_t number) {
 Desk::~Desk() = default;
 
 std::shared_ptr<Mailbox> Desk::open(const Napi::Function& deliver, Role role, Roster::Duty duty) {
-  const Napi::String name = Napi::String::New(env_, "milter");
-  if (napi_create_threadsafe_function(env_, deliver, nullptr, name, 0, 1, nullptr, nullptr, this, onWake,
-                                      &wake_) != napi_ok) {
+  deliver_ = Napi::Persistent(deliver);
+  deliver_.SuppressDestruct();  // it goes with the environment, before this does
+  bell_ = Bell::hang(
+      env_, [](void* desk) { static_cast<Desk*>(desk)->empty(); }, this);
+  if (!bell_) throw Napi::Error::New(env_);
+  mailbox_ = std::make_shared<Mailbox>([bell = bell_] { bell->ring(); });  // no ring can follow close()
+  if (napi_add_async_cleanup_hook(env_, onEnvironmentEnd, this, nullptr) != napi_ok)
     throw Napi::Error::New(env_);
-  }
-  mailbox_ = std::make_shared<Mailbox>([wake = wake_] {
-    // Only a signal: the queue is the mailbox's own. No wake-up can follow close().
-    napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking);
-  });
-  // Hooks run in reverse order: this one before the thread-safe function's own, which ends it.
-  if (napi_add_env_cleanup_hook(env_, onEnvironmentEnd, this) != napi_ok) throw Napi::Error::New(env_);
   role_ = role;
   Process::get().house().roster.join(mailbox_, duty);
   return mailbox_;
 }
 
 // R5: whoever waits for this environment's answer is told that none will come. The other workers go on.
-void Desk::onEnvironmentEnd(void* data) {
+void Desk::onEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
   Desk& desk = *static_cast<Desk*>(data);
   // Nobody is left who could. First, so that those who come meanwhile are refused as a filter that stops
   // does.
   if (desk.role_ == Role::lead) Process::get().stop(std::chrono::milliseconds(0));
   Process::get().house().roster.leave(*desk.mailbox_);
   desk.mailbox_->close();
+  desk.bell_->takeDown(hook);
 }
 
-void Desk::onWake(napi_env env, napi_value deliver, void* data, void*) {
-  if (env == nullptr) return;  // the environment is ending
-  static_cast<Desk*>(data)->empty(deliver);
-}
-
-void Desk::empty(napi_value deliver) {
+void Desk::empty() {
   for (Mail& mail : mailbox_->take()) {
     try {
       const Napi::HandleScope scope(env_);
-      this->deliver(deliver, mail);
+      deliver(mail);
     } catch (const Refused&) {
       // deliver() catches what handlers throw, so this is a defect, which must be seen, or the end of the
       // environment (process.exit, worker.terminate), whose sessions onEnvironmentEnd releases.
@@ -75,7 +68,7 @@ void Desk::empty(napi_value deliver) {
   }
 }
 
-void Desk::deliver(napi_value function, Mail& mail) {
+void Desk::deliver(Mail& mail) {
   const auto batch = std::make_shared<Batch>(std::move(mail.batch));
   const uint32_t slot = mail.session ? seat(mail.session) : Session::kNoSlot;
   napi_value receiver;
@@ -83,12 +76,12 @@ void Desk::deliver(napi_value function, Mail& mail) {
   const napi_value arguments[] = {numberToJs(env_, static_cast<uint32_t>(mail.kind)), numberToJs(env_, slot),
                                   numberToJs(env_, mail.question), eventsToJs(batch)};
   const napi_status status =
-      napi_call_function(env_, receiver, function, std::size(arguments), arguments, nullptr);
+      napi_call_function(env_, receiver, deliver_.Value(), std::size(arguments), arguments, nullptr);
   if (mail.kind == Mail::Kind::closed) {
     sessions_[slot] = nullptr;
     freeSlots_.push_back(slot);
   }
-  if (mail.kind == Mail::Kind::stopped) check(napi_unref_threadsafe_function(env_, wake_));
+  if (mail.kind == Mail::Kind::stopped) bell_->mute();
   check(status);
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "binding/bell.h"
 #include "binding/napi_setup.h"
 #include "bridge/mailbox.h"
 #include "bridge/roster.h"
@@ -31,10 +32,9 @@ class Desk {
   Session* session(uint32_t slot) const { return slot < sessions_.size() ? sessions_[slot].get() : nullptr; }
 
  private:
-  static void onWake(napi_env env, napi_value deliver, void* desk, void* data);
-  static void onEnvironmentEnd(void* desk);
-  void empty(napi_value deliver);
-  void deliver(napi_value function, Mail& mail);
+  static void onEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* desk);
+  void empty();
+  void deliver(Mail& mail);
   uint32_t seat(const std::shared_ptr<Session>& session);
   napi_value eventsToJs(const std::shared_ptr<Batch>& batch);
   napi_value chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes);
@@ -42,7 +42,8 @@ class Desk {
   const napi_env env_;
   Role role_ = Role::lead;
   std::shared_ptr<Mailbox> mailbox_;
-  napi_threadsafe_function wake_ = nullptr;
+  Napi::FunctionReference deliver_;
+  Bell* bell_ = nullptr;                            // ends itself when the environment does
   std::vector<std::shared_ptr<Session>> sessions_;  // by slot
   std::vector<uint32_t> freeSlots_;
 };
