@@ -11,11 +11,11 @@ export function buildPeers(root: string): void {
       .filter(Boolean);
   const program = join(root, '.build/bench/peers/c-filter');
   mkdirSync(join(root, '.build/bench/peers'), { recursive: true });
-  const source = join(root, 'bench/peers/filter.c');
+  const sources = ['filter.c', 'one_thread.c'].map((name) => join(root, 'bench/peers', name));
   const warnings = ['-Wall', '-Wextra', '-Werror'];
   execFileSync(
     process.env.CC ?? 'cc',
-    ['-O2', ...warnings, ...flags('--cflags'), '-o', program, source, ...flags('--libs'), '-pthread'],
+    ['-O2', ...warnings, ...flags('--cflags'), '-o', program, ...sources, ...flags('--libs'), '-pthread'],
     { stdio: 'inherit' },
   );
 }

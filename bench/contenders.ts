@@ -53,6 +53,8 @@ export function commandOf(contender: Contender, root: string, socket: string, wo
 const C = { name: 'C', peer: 'c', variant: 'plain' } as const;
 const C_NOREPLY = { name: 'C, no reply', peer: 'c', variant: 'noreply' } as const;
 const C_HEADERS = { name: 'C, our replies', peer: 'c', variant: 'headers' } as const;
+const C_ONE = { name: 'C, one thread', peer: 'c', variant: 'one-thread' } as const;
+const C_ONE_EACH = { name: 'C, one thread, immediate', peer: 'c', variant: 'one-thread-each' } as const;
 const C_NOOP = { name: 'C, no handler', peer: 'c', variant: 'noop' } as const;
 const PYMILTER = { name: 'pymilter', peer: 'pymilter', variant: 'plain' } as const;
 const PYMILTER_NOREPLY = { name: 'pymilter, no reply', peer: 'pymilter', variant: 'noreply' } as const;
@@ -70,6 +72,8 @@ export const contenders = {
   C,
   C_NOREPLY,
   C_HEADERS,
+  C_ONE,
+  C_ONE_EACH,
   C_NOOP,
   PYMILTER,
   PYMILTER_NOREPLY,

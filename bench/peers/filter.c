@@ -4,11 +4,14 @@
  *     filter SOCKET VARIANT WAIT BURN
  *
  * VARIANT is `plain`, `noreply` (every step without a reply), `headers` (headers and their end without a
- * reply, as this package negotiates by itself), `eom` (no other handler) or `noop` (no handler at all: the
- * floor of what libmilter itself takes). At the end of a message the filter sleeps WAIT milliseconds, uses
- * BURN milliseconds of CPU, and adds one header that tells what it has seen: "<headers> <body bytes>".
+ * reply, as this package negotiates by itself), `one-thread` (the same, with all handlers on one thread),
+ * `one-thread-each` (and every event handed over by itself), `eom` (no other handler) or `noop` (no handler
+ * at all: the floor of what libmilter itself takes). At the end of a message the filter sleeps WAIT
+ * milliseconds, uses BURN milliseconds of CPU, and adds one header that tells what it has seen: "<headers>
+ * <body bytes>".
  */
-#include <libmilter/mfapi.h>
+#include "filter.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,12 +23,6 @@ static unsigned long no_reply; /* SMFIP_NR_ bits */
 static useconds_t wait_us;
 static double burn_seconds;
 static uint64_t turns_per_burn;
-
-struct session {
-  size_t macro_length;
-  unsigned headers;
-  size_t body;
-};
 
 static double now(void) {
   struct timespec t;
@@ -59,7 +56,7 @@ static uint64_t calibrate(double seconds) {
   return (uint64_t)(seconds / best * (double)turns);
 }
 
-static struct session* session_of(SMFICTX* ctx) {
+struct session* session_of(SMFICTX* ctx) {
   struct session* session = smfi_getpriv(ctx);
   if (session == NULL) {
     session = calloc(1, sizeof *session);
@@ -165,19 +162,22 @@ static sfsistat on_abort(SMFICTX* ctx) {
 }
 
 static sfsistat on_close(SMFICTX* ctx) {
-  free(smfi_getpriv(ctx));
+  struct session* session = smfi_getpriv(ctx);
+  if (session != NULL) end_errand(session->errand);
+  free(session);
   smfi_setpriv(ctx, NULL);
   return SMFIS_CONTINUE;
 }
 
 int main(int argc, char** argv) {
   if (argc != 5) {
-    fprintf(stderr, "usage: filter SOCKET plain|noreply|headers|eom|noop WAIT BURN\n");
+    fprintf(stderr,
+            "usage: filter SOCKET plain|noreply|headers|one-thread|one-thread-each|eom|noop WAIT BURN\n");
     return 2;
   }
   const char* variant = argv[2];
   if (strcmp(variant, "noreply") == 0) no_reply = all;
-  if (strcmp(variant, "headers") == 0) no_reply = heading;
+  if (strcmp(variant, "headers") == 0 || strcmp(variant, "one-thread") == 0) no_reply = heading;
   wait_us = (useconds_t)(atof(argv[3]) * 1000);
   burn_seconds = atof(argv[4]) / 1000;
   if (burn_seconds > 0) turns_per_burn = calibrate(burn_seconds);
@@ -199,6 +199,8 @@ int main(int argc, char** argv) {
     filter.xxfi_unknown = on_unknown;
   }
   if (no_reply) filter.xxfi_negotiate = on_negotiate;
+  if (strncmp(variant, "one-thread", 10) == 0)
+    run_on_one_thread(&filter, strcmp(variant, "one-thread-each") == 0);
   if (smfi_register(filter) != MI_SUCCESS || smfi_setconn(argv[1]) != MI_SUCCESS ||
       smfi_opensocket(1) != MI_SUCCESS) {
     fprintf(stderr, "filter: cannot listen on %s\n", argv[1]);

@@ -1,0 +1,24 @@
+/* What the parts of the benchmark's filter in C share. */
+#pragma once
+#include <libmilter/mfapi.h>
+#include <stddef.h>
+
+struct errand;
+
+/* A connection, as libmilter's private data of its context. */
+struct session {
+  size_t macro_length;
+  unsigned headers;
+  size_t body;
+  struct errand* errand; /* one_thread.c's */
+};
+
+struct session* session_of(SMFICTX* ctx);
+
+/*
+ * Moves a filter's handlers to one thread for all connections, which libmilter's threads hand their events to
+ * and wait for: what every runtime with one interpreter does. As in this package, header, eoh and body are
+ * copied and go with the next event, or when there are 256 KiB; with `each`, one by one.
+ */
+void run_on_one_thread(struct smfiDesc* filter, int each);
+void end_errand(struct errand* errand);
