@@ -14,14 +14,12 @@ import type { Contender } from './contenders';
 import { Filter } from './filter';
 import { cpuSeconds } from './proc';
 import type { MtaRow } from './rows';
-import type { Trial } from './trial';
+import { type Trial, warmUpOf } from './trial';
 
 const run = promisify(execFile);
 
 /** Milliseconds after which smtp-source has hung. */
 const LOAD_MS = 180_000;
-/** Messages that go before, so that the MTA's processes and the filter are warm. */
-const WARM_UP = 40;
 
 const MTAS = {
   postfix: {
@@ -65,12 +63,13 @@ export async function measureThrough(row: MtaRow, contender: Contender, quick: b
     filters: filter ? { unix: filter.socket } : {},
     extraConfig,
   });
-  await send(mta, row, WARM_UP);
-  const cpuBefore = filter ? cpuSeconds(filter.pid) : 0;
   const messages = messagesThrough(row, quick);
+  const before = warmUpOf(messages);
+  await send(mta, row, before);
+  const cpuBefore = filter ? cpuSeconds(filter.pid) : 0;
   const seconds = await send(mta, row, messages);
   filter?.check();
-  checkKept(kept(mta), WARM_UP + messages, filter !== null, contender.name);
+  checkKept(kept(mta), before + messages, filter !== null, contender.name);
   return {
     ...(filter ? { libmilter: filter.libmilter.join() } : {}),
     figures: {

@@ -43,6 +43,7 @@ export function report(results: Results): string {
     provenance(results),
     '### Expectations',
     judgements(results),
+    ...explanations(results),
     ...results.rows.flatMap((row) => [`### ${row.title}`, rowTable(row), ...notes(row)]),
   ].join('\n\n')}\n`;
 }
@@ -66,6 +67,24 @@ function judgements({ rows }: Results): string {
     judgement.verdict === 'told' ? '' : judgement.verdict,
   ]);
   return table(['what', 'measured', 'expected', ''], lines);
+}
+
+/** What bounds the expectations that were missed, each reason once. */
+function explanations({ rows }: Results): string[] {
+  const missed = rows.flatMap((row) =>
+    row.judgements
+      .filter(({ verdict }) => verdict === 'missed')
+      .map((judgement) => ({
+        what: `${row.title}: ${subject(judgement)}`,
+        why: judgement.bound ?? 'Not explained.',
+      })),
+  );
+  const all = [...new Set(missed.map(({ why }) => why))];
+  const lines = all.map((reason) => {
+    const of = missed.filter(({ why }) => why === reason).map(({ what }) => what);
+    return `- ${reason}\n${of.map((what) => `  - ${what}`).join('\n')}`;
+  });
+  return lines.length === 0 ? [] : ['### What bounds those that are missed', lines.join('\n')];
 }
 
 function subject({ of, metric, against, above }: Judgement): string {

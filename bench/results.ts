@@ -19,6 +19,8 @@ export interface Judgement {
   /** The ratio of the medians, or the median where it stands for itself. */
   readonly value: number | null;
   readonly verdict: Verdict;
+  /** What keeps a missed expectation from being met. */
+  readonly bound?: string;
 }
 
 export interface ContenderResult {
@@ -92,10 +94,11 @@ export function judge(
   contenders: readonly ContenderResult[],
   ideal: number | undefined,
 ): Judgement {
-  const { of, metric, against, above, least, most } = target;
+  const { of, metric, against, above, least, most, bound } = target;
   const medianOf = ({ name }: Contender) =>
     contenders.find((contender) => contender.name === name)?.summary[metric]?.median;
   const value = ratio(target, medianOf, ideal);
+  const verdict = verdictOn(value, least, most);
   return {
     of: of.name,
     metric,
@@ -104,7 +107,8 @@ export function judge(
     ...(least === undefined ? {} : { least }),
     ...(most === undefined ? {} : { most }),
     value: value ?? null,
-    verdict: verdictOn(value, least, most),
+    verdict,
+    ...(verdict === 'missed' && bound !== undefined ? { bound } : {}),
   };
 }
 

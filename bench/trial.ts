@@ -18,8 +18,8 @@ export interface Trial {
 /** What test/support/load.ts does not know of bench/load.c's answer. */
 type Outcome = LoadResult & { readonly added: number; readonly wrong: number };
 
-/** The part of the load that goes before, so that compilers, threads and buffers are there. */
-const WARM_UP = 0.2;
+/** How many messages of a load go before it, so that compilers, threads and buffers are there. */
+export const warmUpOf = (messages: number) => Math.max(1, Math.round(messages / 5));
 /** From so many connections on, what the process takes for itself is little beside what they take. */
 const MANY = 100;
 /** Milliseconds after which a load has hung. */
@@ -41,7 +41,7 @@ export async function measure(row: DirectRow, contender: Contender, quick: boole
   // Before the warm-up, whose connections already take what the filter will not give back.
   forgetPeak(filter.pid);
   const before = resident(filter.pid).now;
-  await send(Math.max(1, Math.round(messages * WARM_UP)));
+  await send(warmUpOf(messages));
   const cpuBefore = cpuSeconds(filter.pid);
   const outcome = await send(messages);
   filter.check();
