@@ -24,7 +24,7 @@ const row: DirectRow = {
   targets: [
     { of: MILTER, metric: 'perSecond', against: C, least: 1.3 },
     { of: MILTER, metric: 'perSecond', against: 'ideal', least: 0.9 },
-    { of: MILTER, metric: 'kibPerConnection', against: 'itself', most: 100 },
+    { of: MILTER, metric: 'kibPerConnection', against: 'itself', most: 100, bound: 'Strings take room.' },
     { of: MILTER, metric: 'perSecond', against: PYMILTER, least: 2 },
     { of: C, metric: 'perSecond', against: 'ideal' },
   ],
@@ -153,6 +153,16 @@ describe('report of the benchmark', () => {
     assert.match(text, /^\| C \| 100 \(80 to 120\) \| {2}\|$/m);
     assert.match(text, /^Ideal: 53 messages\/s\.$/m);
     assert.match(text, /^milter was not measured further: it broke off$/m);
+  });
+
+  it('tells what bounds that which was missed, and only that', () => {
+    const text = report(results());
+    assert.match(
+      text,
+      /^### What bounds those that are missed\n\n- Strings take room\.\n {2}- An example: milter, KiB per connection\n\n###/m,
+    );
+    const met = { ...results(), rows: [{ ...result(), judgements: [] }] };
+    assert.doesNotMatch(report(met), /What bounds/);
   });
 });
 
