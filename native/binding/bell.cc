@@ -1,7 +1,5 @@
 #include "binding/bell.h"
 
-#include <memory>
-
 namespace milter {
 
 Bell* Bell::hang(napi_env env, OnRing onRing, void* data) {

@@ -18,7 +18,7 @@ class Bell {
   using OnRing = void (*)(void* data);
 
   // On the environment's thread. The bell keeps its loop alive until mute().
-  // Null, with a JS exception pending, where the environment refuses.
+  // Null where the environment or its loop refuses: Napi::Error::New(env) knows why.
   static Bell* hang(napi_env env, OnRing onRing, void* data);
 
   // Any thread, until takeDown() begins. Waits for nothing.
