@@ -27,7 +27,6 @@ Desk::~Desk() = default;
 
 std::shared_ptr<Mailbox> Desk::open(const Napi::Function& deliver, Role role, Roster::Duty duty) {
   deliver_ = Napi::Persistent(deliver);
-  deliver_.SuppressDestruct();  // it goes with the environment, before this does
   bell_ = Bell::hang(
       env_, [](void* desk) { static_cast<Desk*>(desk)->empty(); }, this);
   if (!bell_) throw Napi::Error::New(env_);
@@ -47,7 +46,8 @@ void Desk::onEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
   if (desk.role_ == Role::lead) Process::get().stop(std::chrono::milliseconds(0));
   Process::get().house().roster.leave(*desk.mailbox_);
   desk.mailbox_->close();
-  desk.bell_->takeDown(hook);
+  desk.bell_->takeDown(hook);  // nothing is delivered from here on
+  desk.deliver_.Reset();
 }
 
 void Desk::empty() {
