@@ -96,8 +96,13 @@ function doerOf(stack) {
   return lines.find((line) => !ON_BEHALF.test(line)) ?? '';
 }
 
-/** A race of libmilter with itself: both accesses are its own, whatever made the threads. */
+/**
+ * A race of libmilter with itself: both accesses are its own, whatever made the threads. Or a lock of its own that it
+ * destroys at the end of smfi_main, when a smfi_stop that has set the flag is about to give the lock back: there is
+ * nothing between the two that a caller could hold up, and glibc refuses to unlock what is destroyed.
+ */
 function isLibmilters(race) {
+  if (/use of an invalid mutex/.test(race)) return /mi_stop_milters .*libmilter\.so/.test(doerOf(race));
   const accesses = race.split(/\n\s*\n/).filter((part) => /(?:read|write|Read|Write) of size/.test(part));
   return accesses.length > 0 && accesses.every((part) => /libmilter\.so/.test(doerOf(part)));
 }

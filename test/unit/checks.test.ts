@@ -254,6 +254,11 @@ describe('the judgement of sanitizer reports', () => {
   const race = (frame: string) =>
     `WARNING: ThreadSanitizer: data race (pid=1)\n  Write of size 8\n    #0 ${frame}\n`;
 
+  const mutex = (frame: string) =>
+    'WARNING: ThreadSanitizer: use of an invalid mutex (e.g. uninitialized or destroyed) (pid=1)\n' +
+    `    #0 pthread_mutex_unlock ../../../../src/libsanitizer/x.inc:4 (libtsan.so.2+0x4)\n    #1 ${frame}\n` +
+    '    #2 operator() /p/native/libmilter/runtime.cc:58 (concurrent_libmilter_test+0x1)\n';
+
   for (const [what, report, counts] of [
     ['a leak of ours', leak(NEW, SESSION, CALL, V8), true],
     ['a leak of ours by way of the C++ library', leak(NEW, VECTOR, SESSION), true],
@@ -276,6 +281,13 @@ describe('the judgement of sanitizer reports', () => {
     ['a use after free, wherever', '==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x6', true],
     ['a trap, wherever', '==1==ERROR: AddressSanitizer: ILL on unknown address 0x7', true],
     ['a race of ours', race('milter::Mailbox::put() /p/native/bridge/mailbox.cc:9 (milter.node+0x1)'), true],
+    [
+      "libmilter's lock that its own end destroys",
+      mutex('mi_stop_milters <null> (libmilter.so.1.0.1+0xac29)'),
+      false,
+    ],
+    ["libmilter's lock, destroyed elsewhere", mutex('smfi_setconn <null> (libmilter.so.1.0.1+0xac29)'), true],
+    ['a destroyed lock of ours', mutex('milter::Mailbox::post() /p/native/bridge/mailbox.cc:9'), true],
     ['a race elsewhere', race('memcpy <null> (libc.so.6+0x1)'), false],
     [
       "libmilter's thread for signals, which nobody joins",
