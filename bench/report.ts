@@ -61,9 +61,9 @@ function provenance({ date, rounds, machine, libmilter }: Results): string {
 function judgements({ rows }: Results): string {
   const all = rows.flatMap((row) => row.judgements.map((judgement) => ({ row, judgement })));
   const lines = all.map(({ row, judgement }) => [
-    `${row.title}: ${subject(judgement)}`,
+    subject(row, judgement),
     value(judgement),
-    bound(judgement),
+    expected(judgement),
     judgement.verdict === 'told' ? '' : judgement.verdict,
   ]);
   return table(['what', 'measured', 'expected', ''], lines);
@@ -75,23 +75,23 @@ function explanations({ rows }: Results): string[] {
     row.judgements
       .filter(({ verdict }) => verdict === 'missed')
       .map((judgement) => ({
-        what: `${row.title}: ${subject(judgement)}`,
+        what: subject(row, judgement),
         why: judgement.bound ?? 'Not explained.',
       })),
   );
-  const all = [...new Set(missed.map(({ why }) => why))];
-  const lines = all.map((reason) => {
+  const reasons = [...new Set(missed.map(({ why }) => why))];
+  const lines = reasons.map((reason) => {
     const of = missed.filter(({ why }) => why === reason).map(({ what }) => what);
     return `- ${reason}\n${of.map((what) => `  - ${what}`).join('\n')}`;
   });
   return lines.length === 0 ? [] : ['### What bounds those that are missed', lines.join('\n')];
 }
 
-function subject({ of, metric, against, above }: Judgement): string {
+function subject(row: RowResult, { of, metric, against, above }: Judgement): string {
   const { title } = COLUMNS[metric];
-  if (against === 'itself') return `${of}, ${title}`;
+  if (against === 'itself') return `${row.title}: ${of}, ${title}`;
   const other = against === 'ideal' ? 'the ideal' : against;
-  return `${of} : ${other}, ${title}${above === undefined ? '' : ` above ${above}`}`;
+  return `${row.title}: ${of} : ${other}, ${title}${above === undefined ? '' : ` above ${above}`}`;
 }
 
 function value({ value, against, metric }: Judgement): string {
@@ -99,7 +99,7 @@ function value({ value, against, metric }: Judgement): string {
   return against === 'itself' ? number(value, COLUMNS[metric].digits) : `${number(value, 2)} x`;
 }
 
-function bound({ least, most }: Judgement): string {
+function expected({ least, most }: Judgement): string {
   if (least !== undefined) return `at least ${least}`;
   return most === undefined ? '' : `at most ${most}`;
 }

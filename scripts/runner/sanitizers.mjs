@@ -97,9 +97,9 @@ function doerOf(stack) {
 }
 
 /**
- * A race of libmilter with itself: both accesses are its own, whatever made the threads. Or a lock of its own that it
- * destroys at the end of smfi_main, when a smfi_stop that has set the flag is about to give the lock back: there is
- * nothing between the two that a caller could hold up, and glibc refuses to unlock what is destroyed.
+ * A race of libmilter with itself: both accesses are its own, whatever made the threads. Or the lock under which smfi_stop
+ * closes the listening socket: the listener destroys it when it ends, which it does as soon as smfi_stop has set its flag.
+ * No caller comes in between, and glibc does not destroy a lock that is held.
  */
 function isLibmilters(race) {
   if (/use of an invalid mutex/.test(race)) return /mi_stop_milters .*libmilter\.so/.test(doerOf(race));
