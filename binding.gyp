@@ -3,7 +3,7 @@
 {
   'targets': [
     {
-      'target_name': 'milter',
+      'target_name': 'tsmilter',
       'sources': ['<!@(node scripts/native-build.js sources)'],
       'include_dirs': ['native'],
       'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],

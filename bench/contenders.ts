@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 /** The filters, or `none` for an MTA without one. */
-export type Peer = 'c' | 'pymilter' | 'milter' | 'none';
+export type Peer = 'c' | 'pymilter' | 'tsmilter' | 'none';
 
 /** One filter in one of its variants. */
 export interface Contender {
@@ -43,7 +43,7 @@ export function commandOf(contender: Contender, root: string, socket: string, wo
       return { command: join(root, '.build/bench/peers/c-filter'), args };
     case 'pymilter':
       return { command: PYTHON, args: [join(root, 'bench/peers/filter.py'), ...args] };
-    case 'milter':
+    case 'tsmilter':
       return { command: process.execPath, args: [join(root, '.build/bench/peers/main.js'), ...args] };
     case 'none':
       throw new Error(`${contender.name} is no program`);
@@ -58,13 +58,13 @@ const C_ONE_EACH = { name: 'C, one thread, immediate', peer: 'c', variant: 'one-
 const C_NOOP = { name: 'C, no handler', peer: 'c', variant: 'noop' } as const;
 const PYMILTER = { name: 'pymilter', peer: 'pymilter', variant: 'plain' } as const;
 const PYMILTER_NOREPLY = { name: 'pymilter, no reply', peer: 'pymilter', variant: 'noreply' } as const;
-const MILTER = { name: 'milter', peer: 'milter', variant: 'plain' } as const;
-const IMMEDIATE = { name: 'milter, immediate', peer: 'milter', variant: 'immediate' } as const;
-const WORKER_1 = { name: 'milter, 1 worker', peer: 'milter', variant: 'workers-1' } as const;
-const WORKERS_2 = { name: 'milter, 2 workers', peer: 'milter', variant: 'workers-2' } as const;
+const MILTER = { name: 'tsmilter', peer: 'tsmilter', variant: 'plain' } as const;
+const IMMEDIATE = { name: 'tsmilter, immediate', peer: 'tsmilter', variant: 'immediate' } as const;
+const WORKER_1 = { name: 'tsmilter, 1 worker', peer: 'tsmilter', variant: 'workers-1' } as const;
+const WORKERS_2 = { name: 'tsmilter, 2 workers', peer: 'tsmilter', variant: 'workers-2' } as const;
 const C_EOM = { name: 'C, eom only', peer: 'c', variant: 'eom' } as const;
 const PYMILTER_EOM = { name: 'pymilter, eom only', peer: 'pymilter', variant: 'eom' } as const;
-const MILTER_EOM = { name: 'milter, eom only', peer: 'milter', variant: 'eom' } as const;
+const MILTER_EOM = { name: 'tsmilter, eom only', peer: 'tsmilter', variant: 'eom' } as const;
 const NONE = { name: 'no filter', peer: 'none', variant: 'plain' } as const;
 
 /** All of them, by a short name. */

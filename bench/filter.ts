@@ -2,9 +2,9 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MtaSession } from 'milter/testing';
-import { freePort, projectRoot } from '../test/support/mta';
-import { SupervisedProcess } from '../test/support/mta/process';
+import { MtaSession } from 'tsmilter/testing';
+import { freePort, projectRoot } from '../tools/mta';
+import { SupervisedProcess } from '../tools/mta/process';
 import { type Contender, commandOf, type Work } from './contenders';
 import { libmilterOf } from './proc';
 
@@ -21,7 +21,7 @@ export class Filter implements AsyncDisposable {
   /** Starts a filter and waits for its first answer. @throws with what it said, where none comes */
   static async start(contender: Contender, work: Work): Promise<Filter> {
     // A short path, for a unix socket's is limited; the supervisor removes the folder, whatever happens.
-    const directory = mkdtempSync('/tmp/milter-bench-');
+    const directory = mkdtempSync('/tmp/tsmilter-bench-');
     let filter: Filter;
     try {
       const socket =

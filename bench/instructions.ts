@@ -13,10 +13,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { load } from '../test/support/load';
-import { projectRoot } from '../test/support/mta';
-import { SupervisedProcess } from '../test/support/mta/process';
-import { until } from '../test/support/mta/wait';
+import { load } from '../tools/load';
+import { projectRoot } from '../tools/mta';
+import { SupervisedProcess } from '../tools/mta/process';
+import { until } from '../tools/mta/wait';
 
 /** Instructions for one message. */
 interface Counts {
@@ -48,7 +48,7 @@ function ofAddon(profile: string): number {
   let called = false;
   let sum = 0;
   for (const line of profile.split('\n')) {
-    if (line.startsWith('ob=')) own = line.endsWith('milter.node');
+    if (line.startsWith('ob=')) own = line.endsWith('tsmilter.node');
     else if (line.startsWith('calls=')) called = true;
     else if (/^[\d+*-]/.test(line)) {
       if (own && !called) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
@@ -60,7 +60,7 @@ function ofAddon(profile: string): number {
 
 /** A filter's whole life under callgrind, with so many messages. */
 async function count(messages: number): Promise<Counts> {
-  const dir = mkdtempSync('/tmp/milter-bench-');
+  const dir = mkdtempSync('/tmp/tsmilter-bench-');
   const profile = join(dir, 'profile');
   const socket = join(dir, 'sock');
   const filter = new SupervisedProcess({

@@ -1,7 +1,7 @@
 /** Where the figures come from: figures of two machines cannot be compared. */
 import { spawnSync } from 'node:child_process';
 import * as os from 'node:os';
-import { installation, unavailable } from '../test/support/mta/installation';
+import { installation, unavailable } from '../tools/mta/installation';
 import { PYTHON } from './contenders';
 
 export interface Machine {

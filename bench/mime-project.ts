@@ -1,6 +1,6 @@
-/** This project's side of bench/mime.ts: what bench/mime-peer.py does, with milter/mime. */
+/** This project's side of bench/mime.ts: what bench/mime-peer.py does, with tsmilter/mime. */
 import { readFileSync } from 'node:fs';
-import { defang, MimeMessage } from 'milter/mime';
+import { defang, MimeMessage } from 'tsmilter/mime';
 
 async function run(source: Buffer): Promise<Buffer> {
   const message = MimeMessage.from(source);

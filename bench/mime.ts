@@ -1,5 +1,5 @@
 /**
- * How fast messages are made harmless: milter/mime beside pymilter's `mime`, in one run.
+ * How fast messages are made harmless: tsmilter/mime beside pymilter's `mime`, in one run.
  *
  *     node .build/bench/mime.js [FOLDER ...] [--rounds 5] [--passes 20]
  *
@@ -125,7 +125,7 @@ function report(paths: readonly string[], passes: number, project: Result[], pee
   const column = (value: number | null, digits = 3) =>
     (value === null ? '-' : value.toFixed(digits)).padStart(12);
   console.log(
-    `${'ms per message'.padEnd(30)}${'milter/mime'.padStart(12)}${'pymilter'.padStart(12)}${'times'.padStart(12)}`,
+    `${'ms per message'.padEnd(30)}${'tsmilter/mime'.padStart(12)}${'pymilter'.padStart(12)}${'times'.padStart(12)}`,
   );
   let ours = 0;
   let theirs = 0;
@@ -143,7 +143,9 @@ function report(paths: readonly string[], passes: number, project: Result[], pee
   console.log(
     `${'all that both get through'.padEnd(30)}${column(ours)}${column(theirs)}${column(theirs / ours, 1)}`,
   );
-  console.log(`\nfailed: milter/mime ${project[0]?.failed}, pymilter ${peer[0]?.failed} of ${paths.length}`);
+  console.log(
+    `\nfailed: tsmilter/mime ${project[0]?.failed}, pymilter ${peer[0]?.failed} of ${paths.length}`,
+  );
 }
 
 main();

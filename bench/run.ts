@@ -15,7 +15,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { projectRoot } from '../test/support/mta';
+import { projectRoot } from '../tools/mta';
 import { buildPeers } from './build';
 import type { Contender } from './contenders';
 import { machine } from './machine';

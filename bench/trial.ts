@@ -1,5 +1,5 @@
 /** One trial: a fresh filter, a load to warm up, the load that counts. */
-import { type LoadResult, load } from '../test/support/load';
+import { type LoadResult, load } from '../tools/load';
 import { type Contender, contenders } from './contenders';
 import { Filter } from './filter';
 import { cpuSeconds, forgetPeak, resident } from './proc';
@@ -15,7 +15,7 @@ export interface Trial {
   readonly libmilter?: string;
 }
 
-/** What test/support/load.ts does not know of bench/load.c's answer. */
+/** What tools/load.ts does not know of bench/load.c's answer. */
 type Outcome = LoadResult & { readonly added: number; readonly wrong: number };
 
 /** How many messages of a load go before it, so that compilers, threads and buffers are there. */

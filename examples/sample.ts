@@ -8,7 +8,7 @@
  * SIGTERM and SIGINT.
  */
 import { parseArgs } from 'node:util';
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 import { SampleFilter } from './sample/filter';
 
 const USAGE =

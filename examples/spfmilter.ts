@@ -8,8 +8,8 @@
  * SIGTERM and SIGINT.
  */
 import { inspect } from 'node:util';
-import * as Milter from 'milter';
-import { AccessMap } from 'milter/policy';
+import * as Milter from 'tsmilter';
+import { AccessMap } from 'tsmilter/policy';
 import { type Config, ConfigProblem, readConfig } from './spfmilter/config';
 import { SpfFilter } from './spfmilter/filter';
 import { Log } from './spfmilter/log';

@@ -16,8 +16,8 @@
  *   the message (addheader, chgheader, addrcpt, delrcpt, chgfrom, replacebody, quarantine) is for `eom` only.
  */
 import { parseArgs } from 'node:util';
-import * as Milter from 'milter';
-import { MimeMessage } from 'milter/mime';
+import * as Milter from 'tsmilter';
+import { MimeMessage } from 'tsmilter/mime';
 
 const USAGE = 'usage: template.js SOCKET [--bcc ADDRESS] [--mode OCTAL]';
 

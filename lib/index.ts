@@ -1,12 +1,11 @@
 /**
  * Sendmail and Postfix filters in TypeScript, on the real libmilter.
- * @module milter
+ * @module tsmilter
  */
-export { Base } from './base.js';
-export type { NegotiationOptions } from './callbacks.js';
-export * from './constants.js';
-export { Context } from './context.js';
-export type { DecodePolicy } from './decode.js';
+
+export * from './addon/constants.js';
+export { Base } from './filter/base.js';
+export type { DecodePolicy } from './filter/decode.js';
 export {
   type ClassDecorator,
   decode,
@@ -17,14 +16,12 @@ export {
   noreply,
   rejectedRecipients,
   symlist,
-} from './decorators.js';
-export { DisabledAction, MilterError, type MilterErrorCode } from './errors.js';
-export type { ErrorHook, ExceptionPolicy } from './exceptions.js';
-export { type Factory, setFactory } from './filter.js';
-export { setFlags } from './flags.js';
-export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './hostaddr.js';
-export { Milter } from './milter.js';
-export { dictfromlist, envcallback, param2dict } from './params.js';
+} from './filter/decorators.js';
+export { type Factory, setFactory } from './filter/dispatch.js';
+export { Milter } from './filter/milter.js';
+export { dictfromlist, envcallback, param2dict } from './filter/params.js';
+export { uniqueID } from './filter/unique-id.js';
+export { DisabledAction, MilterError, type MilterErrorCode } from './internal/errors.js';
 export {
   getdiag,
   type ListeningAddress,
@@ -34,7 +31,11 @@ export {
   setExceptionPolicy,
   stop,
 } from './runmilter.js';
-export type { MainOptions, SocketOptions } from './runtime.js';
-export type { Answer, Status } from './status.js';
-export { uniqueID } from './unique-id.js';
+export type { MainOptions, SocketOptions } from './runtime/runtime.js';
+export type { NegotiationOptions } from './session/callbacks.js';
+export { Context } from './session/context.js';
+export type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
+export { setFlags } from './session/flags.js';
+export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './session/hostaddr.js';
+export type { Answer, Status } from './session/status.js';
 export type { WorkerOptions } from './workers/options.js';

@@ -1,25 +1,26 @@
 /**
  * libmilter function by function, as pymilter's C module has it: callbacks that get a context, no classes.
- * @module milter/lowlevel
+ * @module tsmilter/lowlevel
  */
-import { checkFunctionOrNull, checkInteger, checkOptions, type OptionNames } from './arguments.js';
-import type { CallbackTypes } from './callbacks.js';
-import { MilterError } from './errors.js';
-import { native } from './native.js';
-import { MAIN_OPTIONS, type MainOptions, runtime, type SocketOptions } from './runtime.js';
-import { checkSocketSpec } from './socket-spec.js';
-import type { StepName } from './steps.js';
 
-export type { CallbackTypes, NegotiationOptions } from './callbacks.js';
-export * from './constants.js';
-export { Context } from './context.js';
-export { DisabledAction, MilterError, type MilterErrorCode } from './errors.js';
-export type { ErrorHook, ExceptionPolicy } from './exceptions.js';
-export { setFlags } from './flags.js';
-export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './hostaddr.js';
+import { native } from './addon/native.js';
+import type { StepName } from './addon/steps.js';
+import { MilterError } from './internal/errors.js';
+import { checkFunctionOrNull, checkInteger, checkOptions, type OptionNames } from './internal/validate.js';
+import { MAIN_OPTIONS, type MainOptions, runtime, type SocketOptions } from './runtime/runtime.js';
+import { checkSocketSpec } from './runtime/socket-spec.js';
+import type { CallbackTypes } from './session/callbacks.js';
+
+export * from './addon/constants.js';
+export { DisabledAction, MilterError, type MilterErrorCode } from './internal/errors.js';
 export { getdiag, setErrorHook, setExceptionPolicy, stop } from './runmilter.js';
-export type { MainOptions, SocketOptions } from './runtime.js';
-export type { Answer, Status } from './status.js';
+export type { MainOptions, SocketOptions } from './runtime/runtime.js';
+export type { CallbackTypes, NegotiationOptions } from './session/callbacks.js';
+export { Context } from './session/context.js';
+export type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
+export { setFlags } from './session/flags.js';
+export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './session/hostaddr.js';
+export type { Answer, Status } from './session/status.js';
 
 let socket: string | null = null;
 let opened = false;

@@ -1,10 +1,9 @@
 /** Starting and stopping a filter. */
-import { checkInteger, checkOptions, checkWord, type OptionNames } from './arguments.js';
-import { MilterError } from './errors.js';
-import type { ErrorHook, ExceptionPolicy } from './exceptions.js';
-import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter.js';
-import { currentFlags } from './flags.js';
-import { native } from './native.js';
+
+import { native } from './addon/native.js';
+import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter/dispatch.js';
+import { MilterError } from './internal/errors.js';
+import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
 import {
   checkMainOptions,
   MAIN_OPTIONS,
@@ -12,8 +11,10 @@ import {
   runtime,
   SOCKET_OPTIONS,
   type SocketOptions,
-} from './runtime.js';
-import { checkSocketSpec } from './socket-spec.js';
+} from './runtime/runtime.js';
+import { checkSocketSpec } from './runtime/socket-spec.js';
+import type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
+import { currentFlags } from './session/flags.js';
 import { Crew } from './workers/crew.js';
 import { planWorkers, WORKER_OPTIONS, type WorkerOptions, type WorkerPlan } from './workers/options.js';
 

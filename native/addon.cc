@@ -1,4 +1,4 @@
-// The addon's entry: one Desk per JS environment, and the functions that lib/native.ts describes.
+// The addon's entry: one Desk per JS environment, and the functions that lib/addon/native.ts describes.
 #include "binding/desk.h"
 #include "binding/napi_setup.h"
 #include "binding/runtime_calls.h"
@@ -15,4 +15,4 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
 }  // namespace
 
-NODE_API_MODULE(milter, init)
+NODE_API_MODULE(tsmilter, init)

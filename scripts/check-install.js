@@ -47,8 +47,8 @@ main().catch((error) => {
 });
 `;
 
-const ESM = "import * as Milter from 'milter';\nimport { MtaSession } from 'milter/testing';\n";
-const CJS = "const Milter = require('milter');\nconst { MtaSession } = require('milter/testing');\n";
+const ESM = "import * as Milter from 'tsmilter';\nimport { MtaSession } from 'tsmilter/testing';\n";
+const CJS = "const Milter = require('tsmilter');\nconst { MtaSession } = require('tsmilter/testing');\n";
 const EXPECTED = 'continue reject';
 
 /** A filter with types, for tsc alone. */
@@ -123,7 +123,7 @@ function main(folder) {
   if (problems.length > 0) throw new Error(problems.join('\n'));
 }
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'milter-install-'));
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tsmilter-install-'));
 try {
   main(folder);
 } catch (error) {

@@ -97,7 +97,7 @@ async function problemsOf(folder) {
 }
 
 async function main() {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'milter-package-'));
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tsmilter-package-'));
   try {
     const { problems, files } = await problemsOf(pack(folder));
     if (problems.length > 0) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 'use strict';
 /**
- * Writes lib/constants.ts from the libmilter header that the addon was compiled against, so that no value is
+ * Writes lib/addon/constants.ts from the libmilter header that the addon was compiled against, so that no value is
  * typed by hand and each is a literal type. Run it after building the addon; `--check` only compares.
  */
 const fs = require('node:fs');
@@ -81,14 +81,16 @@ function generate(constants) {
   return `${lines.join('\n')}\n`;
 }
 
-const { constants } = require(path.join(root, 'build', 'Release', 'milter.node'));
+const { constants } = require(path.join(root, 'build', 'Release', 'tsmilter.node'));
 const text = generate(constants);
 if (process.argv[2] === '--check') {
   if (fs.readFileSync(file, 'utf8') !== text) {
-    console.error('lib/constants.ts is not what the header says: run node scripts/generate-constants.js');
+    console.error(
+      'lib/addon/constants.ts is not what the header says: run node scripts/generate-constants.js',
+    );
     process.exit(1);
   }
-  console.log('lib/constants.ts agrees with the header');
+  console.log('lib/addon/constants.ts agrees with the header');
 } else {
   fs.writeFileSync(file, text);
 }

@@ -45,7 +45,7 @@ function findCompiler() {
 
 /** Whether a program that calls libmilter compiles and links with these flags. */
 function links(compiler, flags) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'milter-probe-'));
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tsmilter-probe-'));
   try {
     const source = path.join(folder, 'probe.cc');
     fs.writeFileSync(source, PROBE);

@@ -5,7 +5,7 @@
  * `<headers> <body bytes>`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 import { settings } from './settings';
 import { work } from './work';
 

@@ -6,7 +6,7 @@
  * VARIANT is `plain`, `immediate`, `eom` (no other handler) or `workers-N`. WAIT and BURN are milliseconds: see filter.ts.
  */
 import { join } from 'node:path';
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 import { calibrate } from './work';
 
 async function main([socket = '', variant = '', wait = '0', burn = '0']: string[]): Promise<void> {

@@ -1,7 +1,7 @@
 /** Which attachments the sample replaces, and what its warnings say. */
-import { checkExt, type DefangOptions } from 'milter/mime';
+import { checkExt, type DefangOptions } from 'tsmilter/mime';
 
-/** What runs when it is clicked on, beside the list of milter/mime: disk images, Java, PowerShell. */
+/** What runs when it is clicked on, beside the list of tsmilter/mime: disk images, Java, PowerShell. */
 const MORE = /\.(?:iso|jar|ps1)$/i;
 
 /** Options for `defangStream`: `host` is who warns. */

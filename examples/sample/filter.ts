@@ -1,6 +1,6 @@
 /** The sample filter: what becomes of a message, step by step. */
-import * as Milter from 'milter';
-import { defangStream } from 'milter/mime';
+import * as Milter from 'tsmilter';
+import { defangStream } from 'tsmilter/mime';
 import { attachmentRules } from './attachments';
 import { decodeWords, headerFault } from './headers';
 import { Spool } from './spool';

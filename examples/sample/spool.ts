@@ -15,7 +15,7 @@ export class Spool {
   }
 
   static async create(): Promise<Spool> {
-    const path = join(tmpdir(), `milter-sample-${randomUUID()}`);
+    const path = join(tmpdir(), `tsmilter-sample-${randomUUID()}`);
     return new Spool(path, await open(path, 'wx+', 0o600));
   }
 

@@ -1,6 +1,6 @@
 /** The SPF checks of one message. */
-import type { DnsSession } from 'milter/dns';
-import { checkSpf, type SpfCheck, type SpfIdentity } from 'milter/spf';
+import type { DnsSession } from 'tsmilter/dns';
+import { checkSpf, type SpfCheck, type SpfIdentity } from 'tsmilter/spf';
 
 export interface Envelope {
   readonly ip: string;

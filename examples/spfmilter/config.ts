@@ -1,8 +1,8 @@
 /** What the configuration file says, checked as far as it can be before the filter starts. */
 import { dirname, resolve } from 'node:path';
-import * as Milter from 'milter';
-import { MilterConfigParser } from 'milter/config';
-import { DnsSession } from 'milter/dns';
+import * as Milter from 'tsmilter';
+import { MilterConfigParser } from 'tsmilter/config';
+import { DnsSession } from 'tsmilter/dns';
 import { checkNetworks } from './networks';
 
 export interface Config {

@@ -1,8 +1,8 @@
 /** The filter: from a client's name and its sender to a verdict. */
 import { isIP } from 'node:net';
 import { hostname as ownName } from 'node:os';
-import * as Milter from 'milter';
-import type { SpfCheck } from 'milter/spf';
+import * as Milter from 'tsmilter';
+import type { SpfCheck } from 'tsmilter/spf';
 import { Checks } from './checks';
 import { type Config, dnsFor } from './config';
 import type { Log } from './log';

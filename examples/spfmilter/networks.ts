@@ -1,5 +1,5 @@
 /** Where clients are: inside, a relay that has checked for us, or outside. */
-import { iniplist, type NameResolver } from 'milter/utils';
+import { iniplist, type NameResolver } from 'tsmilter/utils';
 
 export type Place = 'INTERNAL' | 'TRUSTED' | 'EXTERNAL';
 

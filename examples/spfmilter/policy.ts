@@ -1,7 +1,7 @@
 /** What is to be done about a result: what the access map says of the sender, or else the defaults. */
-import { MTAPolicy, type PolicyMap } from 'milter/policy';
-import type { SpfIdentity, SpfResultName } from 'milter/spf';
-import { parseAddr } from 'milter/utils';
+import { MTAPolicy, type PolicyMap } from 'tsmilter/policy';
+import type { SpfIdentity, SpfResultName } from 'tsmilter/spf';
+import { parseAddr } from 'tsmilter/utils';
 
 /** A reply of the administrator's own, `ERROR:5.7.1:"550 text"`. */
 export interface OwnReply {

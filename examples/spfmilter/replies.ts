@@ -1,5 +1,5 @@
 /** What a client is told that is refused. The reply is all that an honest sender gets to see, in a bounce. */
-import type { SpfCheck, SpfResultName } from 'milter/spf';
+import type { SpfCheck, SpfResultName } from 'tsmilter/spf';
 import type { Policy } from './policy';
 
 export interface Refusal {

@@ -1,6 +1,7 @@
 /** Addresses that were found good or bad, remembered for some days. */
-import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+
+import { MilterError } from '../internal/errors.js';
+import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { appendEntry, compactEntryFile, type ReadLimits, readEntryFile } from './entry-file.js';
 import { type Entry, fitsLine } from './entry-line.js';
 

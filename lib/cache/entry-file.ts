@@ -24,8 +24,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { encodeBytes } from '../bytes.js';
-import { MilterError } from '../errors.js';
+import { encodeBytes } from '../internal/bytes.js';
+import { MilterError } from '../internal/errors.js';
 import { appendedLine, type Contents, type Entry, readEntries, wholeLine } from './entry-line.js';
 
 /** The mode of a new file, before the umask. */

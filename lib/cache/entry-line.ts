@@ -5,7 +5,7 @@
  * What is appended starts with a space and always has a date. So a line of which a crash has left only the beginning,
  * `joe@example.co`, cannot be taken for an address that somebody entered by hand without one.
  */
-import { decodeBytes, encodeBytes } from '../bytes.js';
+import { decodeBytes, encodeBytes } from '../internal/bytes.js';
 
 /** An address in lower case, and when it was entered, in milliseconds since 1970; null: it never expires. */
 export interface Entry {

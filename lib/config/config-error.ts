@@ -1,5 +1,5 @@
 /** What is wrong with a configuration file, and where. */
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
 
 export function configError(message: string): MilterError {
   return new MilterError('ERR_MILTER_CONFIG', message);

@@ -1,7 +1,7 @@
 /** Configuration files in the form that pymilter's users have. */
 import { basename, resolve } from 'node:path';
-import { checkOptions, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
+import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from '../utils/index.js';
 import { configError } from './config-error.js';
 import { readIniText, type Sections } from './ini-text.js';

@@ -1,2 +1,2 @@
-/** `milter/config`: configuration files as filters of pymilter have them. */
+/** `tsmilter/config`: configuration files as filters of pymilter have them. */
 export { MilterConfigParser, type MilterConfigParserOptions } from './config-parser.js';

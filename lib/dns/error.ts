@@ -1,5 +1,5 @@
 /** What a look-up may end with besides an answer. */
-import { MilterError, type MilterErrorCode } from '../errors.js';
+import { MilterError, type MilterErrorCode } from '../internal/errors.js';
 
 /** The codes are those of node:dns, and `ERR_MILTER_DNS_LIMIT`. */
 export type DnsErrorCode = Extract<

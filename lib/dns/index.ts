@@ -1,5 +1,5 @@
-/** `milter/dns`: look-ups for one SMTP session, remembered and within limits. */
-export { MilterError } from '../errors.js';
+/** `tsmilter/dns`: look-ups for one SMTP session, remembered and within limits. */
+export { MilterError } from '../internal/errors.js';
 export { DnsError, type DnsErrorCode } from './error.js';
 export type {
   DnsAnswer,

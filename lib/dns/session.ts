@@ -1,6 +1,7 @@
 /** Look-ups for one SMTP session: remembered, bounded, and with nothing in them that was not asked for. */
-import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+
+import { MilterError } from '../internal/errors.js';
+import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { TtlCache } from './cache.js';
 import { Deadline } from './deadline.js';
 import { DnsError, type DnsErrorCode } from './error.js';

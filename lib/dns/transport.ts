@@ -8,7 +8,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { getServers } from 'node:dns';
 import { connect, isIP } from 'node:net';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
 import { Deadline } from './deadline.js';
 import { DnsError } from './error.js';
 import { decodeAnswer, encodeQuestion } from './packet.js';

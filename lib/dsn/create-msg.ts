@@ -1,8 +1,8 @@
 /** Notices made from templates. */
 import { hostname } from 'node:os';
 import MimeNode from 'nodemailer/lib/mime-node';
-import { checkOptions, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
+import { checkOptions, type OptionNames } from '../internal/validate.js';
 
 /** What goes into a notice besides its template. */
 export interface NoticeOptions {

@@ -1,5 +1,5 @@
-/** `milter/dsn`: sender callbacks, and notices to senders. */
-export { MilterError } from '../errors.js';
+/** `tsmilter/dsn`: sender callbacks, and notices to senders. */
+export { MilterError } from '../internal/errors.js';
 export { createMsg, type NoticeOptions } from './create-msg.js';
 export type { DsnResolver } from './hosts.js';
 export { type DsnOptions, type DsnRefusal, sendDsn } from './send-dsn.js';

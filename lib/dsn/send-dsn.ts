@@ -1,10 +1,10 @@
 /** Asks the mail server of an address whether it takes mail, or gives it a message from nobody. */
 import { hostname } from 'node:os';
 import { domainToASCII } from 'node:url';
-import { checkInteger, checkLine, checkOptions, type OptionNames } from '../arguments.js';
 import { Deadline, inTime } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
+import { checkInteger, checkLine, checkOptions, type OptionNames } from '../internal/validate.js';
 import { Conversation, oneLine, type Reply, replyOf } from './conversation.js';
 import { type DsnResolver, type MailHost, mailHosts, NoMailHost } from './hosts.js';
 
@@ -50,7 +50,7 @@ const refused = ({ code }: Reply) => code >= 500;
  *
  * With a message, it is sent: a notice, made by {@link createMsg} say. Then nothing but the null sender will do.
  *
- * Call back only for mail that you would accept otherwise, and remember the answer (`milter/cache`): the host that is asked did
+ * Call back only for mail that you would accept otherwise, and remember the answer (`tsmilter/cache`): the host that is asked did
  * not send you anything, if the sender is forged.
  *
  * @param address `ann@example.com`, without angle brackets

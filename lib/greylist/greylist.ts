@@ -1,12 +1,13 @@
 /** Greylisting: who is not known is asked to come back. */
+
+import { MilterError } from '../internal/errors.js';
 import {
   checkFunctionOrNull,
   checkInteger,
   checkOptions,
   checkText,
   type OptionNames,
-} from '../arguments.js';
-import { MilterError } from '../errors.js';
+} from '../internal/validate.js';
 import type { Rules } from './rules.js';
 import { SqliteStore } from './sqlite-store.js';
 import type { GreylistStore } from './store.js';

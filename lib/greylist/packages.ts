@@ -1,5 +1,5 @@
 /** The optional packages that the stores rest on, loaded when a store is made. */
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
 
 /**
  * Loads a package.

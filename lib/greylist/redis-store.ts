@@ -1,6 +1,7 @@
 /** A greylist in Redis, for several machines. */
-import { checkInteger, checkOptions, checkText, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+
+import { MilterError } from '../internal/errors.js';
+import { checkInteger, checkOptions, checkText, type OptionNames } from '../internal/validate.js';
 import { loadPackage } from './packages.js';
 import { CHECK, CLEAN } from './redis-script.js';
 import type { Rules } from './rules.js';
@@ -12,7 +13,7 @@ export interface RedisStoreOptions {
   readonly url?: string;
   /** Options of the package's `createClient` besides: certificates, say. Default: none. */
   readonly client?: Readonly<{ [option: string]: unknown }>;
-  /** What its keys begin with, and no others in that database do. Default: `milter:greylist:`. */
+  /** What its keys begin with, and no others in that database do. Default: `tsmilter:greylist:`. */
   readonly prefix?: string;
   /** Milliseconds for an answer, connecting included. Default: 2,000. */
   readonly timeout?: number;
@@ -86,7 +87,7 @@ export class RedisStore implements GreylistStore {
    */
   constructor(options: RedisStoreOptions = {}) {
     checkOptions('RedisStore', options, OPTIONS);
-    const { client = {}, prefix = 'milter:greylist:', timeout = 2000 } = options;
+    const { client = {}, prefix = 'tsmilter:greylist:', timeout = 2000 } = options;
     // The package takes host and port of a URL even where a socket's path is given.
     const url = options.url ?? (client.socket ? undefined : 'redis://127.0.0.1:6379');
     checkText('RedisStore: url', url ?? '');

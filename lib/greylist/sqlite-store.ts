@@ -1,7 +1,7 @@
 /** A greylist in a file, for one machine. */
 import type { Database, Statement } from 'better-sqlite3';
-import { checkInteger, checkOptions, checkWord, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
+import { checkInteger, checkOptions, checkWord, type OptionNames } from '../internal/validate.js';
 import { loadPackage, missing } from './packages.js';
 import { afterTry, type Known, type Rules } from './rules.js';
 import { digestOf, type GreylistStore, type Triple } from './store.js';
@@ -175,7 +175,7 @@ function prepare(database: Database): void {
   database.pragma('synchronous = NORMAL');
   const layout = database.pragma('user_version', { simple: true }) as number;
   if (layout > LAYOUT)
-    throw new Error(`its layout ${layout} is that of a newer version of milter; update this one`);
+    throw new Error(`its layout ${layout} is that of a newer version of tsmilter; update this one`);
   if (layout < LAYOUT) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
 }
 

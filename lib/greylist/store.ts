@@ -1,6 +1,6 @@
 /** Where a greylist keeps what it knows. */
 import { createHash } from 'node:crypto';
-import { encodeBytes } from '../bytes.js';
+import { encodeBytes } from '../internal/bytes.js';
 import type { Rules } from './rules.js';
 
 /** Who sends from where to whom. */

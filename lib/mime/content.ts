@@ -1,5 +1,5 @@
 /** What the header fields of a part say about its content. */
-import { encodeBytes } from '../bytes.js';
+import { encodeBytes } from '../internal/bytes.js';
 import type { HeaderBlock } from './header-block.js';
 import { boundariesOf, mainValue, parseParameters } from './parameters.js';
 

@@ -1,7 +1,7 @@
 /** Makes a message harmless: warnings for dangerous attachments, HTML without scripts. */
 import { hostname } from 'node:os';
-import { checkOptions, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
+import { checkOptions, type OptionNames } from '../internal/validate.js';
 import type { NamePair } from './content.js';
 import { checkExt, trimFilename } from './extensions.js';
 import { LIMIT_OPTIONS, type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';

@@ -1,6 +1,7 @@
 /** The header fields of a part, with every byte they came in. */
-import { checkHeaderName, checkHeaderValue } from '../arguments.js';
-import { decodeBytes, encodeBytes } from '../bytes.js';
+
+import { decodeBytes, encodeBytes } from '../internal/bytes.js';
+import { checkHeaderName, checkHeaderValue } from '../internal/validate.js';
 import { limitReached, type MimeLimits } from './limits.js';
 import { behindBreak, CR, firstBreak, LF, lineEnd, SPACE, TAB } from './lines.js';
 

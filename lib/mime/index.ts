@@ -1,6 +1,6 @@
 /**
  * Messages and their attachments: read, walk, edit, write, make harmless.
- * @module milter/mime
+ * @module tsmilter/mime
  */
 export { checkAttachments } from './attachments.js';
 export type { NamePair } from './content.js';

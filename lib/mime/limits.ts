@@ -1,6 +1,7 @@
 /** What a message may ask of this process. A stranger writes it, so everything that grows has an end. */
-import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+
+import { MilterError } from '../internal/errors.js';
+import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 
 /** Each is a whole number, at least 1. See docs/mime.md for what each protects from. */
 export interface MimeLimits {

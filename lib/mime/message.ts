@@ -2,8 +2,8 @@
 import type { Writable } from 'node:stream';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { encodeBytes } from '../bytes.js';
-import { MilterError } from '../errors.js';
+import { encodeBytes } from '../internal/bytes.js';
+import { MilterError } from '../internal/errors.js';
 import { Content, type NamePair } from './content.js';
 import type { HeaderBlock } from './header-block.js';
 import { gathered, type Lazy, written } from './lazy.js';
@@ -417,7 +417,7 @@ export class MimeMessage {
 
   // --- writing
 
-  /** The bytes of the content, in pieces: what `replacebody` of `milter` takes, one after the other. */
+  /** The bytes of the content, in pieces: what `replacebody` of `tsmilter` takes, one after the other. */
   bodyChunks(): Generator<Buffer> {
     return written(this.#bodyPieces());
   }

@@ -1,7 +1,7 @@
 /** Where a message comes from. */
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
 import { limitReached, type MimeLimits } from './limits.js';
 import { ByteStore, joined } from './store.js';
 

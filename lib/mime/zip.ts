@@ -1,6 +1,6 @@
 /** The names in a ZIP file, and in ZIP files in it. */
 import { type Entry, fromBufferPromise, getFileNameLowLevel, type ZipFile } from 'yauzl';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
 import { trimFilename } from './extensions.js';
 import { limitReached, limitsAlone, type MimeLimitOptions, type MimeLimits } from './limits.js';
 

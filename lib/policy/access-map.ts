@@ -1,15 +1,15 @@
 /** An access map in memory, kept up to date with its file. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { MilterError } from '../internal/errors.js';
+import { writeLine } from '../internal/output.js';
 import {
   checkFunctionOrNull,
   checkInteger,
   checkOptions,
   checkWord,
   type OptionNames,
-} from '../arguments.js';
-import { MilterError } from '../errors.js';
-import { writeLine } from '../output.js';
+} from '../internal/validate.js';
 import { type DumpPrograms, dumpOf } from './dump.js';
 import { type Entries, entriesOfDump, entriesOfText, foldKey } from './entries.js';
 import { limitsOf, type MapLimits } from './limits.js';
@@ -174,9 +174,9 @@ export class AccessMap implements Disposable {
     try {
       const { onError } = this.#options;
       if (onError) onError(told);
-      else writeLine(process.stderr, `milter/policy: ${told.message}; the old entries stay`);
+      else writeLine(process.stderr, `tsmilter/policy: ${told.message}; the old entries stay`);
     } catch (failure) {
-      writeLine(process.stderr, `milter/policy: onError failed: ${String(failure)}`);
+      writeLine(process.stderr, `tsmilter/policy: onError failed: ${String(failure)}`);
     }
   }
 

@@ -1,5 +1,5 @@
 /** How much an access map may hold. */
-import { checkInteger } from '../arguments.js';
+import { checkInteger } from '../internal/validate.js';
 
 /**
  * Limits of an access map. Whoever may write the file, or puts another one in its place by mistake (a log, a core dump),

@@ -1,5 +1,5 @@
 /** Bytes to lines, within limits. */
-import { decodeBytes } from '../bytes.js';
+import { decodeBytes } from '../internal/bytes.js';
 import type { MapLimits } from './limits.js';
 import { mapError } from './map-error.js';
 

@@ -1,4 +1,4 @@
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
 
 /** An error about the map `file`. */
 export function mapError(file: string, message: string, cause?: unknown): MilterError {

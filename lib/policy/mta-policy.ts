@@ -1,5 +1,5 @@
 /** A sender's line in an access map. */
-import { checkText, checkWord } from '../arguments.js';
+import { checkText, checkWord } from '../internal/validate.js';
 import { foldKey } from './entries.js';
 
 /** What {@link MTAPolicy} needs of an `AccessMap`; a test may bring another. */

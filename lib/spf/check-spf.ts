@@ -1,7 +1,7 @@
 /** The check of one client. */
 import { Deadline } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
 import { Client } from './client.js';
 import { Evaluation, type Outcome } from './evaluation.js';
 import { domainsWords, sentenceOf, yourWords } from './explanation.js';

@@ -1,5 +1,5 @@
-/** `milter/spf`: may this client send mail for this domain (RFC 7208)? */
-export { MilterError } from '../errors.js';
+/** `tsmilter/spf`: may this client send mail for this domain (RFC 7208)? */
+export { MilterError } from '../internal/errors.js';
 export { checkSpf } from './check-spf.js';
 export type {
   SpfCheck,

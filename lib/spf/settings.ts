@@ -1,7 +1,7 @@
 /** The options of a check with their defaults. */
 import { hostname } from 'node:os';
-import { checkInteger, checkLine, checkOptions, checkText, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
+import { checkInteger, checkLine, checkOptions, checkText, type OptionNames } from '../internal/validate.js';
 import { MacroString } from './macro-string.js';
 import type { SpfIdentity, SpfOptions } from './types.js';
 

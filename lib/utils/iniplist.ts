@@ -1,7 +1,7 @@
 /** Whether a client is in a list of addresses, networks, patterns and host names. */
 import { promises as dns } from 'node:dns';
-import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
+import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { bitsOf, type IpAddress, inNetwork, readIp, requireIp } from './ip.js';
 import { listHas, type NameEntry, readIpList } from './ip-list.js';
 

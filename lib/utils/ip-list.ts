@@ -1,5 +1,5 @@
 /** The entries of a list of clients: networks, patterns, and host names that DNS has to resolve. */
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
 import { matchesGlob } from './glob.js';
 import { type IpAddress, inNetwork, type Network, networkOf, textOf } from './ip.js';
 

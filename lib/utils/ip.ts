@@ -1,7 +1,7 @@
 /** IP addresses and networks, checked before they are trusted. */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
 
 export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 

@@ -1,7 +1,7 @@
 /** Signed return addresses: BATV and SRS. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { checkOptions, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
+import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from './parse-addr.js';
 
 /** How the return addresses that come back here were signed. */

@@ -1,6 +1,6 @@
 /** The workers of a filter, for the thread that runs it. */
-import type { MilterError } from '../errors.js';
-import type { ExceptionPolicy } from '../exceptions.js';
+import type { MilterError } from '../internal/errors.js';
+import type { ExceptionPolicy } from '../session/exception-policy.js';
 import type { WorkerSettings } from './messages.js';
 import type { WorkerPlan } from './options.js';
 import { Place } from './place.js';

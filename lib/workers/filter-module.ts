@@ -1,6 +1,7 @@
 /** A filter's module: what it must export. */
-import { MilterError } from '../errors.js';
-import { currentFactory, type Factory, setFactory } from '../filter.js';
+
+import { currentFactory, type Factory, setFactory } from '../filter/dispatch.js';
+import { MilterError } from '../internal/errors.js';
 
 /** Called in each worker when the filter has stopped. */
 export type Stopped = () => unknown;

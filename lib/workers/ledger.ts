@@ -1,5 +1,5 @@
 /** What a worker writes and the main thread reads at any time, also when one of them does not come to its messages. */
-import type { Diagnosis } from '../delivery.js';
+import type { Diagnosis } from '../session/dispatcher.js';
 
 /** How far a worker has come. */
 export const Phase = {

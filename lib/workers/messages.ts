@@ -1,7 +1,7 @@
 /** What the main thread and a worker say to each other, on a channel that the filter's module does not see. */
 import type { MessagePort } from 'node:worker_threads';
-import type { ExceptionPolicy } from '../exceptions.js';
-import type { MainOptions } from '../runtime.js';
+import type { MainOptions } from '../runtime/runtime.js';
+import type { ExceptionPolicy } from '../session/exception-policy.js';
 
 /** What all workers of a filter begin with. */
 export interface WorkerSettings {

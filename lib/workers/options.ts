@@ -3,8 +3,8 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
-import { checkInteger, checkWord, type OptionNames } from '../arguments.js';
-import { MilterError } from '../errors.js';
+import { MilterError } from '../internal/errors.js';
+import { checkInteger, checkWord, type OptionNames } from '../internal/validate.js';
 
 /** A filter on many cores: its module is loaded in worker threads, and each session belongs to one of them. */
 export interface WorkerOptions {

@@ -1,7 +1,7 @@
 /** A worker's place in the crew: whoever dies in it is followed by another. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MilterError } from '../errors.js';
-import type { ExceptionPolicy } from '../exceptions.js';
+import type { MilterError } from '../internal/errors.js';
+import type { ExceptionPolicy } from '../session/exception-policy.js';
 import { Phase } from './ledger.js';
 import { Pause } from './pause.js';
 import type { WorkerThread } from './thread.js';

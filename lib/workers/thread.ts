@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { MilterError } from '../errors.js';
-import type { ExceptionPolicy } from '../exceptions.js';
-import { STUCK_GRACE } from '../runtime.js';
+import { MilterError } from '../internal/errors.js';
+import { STUCK_GRACE } from '../runtime/runtime.js';
+import type { ExceptionPolicy } from '../session/exception-policy.js';
 import { Ledger, Phase } from './ledger.js';
 import type { MainMessage, WorkerMessage, WorkerSettings, WorkerStart } from './messages.js';
 import type { WorkerPlan } from './options.js';
@@ -43,7 +43,7 @@ export class WorkerThread {
     const { port1, port2 } = new MessageChannel();
     const start: WorkerStart = { settings, ledger: this.ledger.memory, heartbeat, port: port2 };
     this.#worker = new Worker(join(__dirname, 'worker.js'), {
-      name: `milter ${settings.name} ${number}`,
+      name: `tsmilter ${settings.name} ${number}`,
       workerData: start,
       transferList: [port2],
       resourceLimits: plan.resourceLimits,

@@ -1,8 +1,8 @@
 /** The main program of a worker thread: loads the filter's module, takes sessions until the filter has stopped. */
 import { workerData } from 'node:worker_threads';
-import { filterCallbacks } from '../filter.js';
-import { setFlags } from '../flags.js';
-import { runtime } from '../runtime.js';
+import { filterCallbacks } from '../filter/dispatch.js';
+import { runtime } from '../runtime/runtime.js';
+import { setFlags } from '../session/flags.js';
 import { loadFilterModule } from './filter-module.js';
 import { Ledger, Phase } from './ledger.js';
 import type { MainMessage, WorkerMessage, WorkerStart } from './messages.js';

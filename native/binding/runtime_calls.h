@@ -1,4 +1,4 @@
-// What belongs to the process: libmilter's settings, its socket, its start and stop. lib/native.ts has the
+// What belongs to the process: libmilter's settings, its socket, its start and stop. lib/addon/native.ts has the
 // types.
 #pragma once
 

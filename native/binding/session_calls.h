@@ -1,4 +1,4 @@
-// What a JS context calls for the session in its slot. lib/native.ts has the types.
+// What a JS context calls for the session in its slot. lib/addon/native.ts has the types.
 #pragma once
 
 #include "binding/napi_setup.h"

@@ -1,4 +1,4 @@
-// Strings between the MTA's bytes and JavaScript (lib/bytes.ts says why and does the same).
+// Strings between the MTA's bytes and JavaScript (lib/internal/bytes.ts says why and does the same).
 #pragma once
 
 #include <string>

@@ -32,7 +32,7 @@ struct OpenOptions {
   std::optional<std::string> group;
 };
 
-// Why a socket could not be opened: a word of errno's, or ours (see lib/errors.ts), and what it is about.
+// Why a socket could not be opened: a word of errno's, or ours (see lib/internal/errors.ts), and what it is about.
 struct OpenFailure {
   std::string code;
   std::string about;
@@ -51,7 +51,7 @@ struct Version {
 
 class Process {
  public:
-  // What reserve() found. The order is known to lib/native.ts.
+  // What reserve() found. The order is known to lib/addon/native.ts.
   enum class Start : uint8_t { ready, inUse, alreadyRun, notRegistered };
 
   virtual ~Process() = default;

@@ -127,7 +127,7 @@ Verdict Session::stand(Step step) {
 bool Session::setreply(const Reply& reply) {
   if (asking_ != Step::abort && !(agreement_.deferred & bit(asking_))) return giveReply(reply);
   reply_ = reply;
-  return true;  // lib/reply.ts has checked all that libmilter would
+  return true;  // lib/session/reply.ts has checked all that libmilter would
 }
 
 bool Session::giveReply(const Reply& reply) {

@@ -5,7 +5,7 @@
 
 namespace milter {
 
-// The order is known to lib/steps.ts; the addon exports stepNames, and loading it compares the two.
+// The order is known to lib/addon/steps.ts; the addon exports stepNames, and loading it compares the two.
 enum class Step : uint8_t {
   negotiate,
   connect,

@@ -83,7 +83,7 @@ void addStrings(Batch& batch, char** strings) {
   for (; *strings; ++strings) batch.add(*strings);
 }
 
-// JS sees one numbering of families on every platform, Linux's (lib/constants.ts).
+// JS sees one numbering of families on every platform, Linux's (lib/addon/constants.ts).
 enum Family : uint32_t { kNone = 0, kUnix = 1, kInet = 2, kInet6 = 10 };
 
 void addAddress(Batch& batch, Event& event, const sockaddr* address) {

@@ -66,7 +66,7 @@ void asksOnceForAMessage() {
   CHECK(scene.header("Subject") == Verdict::noreply);
   CHECK(scene.header("From") == Verdict::noreply);
   CHECK(scene.session->handle(Step::eoh) == Verdict::noreply);
-  CHECK(scene.body(100) == Verdict::cont);  // body keeps its replies: see lib/negotiation.ts
+  CHECK(scene.body(100) == Verdict::cont);  // body keeps its replies: see lib/session/negotiation.ts
   CHECK(scene.house.traffic.messages() == 1);
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
   CHECK(scene.house.traffic.messages() == 0);

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { unavailable } from '../../test/support/mta';
+import { unavailable } from '../../tools/mta';
 import { Filter } from './filter';
 import { SAMPLES, type Sample } from './messages';
 import { printColumns, printTitle } from './report';
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   const reason = withMta ? unavailable() : undefined;
   if (reason) throw new Error(`${reason}; --no-mta does without`);
 
-  const dir = mkdtempSync(join(tmpdir(), 'milter-demo-'));
+  const dir = mkdtempSync(join(tmpdir(), 'tsmilter-demo-'));
   const socket = `unix:${join(dir, 'filter.sock')}`;
   let filter: Filter | undefined;
   let route: Route | undefined;

@@ -1,5 +1,5 @@
 /** Through a real Sendmail on loopback, which has the filter behind it and delivers to an SMTP sink in this process. */
-import { type Mta, type Reply, Sink, SmtpClient, startSendmail } from '../../test/support/mta';
+import { type Mta, type Reply, Sink, SmtpClient, startSendmail } from '../../tools/mta';
 import { type Outcome, RECIPIENT, type Sample, SENDER, textOf } from './messages';
 import type { Route } from './route';
 
@@ -58,7 +58,7 @@ export class SendmailRoute implements Route {
   }
 
   async #delivered(accepted: boolean): Promise<string | null> {
-    // Sendmail delivers before it answers the final dot (confDELIVERY_MODE in test/support/mta/templates/sendmail.mc):
+    // Sendmail delivers before it answers the final dot (confDELIVERY_MODE in tools/mta/templates/sendmail.mc):
     // what is not here by then does not come.
     if (!accepted && this.#sink.messages.length === this.#taken) return null;
     this.#taken++;

@@ -1,5 +1,5 @@
 /** Without an MTA: an MtaSession plays one, and what it would deliver is made from the filter's modifications. */
-import { type MessageResult, MtaSession } from 'milter/testing';
+import { type MessageResult, MtaSession } from 'tsmilter/testing';
 import { type Outcome, RECIPIENT, type Sample, SENDER } from './messages';
 import type { Route } from './route';
 

@@ -18,7 +18,7 @@ import { logs, root, run, tail } from './processes.mjs';
  * "unknown module" is code that V8 has compiled.
  */
 const OURS =
-  /milter\.node|canary\.node|\/native\/(?:addon|bridge|libmilter|binding|tests)\b|\/canary\.cc|\/napi(?:-inl)?\.h/;
+  /tsmilter\.node|canary\.node|\/native\/(?:addon|bridge|libmilter|binding|tests)\b|\/canary\.cc|\/napi(?:-inl)?\.h/;
 
 /** Lines of stacks that act for their callers: the sanitizer, the C++ library, Node-API. */
 const ON_BEHALF =
@@ -52,7 +52,7 @@ function options(settings) {
  */
 export function environmentFor(kind, reports) {
   const common = { log_path: reports, symbolize: 1 };
-  const addon = path.join(root, 'build', kind, 'milter.node');
+  const addon = path.join(root, 'build', kind, 'tsmilter.node');
   if (kind === 'tsan') {
     return {
       MILTER_ADDON: addon,

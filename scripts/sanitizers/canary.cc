@@ -1,5 +1,5 @@
 // An addon that does wrong on purpose, one way per function. A sanitizer run loads it first: reports must
-// appear, or the run's silence about milter.node would prove nothing (a preload that did not take, a
+// appear, or the run's silence about tsmilter.node would prove nothing (a preload that did not take, a
 // swallowed log).
 #include <node_api.h>
 

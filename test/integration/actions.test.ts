@@ -1,8 +1,8 @@
 /** Contract 15 and all other actions: the exact bytes that reach the MTA, in the filter's order. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ACCEPT, DISCARD, REJECT } from 'milter';
-import type { Modification } from 'milter/testing';
+import { ACCEPT, DISCARD, REJECT } from 'tsmilter';
+import type { Modification } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { REJECT } from 'milter';
-import type { MtaSession } from 'milter/testing';
+import { REJECT } from 'tsmilter';
+import type { MtaSession } from 'tsmilter/testing';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
 async function intoMessage(mta: MtaSession): Promise<void> {

@@ -1,8 +1,8 @@
 /** Contract 2, 3: every callback with its real arguments, from libmilter itself. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ACCEPT, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, CONTINUE } from 'milter';
-import type { PeerAddress } from 'milter/testing';
+import { ACCEPT, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, CONTINUE } from 'tsmilter';
+import type { PeerAddress } from 'tsmilter/testing';
 import { FilterProcess } from '../support/filter-process.js';
 import { ALL_HANDLERS } from '../support/handlers.js';
 

@@ -1,7 +1,7 @@
 /** Async handlers: one by one within a session, hundreds of sessions side by side. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ACCEPT } from 'milter';
+import { ACCEPT } from 'tsmilter';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
 describe('concurrency', () => {

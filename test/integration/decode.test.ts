@@ -1,7 +1,7 @@
 /** Contract 17: how text that is not UTF-8 reaches a handler, per handler and policy. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { MtaSession } from 'milter/testing';
+import type { MtaSession } from 'tsmilter/testing';
 import { FilterProcess } from '../support/filter-process.js';
 
 const LATIN1 = Buffer.from('caf\xe9 \xff', 'latin1');

@@ -1,8 +1,8 @@
 /** Verdicts of header, eoh and body: kept for the end of the message, or given at once with `immediate`. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'milter';
-import type { Response } from 'milter/testing';
+import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
+import type { Response } from 'tsmilter/testing';
 import type { Act, Acts } from '../fixtures/script.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 

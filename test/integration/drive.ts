@@ -1,5 +1,5 @@
 /** Brings a session to the handler that a test is about. */
-import type { EomResponse, MtaSession, Response } from 'milter/testing';
+import type { EomResponse, MtaSession, Response } from 'tsmilter/testing';
 
 type Drive = (mta: MtaSession) => Promise<Response | EomResponse>;
 

@@ -1,8 +1,8 @@
 /** Contract 9: what becomes of a message whose handler fails, in every handler, for every policy. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ACCEPT, ALL_OPTS, CONTINUE, REJECT, SKIP, TEMPFAIL } from 'milter';
-import type { Response } from 'milter/testing';
+import { ACCEPT, ALL_OPTS, CONTINUE, REJECT, SKIP, TEMPFAIL } from 'tsmilter';
+import type { Response } from 'tsmilter/testing';
 import type { Act } from '../fixtures/script.js';
 import { FilterProcess } from '../support/filter-process.js';
 import { DEFERRED_HANDLERS, driveTo, PROMPT_HANDLERS, verdictOf } from './drive.js';

@@ -1,12 +1,12 @@
-/** milter/greylist in a real Redis. */
+/** tsmilter/greylist in a real Redis. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { Greylist, MilterError, RedisStore, type RedisStoreOptions } from 'milter/greylist';
 import { createClient } from 'redis';
+import { Greylist, MilterError, RedisStore, type RedisStoreOptions } from 'tsmilter/greylist';
+import { freePort } from '../../tools/mta';
+import { RedisServer } from '../../tools/redis';
 import { Clock, testStore } from '../support/greylist-table';
-import { freePort } from '../support/mta';
-import { RedisServer } from '../support/redis';
 
 let server: RedisServer;
 let port = 0;

@@ -1,13 +1,13 @@
 /** handlerTimeout: a handler that takes too long is answered for by the exception policy; so is a JS thread that is stuck. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { CONTINUE, REJECT, TEMPFAIL } from 'milter';
+import { CONTINUE, REJECT, TEMPFAIL } from 'tsmilter';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { DEFERRED_HANDLERS, driveTo, PROMPT_HANDLERS, verdictOf } from './drive.js';
 
 const TIMEOUT = 100;
-/** How long after its handler's time the native side gives up on a thread that is stuck (lib/runtime.ts). */
+/** How long after its handler's time the native side gives up on a thread that is stuck (lib/runtime/runtime.ts). */
 const GRACE = 1000;
 const POLICY_REPLY = '451 4.3.0 fixture: untrapped exception';
 

@@ -1,8 +1,8 @@
 /** Contract 1, 4, 5: when filter objects are made, when they end, and what is left of them. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { REJECT, TEMPFAIL } from 'milter';
-import { Actions } from 'milter/testing';
+import { REJECT, TEMPFAIL } from 'tsmilter';
+import { Actions } from 'tsmilter/testing';
 import type { Acts } from '../fixtures/script.js';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';

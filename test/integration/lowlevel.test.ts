@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Protocol } from 'milter/testing';
+import { Protocol } from 'tsmilter/testing';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
-describe('milter/lowlevel', () => {
+describe('tsmilter/lowlevel', () => {
   let filter: FilterProcess;
   before(async () => {
     filter = await FilterProcess.start('lowlevel');

@@ -1,8 +1,8 @@
 /** Contract 11, 12: noreply and nocallback at run time, on real decorators and on static fields. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { CONTINUE, NOREPLY, REJECT } from 'milter';
-import { Protocol } from 'milter/testing';
+import { CONTINUE, NOREPLY, REJECT } from 'tsmilter';
+import { Protocol } from 'tsmilter/testing';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { driveTo, verdictOf } from './drive.js';
 

@@ -1,7 +1,7 @@
 /** Contract 18, 19: the class Milter logs each step; six of its callbacks are without reply. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type MtaSession, Protocol } from 'milter/testing';
+import { type MtaSession, Protocol } from 'tsmilter/testing';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
 describe('contract 19: the class Milter', () => {

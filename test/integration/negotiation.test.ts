@@ -1,8 +1,8 @@
 /** Contract 13: what is settled with the MTA, and what its handlers then see. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { REJECT, TEMPFAIL } from 'milter';
-import { Actions, Protocol } from 'milter/testing';
+import { REJECT, TEMPFAIL } from 'tsmilter';
+import { Actions, Protocol } from 'tsmilter/testing';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { driveTo } from './drive.js';
 

@@ -1,8 +1,8 @@
 /** MTAs of before, and MTAs that offer little. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ACCEPT, REJECT, TEMPFAIL } from 'milter';
-import { Actions, type MtaSessionOptions, Protocol } from 'milter/testing';
+import { ACCEPT, REJECT, TEMPFAIL } from 'tsmilter';
+import { Actions, type MtaSessionOptions, Protocol } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { ALL_HANDLERS } from '../support/handlers.js';

@@ -1,7 +1,7 @@
 /** progress: by hand, and by itself while eom is awaited. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { MtaSession } from 'milter/testing';
+import type { MtaSession } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 

@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { freePort, hasIPv6 } from '../../tools/mta';
 import { frame, offer, upTo } from '../fixtures/lifecycle/raw-peer.js';
 import { FilterProcess } from '../support/filter-process.js';
-import { freePort, hasIPv6 } from '../support/mta';
 
 const STEPS = 20;
 /** Milliseconds that the kernel holds an acknowledgement back at least. */

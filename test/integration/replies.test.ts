@@ -1,8 +1,8 @@
 /** Contract 10: setreply, as its text stands on the wire. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'milter';
-import type { Reply } from 'milter/testing';
+import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'tsmilter';
+import type { Reply } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { ANSWERED_HANDLERS } from '../support/handlers.js';

@@ -1,7 +1,7 @@
 /** Contract 14: actions whose right was not negotiated; actions outside eom. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Actions } from 'milter/testing';
+import { Actions } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { DEFERRED_HANDLERS, PROMPT_HANDLERS, verdictOf } from './drive.js';

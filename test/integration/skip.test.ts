@@ -1,8 +1,8 @@
 /** SKIP from header and body: no more of them for this message, whether or not the MTA understands it. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { REJECT, SKIP } from 'milter';
-import { Protocol } from 'milter/testing';
+import { REJECT, SKIP } from 'tsmilter';
+import { Protocol } from 'tsmilter/testing';
 import type { Acts } from '../fixtures/script.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 

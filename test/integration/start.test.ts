@@ -5,7 +5,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { MtaSession } from 'milter/testing';
+import { MtaSession } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 

@@ -1,8 +1,8 @@
 /** Contract 16: macros that the filter asks for, as they reach the MTA; and macros as handlers see them. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { M_CONNECT, M_DATA, M_ENVFROM, M_ENVRCPT, M_EOH, M_EOM, M_HELO } from 'milter';
-import { Actions, type MacrosByStep } from 'milter/testing';
+import { M_CONNECT, M_DATA, M_ENVFROM, M_ENVRCPT, M_EOH, M_EOM, M_HELO } from 'tsmilter';
+import { Actions, type MacrosByStep } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { ANSWERED_HANDLERS } from '../support/handlers.js';

@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inspect, isDeepStrictEqual } from 'node:util';
-import { type EomResponse, MilterError, MtaSession, type Response, TestCtx } from 'milter/testing';
-import { StateTable } from '#lib/testing/libmilter-states.js';
-import { restrictToSymlist } from '#lib/testing/macros.js';
-import { Command } from '#lib/testing/protocol.js';
+import { type EomResponse, MilterError, MtaSession, type Response, TestCtx } from 'tsmilter/testing';
+import { StateTable } from '#lib/testing/simulator/libmilter-states.js';
+import { restrictToSymlist } from '#lib/testing/wire/macros.js';
+import { Command } from '#lib/testing/wire/protocol.js';
 import { makeTelling } from '../fixtures/script.js';
 import { toldError } from '../fixtures/serve.js';
 import { type FilterEvent, FilterProcess } from '../support/filter-process.js';

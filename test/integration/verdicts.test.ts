@@ -1,7 +1,7 @@
 /** Each verdict from each handler that is answered at once, and what becomes of the session after it. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'milter';
+import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { driveTo, PROMPT_HANDLERS } from './drive.js';
 

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import type { MtaSession, Response } from 'milter/testing';
+import type { MtaSession, Response } from 'tsmilter/testing';
 import { FAILURES, RIGHT, TWICE } from '../fixtures/lifecycle/deeds.js';
 import { STEP_HANDLERS, type StepHandler } from '../support/handlers.js';
 import { inLanes, until } from './support/deadline.js';

@@ -6,14 +6,14 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'milter';
-import type { MtaSession, Response } from 'milter/testing';
+import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'tsmilter';
+import type { MtaSession, Response } from 'tsmilter/testing';
 import { until } from './support/deadline.js';
 import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
 
 const TIMEOUT = 150;
-/** How long after its handler's time a stuck thread is given up (lib/runtime.ts). */
+/** How long after its handler's time a stuck thread is given up (lib/runtime/runtime.ts). */
 const GRACE = 1_000;
 
 const STEPS = [

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
-import { Actions, Protocol } from 'milter/testing';
+import { Actions, Protocol } from 'tsmilter/testing';
 import {
   account,
   allClosed,

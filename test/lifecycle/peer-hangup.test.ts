@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import type { MtaSession } from 'milter/testing';
+import type { MtaSession } from 'tsmilter/testing';
 import { account, allClosed, frame, RawPeer, upTo, witness } from '../fixtures/lifecycle/raw-peer.js';
 import { inLanes, within } from './support/deadline.js';
 import { CLEAN_END, type FilterProcess } from './support/filter-process.js';

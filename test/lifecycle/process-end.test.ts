@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MtaSession, Response } from 'milter/testing';
+import type { MtaSession, Response } from 'tsmilter/testing';
 import { STEP_HANDLERS } from '../support/handlers.js';
 import { CLEAN_END, type End, FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';

@@ -9,7 +9,7 @@ import { linkSync, lstatSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { MtaSession } from 'milter/testing';
+import { MtaSession } from 'tsmilter/testing';
 import { attempt, endsWell, listeners, serves, starter } from '../fixtures/lifecycle/starter.js';
 import { within } from './support/deadline.js';
 import type { FilterProcess } from './support/filter-process.js';

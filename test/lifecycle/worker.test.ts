@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import type { MtaSession } from 'milter/testing';
+import type { MtaSession } from 'tsmilter/testing';
 import { inLanes } from './support/deadline.js';
 import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import type { MtaSession } from 'milter/testing';
+import type { MtaSession } from 'tsmilter/testing';
 import { inLanes, until } from './support/deadline.js';
 import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet } from './support/messages.js';
@@ -259,9 +259,9 @@ test('SIGTERM while the workers load kills the process: there is no socket yet',
   assert.ok(!existsSync(filter.path));
 });
 
-const modules = mkdtempSync(join(tmpdir(), 'milter-modules-'));
+const modules = mkdtempSync(join(tmpdir(), 'tsmilter-modules-'));
 after(() => rmSync(modules, { recursive: true, force: true }));
-const library = JSON.stringify(require.resolve('milter'));
+const library = JSON.stringify(require.resolve('tsmilter'));
 const CLASS =
   "class extends Milter.Base { eom() { this.addheader('X-Thread', '0'); return Milter.CONTINUE; } }";
 const REQUIRE = `const Milter = require(${library});\n`;

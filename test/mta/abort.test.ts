@@ -2,7 +2,7 @@
 // once, after it.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ACCEPT, DISCARD, REJECT } from 'milter';
+import { ACCEPT, DISCARD, REJECT } from 'tsmilter';
 import type { Acts } from '../fixtures/script';
 import { type Kind, kinds, Lab, patienceMs } from './support/lab';
 

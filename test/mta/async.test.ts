@@ -1,8 +1,8 @@
 // Handlers that take their time, under real MTAs: in every step, many at once, and for longer than they may.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { doors } from '../../tools/mta';
 import type { Acts } from '../fixtures/script';
-import { doors } from '../support/mta';
 import { heard } from './support/conversation';
 import { type Kind, kinds, Lab, patienceMs, type Sent, skipWithout } from './support/lab';
 

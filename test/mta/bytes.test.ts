@@ -2,7 +2,7 @@
 // SMTPUTF8, and the space after a header's colon.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { doors } from '../support/mta';
+import { doors } from '../../tools/mta';
 import { heard } from './support/conversation';
 import { type Call, type Kind, kinds, Lab, patienceMs, skipWithout } from './support/lab';
 import { bodyOf, forMta, headersOf, type PerMta, spelled } from './support/view';

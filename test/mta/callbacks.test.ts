@@ -2,10 +2,10 @@
 // transactions in abort.test.ts.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { AF_INET, AF_INET6, CURR_ACTS } from 'milter';
+import { AF_INET, AF_INET6, CURR_ACTS } from 'tsmilter';
+import { type ClientOptions, type Door, doors } from '../../tools/mta';
 import type { Acts } from '../fixtures/script';
 import type { FilterEvent } from '../support/filter-process';
-import { type ClientOptions, type Door, doors } from '../support/mta';
 import { type Kind, kinds, Lab, nextId, patienceMs, skipWithout } from './support/lab';
 import { forMta } from './support/view';
 

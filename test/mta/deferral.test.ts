@@ -3,7 +3,7 @@
 // called and what was delivered.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ACCEPT, DISCARD, REJECT, SKIP, TEMPFAIL } from 'milter';
+import { ACCEPT, DISCARD, REJECT, SKIP, TEMPFAIL } from 'tsmilter';
 import type { Act, Acts } from '../fixtures/script';
 import { heard } from './support/conversation';
 import { defaultReplies } from './support/default-replies';

@@ -15,7 +15,7 @@ import {
   SmtpClient,
   startPostfix,
   startSendmail,
-} from '../support/mta';
+} from '../../tools/mta';
 
 const kinds = [
   ['sendmail', startSendmail],

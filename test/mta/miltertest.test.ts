@@ -4,8 +4,8 @@ import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { freePort, projectRoot } from '../support/mta';
-import { makeRunDir } from '../support/mta/run-dir';
+import { freePort, projectRoot } from '../../tools/mta';
+import { makeRunDir } from '../../tools/mta/run-dir';
 import { patienceMs } from './support/lab';
 import { Program } from './support/program';
 

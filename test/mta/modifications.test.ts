@@ -2,8 +2,8 @@
 // are in header-modifications.test.ts. Where the two MTAs understand a request differently, the table says how.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { REJECT } from 'milter';
-import { doors } from '../support/mta';
+import { REJECT } from 'tsmilter';
+import { doors } from '../../tools/mta';
 import { type Call, kinds, Lab, skipWithout } from './support/lab';
 import { bodyOf, forMta, headerLine, type PerMta, spelled } from './support/view';
 

@@ -6,11 +6,11 @@ import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from 'milter';
-import { startPostfix } from '../support/mta';
-import { installation } from '../support/mta/installation';
-import { isolate } from '../support/mta/namespace';
-import { makeRunDir } from '../support/mta/run-dir';
+import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from 'tsmilter';
+import { startPostfix } from '../../tools/mta';
+import { installation } from '../../tools/mta/installation';
+import { isolate } from '../../tools/mta/namespace';
+import { makeRunDir } from '../../tools/mta/run-dir';
 import { Lab, patienceMs } from './support/lab';
 
 const any = Symbol('the port of the real connection');

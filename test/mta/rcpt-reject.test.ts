@@ -2,7 +2,7 @@
 // rejectedRecipients.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'milter';
+import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import type { Act } from '../fixtures/script';
 import { heard } from './support/conversation';
 import { defaultReplies } from './support/default-replies';

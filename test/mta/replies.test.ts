@@ -2,7 +2,7 @@
 // table of what the MTAs say by themselves.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ACCEPT, DISCARD, REJECT, TEMPFAIL } from 'milter';
+import { ACCEPT, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import { converse, filterWith, session } from './support/conversation';
 import { defaultReplies, heardAt, messageStages, type Stage, stages } from './support/default-replies';
 import { type Kind, kinds, Lab, nextId } from './support/lab';

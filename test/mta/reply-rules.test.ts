@@ -1,7 +1,7 @@
 // The finer rules of setreply, and what else an SMTP client may hear because of a filter.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ACCEPT, DISCARD, REJECT, TEMPFAIL } from 'milter';
+import { ACCEPT, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import { converse, filterWith, heard, session } from './support/conversation';
 import { defaultReplies, heardAt } from './support/default-replies';
 import { type Kind, kinds, Lab, nextId, patienceMs } from './support/lab';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { projectRoot } from '../support/mta';
+import { projectRoot } from '../../tools/mta';
 import { heard } from './support/conversation';
 import { kinds, Lab, type Mail } from './support/lab';
 import { Program } from './support/program';

@@ -5,8 +5,8 @@ import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { DnsServer } from '../support/dns-server';
-import { type Door, projectRoot, type Reply, type SmtpClient } from '../support/mta';
+import { DnsServer } from '../../tools/dns-server';
+import { type Door, projectRoot, type Reply, type SmtpClient } from '../../tools/mta';
 import {
   accessOfCases,
   nameFor,

@@ -1,7 +1,7 @@
 // A filter that stops or dies while SMTP clients are in the middle of something.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import type { SmtpClient } from '../support/mta';
+import type { SmtpClient } from '../../tools/mta';
 import { compose, type Kind, kinds, Lab, nextId, patienceMs } from './support/lab';
 
 const drainTimeout = 1500;

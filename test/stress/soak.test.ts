@@ -1,7 +1,7 @@
 /** Many messages through one process: what it holds at half time is what it holds at the end. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MtaSession } from 'milter/testing';
+import type { MtaSession } from 'tsmilter/testing';
 import { FilterProcess } from '../support/filter-process.js';
 
 const MESSAGES = 200_000;

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { load } from '../../tools/load.js';
 import { FilterProcess } from '../support/filter-process.js';
-import { load } from '../support/load.js';
 
 const SESSIONS = 1_000;
 const MESSAGES = 10;

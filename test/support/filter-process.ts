@@ -8,7 +8,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MtaSession, type MtaSessionOptions } from 'milter/testing';
+import { MtaSession, type MtaSessionOptions } from 'tsmilter/testing';
 import type { Script } from '../fixtures/script.js';
 import { type Message, type ToldError, toldError } from '../fixtures/serve.js';
 
@@ -108,7 +108,7 @@ export class FilterProcess implements AsyncDisposable {
 
   /** Starts test/fixtures/`fixture`.ts and waits until it listens. */
   static async start(fixture: string, options: FilterProcessOptions = {}): Promise<FilterProcess> {
-    const directory = await mkdtemp(join(tmpdir(), 'milter-'));
+    const directory = await mkdtemp(join(tmpdir(), 'tsmilter-'));
     const filter = new FilterProcess(fixture, directory, options);
     try {
       await filter.phase(options.until ?? 'listening', START_MS);

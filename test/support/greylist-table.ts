@@ -1,7 +1,7 @@
-/** What every store of milter/greylist does; the tests of each run the same table. */
+/** What every store of tsmilter/greylist does; the tests of each run the same table. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Greylist, type GreylistOptions, type GreylistStore, type Triple } from 'milter/greylist';
+import { Greylist, type GreylistOptions, type GreylistStore, type Triple } from 'tsmilter/greylist';
 import { afterTry, isOver, type Known } from '#lib/greylist/rules.js';
 
 const SECOND = 1000;

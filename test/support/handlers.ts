@@ -1,5 +1,5 @@
 /** The handlers of a filter class, for tests that are about each of them. */
-import { HANDLER_NAMES, type HandlerName } from '#lib/steps.js';
+import { HANDLER_NAMES, type HandlerName } from '#lib/addon/steps.js';
 import type { Acts } from '../fixtures/script.js';
 
 /** Those of the steps of a session. */

@@ -1,6 +1,6 @@
 /** Random sessions of an MTA with a random filter, reproducible by a seed. */
-import * as Milter from 'milter';
-import { Actions, type PeerAddress, Protocol } from 'milter/testing';
+import * as Milter from 'tsmilter';
+import { Actions, type PeerAddress, Protocol } from 'tsmilter/testing';
 import type { Act, Script } from '../fixtures/script.js';
 
 /** One thing an MTA does. */

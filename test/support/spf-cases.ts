@@ -2,8 +2,8 @@
  * Domains and HELO names for spfmilter, as DNS and the access map know them: `reject.fail.test` has an SPF record that makes
  * its clients fail, and the policy REJECT for that.
  */
-import type { SpfResultName } from 'milter/spf';
-import type { Records, Zone } from './dns-server';
+import type { SpfResultName } from 'tsmilter/spf';
+import type { Records, Zone } from '../../tools/dns-server';
 
 /** For clients on 127.0.0.0/24 and ::1. */
 const RECORDS: Readonly<Record<SpfResultName, Records>> = {

@@ -1,9 +1,9 @@
 /** SPF checks against a DNS server on loopback: a zone, a client, and what must come of it. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { DnsSession } from 'milter/dns';
-import { checkSpf, type SpfCheck, type SpfOptions, type SpfQuery, type SpfResultName } from 'milter/spf';
-import { DnsServer, type Zone } from './dns-server';
+import { DnsSession } from 'tsmilter/dns';
+import { checkSpf, type SpfCheck, type SpfOptions, type SpfQuery, type SpfResultName } from 'tsmilter/spf';
+import { DnsServer, type Zone } from '../../tools/dns-server';
 
 /** What a check begins with where a case says nothing else. */
 export const CLIENT: SpfQuery = { ip: '192.0.2.1', helo: 'mail.example.com', sender: 'ann@example.com' };

@@ -1,6 +1,6 @@
 /** Constants are literal types, in both faces. */
-import * as Milter from 'milter';
-import * as lowlevel from 'milter/lowlevel';
+import * as Milter from 'tsmilter';
+import * as lowlevel from 'tsmilter/lowlevel';
 import { check, type Equal } from './equal.js';
 
 check<Equal<typeof Milter.CONTINUE, 0>>();

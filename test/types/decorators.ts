@@ -1,5 +1,5 @@
 /** Decorators are standard ones, and say where they belong. */
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 
 @Milter.rejectedRecipients
 @Milter.headerLeadingSpace

@@ -1,5 +1,5 @@
 /** What handlers may take and answer. */
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 import { check, type Equal } from './equal.js';
 
 check<

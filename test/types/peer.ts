@@ -1,5 +1,5 @@
 /** Contract 2: checking the family narrows hostaddr. */
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 import { check, type Equal } from './equal.js';
 
 export class Narrowing extends Milter.Base {

@@ -1,9 +1,9 @@
-/** The benchmark of milter/mime measures what is there; pymilter is no part of what testing installs. */
+/** The benchmark of tsmilter/mime measures what is there; pymilter is no part of what testing installs. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { projectRoot } from '../support/mta/installation';
+import { projectRoot } from '../../tools/mta/installation';
 
 const bench = (...args: string[]) =>
   spawnSync(process.execPath, [join(projectRoot, '.build/bench/mime.js'), ...args], { encoding: 'utf8' });

@@ -10,7 +10,7 @@ import { filledIn, report } from '../../bench/report';
 import { judge, type Results, resultOf } from '../../bench/results';
 import { type DirectRow, idealRate, rows, type Target } from '../../bench/rows';
 import { median, summarize } from '../../bench/statistics';
-import { projectRoot } from '../support/mta/installation';
+import { projectRoot } from '../../tools/mta/installation';
 
 const { C, C_NOOP, MILTER, NONE, PYMILTER } = contenders;
 
@@ -144,22 +144,22 @@ describe('report of the benchmark', () => {
     const text = report(results());
     assert.match(text, /^A quick run/);
     assert.match(text, /^2026-01-02: A CPU, 2 cores, 4 GiB, Linux 6, load 0\.1 before the run\.$/m);
-    assert.match(text, /^\| An example: milter : C, messages\/s \| 1\.30 x \| at least 1\.3 \| met \|$/m);
-    assert.match(text, /^\| An example: milter, KiB per connection \| 101 \| at most 100 \| missed \|$/m);
+    assert.match(text, /^\| An example: tsmilter : C, messages\/s \| 1\.30 x \| at least 1\.3 \| met \|$/m);
+    assert.match(text, /^\| An example: tsmilter, KiB per connection \| 101 \| at most 100 \| missed \|$/m);
     assert.match(
       text,
-      /^\| An example: milter : pymilter, messages\/s \| {2}\| at least 2 \| not measured \|$/m,
+      /^\| An example: tsmilter : pymilter, messages\/s \| {2}\| at least 2 \| not measured \|$/m,
     );
     assert.match(text, /^\| C \| 100 \(80 to 120\) \| {2}\|$/m);
     assert.match(text, /^Ideal: 53 messages\/s\.$/m);
-    assert.match(text, /^milter was not measured further: it broke off$/m);
+    assert.match(text, /^tsmilter was not measured further: it broke off$/m);
   });
 
   it('tells what bounds that which was missed, and only that', () => {
     const text = report(results());
     assert.match(
       text,
-      /^### What bounds those that are missed\n\n- Strings take room\.\n {2}- An example: milter, KiB per connection\n\n###/m,
+      /^### What bounds those that are missed\n\n- Strings take room\.\n {2}- An example: tsmilter, KiB per connection\n\n###/m,
     );
     const met = { ...results(), rows: [{ ...result(), judgements: [] }] };
     assert.doesNotMatch(report(met), /What bounds/);

@@ -1,8 +1,8 @@
-/** Text that keeps every byte: lib/bytes.ts against Python's surrogateescape. */
+/** Text that keeps every byte: lib/internal/bytes.ts against Python's surrogateescape. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { decodeBytes, encodeBytes } from '#lib/bytes.js';
+import { decodeBytes, encodeBytes } from '#lib/internal/bytes.js';
 
 /** A random generator that Python repeats in one line: s = (s * 1103515245 + 12345) & 0x7fffffff. */
 function generator(): () => number {

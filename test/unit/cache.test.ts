@@ -1,4 +1,4 @@
-/** `milter/cache`. */
+/** `tsmilter/cache`. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ const now = () => NOW;
 let folder: string;
 let file: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'milter-cache-'));
+  folder = mkdtempSync(join(tmpdir(), 'tsmilter-cache-'));
   file = join(folder, 'cache.log');
 });
 afterEach(() => rmSync(folder, { recursive: true }));

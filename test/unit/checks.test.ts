@@ -10,7 +10,7 @@ const root = path.resolve(__dirname, '..', '..', '..');
 
 let folder: string;
 before(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'milter-checks-test-'));
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tsmilter-checks-test-'));
 });
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
@@ -280,7 +280,11 @@ describe('the judgement of sanitizer reports', () => {
     ],
     ['a use after free, wherever', '==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x6', true],
     ['a trap, wherever', '==1==ERROR: AddressSanitizer: ILL on unknown address 0x7', true],
-    ['a race of ours', race('milter::Mailbox::put() /p/native/bridge/mailbox.cc:9 (milter.node+0x1)'), true],
+    [
+      'a race of ours',
+      race('milter::Mailbox::put() /p/native/bridge/mailbox.cc:9 (tsmilter.node+0x1)'),
+      true,
+    ],
     [
       "libmilter's lock that its own end destroys",
       mutex('mi_stop_milters <null> (libmilter.so.1.0.1+0xac29)'),
@@ -293,7 +297,7 @@ describe('the judgement of sanitizer reports', () => {
       "libmilter's thread for signals, which nobody joins",
       'WARNING: ThreadSanitizer: thread leak (pid=1)\n  Thread T12 (tid=2, finished) created by thread T11 at:\n' +
         '    #0 pthread_create tsan.cpp:1001 (libtsan.so.2+0x5)\n    #1 mi_control_startup <null> (libmilter.so.1+0xa)\n' +
-        '    #2 operator() /p/native/libmilter/runtime.cc:50 (milter.node+0x18b4e)\n',
+        '    #2 operator() /p/native/libmilter/runtime.cc:50 (tsmilter.node+0x18b4e)\n',
       false,
     ],
   ] as const) {

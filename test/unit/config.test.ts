@@ -1,4 +1,4 @@
-/** `milter/config`. The expected values are what pymilter's MilterConfigParser answers, except where said. */
+/** `tsmilter/config`. The expected values are what pymilter's MilterConfigParser answers, except where said. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -227,7 +227,7 @@ describe('values in values', () => {
 describe('contract 33: files', () => {
   let folder: string;
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'milter-config-'));
+    folder = mkdtempSync(join(tmpdir(), 'tsmilter-config-'));
     mkdirSync(join(folder, 'lists'));
     writeFileSync(join(folder, 'lists', 'B.example'), 'Joe bar # not counted\n\n# nor this\n\tbob\n');
     writeFileSync(join(folder, 'lists', 'spam.txt'), 'x@spam.example\ny@spam.example\n');

@@ -1,11 +1,11 @@
 /** The constants, their names here and in C, and the tables that are made of them. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as Milter from 'milter';
-import * as lowlevel from 'milter/lowlevel';
-import { Actions, Protocol } from 'milter/testing';
-import { HEADER_CONSTANTS } from '#lib/constants.js';
-import { NEGOTIABLE, STEP_NAMES, SYMLIST_STAGES } from '#lib/steps.js';
+import * as Milter from 'tsmilter';
+import * as lowlevel from 'tsmilter/lowlevel';
+import { Actions, Protocol } from 'tsmilter/testing';
+import { HEADER_CONSTANTS } from '#lib/addon/constants.js';
+import { NEGOTIABLE, STEP_NAMES, SYMLIST_STAGES } from '#lib/addon/steps.js';
 
 const faces = Milter as unknown as Record<string, unknown>;
 
@@ -42,7 +42,7 @@ describe('constants', () => {
     assert.equal(Milter.V2_ACTS, 0x3f);
   });
 
-  it("milter/testing, which has its own table, agrees with libmilter's header", () => {
+  it("tsmilter/testing, which has its own table, agrees with libmilter's header", () => {
     for (const [name, value] of Object.entries(Actions)) {
       if (name === 'ALL') assert.equal(value, HEADER_CONSTANTS.SMFI_CURR_ACTS);
       else if (name === 'V2') assert.equal(value, HEADER_CONSTANTS.SMFI_V2_ACTS);

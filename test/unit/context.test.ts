@@ -15,10 +15,10 @@ import {
   MilterError,
   QUARANTINE,
   SETSYMLIST,
-} from 'milter';
-import { type Backend, Context } from '#lib/context.js';
-import { ActionKind } from '#lib/native.js';
-import { CLOSE, CONNECT, EOM, HEADER, NEGOTIATE, STEP_NAMES } from '#lib/steps.js';
+} from 'tsmilter';
+import { ActionKind } from '#lib/addon/native.js';
+import { CLOSE, CONNECT, EOM, HEADER, NEGOTIATE, STEP_NAMES } from '#lib/addon/steps.js';
+import { type Backend, Context } from '#lib/session/context.js';
 
 /** Notes what it is asked for; `gone` once the MTA is not waiting any more. */
 class Recorder implements Backend {

@@ -1,8 +1,8 @@
 /** Contract 17: the policies of @decode, on text as the native side decoded it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { decodeBytes } from '#lib/bytes.js';
-import { DECODE_POLICIES, type DecodePolicy, decodeAs } from '#lib/decode.js';
+import { DECODE_POLICIES, type DecodePolicy, decodeAs } from '#lib/filter/decode.js';
+import { decodeBytes } from '#lib/internal/bytes.js';
 
 const LATIN1 = Buffer.from('na\xefve \xa9', 'latin1');
 const UTF8 = Buffer.from('naïve ©😀');

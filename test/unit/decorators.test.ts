@@ -1,10 +1,10 @@
 /** Contract 11, 16, 17: decorators and static fields where they are written: what may be marked, and with what. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as Milter from 'milter';
-import { Base } from '#lib/base.js';
-import { planOf } from '#lib/plan.js';
-import { ABORT, bitOf, CLOSE, EOM, NEGOTIABLE, NEGOTIATE } from '#lib/steps.js';
+import * as Milter from 'tsmilter';
+import { ABORT, bitOf, CLOSE, EOM, NEGOTIABLE, NEGOTIATE } from '#lib/addon/steps.js';
+import { Base } from '#lib/filter/base.js';
+import { planOf } from '#lib/filter/plan.js';
 
 type Mark = (method: never, context: ClassMethodDecoratorContext) => void;
 

@@ -1,11 +1,11 @@
-/** milter/dns against a DNS server on loopback, honest and hostile. */
+/** tsmilter/dns against a DNS server on loopback, honest and hostile. */
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { type DnsAnswer, DnsError, type DnsQuestion, DnsSession, type DnsSessionOptions } from 'milter/dns';
-import { DnsServer, type Zone } from '../support/dns-server';
+import { type DnsAnswer, DnsError, type DnsQuestion, DnsSession, type DnsSessionOptions } from 'tsmilter/dns';
+import { DnsServer, type Zone } from '../../tools/dns-server';
 
 const ZONE: Zone = {
   'example.com': {

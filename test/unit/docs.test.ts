@@ -11,10 +11,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { projectRoot } from '../../tools/mta/installation';
 import { anchorsOf, type Block, linksOf, placeOf, readPages } from '../support/docs/pages';
 import { runFilter, runToEnd } from '../support/docs/run';
 import { type Program, Workshop } from '../support/docs/workshop';
-import { projectRoot } from '../support/mta/installation';
 
 const pages = readPages();
 const blocks = pages.flatMap((page) => page.blocks);
@@ -93,7 +93,7 @@ describe('shell commands in the documentation', () => {
 describe('configuration in the documentation', () => {
   /** Comments, sections of unit files, `name = value` of main.cf, `Name=value` of unit files. */
   const INI = /^(?:#.*|\[\w+\]|[a-z]\w+ = \S.*|[A-Z]\w+=\S.*|)$/;
-  /** As test/support/mta/sendmail.ts has it. */
+  /** As tools/mta/sendmail.ts has it. */
   const M4 = /^INPUT_MAIL_FILTER\(`\w+', `S=(?:local|inet6?):[^,\s]+(?:, [FT]=[^,\s]+)*'\)dnl$/;
 
   for (const block of inLanguage(...CONFIGURATION)) {
@@ -129,7 +129,7 @@ describe('links in the documentation', () => {
 describe('error codes in the documentation', () => {
   const CODE = /\bE[A-Z]{3,}\b|\bERR_MILTER_[A-Z_]+/g;
   const codesIn = (text: string) => new Set(text.match(CODE) ?? []);
-  const source = readFileSync(join(projectRoot, 'lib/errors.ts'), 'utf8');
+  const source = readFileSync(join(projectRoot, 'lib/internal/errors.ts'), 'utf8');
   const codes = new Set(Array.from(source.matchAll(/^ {2}\| '(\w+)'/gm), ([, code = '']) => code));
   const explained = codesIn(pages.find(({ path }) => path === 'docs/errors.md')?.text ?? '');
 

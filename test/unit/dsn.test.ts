@@ -1,11 +1,11 @@
-/** milter/dsn against SMTP servers on loopback, polite and not. */
+/** tsmilter/dsn against SMTP servers on loopback, polite and not. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { DnsSession } from 'milter/dns';
-import { createMsg, type DsnOptions, type DsnResolver, sendDsn } from 'milter/dsn';
-import { DnsServer, type Zone } from '../support/dns-server';
-import { Sink } from '../support/mta/sink';
+import { DnsSession } from 'tsmilter/dns';
+import { createMsg, type DsnOptions, type DsnResolver, sendDsn } from 'tsmilter/dsn';
+import { DnsServer, type Zone } from '../../tools/dns-server';
+import { Sink } from '../../tools/mta/sink';
 import { type Script, SmtpScript } from '../support/smtp-script';
 
 const ANN = 'ann@example.com';

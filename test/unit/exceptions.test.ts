@@ -1,9 +1,9 @@
 /** Contract 9: the exception policy by itself. test/integration/exception-policy shows it at work. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, type Mock, mock } from 'node:test';
-import { ACCEPT, CONTINUE, DISCARD, NOREPLY, REJECT, SKIP, TEMPFAIL } from 'milter';
-import type { Context } from '#lib/context.js';
-import { type ExceptionPolicy, Exceptions } from '#lib/exceptions.js';
+import { ACCEPT, CONTINUE, DISCARD, NOREPLY, REJECT, SKIP, TEMPFAIL } from 'tsmilter';
+import type { Context } from '#lib/session/context.js';
+import { type ExceptionPolicy, Exceptions } from '#lib/session/exception-policy.js';
 
 /** A context that takes replies, or has ended. */
 function contextThat(setreply: (...args: unknown[]) => void): Context {

@@ -1,8 +1,8 @@
 /** What may be a factory. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
-import * as Milter from 'milter';
-import { TestCtx } from 'milter/testing';
+import * as Milter from 'tsmilter';
+import { TestCtx } from 'tsmilter/testing';
 
 describe('setFactory', () => {
   afterEach(() => {

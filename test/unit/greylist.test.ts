@@ -1,4 +1,4 @@
-/** milter/greylist in an SQLite file. */
+/** tsmilter/greylist in an SQLite file. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import Sqlite from 'better-sqlite3';
-import { Greylist, type GreylistOptions, MilterError, SqliteStore } from 'milter/greylist';
+import { Greylist, type GreylistOptions, MilterError, SqliteStore } from 'tsmilter/greylist';
 import { loadPackage } from '#lib/greylist/packages.js';
+import { projectRoot } from '../../tools/mta/installation';
 import { Clock, testStore } from '../support/greylist-table';
-import { projectRoot } from '../support/mta/installation';
 
 let dir = '';
 let files = 0;
@@ -66,7 +66,7 @@ describe('a greylist in SQLite', () => {
   it('may be used by several processes at once, from its first moment', async () => {
     const file = newFile();
     const program = `
-      const { Greylist, SqliteStore } = require('milter/greylist');
+      const { Greylist, SqliteStore } = require('tsmilter/greylist');
       let time = ${Date.UTC(2026, 0, 1)};
       (async () => {
         const store = new SqliteStore(${JSON.stringify(file)}, { timeout: 30000 });

@@ -1,8 +1,8 @@
 /** Contract 2: the shape of hostaddr by family. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from 'milter';
-import { peerOf } from '#lib/hostaddr.js';
+import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from 'tsmilter';
+import { peerOf } from '#lib/session/hostaddr.js';
 
 describe('contract 2: peerOf', () => {
   it('IPv4: ip and port', () => {

@@ -12,7 +12,7 @@ const PACKAGES = ['libmilter-dev', 'sendmail-milter-devel', 'apk add libmilter-d
 
 let folder: string;
 before(() => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'milter-install-test-'));
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tsmilter-install-test-'));
 });
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 

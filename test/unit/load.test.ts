@@ -5,7 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type Load, type LoadResult, load } from '../support/load';
+import { type Load, type LoadResult, load } from '../../tools/load';
 
 /** Commands that get no answer in any case: macros and quit. */
 const SILENT = 'DQ';

@@ -1,8 +1,8 @@
-/** Contract 6: the callback setters of milter/lowlevel, before anything is registered. */
+/** Contract 6: the callback setters of tsmilter/lowlevel, before anything is registered. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as lowlevel from 'milter/lowlevel';
-import { STEP_NAMES } from '#lib/steps.js';
+import * as lowlevel from 'tsmilter/lowlevel';
+import { STEP_NAMES } from '#lib/addon/steps.js';
 
 type Setter = (callback: unknown) => unknown;
 
@@ -11,7 +11,7 @@ const SETTERS = STEP_NAMES.map((name): [string, Setter] => {
   return [setter, (lowlevel as unknown as Record<string, Setter>)[setter] as Setter];
 });
 
-describe('contract 6: milter/lowlevel setters', () => {
+describe('contract 6: tsmilter/lowlevel setters', () => {
   for (const [name, set] of SETTERS) {
     it(`${name} returns the callback that it replaces; null unsets`, () => {
       const first = () => lowlevel.CONTINUE;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 import {
   checkAttachments,
   type DefangOptions,
@@ -12,7 +12,7 @@ import {
   defangStream,
   MimeMessage,
   removeScripts,
-} from 'milter/mime';
+} from 'tsmilter/mime';
 import { attachment, HIDDEN, multipart, ODD_MESSAGES } from '../fixtures/mime/messages';
 import { encrypted, nestedZip, zip } from '../fixtures/mime/zip';
 

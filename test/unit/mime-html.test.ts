@@ -1,8 +1,8 @@
 /** What removeScripts takes for a script, measured by parse5, an implementation of the HTML standard. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { removeScripts } from 'milter/mime';
 import { RewritingStream } from 'parse5-html-rewriting-stream';
+import { removeScripts } from 'tsmilter/mime';
 
 const COMMENT = '<!-- WARNING: a script was removed here -->';
 

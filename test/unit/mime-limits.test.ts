@@ -14,7 +14,7 @@ import {
   messageFromFile,
   removeScripts,
   zipnames,
-} from 'milter/mime';
+} from 'tsmilter/mime';
 import { attachment, multipart } from '../fixtures/mime/messages';
 import { scan } from '../fixtures/mime/scan';
 import { nestedZip, zip } from '../fixtures/mime/zip';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
-import { MimeMessage, messageFromFile } from 'milter/mime';
+import { MimeMessage, messageFromFile } from 'tsmilter/mime';
 import { attachment, HIDDEN, multipart, ODD_MESSAGES } from '../fixtures/mime/messages';
 import { scan } from '../fixtures/mime/scan';
 

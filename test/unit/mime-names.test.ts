@@ -1,7 +1,7 @@
 /** The names of attachments, and which of them are dangerous. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { checkExt, DANGEROUS_EXTENSIONS, MimeMessage, zipnames } from 'milter/mime';
+import { checkExt, DANGEROUS_EXTENSIONS, MimeMessage, zipnames } from 'tsmilter/mime';
 import { encrypted, nestedZip, zip } from '../fixtures/mime/zip';
 
 /** What pymilter 1.0.5 answered for each name of up to four letters as extension. */

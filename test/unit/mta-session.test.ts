@@ -19,7 +19,7 @@ import {
   type MtaSessionOptions,
   Protocol,
   type Response,
-} from 'milter/testing';
+} from 'tsmilter/testing';
 
 /** A frame as it stands on the wire. */
 function frame(command: string, payload: string | Buffer = ''): Buffer {

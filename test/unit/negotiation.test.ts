@@ -11,9 +11,7 @@ import {
   P_NR_HDR,
   P_NR_HELO,
   P_SKIP,
-} from 'milter';
-import { noCallbacks } from '#lib/callbacks.js';
-import { agreementFor, handledSteps, protocolFor } from '#lib/negotiation.js';
+} from 'tsmilter';
 import {
   ABORT,
   BODY,
@@ -27,7 +25,9 @@ import {
   HELO,
   NEGOTIABLE,
   STEP_NAMES,
-} from '#lib/steps.js';
+} from '#lib/addon/steps.js';
+import { noCallbacks } from '#lib/session/callbacks.js';
+import { agreementFor, handledSteps, protocolFor } from '#lib/session/negotiation.js';
 
 const OFFERED = 0x1fffff;
 const ALL_NO = NEGOTIABLE.reduce((bits, { no }) => bits | no, 0);

@@ -1,19 +1,19 @@
 /** Options that there are not: a misspelt one is refused, since it would have no effect. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
-import * as Milter from 'milter';
-import { AddrCache } from 'milter/cache';
-import { MilterConfigParser } from 'milter/config';
-import { DnsSession } from 'milter/dns';
-import { createMsg, sendDsn } from 'milter/dsn';
-import { Greylist, RedisStore, SqliteStore } from 'milter/greylist';
-import * as lowlevel from 'milter/lowlevel';
-import { defang, defangStream, MimeMessage, messageFromFile, zipnames } from 'milter/mime';
-import { AccessMap } from 'milter/policy';
-import { checkSpf } from 'milter/spf';
-import { MtaSession, TestCtx } from 'milter/testing';
-import { iniplist, unsign } from 'milter/utils';
-import { nearest } from '#lib/nearest.js';
+import * as Milter from 'tsmilter';
+import { AddrCache } from 'tsmilter/cache';
+import { MilterConfigParser } from 'tsmilter/config';
+import { DnsSession } from 'tsmilter/dns';
+import { createMsg, sendDsn } from 'tsmilter/dsn';
+import { Greylist, RedisStore, SqliteStore } from 'tsmilter/greylist';
+import * as lowlevel from 'tsmilter/lowlevel';
+import { defang, defangStream, MimeMessage, messageFromFile, zipnames } from 'tsmilter/mime';
+import { AccessMap } from 'tsmilter/policy';
+import { checkSpf } from 'tsmilter/spf';
+import { MtaSession, TestCtx } from 'tsmilter/testing';
+import { iniplist, unsign } from 'tsmilter/utils';
+import { nearest } from '#lib/internal/suggestions.js';
 
 const refused = (message: RegExp) => ({ name: 'MilterError', code: 'ERR_MILTER_BAD_ARGUMENT', message });
 
@@ -77,7 +77,7 @@ describe('runmilter', () => {
 });
 
 describe('the others', () => {
-  it('milter/lowlevel', async () => {
+  it('tsmilter/lowlevel', async () => {
     const wrong = { imediate: true } as object;
     assert.throws(() => lowlevel.register('options', wrong), refused(/^register has no option imediate/));
     assert.throws(() => lowlevel.opensocket(true, wrong), refused(/its options: mode, owner, group/));
@@ -123,7 +123,7 @@ describe('nearest', () => {
   });
 });
 
-describe('milter/mime', () => {
+describe('tsmilter/mime', () => {
   const bytes = Buffer.from('Subject: x\r\n\r\ntext\r\n');
   const slip = (where: string) =>
     refused(new RegExp(`^${where} has no option maxdepth; did you mean maxDepth\\?`));

@@ -1,7 +1,7 @@
 /** Contract 18: ESMTP parameters as handlers want them. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { dictfromlist, envcallback, param2dict } from 'milter';
+import { dictfromlist, envcallback, param2dict } from 'tsmilter';
 
 describe('contract 18: param2dict', () => {
   const cases: readonly (readonly [params: string[], expected: Record<string, string | null>])[] = [

@@ -1,10 +1,10 @@
 /** Contract 12, 13: what a class wants, worked out for each class of its own. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as Milter from 'milter';
-import { Base } from '#lib/base.js';
-import { planForObject, planOf } from '#lib/plan.js';
-import { bitOf, CONNECT, ENVFROM, EOM, HANDLER_NAMES, HEADER, HELO, NEGOTIABLE } from '#lib/steps.js';
+import * as Milter from 'tsmilter';
+import { bitOf, CONNECT, ENVFROM, EOM, HANDLER_NAMES, HEADER, HELO, NEGOTIABLE } from '#lib/addon/steps.js';
+import { Base } from '#lib/filter/base.js';
+import { planForObject, planOf } from '#lib/filter/plan.js';
 
 const ALL_NO = NEGOTIABLE.reduce((bits, { no }) => bits | no, 0);
 const plan = (filter: typeof Base) => planOf(filter, Base);

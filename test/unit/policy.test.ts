@@ -1,4 +1,4 @@
-/** milter/policy: what an access map says about a sender. */
+/** tsmilter/policy: what an access map says about a sender. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -16,8 +16,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { AccessMap, type AccessMapOptions, MilterError, MTAPolicy } from 'milter/policy';
-import { installation, unavailable } from '../support/mta/installation';
+import { AccessMap, type AccessMapOptions, MilterError, MTAPolicy } from 'tsmilter/policy';
+import { installation, unavailable } from '../../tools/mta/installation';
 
 const TEXT = `# a comment
 SPF-Pass:example.com\tOK
@@ -188,7 +188,7 @@ describe('contract 34: an access map that the MTA has compiled', { skip: unavail
     postmap = join(root, 'usr/sbin/postmap');
     const etc = inDir('postfix');
     mkdirSync(etc);
-    // the accounts are those of test/support/mta/postfix.ts
+    // the accounts are those of tools/mta/postfix.ts
     const settings = {
       compatibility_level: '3.6',
       mail_owner: 'news',
@@ -481,7 +481,7 @@ describe('an access map whose file changes', () => {
   it('tells stderr where nobody listens', () => {
     const file = fileWith('a:\tOLD\n');
     const program = `
-      const { AccessMap } = require('milter/policy');
+      const { AccessMap } = require('tsmilter/policy');
       const { writeFileSync, renameSync } = require('node:fs');
       const file = ${JSON.stringify(file)};
       const keep = setInterval(() => {}, 1000);
@@ -491,7 +491,7 @@ describe('an access map whose file changes', () => {
         renameSync(file + '.new', file);
       });
     `;
-    const root = dirname(require.resolve('milter/package.json'));
+    const root = dirname(require.resolve('tsmilter/package.json'));
     const { stdout, status } = spawnSync(process.execPath, ['-e', program], {
       cwd: root,
       encoding: 'utf8',
@@ -500,7 +500,7 @@ describe('an access map whose file changes', () => {
     assert.equal(status, 0);
     assert.match(
       stdout,
-      /^told: milter\/policy: access map .*"broken" has no value; the old entries stay\n$/,
+      /^told: tsmilter\/policy: access map .*"broken" has no value; the old entries stay\n$/,
     );
   });
 

@@ -1,8 +1,8 @@
 /** Contract 10: what setreply takes, without libmilter. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { MilterError } from '#lib/errors.js';
-import { checkReply, MOST_REPLY_BYTES, MOST_REPLY_LINES } from '#lib/reply.js';
+import { MilterError } from '#lib/internal/errors.js';
+import { checkReply, MOST_REPLY_BYTES, MOST_REPLY_LINES } from '#lib/session/reply.js';
 
 const refused = (...args: Parameters<typeof checkReply>) =>
   assert.throws(

@@ -1,7 +1,7 @@
 /** The spelling of sockets that runmilter takes. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { checkSocketSpec } from '#lib/socket-spec.js';
+import { checkSocketSpec } from '#lib/runtime/socket-spec.js';
 
 const GOOD = [
   'unix:/run/f/sock',

@@ -1,7 +1,7 @@
-/** milter/spf: the Received-SPF header (RFC 7208 9.1), and strangers' words in it. */
+/** tsmilter/spf: the Received-SPF header (RFC 7208 9.1), and strangers' words in it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { checkSpf, type SpfCheck } from 'milter/spf';
+import { checkSpf, type SpfCheck } from 'tsmilter/spf';
 import { type Case, SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();

@@ -1,8 +1,8 @@
-/** milter/spf: what a stranger can make it do has an end (RFC 7208 4.6.4), in DNS, in time and in memory. */
+/** tsmilter/spf: what a stranger can make it do has an end (RFC 7208 4.6.4), in DNS, in time and in memory. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { checkSpf, type SpfOptions, type SpfResolver } from 'milter/spf';
-import type { Zone } from '../support/dns-server';
+import { checkSpf, type SpfOptions, type SpfResolver } from 'tsmilter/spf';
+import type { Zone } from '../../tools/dns-server';
 import { CLIENT, SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();

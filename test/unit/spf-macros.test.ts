@@ -1,7 +1,7 @@
-/** milter/spf: macros (RFC 7208 7), by the names that are asked of DNS, and explanations (6.2). */
+/** tsmilter/spf: macros (RFC 7208 7), by the names that are asked of DNS, and explanations (6.2). */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Zone } from '../support/dns-server';
+import type { Zone } from '../../tools/dns-server';
 import { type Case, SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();

@@ -1,4 +1,4 @@
-/** milter/spf: each mechanism, include and redirect, with all that DNS may say (RFC 7208 5, 6.1). */
+/** tsmilter/spf: each mechanism, include and redirect, with all that DNS may say (RFC 7208 5, 6.1). */
 import { describe } from 'node:test';
 import { SpfBench, txt } from '../support/spf';
 

@@ -1,4 +1,4 @@
-/** milter/spf: the syntax of a record, and which of its terms decides (RFC 7208 4.6, 4.7). */
+/** tsmilter/spf: the syntax of a record, and which of its terms decides (RFC 7208 4.6, 4.7). */
 import { describe } from 'node:test';
 import { type Row, SpfBench, txt } from '../support/spf';
 

@@ -1,8 +1,8 @@
-/** milter/spf against a DNS server on loopback: whom check_host() of RFC 7208 asks, and what it makes of the record. */
+/** tsmilter/spf against a DNS server on loopback: whom check_host() of RFC 7208 asks, and what it makes of the record. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { DnsError, DnsSession } from 'milter/dns';
-import { checkSpf, type SpfOptions, type SpfQuery, type SpfResolver } from 'milter/spf';
+import { DnsError, DnsSession } from 'tsmilter/dns';
+import { checkSpf, type SpfOptions, type SpfQuery, type SpfResolver } from 'tsmilter/spf';
 import { CLIENT, SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();

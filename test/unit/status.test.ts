@@ -1,9 +1,9 @@
 /** Contract 9: what counts as a status. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ACCEPT, ALL_OPTS, CONTINUE, DISCARD, NOREPLY, REJECT, SKIP, TEMPFAIL } from 'milter';
-import { checkStatus } from '#lib/status.js';
-import { STEP_NAMES } from '#lib/steps.js';
+import { ACCEPT, ALL_OPTS, CONTINUE, DISCARD, NOREPLY, REJECT, SKIP, TEMPFAIL } from 'tsmilter';
+import { STEP_NAMES } from '#lib/addon/steps.js';
+import { checkStatus } from '#lib/session/status.js';
 
 describe('contract 9: checkStatus', () => {
   it('every status from every step; SKIP from header and body only', () => {

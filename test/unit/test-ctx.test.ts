@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 import {
   Actions,
   type PeerAddress,
@@ -14,9 +14,9 @@ import {
   TestCtx,
   type TestCtxOptions,
   type TestStep,
-} from 'milter/testing';
+} from 'tsmilter/testing';
+import { projectRoot } from '../../tools/mta/installation.js';
 import { makeTelling, type Script } from '../fixtures/script.js';
-import { projectRoot } from '../support/mta/installation.js';
 
 type Call = readonly [name: string, ...args: unknown[]];
 
@@ -53,7 +53,7 @@ const MESSAGE = 'Subject: hello\nX-Folded: one\n two\n\nfirst\nsecond\n';
 describe('contract 20: a message is fed through a filter', () => {
   let directory: string;
   before(() => {
-    directory = mkdtempSync(join(tmpdir(), 'milter-test-ctx-'));
+    directory = mkdtempSync(join(tmpdir(), 'tsmilter-test-ctx-'));
   });
   after(() => rmSync(directory, { recursive: true }));
 
@@ -678,8 +678,8 @@ describe('contract 22: what is recorded', () => {
 describe('TestCtx', () => {
   it('works where libmilter and the addon are not', () => {
     const code = `
-      const Milter = require('milter');
-      const { TestCtx } = require('milter/testing');
+      const Milter = require('tsmilter');
+      const { TestCtx } = require('tsmilter/testing');
       class Filter extends Milter.Base { eom() { this.addheader('X', 'y'); return Milter.ACCEPT; } }
       (async () => {
         const ctx = new TestCtx(Filter);
@@ -688,7 +688,7 @@ describe('TestCtx', () => {
         const loaded = process.report.getReport().sharedObjects.filter((path) => /milter/.test(path));
         console.log(JSON.stringify([verdict, message.headers, loaded]));
       })();`;
-    const env = { ...process.env, MILTER_ADDON: '/nonexistent/milter.node' };
+    const env = { ...process.env, MILTER_ADDON: '/nonexistent/tsmilter.node' };
     const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], {
       cwd: projectRoot,
       env,
@@ -710,8 +710,8 @@ describe('TestCtx', () => {
 
   it('errors in handlers go to stderr where there is no hook', () => {
     const code = `
-      const Milter = require('milter');
-      const { TestCtx } = require('milter/testing');
+      const Milter = require('tsmilter');
+      const { TestCtx } = require('tsmilter/testing');
       class Filter extends Milter.Base { eom() { throw new Error('seen'); } }
       (async () => { const ctx = new TestCtx(Filter); await ctx.feedMessage(''); await ctx.close(); })();`;
     const { stderr } = spawnSync(process.execPath, ['-e', code], { cwd: projectRoot, encoding: 'utf8' });

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { uniqueID } from 'milter';
+import { uniqueID } from 'tsmilter';
 
 const TAKE = `
   const { parentPort, workerData } = require('node:worker_threads');
   const { uniqueID } = require(workerData.module);
   parentPort.postMessage(Array.from({ length: workerData.count }, uniqueID));
 `;
-const milter = require.resolve('milter');
+const milter = require.resolve('tsmilter');
 
 async function takeInWorker(count: number): Promise<number[]> {
   const worker = new Worker(TAKE, { eval: true, workerData: { module: milter, count } });

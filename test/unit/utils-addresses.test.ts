@@ -1,4 +1,4 @@
-/** `milter/utils`: addresses and headers. The expected values are what pymilter's functions answer, except where said. */
+/** `tsmilter/utils`: addresses and headers. The expected values are what pymilter's functions answer, except where said. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseAddr, parseaddr, parseHeader } from '#lib/utils/index.js';

@@ -1,4 +1,4 @@
-/** `milter/utils`: isDynip. The expected values are pymilter's, except in the last two tables. */
+/** `tsmilter/utils`: isDynip. The expected values are pymilter's, except in the last two tables. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isDynip } from '#lib/utils/index.js';

@@ -1,4 +1,4 @@
-/** `milter/utils`: iniplist. */
+/** `tsmilter/utils`: iniplist. */
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { promises as dns } from 'node:dns';

@@ -1,4 +1,4 @@
-/** `milter/utils`: signed addresses. */
+/** `tsmilter/utils`: signed addresses. */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';

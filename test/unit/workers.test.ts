@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 import { Ledger, Phase } from '#lib/workers/ledger.js';
 import { planWorkers, type WorkerOptions } from '#lib/workers/options.js';
 import { Pause } from '#lib/workers/pause.js';

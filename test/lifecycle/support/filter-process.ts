@@ -3,7 +3,7 @@ import { type ChildProcess, fork, type StdioOptions } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MtaSession, type MtaSessionOptions } from 'milter/testing';
+import { MtaSession, type MtaSessionOptions } from 'tsmilter/testing';
 import type { Command, Settings } from '../../fixtures/lifecycle/line.js';
 import { PATIENCE, within } from './deadline.js';
 
@@ -32,7 +32,7 @@ export interface StartOptions extends Omit<Settings, 'socket'> {
 
 /** A directory of the test's own, open to every user, removed with the process that uses it. */
 export function privateDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'milter-life-'));
+  const directory = mkdtempSync(join(tmpdir(), 'tsmilter-life-'));
   chmodSync(directory, 0o777);
   return directory;
 }

@@ -1,6 +1,6 @@
 /** What an MTA says that has nothing special to say. */
 import assert from 'node:assert/strict';
-import type { Message, MtaSession } from 'milter/testing';
+import type { Message, MtaSession } from 'tsmilter/testing';
 import type { FilterProcess } from './filter-process.js';
 
 export const goodMessage: Message = {

@@ -1,7 +1,7 @@
 /** A session with one message, spoken command by command, and what is said to each. */
 import assert from 'node:assert/strict';
+import type { Reply, SmtpClient } from '../../../tools/mta';
 import type { Act, Acts } from '../../fixtures/script';
-import type { Reply, SmtpClient } from '../../support/mta';
 import { stages } from './default-replies';
 import { compose, type Kind, type Lab, nextId, patienceMs } from './lab';
 

@@ -5,8 +5,7 @@
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import type { RunOptions } from 'milter';
-import { FilterProcess } from '../../support/filter-process';
+import type { RunOptions } from 'tsmilter';
 import {
   type ClientOptions,
   type Door,
@@ -20,9 +19,10 @@ import {
   SmtpClient,
   startPostfix,
   startSendmail,
-} from '../../support/mta';
-import { makeRunDir } from '../../support/mta/run-dir';
-import { until } from '../../support/mta/wait';
+} from '../../../tools/mta';
+import { makeRunDir } from '../../../tools/mta/run-dir';
+import { until } from '../../../tools/mta/wait';
+import { FilterProcess } from '../../support/filter-process';
 
 export const kinds = ['sendmail', 'postfix'] as const;
 export type Kind = (typeof kinds)[number];

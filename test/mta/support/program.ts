@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { until } from '../../support/mta/wait';
+import { until } from '../../../tools/mta/wait';
 import { patienceMs } from './lab';
 
 export class Program implements AsyncDisposable {

@@ -1,5 +1,5 @@
 /** A delivered message, in the form that tests compare. */
-import type { EnvelopeAddress, SinkMessage } from '../../support/mta';
+import type { EnvelopeAddress, SinkMessage } from '../../../tools/mta';
 import type { Kind } from './lab';
 
 /** A value for both MTAs, or one for each. */

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
-import { MtaSession, type PeerAddress, type Response } from 'milter/testing';
+import { MtaSession, type PeerAddress, type Response } from 'tsmilter/testing';
 import type { Program } from './workshop';
 
 /** For a program, or a filter's answer, in milliseconds; generous, because sanitizers are slow. */

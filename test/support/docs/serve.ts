@@ -1,6 +1,6 @@
 /** Runs the filter class that a block of the documentation exports: node serve.js <compiled block> <socket>. */
 import { pathToFileURL } from 'node:url';
-import * as Milter from 'milter';
+import * as Milter from 'tsmilter';
 
 async function main([file = '', socket = '']: string[]): Promise<void> {
   const exported: object = await import(pathToFileURL(file).href);

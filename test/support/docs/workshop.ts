@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ts from 'typescript';
-import { projectRoot } from '../mta/installation';
+import { projectRoot } from '../../../tools/mta/installation';
 import { type Block, placeOf } from './pages';
 
 /** The languages that are compiled, and the extensions of their files before and after. */
@@ -66,7 +66,7 @@ export class Workshop {
     mkdirSync(join(this.#dir, 'node_modules'));
     mkdirSync(join(this.#dir, 'src'));
     writeFileSync(join(this.#dir, 'package.json'), '{ "type": "module" }\n');
-    symlinkSync(projectRoot, join(this.#dir, 'node_modules/milter'));
+    symlinkSync(projectRoot, join(this.#dir, 'node_modules/tsmilter'));
     symlinkSync(join(projectRoot, 'node_modules/@types'), join(this.#dir, 'node_modules/@types'));
   }
 

@@ -1,0 +1,150 @@
+/** The native addon, typed, and loaded when it is first needed: helpers work where libmilter is not installed. */
+
+import { MilterError } from '../internal/errors.js';
+import { HEADER_CONSTANTS } from './constants.js';
+import { STEP_NAMES } from './steps.js';
+
+/** What a mail from the native side is about; native/bridge/mailbox.h has the same order. */
+export const MailKind = {
+  /** Run the handlers of the events and answer; libmilter's thread waits. */
+  question: 0,
+  /** The session has ended. */
+  closed: 1,
+  /** The question was answered by the exception policy: its handlers took too long. */
+  expired: 2,
+  /** The question was answered because the filter stops. */
+  released: 3,
+  /** A modification could not be written; the message was refused for now. */
+  writeFailed: 4,
+  /** libmilter has returned. */
+  stopped: 5,
+  /** libmilter serves. */
+  ready: 6,
+} as const;
+
+/** The order of native/bridge/answer.h, Action::Kind. */
+export const ActionKind = {
+  addheader: 0,
+  insheader: 1,
+  chgheader: 2,
+  addrcpt: 3,
+  addrcptPar: 4,
+  delrcpt: 5,
+  replacebody: 6,
+  chgfrom: 7,
+  quarantine: 8,
+  progress: 9,
+} as const;
+export type ActionKind = (typeof ActionKind)[keyof typeof ActionKind];
+
+/** The order of native/bridge/process.h, Process::Start. */
+export const Start = { ready: 0, inUse: 1, alreadyRun: 2, notRegistered: 3 } as const;
+
+/** The events of a mail, flat: step, number of arguments, the arguments, the next step, ... */
+export type Events = readonly unknown[];
+
+/** Takes one mail; `slot` names the session until its `closed` has been delivered. */
+export type Deliver = (kind: number, slot: number, question: number, events: Events) => void;
+
+/** native/addon.cc. A call for a session is undefined, or false, where its question is not open any more. */
+export interface Addon {
+  readonly constants: Readonly<Record<string, number>>;
+  readonly stepNames: readonly string[];
+  version(): [major: number, minor: number, patchlevel: number];
+  registerFilter(name: string, actions: number): boolean;
+  setTimeout(seconds: number): boolean;
+  setBacklog(connections: number): boolean;
+  setDebug(level: number): boolean;
+  setMaxDataSize(bytes: number): number;
+  openSocket(
+    spec: string,
+    removeStale: boolean,
+    mode: number | null,
+    owner: string | null,
+    group: string | null,
+  ): null | [code: string, about: string];
+  port(): number;
+  setPatience(milliseconds: number): void;
+  setPolicy(verdict: number, code: string, extended: string, text: string): void;
+  /** `serves`: whether this thread takes sessions, or leaves them to those that join. */
+  start(deliver: Deliver, serves: boolean): number;
+  /** Takes sessions of the filter that another thread starts, or has started. */
+  join(deliver: Deliver): void;
+  stop(drainMilliseconds: number): void;
+  running(): boolean;
+  ended(): boolean;
+
+  getsymval(slot: number, question: number, name: string): string | null | undefined;
+  setreply(
+    slot: number,
+    question: number,
+    code: string,
+    extended: string | null,
+    lines: readonly string[],
+  ): boolean | undefined;
+  setsymlist(slot: number, question: number, stage: number, macros: string): boolean | undefined;
+  queue(
+    slot: number,
+    question: number,
+    kind: ActionKind,
+    index: number,
+    first: string | Uint8Array,
+    second: string | null,
+  ): boolean;
+  extend(slot: number, question: number): boolean;
+  answer(slot: number, question: number, verdict: number): boolean;
+  agree(
+    slot: number,
+    question: number,
+    verdict: number,
+    actions: number,
+    protocol: number,
+    added: number,
+    asked: number,
+    deferred: number,
+    silent: number,
+  ): boolean;
+  /** What the session negotiated, or took over: [actions, protocol]. */
+  agreement(slot: number, question: number): number[] | undefined;
+}
+
+let loaded: Addon | undefined;
+
+function load(): Addon {
+  try {
+    // A sanitizer's or debugger's build takes the place of the installed one.
+    const chosen = process.env.MILTER_ADDON;
+    return chosen ? require(chosen) : require('bindings')('tsmilter');
+  } catch (cause) {
+    throw new MilterError(
+      'ERR_MILTER_ADDON',
+      'the native part of tsmilter cannot be loaded: install libmilter-dev (Debian, Ubuntu, Alpine), ' +
+        'sendmail-milter-devel (Fedora) or the libmilter port (FreeBSD), then run `npm rebuild tsmilter`',
+      { cause },
+    );
+  }
+}
+
+/** An addon that was built for another version of this package would misread every event. */
+function verify(addon: Addon): void {
+  const wrong = [
+    ...Object.entries(HEADER_CONSTANTS).filter(([name, value]) => addon.constants[name] !== value),
+    ...STEP_NAMES.filter((name, index) => addon.stepNames[index] !== name),
+  ];
+  if (wrong.length > 0) {
+    throw new MilterError(
+      'ERR_MILTER_ADDON',
+      `the native part of tsmilter is not of this version (${String(wrong[0])}): run \`npm rebuild tsmilter\``,
+    );
+  }
+}
+
+/** The addon. @throws MilterError ERR_MILTER_ADDON where it is not built, or not for this version */
+export function native(): Addon {
+  if (!loaded) {
+    const addon = load();
+    verify(addon);
+    loaded = addon;
+  }
+  return loaded;
+}

@@ -1,0 +1,212 @@
+/** The class that filters extend: one object per SMTP session, one method per step, actions as methods. */
+
+import type { ALL_OPTS } from '../addon/constants.js';
+import { CONTINUE, SETSYMLIST } from '../addon/constants.js';
+import { MilterError } from '../internal/errors.js';
+import type { NegotiationOptions } from '../session/callbacks.js';
+import type { Context } from '../session/context.js';
+import { currentFlags } from '../session/flags.js';
+import type { Peer } from '../session/hostaddr.js';
+import type { Answer, Status } from '../session/status.js';
+import { type Plan, planForObject, planOf } from './plan.js';
+
+/**
+ * A filter. Override the steps you want: what is not overridden is negotiated away and costs nothing. Each handler
+ * answers with a status, or a promise of one; handlers of one session run one by one, in order.
+ *
+ * docs/callbacks.md says when each fires, what may be called in it, and when its answer takes effect.
+ */
+export class Base {
+  #context: Context | null = null;
+  #plan: Plan | null = null;
+
+  /**
+   * The protocol bits (P_…) that this class takes of what an MTA offers: steps it does not handle left out, no reply
+   * where it is marked so. Computed for the class itself, never inherited.
+   */
+  static protocolMask(): number {
+    // biome-ignore lint/complexity/noThisInStatic: the mask of the class it is called on, not of Base
+    return planOf(this, Base).protocol;
+  }
+
+  /** @internal Called by the runtime before the first handler. */
+  static attach(filter: Base, context: Context): void {
+    filter.#context = context;
+    filter.#plan = planForObject(filter, planOf(filter.constructor as typeof Base, Base));
+    context.handled = filter.#plan.handled;
+    context.immediate = filter.#plan.immediate;
+  }
+
+  /** @internal What this object wants. */
+  static plan(filter: Base): Plan {
+    return filter.#plan ?? planForObject(filter, planOf(filter.constructor as typeof Base, Base));
+  }
+
+  /** @internal */
+  get context(): Context {
+    if (!this.#context) {
+      throw new MilterError(
+        'ERR_MILTER_BAD_CONTEXT',
+        'bad context: the session begins after the constructor; do this in connect or later',
+      );
+    }
+    return this.#context;
+  }
+
+  // --- steps
+
+  /**
+   * First of all: what the MTA offers, changed in place to what the filter takes. The default does what the class's
+   * methods and decorators say; override it for more, and call `super.negotiate(options)`. An error in it leaves the
+   * MTA's offer as it is. libmilter: xxfi_negotiate.
+   */
+  negotiate(options: NegotiationOptions): Answer | typeof ALL_OPTS | Promise<Status | typeof ALL_OPTS> {
+    const plan = Base.plan(this);
+    const offered = options[0];
+    options[0] = offered & currentFlags();
+    options[1] &= plan.protocol;
+    options[2] = 0;
+    options[3] = 0;
+    if (offered & SETSYMLIST) {
+      for (const [stage, macros] of plan.symlists) this.context.setsymlist(stage, ...macros);
+    }
+    return CONTINUE;
+  }
+
+  /**
+   * An SMTP client has connected. `hostname` is its name as the MTA found it, or `[address]`. libmilter: xxfi_connect.
+   * @param peer the family and the address it narrows, see {@link Peer}; a handler may also leave it out, or take
+   *   `family: number, hostaddr: unknown`
+   */
+  connect(hostname: string, ...peer: Peer | [] | [family: number, hostaddr: unknown]): Answer {
+    void hostname;
+    void peer;
+    return CONTINUE;
+  }
+
+  /** HELO or EHLO, which may come several times, or never. libmilter: xxfi_helo. */
+  hello(hostname: string): Answer {
+    void hostname;
+    return CONTINUE;
+  }
+
+  /** MAIL: the sender as typed, with or without `<>`, and its ESMTP parameters. libmilter: xxfi_envfrom. */
+  envfrom(sender: string, ...params: string[]): Answer {
+    void sender;
+    void params;
+    return CONTINUE;
+  }
+
+  /** RCPT, once per recipient: REJECT and TEMPFAIL are about this one. libmilter: xxfi_envrcpt. */
+  envrcpt(recipient: string, ...params: string[]): Answer {
+    void recipient;
+    void params;
+    return CONTINUE;
+  }
+
+  /** DATA. libmilter: xxfi_data. */
+  data(): Answer {
+    return CONTINUE;
+  }
+
+  /** A header: folded lines are joined by LF, one space after the colon is taken away. libmilter: xxfi_header. */
+  header(name: string, value: string): Answer {
+    void name;
+    void value;
+    return CONTINUE;
+  }
+
+  /** The end of the headers. libmilter: xxfi_eoh. */
+  eoh(): Answer {
+    return CONTINUE;
+  }
+
+  /** A piece of the body, lines ending in CRLF; SKIP for no more of them. libmilter: xxfi_body. */
+  body(chunk: Buffer): Answer {
+    void chunk;
+    return CONTINUE;
+  }
+
+  /** The end of the message: the place for all modifications. libmilter: xxfi_eom. */
+  eom(): Answer {
+    return CONTINUE;
+  }
+
+  /** A command that the MTA does not know. libmilter: xxfi_unknown. */
+  unknown(command: string): Answer {
+    void command;
+    return CONTINUE;
+  }
+
+  /** The message ended without eom; the session may go on. The answer means nothing. libmilter: xxfi_abort. */
+  abort(): Answer {
+    return CONTINUE;
+  }
+
+  /** The session has ended; called once. The answer means nothing. libmilter: xxfi_close. */
+  close(): Answer {
+    return CONTINUE;
+  }
+
+  // --- what may be asked of the MTA
+
+  /** Aborted when the handler at work runs out of time or the session ends. See {@link Context.signal}. */
+  get signal(): AbortSignal {
+    return this.context.signal;
+  }
+
+  /** The value of a macro, or null. See {@link Context.getsymval}. */
+  getsymval(name: string): string | null {
+    return this.context.getsymval(name);
+  }
+
+  /** The text for the REJECT or TEMPFAIL to come. See {@link Context.setreply}. */
+  setreply(code: string, extended: string | null = null, ...lines: (string | null)[]): void {
+    this.context.setreply(code, extended, ...lines);
+  }
+
+  /** Chooses the macros of a stage, in negotiate. See {@link Context.setsymlist}. */
+  setsymlist(stage: number, ...macros: string[]): void {
+    this.context.setsymlist(stage, ...macros);
+  }
+
+  /** Adds a header, or inserts it at `index`. In eom. See {@link Context.addheader}. */
+  addheader(name: string, value: string, index = -1): void {
+    this.context.addheader(name, value, index);
+  }
+
+  /** Changes or deletes (null) the `index`th header of a name. In eom. See {@link Context.chgheader}. */
+  chgheader(name: string, index: number, value: string | null): void {
+    this.context.chgheader(name, index, value);
+  }
+
+  /** Adds a recipient. In eom. See {@link Context.addrcpt}. */
+  addrcpt(recipient: string, params: string | null = null): void {
+    this.context.addrcpt(recipient, params);
+  }
+
+  /** Deletes a recipient. In eom. See {@link Context.delrcpt}. */
+  delrcpt(recipient: string): void {
+    this.context.delrcpt(recipient);
+  }
+
+  /** Replaces the body, or appends to the replacement. In eom. See {@link Context.replacebody}. */
+  replacebody(body: string | Uint8Array): void {
+    this.context.replacebody(body);
+  }
+
+  /** Changes the envelope sender. In eom. See {@link Context.chgfrom}. */
+  chgfrom(sender: string, params: string | null = null): void {
+    this.context.chgfrom(sender, params);
+  }
+
+  /** Quarantines the message. In eom. See {@link Context.quarantine}. */
+  quarantine(reason: string): void {
+    this.context.quarantine(reason);
+  }
+
+  /** Tells the MTA that eom is still at work. In eom. See {@link Context.progress}. */
+  progress(): void {
+    this.context.progress();
+  }
+}

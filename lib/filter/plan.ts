@@ -1,0 +1,194 @@
+/**
+ * What a filter class wants of the MTA, read once per class from its methods, decorators and static fields: the steps
+ * it handles, those without reply, their macros, how their text is decoded. Never inherited ready-made: a subclass
+ * has its own plan.
+ */
+import { P_HDR_LEADSPC, P_RCPT_REJ, P_SKIP } from '../addon/constants.js';
+import {
+  ABORT,
+  bitOf,
+  CLOSE,
+  EOM,
+  type HandlerName,
+  NEGOTIABLE,
+  type NegotiableStep,
+  SYMLIST_STAGES,
+} from '../addon/steps.js';
+import { MilterError } from '../internal/errors.js';
+import type { DecodePolicy } from './decode.js';
+import { type ClassMarks, type MethodMarks, marks, marksOfClass, marksOfMethod } from './decorators.js';
+import { checkMethodNames } from './method-names.js';
+
+/** The static fields that stand for decorators. */
+export interface StaticMarks extends ClassMarks {
+  readonly nocallback?: readonly string[];
+  readonly noreply?: readonly string[];
+  readonly symlist?: Readonly<Record<string, readonly string[]>>;
+  readonly decode?: Readonly<Record<string, DecodePolicy>>;
+}
+
+/** What a class wants. Steps are bits by number. */
+export interface Plan {
+  /** Steps with a handler that shall be called. */
+  readonly handled: number;
+  /** Steps marked noreply. */
+  readonly noreply: number;
+  /** Steps marked nocallback. */
+  readonly nocallback: number;
+  /** The protocol bits that the filter takes of what an MTA offers. */
+  readonly protocol: number;
+  readonly symlists: readonly (readonly [stage: number, macros: readonly string[]])[];
+  readonly decode: { readonly [handler in HandlerName]?: DecodePolicy };
+  readonly immediate: boolean | null;
+}
+
+type FilterClass = { readonly prototype: object } & object;
+
+const ENDS: readonly [HandlerName, number][] = [
+  ['eom', EOM],
+  ['abort', ABORT],
+  ['close', CLOSE],
+];
+
+/** The class whose own prototype defines a method, and the method. */
+function definitionOf(target: FilterClass, base: FilterClass, name: string): [FilterClass, object] | null {
+  let at: object | null = target.prototype;
+  while (at !== null && at !== base.prototype) {
+    const method: unknown = Object.getOwnPropertyDescriptor(at, name)?.value;
+    if (typeof method === 'function') return [at.constructor as unknown as FilterClass, method];
+    at = Object.getPrototypeOf(at);
+  }
+  return null;
+}
+
+/** The static fields of this very class. */
+function staticsOf(target: FilterClass): StaticMarks {
+  const own = (name: keyof StaticMarks) =>
+    Object.hasOwn(target, name) ? (target as StaticMarks)[name] : undefined;
+  const found: Record<string, unknown> = {};
+  for (const name of [
+    'nocallback',
+    'noreply',
+    'symlist',
+    'decode',
+    'rejectedRecipients',
+    'headerLeadingSpace',
+    'immediate',
+  ] as const) {
+    const value = own(name);
+    if (value !== undefined) found[name] = value;
+  }
+  return found as StaticMarks;
+}
+
+/** A static field that names a method which its class does not define is a slip. */
+function checkStatics(target: FilterClass, statics: StaticMarks): void {
+  const named = [
+    ...(statics.nocallback ?? []).map((name) => [name, marks.nocallback(name)]),
+    ...(statics.noreply ?? []).map((name) => [name, marks.noreply(name)]),
+    ...Object.entries(statics.symlist ?? {}).map(([name, list]) => [name, marks.symlist(name, list)]),
+    ...Object.entries(statics.decode ?? {}).map(([name, policy]) => [name, marks.decode(name, policy)]),
+  ] as [string, MethodMarks][];
+  for (const [name] of named) {
+    if (!Object.hasOwn(target.prototype, name)) {
+      throw new MilterError(
+        'ERR_MILTER_BAD_ARGUMENT',
+        `a static field of ${(target as { name?: string }).name ?? 'the class'} marks ${name}, ` +
+          'which this class does not define: static marks are for the class that has the method',
+      );
+    }
+  }
+}
+
+function methodMarksOf(definition: [FilterClass, object], name: string): MethodMarks {
+  const [owner, method] = definition;
+  const statics = staticsOf(owner);
+  return {
+    ...marksOfMethod(method),
+    ...(statics.nocallback?.includes(name) ? marks.nocallback(name) : {}),
+    ...(statics.noreply?.includes(name) ? marks.noreply(name) : {}),
+    ...(statics.symlist?.[name] ? marks.symlist(name, statics.symlist[name]) : {}),
+    ...(statics.decode?.[name] ? marks.decode(name, statics.decode[name]) : {}),
+  };
+}
+
+function classMarksOf(target: FilterClass, base: FilterClass): ClassMarks {
+  if (target === base || target === null) return {};
+  const parent = Object.getPrototypeOf(target) as FilterClass;
+  const { rejectedRecipients, headerLeadingSpace, immediate } = staticsOf(target);
+  const own = { rejectedRecipients, headerLeadingSpace, immediate };
+  return {
+    ...classMarksOf(parent, base),
+    ...marksOfClass(target),
+    ...(Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) as ClassMarks),
+  };
+}
+
+function makePlan(target: FilterClass, base: FilterClass): Plan {
+  for (let at = target; at !== base && at !== null; at = Object.getPrototypeOf(at))
+    checkStatics(at, staticsOf(at));
+  checkMethodNames(target, base, (handler) => definitionOf(target, base, handler) !== null);
+  let handled = 0;
+  let noreply = 0;
+  let nocallback = 0;
+  let protocol = P_SKIP;
+  const symlists: [number, readonly string[]][] = [];
+  const decode: { [handler in HandlerName]?: DecodePolicy } = {};
+
+  const look = (handler: HandlerName): MethodMarks | null => {
+    const definition = definitionOf(target, base, handler);
+    if (!definition) return null;
+    const found = methodMarksOf(definition, handler);
+    const stage = SYMLIST_STAGES.get(handler);
+    if (found.symlist && stage !== undefined) symlists.push([stage, found.symlist]);
+    if (found.decode) decode[handler] = found.decode;
+    return found;
+  };
+  const plan = ({ step, handler, no, nr }: NegotiableStep) => {
+    const found = look(handler);
+    if (found && !found.nocallback) handled |= bitOf(step);
+    else protocol |= no;
+    if (found?.nocallback) nocallback |= bitOf(step);
+    if (found?.noreply) {
+      noreply |= bitOf(step);
+      protocol |= nr;
+    }
+  };
+  NEGOTIABLE.forEach(plan);
+  for (const [handler, step] of ENDS) if (look(handler)) handled |= bitOf(step);
+
+  const flags = classMarksOf(target, base);
+  if (flags.rejectedRecipients) protocol |= P_RCPT_REJ;
+  if (flags.headerLeadingSpace) protocol |= P_HDR_LEADSPC;
+  return { handled, noreply, nocallback, protocol, symlists, decode, immediate: flags.immediate ?? null };
+}
+
+const plans = new WeakMap<object, Plan>();
+
+/**
+ * The plan of a class that extends `base`.
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for static marks that mean nothing, and methods that only look like handlers
+ */
+export function planOf(target: FilterClass, base: FilterClass): Plan {
+  let plan = plans.get(target);
+  if (!plan) {
+    plan = makePlan(target, base);
+    plans.set(target, plan);
+  }
+  return plan;
+}
+
+/** The plan for one object: a handler may also be a property of its own (an arrow function in a class field). */
+export function planForObject(filter: object, plan: Plan): Plan {
+  let { handled, protocol, nocallback } = plan;
+  const owns = (handler: string) =>
+    typeof Object.getOwnPropertyDescriptor(filter, handler)?.value === 'function';
+  for (const { step, handler, no } of NEGOTIABLE) {
+    if (!owns(handler)) continue;
+    handled |= bitOf(step);
+    nocallback &= ~bitOf(step);
+    protocol &= ~no;
+  }
+  for (const [handler, step] of ENDS) if (owns(handler)) handled |= bitOf(step);
+  return handled === plan.handled ? plan : { ...plan, handled, protocol, nocallback };
+}

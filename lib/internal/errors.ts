@@ -1,0 +1,124 @@
+/**
+ * Every error this package throws on purpose is a {@link MilterError} with a stable `code`; the message says
+ * what to do. Codes of the operating system (EADDRINUSE, EACCES, ...) are passed through as they are.
+ */
+
+/** What went wrong, as a word that programs can rely on. */
+export type MilterErrorCode =
+  /** The socket is answered by another process, or its port is taken. */
+  | 'EADDRINUSE'
+  /** The address of an `inet:` or `inet6:` socket is not one of this machine's. */
+  | 'EADDRNOTAVAIL'
+  /** The socket's directory, file or port must not be used by this user. */
+  | 'EACCES'
+  /** The directory of a unix socket does not exist. */
+  | 'ENOENT'
+  /** The path of a unix socket leads through something that is not a directory. */
+  | 'ENOTDIR'
+  /** The path of a unix socket names a file that is not a socket. */
+  | 'ENOTSOCK'
+  /** The path of a unix socket is longer than the system allows. */
+  | 'ENAMETOOLONG'
+  /** The descriptor of `fd:N` is not open. */
+  | 'EBADF'
+  /** The host or service name of an `inet:` or `inet6:` socket is unknown; a name that DNS does not have (tsmilter/dns). */
+  | 'ENOTFOUND'
+  /** The owner's or group's name or number for a unix socket is not allowed for this user, or unknown. */
+  | 'EPERM'
+  /** The socket's description cannot be understood. */
+  | 'ERR_MILTER_BAD_SOCKET'
+  /** libmilter refused to open the socket and no reason could be found; syslog may have it. */
+  | 'ERR_MILTER_OPEN_SOCKET'
+  /** libmilter ended with a failure. */
+  | 'ERR_MILTER_MAIN'
+  /** The native addon is not built or cannot be loaded. */
+  | 'ERR_MILTER_ADDON'
+  /** A worker thread of a filter could not be started, or has ended before the filter did. */
+  | 'ERR_MILTER_WORKER'
+  /** A filter is running in this process already. */
+  | 'ERR_MILTER_IN_USE'
+  /** A filter has run in this process; libmilter allows one per process. */
+  | 'ERR_MILTER_ALREADY_RUN'
+  /** `main` before `register` or `setconn`. */
+  | 'ERR_MILTER_NOT_REGISTERED'
+  /** The context has ended, or its MTA is not waiting for an answer now. */
+  | 'ERR_MILTER_BAD_CONTEXT'
+  /** An action that changes the message was called outside eom. */
+  | 'ERR_MILTER_NOT_IN_EOM'
+  /** The right to do this was not negotiated; see {@link DisabledAction}. */
+  | 'ERR_MILTER_DISABLED_ACTION'
+  /** setsymlist outside negotiate, twice for a stage, or with too many macros. */
+  | 'ERR_MILTER_BAD_SYMLIST'
+  /** A reply that libmilter or the MTA would refuse. */
+  | 'ERR_MILTER_BAD_REPLY'
+  /** An argument of the wrong type or out of range. */
+  | 'ERR_MILTER_BAD_ARGUMENT'
+  /** A handler answered with something that is not a status. */
+  | 'ERR_MILTER_BAD_STATUS'
+  /** A handler did not answer in time. */
+  | 'ERR_MILTER_HANDLER_TIMEOUT'
+  /** An answer came after another one had been given for the handler. */
+  | 'ERR_MILTER_LATE_ANSWER'
+  /** A modification could not be sent to the MTA. */
+  | 'ERR_MILTER_WRITE'
+  /** A message, or a ZIP file in it, reaches a limit (tsmilter/mime). */
+  | 'ERR_MILTER_MIME_LIMIT'
+  /** A ZIP file that cannot be read (tsmilter/mime). */
+  | 'ERR_MILTER_BAD_ZIP'
+  /** An access map that cannot be read or understood, or reaches a limit (tsmilter/policy). */
+  | 'ERR_MILTER_ACCESS_MAP'
+  /** A configuration file, or a value in it, that cannot be understood or is too large (tsmilter/config). */
+  | 'ERR_MILTER_CONFIG'
+  /** A store cannot be reached or used (tsmilter/greylist, tsmilter/cache). */
+  | 'ERR_MILTER_STORE'
+  /** DNS has no record of this type under the name (tsmilter/dns). */
+  | 'ENODATA'
+  /** A DNS server failed (tsmilter/dns). */
+  | 'ESERVFAIL'
+  /** A DNS server refused to answer (tsmilter/dns). */
+  | 'EREFUSED'
+  /** No DNS server, or no mail server, answered in time (tsmilter/dns, tsmilter/dsn). */
+  | 'ETIMEOUT'
+  /** A loop of aliases, or an answer of a DNS server that cannot be read (tsmilter/dns). */
+  | 'EBADRESP'
+  /** A name that DNS cannot have (tsmilter/dns). */
+  | 'EBADNAME'
+  /** Given up, since a signal was aborted (tsmilter/dns). */
+  | 'ECANCELLED'
+  /** A session of DNS look-ups has reached one of its limits (tsmilter/dns). */
+  | 'ERR_MILTER_DNS_LIMIT'
+  /** A notice that cannot be made of its template (tsmilter/dsn). */
+  | 'ERR_MILTER_DSN'
+  /** An optional package that is needed here is not installed, or cannot be loaded. */
+  | 'ERR_MILTER_MISSING_PACKAGE'
+  /** A wait on a filter's answer ran out (tsmilter/testing). */
+  | 'ERR_MILTER_TIMEOUT'
+  /** The other side broke the milter protocol (tsmilter/testing). */
+  | 'ERR_MILTER_PROTOCOL'
+  /** The other side closed the connection (tsmilter/testing). */
+  | 'ERR_MILTER_CLOSED';
+
+/** An error of this package. */
+export class MilterError extends Error {
+  override readonly name: string = 'MilterError';
+  /** What went wrong, stable across versions. */
+  readonly code: MilterErrorCode;
+
+  constructor(code: MilterErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Thrown by an action whose right was not negotiated with the MTA (pymilter's `DisabledAction`). */
+export class DisabledAction extends MilterError {
+  override readonly name = 'DisabledAction';
+
+  constructor(action: string, flag: string) {
+    super(
+      'ERR_MILTER_DISABLED_ACTION',
+      `${action}: the right ${flag} was not negotiated; add it with setFlags() before runmilter(), ` +
+        'or the MTA does not offer it',
+    );
+  }
+}

@@ -1,0 +1,58 @@
+/** The errors of starting a filter, each with a sentence that says what to do. */
+import { MilterError, type MilterErrorCode } from '../internal/errors.js';
+
+const ADVICE: Partial<Record<MilterErrorCode, (about: string) => string>> = {
+  EADDRINUSE: (about) =>
+    `${about} is in use: another filter (or an earlier start of this one) has it; stop that, or choose another socket`,
+  EADDRNOTAVAIL: (about) =>
+    `${about}: this machine has no such address; use one of its own, or leave the host out`,
+  EACCES: (about) =>
+    `${about}: permission denied; give the filter's user write permission on the directory, or use a port above 1023`,
+  ENOENT: (about) => `${about}: the directory does not exist; create it (systemd: RuntimeDirectory=)`,
+  ENOTDIR: (about) => `${about}: a part of the path is not a directory`,
+  ENOTSOCK: (about) =>
+    about.startsWith('fd:')
+      ? `${about} is no listening socket; hand over one that listens (systemd: a .socket unit)`
+      : `${about} is not a socket; move it away, or choose another path`,
+  ENAMETOOLONG: (about) => `${about}: the path of a unix socket must be shorter than 107 bytes`,
+  EBADF: (about) =>
+    `${about}: no such open descriptor; start the filter by socket activation, or name a socket`,
+  ENOTFOUND: (about) => `${about}: unknown host or service name`,
+  EPERM: (about) =>
+    `${about}: not permitted; the filter's user must be in the socket's group, and the name must exist`,
+  ERR_MILTER_BAD_SOCKET: (about) =>
+    `${JSON.stringify(about)} is not a socket that libmilter knows: write unix:/path, inet:port@host, ` +
+    'inet6:port@host, or fd:number where the library has it',
+};
+
+/** The error for a code of the native side's, or of ours. */
+export function startError(code: string, about: string): MilterError {
+  if (code === 'ERR_MILTER_ALREADY_RUN') {
+    return new MilterError(
+      code,
+      `${about}: libmilter has opened a socket in this process and cannot open another: start a new process`,
+    );
+  }
+  const advice = ADVICE[code as MilterErrorCode];
+  if (advice) return new MilterError(code as MilterErrorCode, advice(about));
+  return new MilterError(
+    'ERR_MILTER_OPEN_SOCKET',
+    `${about}: libmilter could not open the socket (see syslog)`,
+  );
+}
+
+/** The error of a second start. */
+export function inUse(): MilterError {
+  return new MilterError(
+    'ERR_MILTER_IN_USE',
+    'milter module in use: a filter is running in this process already',
+  );
+}
+
+/** The error of a start after the end. */
+export function alreadyRun(): MilterError {
+  return new MilterError(
+    'ERR_MILTER_ALREADY_RUN',
+    'a filter has run and ended in this process; libmilter cannot start again: start a new process',
+  );
+}
