@@ -2,7 +2,7 @@
 
 import { native } from './addon/native.js';
 import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter/dispatch.js';
-import { MilterError } from './internal/errors.js';
+import { badArgument } from './internal/errors.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
 import {
   checkMainOptions,
@@ -81,8 +81,7 @@ export async function runmilter(name: string, socket: string, options: RunOption
 
 function refuseFactory(options: RunOptions): void {
   if (!options.factory && !currentFactory()) return;
-  throw new MilterError(
-    'ERR_MILTER_BAD_ARGUMENT',
+  throw badArgument(
     'runmilter takes a factory or a module, not both: leave out factory (and setFactory), and export the filter from the module',
   );
 }
@@ -90,7 +89,7 @@ function refuseFactory(options: RunOptions): void {
 function takeFactory(options: RunOptions): void {
   if (options.factory) setFactory(options.factory);
   if (currentFactory()) return;
-  throw new MilterError('ERR_MILTER_BAD_ARGUMENT', 'runmilter needs a factory: pass { factory: YourFilter }');
+  throw badArgument('runmilter needs a factory: pass { factory: YourFilter }');
 }
 
 function crewFor(name: string, plan: WorkerPlan, options: RunOptions): Crew {

@@ -13,7 +13,7 @@
  */
 
 import { type HandlerName, NEGOTIABLE, SYMLIST_STAGES } from '../addon/steps.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument, MilterError } from '../internal/errors.js';
 import { DECODE_POLICIES, type DecodePolicy } from './decode.js';
 
 /** What the decorators have said about a method. */
@@ -61,10 +61,7 @@ const DECODED_HANDLERS: ReadonlySet<string> = new Set<HandlerName>([
 /** @throws MilterError ERR_MILTER_BAD_ARGUMENT where `mark` means nothing on `method` */
 function checkMark(mark: string, method: string | symbol, allowed: ReadonlySet<string>): void {
   if (typeof method === 'string' && allowed.has(method)) return;
-  throw new MilterError(
-    'ERR_MILTER_BAD_ARGUMENT',
-    `${mark} may mark ${[...allowed].join(', ')}, not ${String(method)}`,
-  );
+  throw badArgument(`${mark} may mark ${[...allowed].join(', ')}, not ${String(method)}`);
 }
 
 /** @internal What has been marked on a method. */
@@ -98,10 +95,7 @@ export const marks = {
   decode(method: string | symbol, policy: DecodePolicy): MethodMarks {
     checkMark('decode', method, DECODED_HANDLERS);
     if (!DECODE_POLICIES.includes(policy)) {
-      throw new MilterError(
-        'ERR_MILTER_BAD_ARGUMENT',
-        `decode takes ${DECODE_POLICIES.join(', ')}, not ${policy}`,
-      );
+      throw badArgument(`decode takes ${DECODE_POLICIES.join(', ')}, not ${policy}`);
     }
     return { decode: policy };
   },

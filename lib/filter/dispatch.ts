@@ -16,7 +16,7 @@ import {
   STEP_NAMES,
   UNKNOWN,
 } from '../addon/steps.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument, MilterError } from '../internal/errors.js';
 import type { Callbacks } from '../session/callbacks.js';
 import type { Context } from '../session/context.js';
 import { Base } from './base.js';
@@ -44,15 +44,11 @@ export function setFactory(next: Factory | null): Factory | null {
 /** What can be known of a factory before its first session. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
 export function checkFactory(factory: Factory): void {
   if (typeof factory !== 'function') {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
-      'the factory must be a class that extends Base, or a function',
-    );
+    throw badArgument('the factory must be a class that extends Base, or a function');
   }
   if (isClass(factory)) planOf(factory, Base);
   else if (isForeignClass(factory)) {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
+    throw badArgument(
       `the factory must be a class that extends Base: ${factory.name || 'this class'} does not, ` +
         'or extends the Base of another copy of the package',
     );
@@ -75,10 +71,7 @@ const isForeignClass = (candidate: Factory): boolean =>
 export function makeFilter(factory: Factory): Base {
   const filter = isClass(factory) ? new factory() : factory();
   if (!(filter instanceof Base)) {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
-      'the factory must give an object of a class that extends Base',
-    );
+    throw badArgument('the factory must give an object of a class that extends Base');
   }
   return filter;
 }
@@ -123,11 +116,7 @@ function decoded(filter: Base, handler: HandlerName, text: string): string {
 export function filterCallbacks(chosen: () => Factory | null = currentFactory): Callbacks {
   const make = (context: Context): Base => {
     const factory = chosen();
-    if (!factory)
-      throw new MilterError(
-        'ERR_MILTER_BAD_ARGUMENT',
-        'no factory: call setFactory or pass one to runmilter',
-      );
+    if (!factory) throw badArgument('no factory: call setFactory or pass one to runmilter');
     const filter = makeFilter(factory);
     Base.attach(filter, context);
     context.setpriv(filter);

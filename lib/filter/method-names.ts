@@ -1,7 +1,7 @@
 /** Methods that look like handlers and are none: nobody would ever call them. */
 
 import { HANDLER_NAMES, type HandlerName } from '../addon/steps.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 
 type FilterClass = { readonly prototype: object } & object;
 
@@ -63,8 +63,7 @@ export function checkMethodNames(
     if (HANDLERS.has(name)) continue;
     const meant = handlerNamed(plain(name)) ?? (handlesAny ? undefined : foreignHandler(plain(name)));
     if (meant === undefined || handles(meant)) continue;
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
+    throw badArgument(
       `${(target as { name?: string }).name || 'the filter class'} has a method ${name}, which would never be called: ` +
         `the handler's name is ${meant}; give it another name where it is no handler`,
     );

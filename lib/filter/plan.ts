@@ -14,7 +14,7 @@ import {
   type NegotiableStep,
   SYMLIST_STAGES,
 } from '../addon/steps.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import type { DecodePolicy } from './decode.js';
 import { type ClassMarks, type MethodMarks, marks, marksOfClass, marksOfMethod } from './decorators.js';
 import { checkMethodNames } from './method-names.js';
@@ -91,8 +91,7 @@ function checkStatics(target: FilterClass, statics: StaticMarks): void {
   ] as [string, MethodMarks][];
   for (const [name] of named) {
     if (!Object.hasOwn(target.prototype, name)) {
-      throw new MilterError(
-        'ERR_MILTER_BAD_ARGUMENT',
+      throw badArgument(
         `a static field of ${(target as { name?: string }).name ?? 'the class'} marks ${name}, ` +
           'which this class does not define: static marks are for the class that has the method',
       );

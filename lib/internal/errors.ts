@@ -122,3 +122,8 @@ export class DisabledAction extends MilterError {
     );
   }
 }
+
+/** The error for an argument of the wrong type or out of range. */
+export function badArgument(message: string): MilterError {
+  return new MilterError('ERR_MILTER_BAD_ARGUMENT', message);
+}

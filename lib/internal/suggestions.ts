@@ -21,7 +21,7 @@ function distance(one: string, other: string): number {
 const LONGEST = 40;
 
 /** The known word that differs in no more than a third of its letters, the nearest of several. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
+export function suggestName(word: string, known: readonly string[]): string | undefined {
   if (word.length > LONGEST) return undefined;
   const apart = known.map((candidate) => {
     const letters = distance(plain(word), plain(candidate));

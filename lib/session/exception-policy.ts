@@ -1,7 +1,7 @@
 /** What becomes of a message when a handler fails: the exception policy, and who is told. */
 import { inspect } from 'node:util';
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from '../addon/constants.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { writeLine } from '../internal/output.js';
 import type { Context } from './context.js';
 import type { Status } from './status.js';
@@ -39,8 +39,7 @@ export class Exceptions {
   /** @returns the old policy @throws MilterError ERR_MILTER_BAD_ARGUMENT for any other verdict */
   setPolicy(policy: ExceptionPolicy): ExceptionPolicy {
     if (!POLICIES.has(policy)) {
-      throw new MilterError(
-        'ERR_MILTER_BAD_ARGUMENT',
+      throw badArgument(
         `the exception policy must be TEMPFAIL, REJECT, CONTINUE or ACCEPT, not ${String(policy)}`,
       );
     }

@@ -1,7 +1,7 @@
 /** A filter's module: what it must export. */
 
 import { currentFactory, type Factory, setFactory } from '../filter/dispatch.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 
 /** Called in each worker when the filter has stopped. */
 export type Stopped = () => unknown;
@@ -40,8 +40,7 @@ export async function loadFilterModule(url: string): Promise<Stopped | undefined
   const factory = functionNamed('factory', namespace) ?? functionNamed('default', namespace);
   if (factory) setFactory(factory as Factory);
   if (!currentFactory()) {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
+    throw badArgument(
       `${url} exports no filter: export a class that extends Base, or a function that makes one, as default or factory`,
     );
   }

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkWord, type OptionNames } from '../internal/validate.js';
 
 /** A filter on many cores: its module is loaded in worker threads, and each session belongs to one of them. */
@@ -37,10 +37,6 @@ export interface WorkerPlan {
 
 const MOST_WORKERS = 1024;
 
-function bad(message: string): MilterError {
-  return new MilterError('ERR_MILTER_BAD_ARGUMENT', message);
-}
-
 function urlOf(module: unknown): URL {
   if (module instanceof URL) return module;
   checkWord('module', module);
@@ -51,7 +47,7 @@ function pathOf(url: URL): string {
   try {
     return fileURLToPath(url);
   } catch {
-    throw bad(
+    throw badArgument(
       `module must be a path or a file: URL, not ${url.href}: give the path of the file that exports the filter`,
     );
   }
@@ -65,7 +61,7 @@ export function planWorkers(options: WorkerOptions): WorkerPlan | null {
   if (options.module === undefined) {
     for (const name of ['workers', 'resourceLimits'] as const) {
       if (options[name] === undefined) continue;
-      throw bad(
+      throw badArgument(
         `${name} is for filters in worker threads, which load them from a file: pass { module: '/path/to/filter.js' } ` +
           'in place of factory',
       );
@@ -75,7 +71,9 @@ export function planWorkers(options: WorkerOptions): WorkerPlan | null {
   const { workers = availableParallelism(), resourceLimits = {} } = options;
   checkInteger('workers', workers, 1, MOST_WORKERS);
   if (typeof resourceLimits !== 'object' || resourceLimits === null) {
-    throw bad("resourceLimits must be an object, as of Node's Worker: { maxOldGenerationSizeMb: 512 }");
+    throw badArgument(
+      "resourceLimits must be an object, as of Node's Worker: { maxOldGenerationSizeMb: 512 }",
+    );
   }
   const url = urlOf(options.module);
   return { module: url.href, path: pathOf(url), workers, resourceLimits };

@@ -13,7 +13,7 @@ import { AccessMap } from 'tsmilter/policy';
 import { checkSpf } from 'tsmilter/spf';
 import { MtaSession, TestCtx } from 'tsmilter/testing';
 import { iniplist, unsign } from 'tsmilter/utils';
-import { nearest } from '#lib/internal/suggestions.js';
+import { suggestName } from '#lib/internal/suggestions.js';
 
 const refused = (message: RegExp) => ({ name: 'MilterError', code: 'ERR_MILTER_BAD_ARGUMENT', message });
 
@@ -111,15 +111,15 @@ describe('the others', () => {
   }
 });
 
-describe('nearest', () => {
+describe('suggestName', () => {
   it('is the nearest of several, and none where too many letters differ', () => {
     const known = ['mode', 'module', 'timeout', 'handlerTimeout'];
-    assert.equal(nearest('modul', known), 'module');
-    assert.equal(nearest('mod', known), 'mode');
-    assert.equal(nearest('TIMEOUT', known), 'timeout');
-    assert.equal(nearest('time', known), undefined);
-    assert.equal(nearest('', known), undefined);
-    assert.equal(nearest('timeout'.repeat(1000), known), undefined);
+    assert.equal(suggestName('modul', known), 'module');
+    assert.equal(suggestName('mod', known), 'mode');
+    assert.equal(suggestName('TIMEOUT', known), 'timeout');
+    assert.equal(suggestName('time', known), undefined);
+    assert.equal(suggestName('', known), undefined);
+    assert.equal(suggestName('timeout'.repeat(1000), known), undefined);
   });
 });
 
