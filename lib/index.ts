@@ -4,6 +4,7 @@
  */
 
 export * from './addon/constants.js';
+export type { Answer, Status } from './addon/status.js';
 export { Base } from './filter/base.js';
 export type { DecodePolicy } from './filter/decode.js';
 export {
@@ -37,5 +38,4 @@ export { Context } from './session/context.js';
 export type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
 export { setFlags } from './session/flags.js';
 export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './session/hostaddr.js';
-export type { Answer, Status } from './session/status.js';
 export type { WorkerOptions } from './workers/options.js';

@@ -12,6 +12,7 @@ import { checkSocketSpec } from './runtime/socket-spec.js';
 import type { CallbackTypes } from './session/callbacks.js';
 
 export * from './addon/constants.js';
+export type { Answer, Status } from './addon/status.js';
 export { DisabledAction, MilterError, type MilterErrorCode } from './internal/errors.js';
 export { getdiag, setErrorHook, setExceptionPolicy, stop } from './runmilter.js';
 export type { MainOptions, SocketOptions } from './runtime/runtime.js';
@@ -20,7 +21,6 @@ export { Context } from './session/context.js';
 export type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
 export { setFlags } from './session/flags.js';
 export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './session/hostaddr.js';
-export type { Answer, Status } from './session/status.js';
 
 let socket: string | null = null;
 let opened = false;

@@ -2,12 +2,12 @@
 
 import type { ALL_OPTS } from '../addon/constants.js';
 import { CONTINUE, SETSYMLIST } from '../addon/constants.js';
+import type { Answer, Status } from '../addon/status.js';
 import { MilterError } from '../internal/errors.js';
 import type { NegotiationOptions } from '../session/callbacks.js';
 import type { Context } from '../session/context.js';
 import { currentFlags } from '../session/flags.js';
 import type { Peer } from '../session/hostaddr.js';
-import type { Answer, Status } from '../session/status.js';
 import { type Plan, planForObject, planOf } from './plan.js';
 
 /**

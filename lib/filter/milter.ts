@@ -1,9 +1,9 @@
 /** A filter that logs what it sees: to begin with, and to extend. */
 
 import { CONTINUE } from '../addon/constants.js';
+import type { Answer } from '../addon/status.js';
 import { writeLine } from '../internal/output.js';
 import type { Peer } from '../session/hostaddr.js';
-import type { Answer } from '../session/status.js';
 import { Base } from './base.js';
 import { noreply } from './decorators.js';
 import { uniqueID } from './unique-id.js';

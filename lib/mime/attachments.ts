@@ -1,6 +1,6 @@
 /** Checks of a message's parts, for filters with rules of their own. */
 import { CONTINUE } from '../addon/constants.js';
-import type { Answer, Status } from '../session/status.js';
+import type { Answer, Status } from '../addon/status.js';
 import type { MimeMessage } from './message.js';
 
 /**

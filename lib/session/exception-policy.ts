@@ -1,10 +1,10 @@
 /** What becomes of a message when a handler fails: the exception policy, and who is told. */
 import { inspect } from 'node:util';
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from '../addon/constants.js';
+import type { Status } from '../addon/status.js';
 import { badArgument } from '../internal/errors.js';
 import { writeLine } from '../internal/output.js';
 import type { Context } from './context.js';
-import type { Status } from './status.js';
 
 /** The verdicts that can stand in for a failed handler's. */
 export type ExceptionPolicy = typeof TEMPFAIL | typeof REJECT | typeof CONTINUE | typeof ACCEPT;

@@ -8,6 +8,7 @@
 
 import { ALL_OPTS, CONTINUE, NOREPLY, SKIP } from '../addon/constants.js';
 import { ActionKind, type Addon, type Events } from '../addon/native.js';
+import type { Status } from '../addon/status.js';
 import {
   ABORT,
   BODY,
@@ -32,7 +33,7 @@ import type { Exceptions } from './exception-policy.js';
 import { currentFlags } from './flags.js';
 import { peerOf } from './hostaddr.js';
 import { agreementFor, handledSteps, protocolFor } from './negotiation.js';
-import { checkStatus, type Status } from './status.js';
+import { checkStatus } from './status.js';
 
 /** How handlers are waited for. */
 export interface SessionOptions {

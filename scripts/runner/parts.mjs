@@ -72,6 +72,7 @@ export async function checks() {
   await steps(tally, [
     ['installs into an empty project', ['node', 'scripts/check-install.js']],
     ['include rule', ['node', 'scripts/check-includes.js']],
+    ['import rule', ['node', 'scripts/check-imports.js']],
     ['mfapi.h is covered', ['node', 'scripts/check-mfapi.js']],
     ['constants are those of mfapi.h', ['node', 'scripts/generate-constants.js', '--check']],
     ['contract table', ['node', 'scripts/generate-contract.js', '--check']],

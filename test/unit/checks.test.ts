@@ -101,6 +101,95 @@ describe('check-includes', () => {
   }
 });
 
+describe('check-imports', () => {
+  const fine = {
+    'index.ts': "export { Base } from './filter/base.js';\nexport * from './addon/constants.js';\n",
+    'internal/errors.ts': '',
+    'addon/constants.ts': 'export const CONTINUE = 0;\n',
+    'addon/steps.ts': "import { CONTINUE } from './constants.js';\n",
+    'addon/native.ts':
+      "import '../internal/errors.js';\nimport './steps.js';\nrequire('bindings')('tsmilter');\n",
+    'session/session.ts': "import type { Addon } from '../addon/native.js';\n",
+    'filter/base.ts': "import { Session } from '../session/session.js';\n",
+    'runtime/runtime.ts': "import { Session } from '../session/session.js';\n",
+    'workers/worker.ts': "import '../filter/base.js';\nimport '../runtime/runtime.js';\n",
+    'dns/index.ts': "import '../internal/errors.js';\n",
+    'spf/index.ts': "import '../dns/index.js';\nimport '../addon/steps.js';\nimport 'node:net';\n",
+    'testing/index.ts': "export * from './wire/frames.js';\nexport * from './simulator/context.js';\n",
+    'testing/wire/frames.ts': "import '../../internal/errors.js';\n",
+    'testing/simulator/context.ts': "import '../wire/frames.js';\nimport '../../filter/base.js';\n",
+  };
+
+  test('lets the rule be kept', () => {
+    const { ok, output } = node('check-imports.js', tree(fine));
+    assert.ok(ok, output);
+    assert.match(output, /holds in 14 files/);
+  });
+
+  for (const [what, files, expected] of [
+    [
+      'a layer that looks up',
+      { 'session/x.ts': "\nimport { runtime } from '../runtime/runtime.js';\n" },
+      /lib\/session\/x\.ts:2: \.\.\/runtime\/runtime\.js: session must not import runtime/,
+    ],
+    [
+      'an import of a type alone',
+      { 'addon/x.ts': "import type { Session } from '../session/session.js';\n" },
+      /addon must not import session/,
+    ],
+    [
+      'what is exported again',
+      { 'runtime/x.ts': "export * from '../filter/base.js';\n" },
+      /runtime must not import filter/,
+    ],
+    [
+      'an import in the middle of the code',
+      { 'filter/x.ts': "const load = () => import('../runtime/runtime.js');\n" },
+      /filter must not import runtime/,
+    ],
+    ['a require', { 'internal/x.ts': "require('../dns/index.js');\n" }, /internal must not import dns/],
+    ['a layer that uses a helper', { 'filter/x.ts': "import '../spf/index.js';\n" }, /must not import spf/],
+    [
+      'a helper that needs the addon',
+      { 'dns/x.ts': "import '../addon/native.js';\n" },
+      /a helper \(dns\) must not import addon/,
+    ],
+    [
+      'plain data that is not',
+      { 'addon/steps.ts': "import '../internal/errors.js';\n" },
+      /steps\.ts:1: .*plain data only/,
+    ],
+    ['a second loader', { 'runtime/x.ts': "require('bindings')('x');\n" }, /only addon\/native\.ts loads/],
+    [
+      "the wire with the addon's constants",
+      { 'testing/wire/x.ts': "import '../../addon/constants.js';\n" },
+      /testing\/wire must not import addon/,
+    ],
+    [
+      'testing in use',
+      { 'dsn/x.ts': "import '../testing/wire/frames.js';\n" },
+      /must not import testing\/wire/,
+    ],
+    [
+      'a circle within a layer',
+      { 'session/session.ts': "import './a.js';\n", 'session/a.ts': "import './session.js';\n" },
+      /lib\/session\/session\.ts -> lib\/session\/a\.ts -> lib\/session\/session\.ts: a circle/,
+    ],
+    [
+      'a circle of helpers whose files have none',
+      { 'dns/x.ts': "import '../spf/y.js';\n", 'spf/y.ts': '' },
+      /lib\/dns -> lib\/spf -> lib\/dns: a circle/,
+    ],
+    ['a file that is not there', { 'filter/x.ts': "import './gone.js';\n" }, /gone\.js is not a file of lib/],
+  ] as const) {
+    test(`finds ${what}`, () => {
+      const { ok, output } = node('check-imports.js', tree({ ...fine, ...files }));
+      assert.ok(!ok, output);
+      assert.match(output, expected);
+    });
+  }
+});
+
 describe('check-mfapi', () => {
   const names = Array.from({ length: 20 }, (_, index) => `smfi_call${index}`);
   const header = `
