@@ -1,5 +1,6 @@
-// The addon's entry: one Desk per JS environment, and the functions that lib/addon/native.ts describes.
-#include "binding/desk.h"
+// The addon's entry: one EnvironmentState per JS environment, and the functions that lib/addon/native.ts
+// describes.
+#include "binding/environment_state.h"
 #include "binding/napi_setup.h"
 #include "binding/runtime_calls.h"
 #include "binding/session_calls.h"
@@ -7,7 +8,7 @@
 namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new milter::Desk(env));
+  env.SetInstanceData(new milter::EnvironmentState(env));
   milter::exportRuntimeCalls(env, exports);
   milter::exportSessionCalls(env, exports);
   return exports;

@@ -9,7 +9,7 @@
  * - napi.h is included by binding/napi_setup.h alone, and only binding/ and addon.cc reach it.
  * - bridge/ includes neither, and nothing of the other folders.
  * - libmilter/ includes nothing of binding/.
- * - uv.h is included by binding/bell.h alone, and only where napi.h may be: libuv's ABI holds within its major version.
+ * - uv.h is included by binding/async_wakeup.h alone, and only where napi.h may be: libuv's ABI holds within its major version.
  * - Node's and V8's own headers are not included at all: the addon is to run on every Node.
  */
 const fs = require('node:fs');
@@ -22,7 +22,7 @@ const NAPI = /^(?:napi|napi-inl|node_api|node_api_types|js_native_api|js_native_
 const UV = /^uv(?:\/.*)?\.h$/;
 const NODE = /^(?:node(?:_.*)?|v8(?:-.*)?|nan)\.h$/;
 const NAPI_SITE = 'binding/napi_setup.h';
-const UV_SITE = 'binding/bell.h';
+const UV_SITE = 'binding/async_wakeup.h';
 
 /** A line of its own that each violation of the rule becomes. */
 const violations = [];

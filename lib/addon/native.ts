@@ -4,8 +4,8 @@ import { MilterError } from '../internal/errors.js';
 import { HEADER_CONSTANTS } from './constants.js';
 import { STEP_NAMES } from './steps.js';
 
-/** What a mail from the native side is about; native/bridge/mailbox.h has the same order. */
-export const MailKind = {
+/** What a mail from the native side is about; native/bridge/message_queue.h has the same order. */
+export const MessageKind = {
   /** Run the handlers of the events and answer; libmilter's thread waits. */
   question: 0,
   /** The session has ended. */
@@ -37,8 +37,8 @@ export const ActionKind = {
 } as const;
 export type ActionKind = (typeof ActionKind)[keyof typeof ActionKind];
 
-/** The order of native/bridge/process.h, Process::Start. */
-export const Start = { ready: 0, inUse: 1, alreadyRun: 2, notRegistered: 3 } as const;
+/** The order of native/bridge/process.h, Process::StartResult. */
+export const StartResult = { ready: 0, inUse: 1, alreadyRun: 2, notRegistered: 3 } as const;
 
 /** The events of a mail, flat: step, number of arguments, the arguments, the next step, ... */
 export type Events = readonly unknown[];
@@ -64,7 +64,7 @@ export interface Addon {
     group: string | null,
   ): null | [code: string, about: string];
   port(): number;
-  setPatience(milliseconds: number): void;
+  setAnswerTimeout(milliseconds: number): void;
   setPolicy(verdict: number, code: string, extended: string, text: string): void;
   /** `serves`: whether this thread takes sessions, or leaves them to those that join. */
   start(deliver: Deliver, serves: boolean): number;
@@ -91,9 +91,9 @@ export interface Addon {
     first: string | Uint8Array,
     second: string | null,
   ): boolean;
-  extend(slot: number, question: number): boolean;
+  resetDeadline(slot: number, question: number): boolean;
   answer(slot: number, question: number, verdict: number): boolean;
-  agree(
+  answerNegotiation(
     slot: number,
     question: number,
     verdict: number,
@@ -105,7 +105,7 @@ export interface Addon {
     silent: number,
   ): boolean;
   /** What the session negotiated, or took over: [actions, protocol]. */
-  agreement(slot: number, question: number): number[] | undefined;
+  negotiatedOptions(slot: number, question: number): number[] | undefined;
 }
 
 let loaded: Addon | undefined;

@@ -1,6 +1,6 @@
 /** libmilter as this thread uses it: the callbacks, how handlers are treated, the start and the stop. One per process. */
 
-import { native, Start } from '../addon/native.js';
+import { native, StartResult } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
 import { checkInteger, checkWord, type OptionNames } from '../internal/validate.js';
 import { noCallbacks } from '../session/callbacks.js';
@@ -157,7 +157,7 @@ class Runtime {
     const hands = this.#hands;
     this.#drainTimeout = drainTimeout;
     this.#tellPolicy();
-    addon.setPatience(handlerTimeout > 0 ? handlerTimeout + STUCK_GRACE : FOR_EVER);
+    addon.setAnswerTimeout(handlerTimeout > 0 ? handlerTimeout + STUCK_GRACE : FOR_EVER);
     const stopOn = signals ? STOP_SIGNALS : [];
     let signalled = false;
     const onSignal = () => {
@@ -176,9 +176,9 @@ class Runtime {
         else finish(failed);
       });
       const outcome = addon.start(delivery.deliver, hands === null);
-      if (outcome === Start.inUse) throw inUse();
-      if (outcome === Start.alreadyRun) throw alreadyRun();
-      if (outcome === Start.notRegistered) {
+      if (outcome === StartResult.inUse) throw inUse();
+      if (outcome === StartResult.alreadyRun) throw alreadyRun();
+      if (outcome === StartResult.notRegistered) {
         throw new MilterError('ERR_MILTER_NOT_REGISTERED', 'register() and setconn() come before main()');
       }
       for (const signal of stopOn) process.on(signal, onSignal);
@@ -261,13 +261,13 @@ class Runtime {
     ready: () => void,
     stopped: (failed: boolean) => void,
   ): Delivery {
-    const house = {
+    const dependencies = {
       addon: native(),
       callbacks: this.callbacks,
       exceptions: this.exceptions,
       options: { handlerTimeout, progressInterval, immediate },
     };
-    return new Delivery(house, this.#diagnosis, drainTimeout, ready, stopped);
+    return new Delivery(dependencies, this.#diagnosis, drainTimeout, ready, stopped);
   }
 
   #tellPolicy(): void {

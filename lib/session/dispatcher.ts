@@ -1,11 +1,11 @@
 /**
  * Where the mail from libmilter's threads arrives on a JS thread, and is handed to its sessions.
- * native/binding/desk.cc is the other end.
+ * native/binding/environment_state.cc is the other end.
  */
 
-import { type Events, MailKind } from '../addon/native.js';
+import { type Events, MessageKind } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
-import { Session, type SessionHouse } from './session.js';
+import { Session, type SessionDependencies } from './session.js';
 
 /** Contexts made and ended in this thread; they agree when nothing is connected. */
 export interface Diagnosis {
@@ -14,7 +14,7 @@ export interface Diagnosis {
 }
 
 export class Delivery {
-  readonly #house: SessionHouse;
+  readonly #dependencies: SessionDependencies;
   readonly #stopped: (failed: boolean) => void;
   readonly #diagnosis: Diagnosis;
   readonly #closeTimeout: number;
@@ -31,13 +31,13 @@ export class Delivery {
    * @param stopped called once, when libmilter has returned and the close handlers are done
    */
   constructor(
-    house: SessionHouse,
+    dependencies: SessionDependencies,
     diagnosis: Diagnosis,
     closeTimeout: number,
     ready: () => void,
     stopped: (failed: boolean) => void,
   ) {
-    this.#house = house;
+    this.#dependencies = dependencies;
     this.#diagnosis = diagnosis;
     this.#closeTimeout = closeTimeout;
     this.#ready = ready;
@@ -47,29 +47,29 @@ export class Delivery {
   /** Takes one mail; must not throw. */
   readonly deliver = (kind: number, slot: number, question: number, events: Events): void => {
     switch (kind) {
-      case MailKind.question:
+      case MessageKind.question:
         if (!this.#over) this.#sessionFor(slot).ask(question, events);
         break;
-      case MailKind.closed:
+      case MessageKind.closed:
         this.#close(slot);
         break;
-      case MailKind.expired:
+      case MessageKind.expired:
         this.#fail(slot, 'ERR_MILTER_HANDLER_TIMEOUT', 'the JS thread gave no answer in time');
         break;
-      case MailKind.released:
+      case MessageKind.released:
         this.#sessions[slot]?.interrupt(
           new MilterError('ERR_MILTER_BAD_CONTEXT', 'the filter stops: the MTA was told to try again later'),
           true,
         );
         break;
-      case MailKind.writeFailed:
+      case MessageKind.writeFailed:
         this.#fail(
           slot,
           'ERR_MILTER_WRITE',
           'a modification could not be sent to the MTA: the message was refused for now',
         );
         break;
-      case MailKind.ready:
+      case MessageKind.ready:
         this.#ready();
         break;
       default:
@@ -80,7 +80,7 @@ export class Delivery {
   #sessionFor(slot: number): Session {
     let session = this.#sessions[slot];
     if (!session) {
-      session = new Session(this.#house, slot);
+      session = new Session(this.#dependencies, slot);
       this.#sessions[slot] = session;
       this.#diagnosis.made++;
     }
@@ -100,7 +100,7 @@ export class Delivery {
 
   #fail(slot: number, code: 'ERR_MILTER_HANDLER_TIMEOUT' | 'ERR_MILTER_WRITE', message: string): void {
     const error = new MilterError(code, message);
-    this.#house.exceptions.report(error, 'a session');
+    this.#dependencies.exceptions.report(error, 'a session');
     this.#sessions[slot]?.interrupt(error);
   }
 

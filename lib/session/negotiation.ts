@@ -4,7 +4,7 @@ import { P_NR_EOH, P_NR_HDR, P_SKIP } from '../addon/constants.js';
 import { ABORT, bitOf, CLOSE, DEFERRABLE, EOH, EOM, HEADER, NEGOTIABLE, STEP_NAMES } from '../addon/steps.js';
 import type { Callbacks } from './callbacks.js';
 
-/** What the native side is told (native/bridge/answer.h, Agreement). Sets of steps are bits by step number. */
+/** What the native side is told (native/bridge/answer.h, NegotiatedOptions). Sets of steps are bits by step number. */
 export interface Agreement {
   readonly actions: number;
   /** What the filter settled on. */

@@ -48,11 +48,18 @@ export interface SessionOptions {
 /** What a session asks of the side that talks to the MTA: of the addon, or of what stands in for it in tsmilter/testing. */
 export type SessionCalls = Pick<
   Addon,
-  'getsymval' | 'setreply' | 'setsymlist' | 'queue' | 'extend' | 'answer' | 'agree' | 'agreement'
+  | 'getsymval'
+  | 'setreply'
+  | 'setsymlist'
+  | 'queue'
+  | 'resetDeadline'
+  | 'answer'
+  | 'answerNegotiation'
+  | 'negotiatedOptions'
 >;
 
 /** What all sessions of a thread share. */
-export interface SessionHouse {
+export interface SessionDependencies {
   readonly addon: SessionCalls;
   readonly callbacks: Callbacks;
   readonly exceptions: Exceptions;
@@ -90,7 +97,7 @@ function endsWith(events: Events, step: number): boolean {
 
 export class Session implements Backend {
   readonly context: Context;
-  readonly #house: SessionHouse;
+  readonly #dependencies: SessionDependencies;
   readonly #slot: number;
   #question = 0;
   #wait: Wait | null = null;
@@ -100,8 +107,8 @@ export class Session implements Backend {
   #offer: NegotiationOptions = [0, 0, 0, 0];
   #options: NegotiationOptions = [0, 0, 0, 0];
 
-  constructor(house: SessionHouse, slot: number) {
-    this.#house = house;
+  constructor(dependencies: SessionDependencies, slot: number) {
+    this.#dependencies = dependencies;
     this.#slot = slot;
     this.context = new Context(this);
   }
@@ -135,11 +142,11 @@ export class Session implements Backend {
       ended();
     };
     const fail = (error: unknown) => {
-      this.#house.exceptions.report(error, STEP_NAMES[CLOSE]);
+      this.#dependencies.exceptions.report(error, STEP_NAMES[CLOSE]);
       finish();
     };
     try {
-      const result = this.#house.callbacks.close?.(this.context);
+      const result = this.#dependencies.callbacks.close?.(this.context);
       if (isPromise(result)) Promise.resolve(result).then(finish, fail);
       else finish();
     } catch (error) {
@@ -150,19 +157,19 @@ export class Session implements Backend {
   // --- Backend: what the context asks of libmilter's side
 
   getsymval(name: string): string | null | undefined {
-    return this.#house.addon.getsymval(this.#slot, this.#question, name);
+    return this.#dependencies.addon.getsymval(this.#slot, this.#question, name);
   }
 
   setreply(code: string, extended: string | null, lines: readonly string[]): boolean | undefined {
-    return this.#house.addon.setreply(this.#slot, this.#question, code, extended, lines);
+    return this.#dependencies.addon.setreply(this.#slot, this.#question, code, extended, lines);
   }
 
   setsymlist(stage: number, macros: string): boolean | undefined {
-    return this.#house.addon.setsymlist(this.#slot, this.#question, stage, macros);
+    return this.#dependencies.addon.setsymlist(this.#slot, this.#question, stage, macros);
   }
 
   queue(kind: ActionKind, index: number, first: string | Uint8Array, second: string | null): boolean {
-    return this.#house.addon.queue(this.#slot, this.#question, kind, index, first, second);
+    return this.#dependencies.addon.queue(this.#slot, this.#question, kind, index, first, second);
   }
 
   // --- the run
@@ -205,12 +212,12 @@ export class Session implements Backend {
       return true;
     }
     if (step === NEGOTIATE) this.#agree(run, verdict);
-    else if (!this.#house.addon.answer(this.#slot, run.question, verdict)) this.#late(step);
+    else if (!this.#dependencies.addon.answer(this.#slot, run.question, verdict)) this.#late(step);
     return false;
   }
 
   #call(step: number, events: Events, at: number, count: number): unknown {
-    const { callbacks } = this.#house;
+    const { callbacks } = this.#dependencies;
     const { context } = this;
     switch (step) {
       case NEGOTIATE:
@@ -267,7 +274,7 @@ export class Session implements Backend {
 
   /** The verdict in place of a failed handler's. */
   #failed(step: number, error: unknown): number {
-    const { exceptions } = this.#house;
+    const { exceptions } = this.#dependencies;
     exceptions.report(error, STEP_NAMES[step] as string);
     if (step === NEGOTIATE) return ALL_OPTS;
     if (step === ABORT) return CONTINUE;
@@ -280,7 +287,7 @@ export class Session implements Backend {
   // --- negotiate
 
   #negotiate(events: Events, at: number): unknown {
-    const { callbacks } = this.#house;
+    const { callbacks } = this.#dependencies;
     const options = events.slice(at, at + 4) as NegotiationOptions;
     this.#offer = [...options];
     this.#options = options;
@@ -292,12 +299,12 @@ export class Session implements Backend {
 
   /** What an earlier session on the same connection negotiated holds for this one (QUIT_NC). */
   #adopt(question: number): void {
-    const agreement = this.#house.addon.agreement(this.#slot, question);
+    const agreement = this.#dependencies.addon.negotiatedOptions(this.#slot, question);
     if (agreement) [this.context.actions, this.context.protocol] = agreement as [number, number];
   }
 
   #agree(run: Run, verdict: number): void {
-    const { addon, callbacks, options } = this.#house;
+    const { addon, callbacks, options } = this.#dependencies;
     const [actions, protocol] = this.#options;
     const agreement = agreementFor(
       this.context.handled ?? handledSteps(callbacks),
@@ -312,7 +319,7 @@ export class Session implements Backend {
     } else {
       this.context.actions = this.#offer[0];
     }
-    const given = addon.agree(
+    const given = addon.answerNegotiation(
       this.#slot,
       run.question,
       verdict,
@@ -329,10 +336,10 @@ export class Session implements Backend {
   // --- handlers that take their time
 
   #await(run: Run, step: number, result: PromiseLike<unknown>): void {
-    const { addon, options } = this.#house;
+    const { addon, options } = this.#dependencies;
     const wait: Wait = { over: false, dismissed: false, timeout: undefined, progress: undefined };
     this.#wait = wait;
-    addon.extend(this.#slot, run.question);
+    addon.resetDeadline(this.#slot, run.question);
     if (options.handlerTimeout > 0) {
       wait.timeout = setTimeout(() => this.#timeOut(run, step, wait), options.handlerTimeout);
     }
@@ -380,7 +387,7 @@ export class Session implements Backend {
     this.context.overruns++;
     const error = new MilterError(
       'ERR_MILTER_HANDLER_TIMEOUT',
-      `${STEP_NAMES[step]} did not answer within ${this.#house.options.handlerTimeout} ms (handlerTimeout)`,
+      `${STEP_NAMES[step]} did not answer within ${this.#dependencies.options.handlerTimeout} ms (handlerTimeout)`,
     );
     const verdict = this.#failed(step, error);
     this.context.interrupt(error);
@@ -388,8 +395,8 @@ export class Session implements Backend {
   }
 
   #showProgress(run: Run): void {
-    const { addon } = this.#house;
-    addon.extend(this.#slot, run.question);
+    const { addon } = this.#dependencies;
+    addon.resetDeadline(this.#slot, run.question);
     addon.queue(this.#slot, run.question, ActionKind.progress, 0, '', null);
   }
 
@@ -410,7 +417,7 @@ export class Session implements Backend {
   /** R6: the first answer counted. */
   #late(step: number, options?: ErrorOptions): void {
     const name = STEP_NAMES[step] as string;
-    this.#house.exceptions.report(
+    this.#dependencies.exceptions.report(
       new MilterError(
         'ERR_MILTER_LATE_ANSWER',
         `${name} answered when it had been answered for already`,

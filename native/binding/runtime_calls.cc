@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "binding/desk.h"
+#include "binding/environment_state.h"
 #include "binding/text.h"
 #include "bridge/process.h"
 
@@ -80,37 +80,40 @@ Napi::Value openSocket(const Napi::CallbackInfo& info) {
 // port(): the bound TCP port, or 0
 Napi::Value port(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), process().port()); }
 
-// setPatience(milliseconds)
-void setPatience(const Napi::CallbackInfo& info) {
-  process().house().settings.setPatience(info[0].As<Napi::Number>().Int64Value());
+// setAnswerTimeout(milliseconds)
+void setAnswerTimeout(const Napi::CallbackInfo& info) {
+  process().shared().settings.setAnswerTimeout(info[0].As<Napi::Number>().Int64Value());
 }
 
 // setPolicy(verdict, code, extended, text)
 void setPolicy(const Napi::CallbackInfo& info) {
-  process().house().settings.setPolicy({static_cast<Verdict>(info[0].As<Napi::Number>().Int32Value()),
-                                        textFrom(info[1]), textFrom(info[2]), textFrom(info[3])});
+  process().shared().settings.setPolicy({static_cast<Verdict>(info[0].As<Napi::Number>().Int32Value()),
+                                         textFrom(info[1]), textFrom(info[2]), textFrom(info[3])});
 }
 
-// start(deliver, serves): a Process::Start; all but `ready` mean that nothing was started
+// start(deliver, serves): a Process::StartResult; all but `ready` mean that nothing was started
 Napi::Value start(const Napi::CallbackInfo& info) {
-  const Process::Start found = process().reserve();
-  if (found == Process::Start::ready) {
-    const auto duty = info[1].As<Napi::Boolean>() ? Roster::Duty::serves : Roster::Duty::watches;
-    std::shared_ptr<Mailbox> lead;
+  const Process::StartResult found = process().reserve();
+  if (found == Process::StartResult::ready) {
+    const auto dispatcherRole =
+        info[1].As<Napi::Boolean>() ? Dispatcher::Role::serving : Dispatcher::Role::observing;
+    std::shared_ptr<MessageQueue> primary;
     try {
-      lead = Desk::of(info.Env()).open(info[0].As<Napi::Function>(), Desk::Role::lead, duty);
+      primary = EnvironmentState::of(info.Env())
+                    .open(info[0].As<Napi::Function>(), EnvironmentState::Role::primary, dispatcherRole);
     } catch (const Napi::Error&) {
       process().cancel();
       throw;
     }
-    process().start(std::move(lead));
+    process().start(std::move(primary));
   }
   return Napi::Number::New(info.Env(), static_cast<int>(found));
 }
 
 // join(deliver): serves sessions of the filter that another environment starts, or has started
 void join(const Napi::CallbackInfo& info) {
-  Desk::of(info.Env()).open(info[0].As<Napi::Function>(), Desk::Role::worker, Roster::Duty::serves);
+  EnvironmentState::of(info.Env())
+      .open(info[0].As<Napi::Function>(), EnvironmentState::Role::worker, Dispatcher::Role::serving);
 }
 
 // stop(drainMilliseconds)
@@ -141,7 +144,7 @@ void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
   exports["setMaxDataSize"] = Napi::Function::New<setMaxDataSize>(env, "setMaxDataSize");
   exports["openSocket"] = Napi::Function::New<openSocket>(env, "openSocket");
   exports["port"] = Napi::Function::New<port>(env, "port");
-  exports["setPatience"] = Napi::Function::New<setPatience>(env, "setPatience");
+  exports["setAnswerTimeout"] = Napi::Function::New<setAnswerTimeout>(env, "setAnswerTimeout");
   exports["setPolicy"] = Napi::Function::New<setPolicy>(env, "setPolicy");
   exports["start"] = Napi::Function::New<start>(env, "start");
   exports["join"] = Napi::Function::New<join>(env, "join");

@@ -1,5 +1,5 @@
-// What belongs to the process: libmilter's settings, its socket, its start and stop. lib/addon/native.ts has the
-// types.
+// What belongs to the process: libmilter's settings, its socket, its start and stop. lib/addon/native.ts has
+// the types.
 #pragma once
 
 #include "binding/napi_setup.h"

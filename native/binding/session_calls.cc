@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "binding/desk.h"
+#include "binding/environment_state.h"
 #include "binding/text.h"
 
 namespace milter {
@@ -15,7 +15,7 @@ namespace {
 // question is not open any more: the TypeScript side then says "bad context".
 struct Call {
   explicit Call(const Napi::CallbackInfo& info)
-      : session(Desk::of(info.Env()).session(info[0].As<Napi::Number>().Uint32Value())),
+      : session(EnvironmentState::of(info.Env()).session(info[0].As<Napi::Number>().Uint32Value())),
         question(info[1].As<Napi::Number>().Uint32Value()) {}
   Session* session;
   uint32_t question;
@@ -83,14 +83,15 @@ Napi::Value queue(const Napi::CallbackInfo& info) {
   }
   action.hasSecond = info[5].IsString();
   action.second = textOr(info[5], "");
-  const bool queued = call.session && call.session->exchange().queue(call.question, std::move(action));
+  const bool queued = call.session && call.session->pendingReply().queue(call.question, std::move(action));
   return Napi::Boolean::New(info.Env(), queued);
 }
 
-// extend(slot, question): boolean
-Napi::Value extend(const Napi::CallbackInfo& info) {
+// resetDeadline(slot, question): boolean
+Napi::Value resetDeadline(const Napi::CallbackInfo& info) {
   const Call call(info);
-  return Napi::Boolean::New(info.Env(), call.session && call.session->exchange().extend(call.question));
+  return Napi::Boolean::New(info.Env(),
+                            call.session && call.session->pendingReply().resetDeadline(call.question));
 }
 
 // answer(slot, question, verdict): boolean
@@ -98,28 +99,28 @@ Napi::Value answer(const Napi::CallbackInfo& info) {
   const Call call(info);
   Answer answer;
   answer.verdict = static_cast<Verdict>(info[2].As<Napi::Number>().Int32Value());
-  const bool given = call.session && call.session->exchange().answer(call.question, std::move(answer));
+  const bool given = call.session && call.session->pendingReply().answer(call.question, std::move(answer));
   return Napi::Boolean::New(info.Env(), given);
 }
 
-// agree(slot, question, verdict, actions, protocol, added, asked, deferred, silent): boolean
-Napi::Value agree(const Napi::CallbackInfo& info) {
+// answerNegotiation(slot, question, verdict, actions, protocol, added, asked, deferred, silent): boolean
+Napi::Value answerNegotiation(const Napi::CallbackInfo& info) {
   const Call call(info);
   const auto number = [&](size_t index) { return info[index].As<Napi::Number>().Uint32Value(); };
   Answer answer;
   answer.verdict = static_cast<Verdict>(number(2));
-  answer.agreement = {number(3), number(4), number(5), number(6), number(7), number(8)};
-  const bool given = call.session && call.session->exchange().answer(call.question, std::move(answer));
+  answer.options = {number(3), number(4), number(5), number(6), number(7), number(8)};
+  const bool given = call.session && call.session->pendingReply().answer(call.question, std::move(answer));
   return Napi::Boolean::New(info.Env(), given);
 }
 
-// agreement(slot, question): [actions, protocol] | undefined
-Napi::Value agreement(const Napi::CallbackInfo& info) {
+// negotiatedOptions(slot, question): [actions, protocol] | undefined
+Napi::Value negotiatedOptions(const Napi::CallbackInfo& info) {
   const Call call(info);
-  Agreement found;
+  NegotiatedOptions found;
   // Written by the session's libmilter thread, which is parked while its question is open (R1).
   if (!call.session ||
-      !call.session->withMta(call.question, [&](Mta&) { found = call.session->agreement(); })) {
+      !call.session->withMta(call.question, [&](Mta&) { found = call.session->negotiatedOptions(); })) {
     return info.Env().Undefined();
   }
   const uint32_t words[] = {found.actions, found.protocol};
@@ -135,10 +136,10 @@ void exportSessionCalls(Napi::Env env, Napi::Object exports) {
   exports["setreply"] = Napi::Function::New<setreply>(env, "setreply");
   exports["setsymlist"] = Napi::Function::New<setsymlist>(env, "setsymlist");
   exports["queue"] = Napi::Function::New<queue>(env, "queue");
-  exports["extend"] = Napi::Function::New<extend>(env, "extend");
+  exports["resetDeadline"] = Napi::Function::New<resetDeadline>(env, "resetDeadline");
   exports["answer"] = Napi::Function::New<answer>(env, "answer");
-  exports["agreement"] = Napi::Function::New<agreement>(env, "agreement");
-  exports["agree"] = Napi::Function::New<agree>(env, "agree");
+  exports["negotiatedOptions"] = Napi::Function::New<negotiatedOptions>(env, "negotiatedOptions");
+  exports["answerNegotiation"] = Napi::Function::New<answerNegotiation>(env, "answerNegotiation");
 }
 
 }  // namespace milter

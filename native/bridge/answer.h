@@ -22,7 +22,7 @@ enum class Verdict : int {
 };
 
 // Whether this answer to a step of a message means that no further step of that message will come.
-constexpr bool endsMessage(Step step, Verdict verdict) {
+constexpr bool endsTransaction(Step step, Verdict verdict) {
   switch (verdict) {
     case Verdict::accept:
     case Verdict::discard:
@@ -60,7 +60,7 @@ struct Action {
 constexpr uint32_t kProtocolSkip = 0x400;
 
 // What a negotiate handler settled on.
-struct Agreement {
+struct NegotiatedOptions {
   uint32_t actions = ~uint32_t{0};  // every right, until negotiated
   uint32_t protocol = 0;            // what the filter settled on
   uint32_t added = 0;               // protocol bits for the deferral
@@ -78,7 +78,7 @@ struct Reply {
 
 struct Answer {
   Verdict verdict = Verdict::cont;
-  Agreement agreement;  // only to negotiate
+  NegotiatedOptions options;  // only to negotiate
 };
 
 }  // namespace milter

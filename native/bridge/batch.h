@@ -39,10 +39,10 @@ class Batch {
     const Piece& piece = pieces_[event.first + index];
     return {bytes_.data() + piece.offset, piece.length};
   }
-  std::chrono::steady_clock::time_point begun() const { return begun_; }
+  std::chrono::steady_clock::time_point startedAt() const { return startedAt_; }
 
   Event& begin(Step step) {
-    if (events_.empty()) begun_ = std::chrono::steady_clock::now();
+    if (events_.empty()) startedAt_ = std::chrono::steady_clock::now();
     events_.push_back({step, static_cast<uint32_t>(pieces_.size()), 0, {0, 0, 0, 0}});
     return events_.back();
   }
@@ -62,7 +62,7 @@ class Batch {
   std::vector<Event> events_;
   std::vector<Piece> pieces_;
   std::string bytes_;
-  std::chrono::steady_clock::time_point begun_;
+  std::chrono::steady_clock::time_point startedAt_;
 };
 
 }  // namespace milter

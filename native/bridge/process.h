@@ -12,17 +12,17 @@
 #include <string>
 #include <vector>
 
-#include "bridge/roster.h"
+#include "bridge/dispatcher.h"
+#include "bridge/in_flight.h"
 #include "bridge/settings.h"
-#include "bridge/traffic.h"
 
 namespace milter {
 
 // What all sessions of the process share. Never freed (R7).
-struct House {
+struct SharedState {
   Settings settings;
-  Traffic traffic;
-  Roster roster;
+  InFlight inFlight;
+  Dispatcher dispatcher;
 };
 
 struct OpenOptions {
@@ -32,7 +32,8 @@ struct OpenOptions {
   std::optional<std::string> group;
 };
 
-// Why a socket could not be opened: a word of errno's, or ours (see lib/internal/errors.ts), and what it is about.
+// Why a socket could not be opened: a word of errno's, or ours (see lib/internal/errors.ts), and what it is
+// about.
 struct OpenFailure {
   std::string code;
   std::string about;
@@ -52,7 +53,7 @@ struct Version {
 class Process {
  public:
   // What reserve() found. The order is known to lib/addon/native.ts.
-  enum class Start : uint8_t { ready, inUse, alreadyRun, notRegistered };
+  enum class StartResult : uint8_t { ready, inUse, alreadyRun, notRegistered };
 
   virtual ~Process() = default;
   // The process's only one; never destroyed (R7).
@@ -61,7 +62,7 @@ class Process {
   // --- any thread, never blocks
   virtual Version version() const = 0;
   virtual std::vector<Constant> constants() const = 0;
-  virtual House& house() = 0;
+  virtual SharedState& shared() = 0;
   virtual bool isRunning() const = 0;
   virtual bool hasEnded() const = 0;
 
@@ -76,12 +77,12 @@ class Process {
   virtual int port() const = 0;
 
   // Takes the process's one run for the caller, who must then start(); all but `ready` change nothing.
-  virtual Start reserve() = 0;
+  virtual StartResult reserve() = 0;
   // Gives back what reserve() took, where there will be no start().
   virtual void cancel() = 0;
   // Runs smfi_main on a thread of its own. `lead`, who has joined the house's roster, is told when it serves;
   // all who have joined are told when it has ended, or that there are not the threads for it.
-  virtual void start(std::shared_ptr<Mailbox> lead) = 0;
+  virtual void start(std::shared_ptr<MessageQueue> primary) = 0;
 
   // --- any thread
   // Begins to stop, and returns (R3). Sessions in a message may finish it within `drain`, which a later call

@@ -1,7 +1,7 @@
 // One SMTP session, as libmilter's threads and one JS thread share it.
 //
 // libmilter calls back for a session from one thread at a time, not always the same one; what those threads
-// keep here needs no lock. What the JS thread touches goes through the Exchange.
+// keep here needs no lock. What the JS thread touches goes through the PendingReply.
 #pragma once
 
 #include <chrono>
@@ -12,9 +12,9 @@
 
 #include "bridge/answer.h"
 #include "bridge/batch.h"
-#include "bridge/exchange.h"
-#include "bridge/mailbox.h"
+#include "bridge/message_queue.h"
 #include "bridge/mta.h"
+#include "bridge/pending_reply.h"
 #include "bridge/process.h"
 
 namespace milter {
@@ -22,7 +22,7 @@ namespace milter {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   // Bound for life to the JS thread that the house's roster chooses.
-  Session(House& house, std::unique_ptr<Mta> mta);
+  Session(SharedState& shared, std::unique_ptr<Mta> mta);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -30,19 +30,19 @@ class Session : public std::enable_shared_from_this<Session> {
   // --- libmilter's threads
 
   // Asks for the handler's terms. reject: refuse the session; allOpts: leave the MTA's offer as it is.
-  Verdict negotiate(const uint32_t (&offer)[4], Agreement& agreement);
+  Verdict negotiate(const uint32_t (&offer)[4], NegotiatedOptions& options);
   // A later session on the same connection to the MTA (QUIT_NC) keeps what the first one negotiated.
-  void adopt(const Agreement& agreement) { agreement_ = agreement; }
-  const Agreement& agreement() const { return agreement_; }
+  void adopt(const NegotiatedOptions& options) { options_ = options; }
+  const NegotiatedOptions& negotiatedOptions() const { return options_; }
 
   // Brings one event before its handler, or into the batch; returns what libmilter shall be told.
   // `fill(batch, event)` adds the event's arguments.
   template <class Fill>
   Verdict handle(Step step, Fill&& fill) {
-    Traffic::Visit visit(house_.traffic);
-    if (const auto settled = settle(step)) return *settled;
+    InFlight::CallbackScope scope(shared_.inFlight);
+    if (const auto settled = answerWithoutHandler(step)) return *settled;
     fill(batch_, batch_.begin(step));
-    return carry(step);
+    return deliver(step);
   }
   Verdict handle(Step step) {
     return handle(step, [](Batch&, Event&) {});
@@ -53,10 +53,10 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // --- the JS thread
 
-  Exchange& exchange() { return exchange_; }
+  PendingReply& pendingReply() { return pendingReply_; }
   template <class Use>
   bool withMta(uint32_t question, Use&& use) {
-    return exchange_.withMta(question, *mta_, std::forward<Use>(use));
+    return pendingReply_.withMta(question, *mta_, std::forward<Use>(use));
   }
   // Sets the reply for a REJECT or TEMPFAIL; call it within withMta(). What is said of a message before its
   // end waits for that end with the verdict: given to libmilter at once, it would stay there if the message
@@ -68,40 +68,40 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // --- any thread
 
-  void release() { exchange_.release(); }
+  void release() { pendingReply_.release(); }
 
  private:
-  static constexpr size_t kFullBatch = 256 * 1024;           // bytes
-  static constexpr std::chrono::milliseconds kOldBatch{20};  // age of its first event
+  static constexpr size_t kMaxBatchBytes = 256 * 1024;          // bytes
+  static constexpr std::chrono::milliseconds kMaxBatchAge{20};  // age of its first event
 
   // The answer to an event that no handler needs to see; nothing where one does.
-  std::optional<Verdict> settle(Step step);
-  Verdict carry(Step step);
-  Verdict passive(Step step) const;
-  Verdict ask(Step step, Agreement* agreement = nullptr);
+  std::optional<Verdict> answerWithoutHandler(Step step);
+  Verdict deliver(Step step);
+  Verdict defaultVerdict(Step step) const;
+  Verdict ask(Step step, NegotiatedOptions* options = nullptr);
   Verdict refusal(Step step) const;
-  Verdict stand(Step step);
+  Verdict applyExceptionPolicy(Step step);
   Verdict finish(Step step, Verdict verdict);
   bool giveReply(const Reply& reply);
-  void enterMessage();
-  void leaveMessage();
-  void post(Mail::Kind kind, uint32_t question, Batch&& batch);
+  void enterTransaction();
+  void leaveTransaction();
+  void post(Message::Kind kind, uint32_t question, Batch&& batch);
 
-  House& house_;
-  std::shared_ptr<Mailbox> mailbox_;  // of its JS thread, for life; null where there was none
+  SharedState& shared_;
+  std::shared_ptr<MessageQueue> queue_;  // of its JS thread, for life; null where there was none
   const std::unique_ptr<Mta> mta_;
 
   // Only libmilter's threads, one at a time.
-  Agreement agreement_;
+  NegotiatedOptions options_;
   Batch batch_;
-  StepMask skipped_ = 0;             // header, body: a handler answered SKIP
-  Step asking_ = Step::negotiate;    // the step that waits, or waited last
-  std::optional<Reply> reply_;       // for the end of the message
-  std::optional<Verdict> deferred_;  // a deferred handler's verdict on the message, given at its end
-  bool inMessage_ = false;
-  bool heardOf_ = false;  // JS has been told of this session
+  StepMask skipped_ = 0;                    // header, body: a handler answered SKIP
+  Step currentStep_ = Step::negotiate;      // the step that waits, or waited last
+  std::optional<Reply> reply_;              // for the end of the message
+  std::optional<Verdict> deferredVerdict_;  // a deferred handler's verdict on the message, given at its end
+  bool inTransaction_ = false;
+  bool knownToJs_ = false;  // JS has been told of this session
 
-  Exchange exchange_;
+  PendingReply pendingReply_;
 };
 
 }  // namespace milter

@@ -21,8 +21,8 @@ struct ExceptionPolicy {
 class Settings {
  public:
   // How long a question may stay open. Milliseconds; the JS side's own timers are shorter and come first.
-  std::chrono::milliseconds patience() const { return std::chrono::milliseconds(patience_.load()); }
-  void setPatience(int64_t milliseconds) { patience_.store(milliseconds); }
+  std::chrono::milliseconds answerTimeout() const { return std::chrono::milliseconds(timeout_.load()); }
+  void setAnswerTimeout(int64_t milliseconds) { timeout_.store(milliseconds); }
 
   ExceptionPolicy policy() const {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -34,7 +34,7 @@ class Settings {
   }
 
  private:
-  std::atomic<int64_t> patience_{301'000};
+  std::atomic<int64_t> timeout_{301'000};
   mutable std::mutex mutex_;
   ExceptionPolicy policy_;
 };

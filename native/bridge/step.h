@@ -33,7 +33,7 @@ constexpr StepMask bit(Step step) { return StepMask{1} << static_cast<unsigned>(
 // The steps whose answers the SMTP client cannot see before the end of the message.
 constexpr StepMask kDeferrable = bit(Step::header) | bit(Step::eoh) | bit(Step::body);
 // The steps that belong to a message; a filter that stops lets a session in one of these finish.
-constexpr StepMask kMessageSteps = bit(Step::envfrom) | bit(Step::envrcpt) | bit(Step::data) |
-                                   bit(Step::header) | bit(Step::eoh) | bit(Step::body) | bit(Step::eom);
+constexpr StepMask kTransactionSteps = bit(Step::envfrom) | bit(Step::envrcpt) | bit(Step::data) |
+                                       bit(Step::header) | bit(Step::eoh) | bit(Step::body) | bit(Step::eom);
 
 }  // namespace milter

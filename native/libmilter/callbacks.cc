@@ -32,21 +32,21 @@ static_assert(static_cast<int>(Verdict::cont) == SMFIS_CONTINUE &&
 static_assert(kProtocolSkip == SMFIP_SKIP, "the bridge knows libmilter's bit");
 
 // SMFICTX's private data is a shared_ptr on the heap: the JS side may hold the session longer.
-using Holder = std::shared_ptr<Session>;
-Holder* holderOf(SMFICTX* context) { return static_cast<Holder*>(smfi_getpriv(context)); }
+using SessionHolder = std::shared_ptr<Session>;
+SessionHolder* holderOf(SMFICTX* context) { return static_cast<SessionHolder*>(smfi_getpriv(context)); }
 
 Session& begin(SMFICTX* context) {
-  auto* const holder = new Holder(
-      std::make_shared<Session>(Runtime::get().house(), std::make_unique<LibmilterCalls>(context)));
+  auto* const holder = new SessionHolder(
+      std::make_shared<Session>(Runtime::get().shared(), std::make_unique<LibmilterCalls>(context)));
   smfi_setpriv(context, holder);
-  Runtime::get().promptTcp().welcome();
+  Runtime::get().tcpQuickAck().onSession();
   return **holder;
 }
 
 // Whether the context is one whose session has ended before, on the connection that it still has. A list of
 // macros that was once chosen cannot be chosen again in the life of a context, and after the negotiation it
 // goes nowhere.
-bool markParted(SMFICTX* context) {
+bool markSessionEnded(SMFICTX* context) {
   char none[] = "";
   return smfi_setsymlist(context, SMFIM_CONNECT, none) != MI_SUCCESS;
 }
@@ -55,25 +55,25 @@ bool markParted(SMFICTX* context) {
 // (QUIT_NC). A peer that never negotiates gets here too, perhaps with a context at a place in memory where
 // another one was.
 Session& sessionOf(SMFICTX* context) {
-  if (Holder* const holder = holderOf(context)) {
-    Runtime::get().promptTcp().stir();
+  if (SessionHolder* const holder = holderOf(context)) {
+    Runtime::get().tcpQuickAck().onCallback();
     return **holder;
   }
   Session& session = begin(context);
-  const auto terms = Runtime::get().parting().take(context);
-  if (markParted(context) && terms) session.adopt(*terms);
+  const auto cached = Runtime::get().negotiationCache().take(context);
+  if (markSessionEnded(context) && cached) session.adopt(*cached);
   return session;
 }
 
 void end(SMFICTX* context) {
-  const std::unique_ptr<Holder> holder(holderOf(context));
+  const std::unique_ptr<SessionHolder> holder(holderOf(context));
   if (!holder) {
-    Runtime::get().noteStranger();
+    Runtime::get().noteConnectionWithoutSession();
     return;
   }
   smfi_setpriv(context, nullptr);
-  Runtime::get().parting().keep(context, (*holder)->agreement());
-  markParted(context);
+  Runtime::get().negotiationCache().keep(context, (*holder)->negotiatedOptions());
+  markSessionEnded(context);
   (*holder)->close();
 }
 
@@ -109,14 +109,14 @@ void addAddress(Batch& batch, Event& event, const sockaddr* address) {
 
 sfsistat onNegotiate(SMFICTX* context, unsigned long f0, unsigned long f1, unsigned long f2, unsigned long f3,
                      unsigned long* pf0, unsigned long* pf1, unsigned long* pf2, unsigned long* pf3) {
-  Runtime::get().parting().forget(context);
+  Runtime::get().negotiationCache().forget(context);
   const uint32_t offer[4] = {static_cast<uint32_t>(f0), static_cast<uint32_t>(f1), static_cast<uint32_t>(f2),
                              static_cast<uint32_t>(f3)};
-  Agreement agreement;
-  const Verdict verdict = begin(context).negotiate(offer, agreement);
+  NegotiatedOptions options;
+  const Verdict verdict = begin(context).negotiate(offer, options);
   if (verdict == Verdict::cont) {
-    *pf0 = agreement.actions;
-    *pf1 = agreement.protocol | agreement.added;
+    *pf0 = options.actions;
+    *pf1 = options.protocol | options.added;
     *pf2 = 0;
     *pf3 = 0;
   }
@@ -173,7 +173,7 @@ sfsistat onClose(SMFICTX* context) {
 
 // libmilter hands on the frame's buffer without looking for its NUL, alone among the callbacks: a peer that
 // sends none must not make us read on. The buffer is malloc's own.
-std::string_view unterminated(const char* text) {
+std::string_view boundedString(const char* text) {
   if (!text) return {};
 #if defined(__GLIBC__)
   return {text, strnlen(text, malloc_usable_size(const_cast<char*>(text)))};
@@ -184,7 +184,7 @@ std::string_view unterminated(const char* text) {
 
 sfsistat onUnknown(SMFICTX* context, const char* command) {
   return status(sessionOf(context).handle(Step::unknown,
-                                          [&](Batch& batch, Event&) { batch.add(unterminated(command)); }));
+                                          [&](Batch& batch, Event&) { batch.add(boundedString(command)); }));
 }
 
 }  // namespace

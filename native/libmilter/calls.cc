@@ -10,11 +10,11 @@ namespace {
 char* text(const std::string& value) { return const_cast<char*>(value.c_str()); }
 char* textOrNull(const Action& action) { return action.hasSecond ? text(action.second) : nullptr; }
 
-constexpr size_t kMostReplyLines = 32;
+constexpr size_t kMaxReplyLines = 32;
 
 template <size_t... I>
 int setmlreply(SMFICTX* context, const char* code, const char* extended,
-               const std::array<const char*, kMostReplyLines>& lines, std::index_sequence<I...>) {
+               const std::array<const char*, kMaxReplyLines>& lines, std::index_sequence<I...>) {
   // The list ends at the first null; one more stands behind a full one.
   return smfi_setmlreply(context, code, extended, lines[I]..., static_cast<const char*>(nullptr));
 }
@@ -31,11 +31,11 @@ bool LibmilterCalls::setreply(const std::string& code, const char* extended,
     char* const only = lines.empty() ? nullptr : text(lines.front());
     return smfi_setreply(context_, text(code), const_cast<char*>(extended), only) == MI_SUCCESS;
   }
-  if (lines.size() > kMostReplyLines) return false;
-  std::array<const char*, kMostReplyLines> pointers{};
+  if (lines.size() > kMaxReplyLines) return false;
+  std::array<const char*, kMaxReplyLines> pointers{};
   for (size_t i = 0; i < lines.size(); ++i) pointers[i] = lines[i].c_str();
-  return setmlreply(context_, code.c_str(), extended, pointers,
-                    std::make_index_sequence<kMostReplyLines>()) == MI_SUCCESS;
+  return setmlreply(context_, code.c_str(), extended, pointers, std::make_index_sequence<kMaxReplyLines>()) ==
+         MI_SUCCESS;
 }
 
 bool LibmilterCalls::setsymlist(int stage, const std::string& macros) {

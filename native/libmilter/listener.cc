@@ -51,7 +51,7 @@ class Umask {
   const mode_t old_;
 };
 
-OpenFailure because(int error, const std::string& about) { return {errnoName(error), about}; }
+OpenFailure fromErrno(int error, const std::string& about) { return {errnoName(error), about}; }
 
 bool startsWith(const std::string& text, std::string_view start) {
   return text.size() >= start.size() && strncasecmp(text.c_str(), start.data(), start.size()) == 0;
@@ -109,7 +109,7 @@ sockaddr_un unixAddress(const std::string& path) {
 }
 
 // Whether a process answers on the unix socket. It sees a session that ends before it began.
-bool answers(const std::string& path) {
+bool isServed(const std::string& path) {
   const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const sockaddr_un address = unixAddress(path);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
@@ -180,14 +180,14 @@ OpenFailure diagnoseInet(const std::string& spec) {
   if (fd.get() < 0 || ::bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd.get(), 1) != 0)
     error = errno;
   freeaddrinfo(found);
-  return error ? because(error, spec) : OpenFailure{"ERR_MILTER_OPEN_SOCKET", spec};
+  return error ? fromErrno(error, spec) : OpenFailure{"ERR_MILTER_OPEN_SOCKET", spec};
 }
 
 OpenFailure diagnoseUnix(const std::string& path) {
   const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_un address = unixAddress(path);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return because(errno, path);
+    return fromErrno(errno, path);
   ::unlink(path.c_str());
   return {"ERR_MILTER_OPEN_SOCKET", path};
 }
@@ -197,13 +197,13 @@ OpenFailure diagnoseUnix(const std::string& path) {
 std::optional<OpenFailure> Listener::open(const std::string& spec, const OpenOptions& options) {
   // libmilter does not close a socket before it stops: a later call would find the first one open, and be
   // content.
-  if (spent_ && (spec != spec_ || !ready_)) return OpenFailure{"ERR_MILTER_ALREADY_RUN", spec};
-  if (spent_) return std::nullopt;
+  if (opened_ && (spec != spec_ || !ready_)) return OpenFailure{"ERR_MILTER_ALREADY_RUN", spec};
+  if (opened_) return std::nullopt;
   spec_ = spec;
   path_ = pathOf(spec);
   if (!path_.empty()) {
     if (auto failure = resolve(options)) return failure;
-    if (auto failure = clearPath(options)) return failure;
+    if (auto failure = removeStaleSocket(options)) return failure;
   } else if (const auto fd = descriptorOf(spec); fd && !isListening(*fd)) {
     return OpenFailure{fcntl(*fd, F_GETFD) < 0 ? "EBADF" : "ENOTSOCK", spec};
   }
@@ -213,9 +213,9 @@ std::optional<OpenFailure> Listener::open(const std::string& spec, const OpenOpt
     std::optional<Umask> mask;
     if (!path_.empty() && (options.mode || options.owner || options.group)) mask.emplace(0177);
     smfi_setconn(const_cast<char*>(spec.c_str()));
-    // Without its own removal of a stale file: clearPath() has done that, and asked before.
+    // Without its own removal of a stale file: removeStaleSocket() has done that, and asked before.
     if (smfi_opensocket(false) != MI_SUCCESS) return diagnose();
-    spent_ = true;
+    opened_ = true;
   }
   for (const int fd : listeningDescriptors()) {
     if (before.count(fd) && fd != descriptorOf(spec)) continue;
@@ -224,8 +224,8 @@ std::optional<OpenFailure> Listener::open(const std::string& spec, const OpenOpt
     addressLength_ = 0;
   }
   if (!path_.empty()) {
-    identify();
-    if (auto failure = dress(options)) {
+    rememberFile();
+    if (auto failure = applyPermissions(options)) {
       removeFile();
       return failure;
     }
@@ -234,15 +234,15 @@ std::optional<OpenFailure> Listener::open(const std::string& spec, const OpenOpt
   return std::nullopt;
 }
 
-std::optional<OpenFailure> Listener::clearPath(const OpenOptions& options) const {
+std::optional<OpenFailure> Listener::removeStaleSocket(const OpenOptions& options) const {
   if (path_.size() + 1 >= sizeof(sockaddr_un::sun_path))
-    return because(ENAMETOOLONG, path_);  // libmilter's limit
+    return fromErrno(ENAMETOOLONG, path_);  // libmilter's limit
   struct stat file {};
   if (lstat(path_.c_str(), &file) != 0)
-    return errno == ENOENT ? std::nullopt : std::optional(because(errno, path_));
-  if (!S_ISSOCK(file.st_mode)) return because(ENOTSOCK, path_);
-  if (!options.removeStale || answers(path_)) return because(EADDRINUSE, path_);
-  if (unlink(path_.c_str()) != 0 && errno != ENOENT) return because(errno, path_);
+    return errno == ENOENT ? std::nullopt : std::optional(fromErrno(errno, path_));
+  if (!S_ISSOCK(file.st_mode)) return fromErrno(ENOTSOCK, path_);
+  if (!options.removeStale || isServed(path_)) return fromErrno(EADDRINUSE, path_);
+  if (unlink(path_.c_str()) != 0 && errno != ENOENT) return fromErrno(errno, path_);
   return std::nullopt;
 }
 
@@ -263,12 +263,12 @@ std::optional<OpenFailure> Listener::resolve(const OpenOptions& options) {
   return std::nullopt;
 }
 
-std::optional<OpenFailure> Listener::dress(const OpenOptions& options) const {
+std::optional<OpenFailure> Listener::applyPermissions(const OpenOptions& options) const {
   if ((options.owner || options.group) && chown(path_.c_str(), owner_, group_) != 0)
-    return because(errno, path_);
+    return fromErrno(errno, path_);
   constexpr mode_t kGroupMayConnect = 0660;  // libmilter's usual advice where only an owner or group is given
   if (options.mode || options.owner || options.group) {
-    if (chmod(path_.c_str(), options.mode.value_or(kGroupMayConnect)) != 0) return because(errno, path_);
+    if (chmod(path_.c_str(), options.mode.value_or(kGroupMayConnect)) != 0) return fromErrno(errno, path_);
   }
   return std::nullopt;
 }
@@ -280,7 +280,7 @@ OpenFailure Listener::diagnose() const {
   return {"ERR_MILTER_BAD_SOCKET", spec_};
 }
 
-void Listener::identify() {
+void Listener::rememberFile() {
   struct stat file {};
   if (lstat(path_.c_str(), &file) != 0) return;
   device_ = file.st_dev;
@@ -288,13 +288,13 @@ void Listener::identify() {
 }
 
 // Whether the unix socket's file still is the one that open() made, and not another process's.
-bool Listener::hasFile() const {
+bool Listener::ownsFile() const {
   struct stat file {};
   return inode_ != 0 && lstat(path_.c_str(), &file) == 0 && file.st_dev == device_ && file.st_ino == inode_;
 }
 
-void Listener::kick() const {
-  if (addressLength_ == 0 || (!path_.empty() && !hasFile())) return;
+void Listener::wakeListener() const {
+  if (addressLength_ == 0 || (!path_.empty() && !ownsFile())) return;
   sockaddr_storage target = address_;
   // A wildcard address is not one to connect to everywhere: the loopback one is behind it.
   auto* const in = reinterpret_cast<sockaddr_in*>(&target);
@@ -308,7 +308,7 @@ void Listener::kick() const {
 }
 
 void Listener::removeFile() const {
-  if (!path_.empty() && hasFile()) unlink(path_.c_str());
+  if (!path_.empty() && ownsFile()) unlink(path_.c_str());
 }
 
 int Listener::port() const { return addressLength_ == 0 ? 0 : portOf(address_); }

@@ -19,7 +19,7 @@ class Listener {
   std::optional<OpenFailure> open(const std::string& spec, const OpenOptions& options);
 
   // Connects and hangs up, which ends the listener's wait in poll().
-  void kick() const;
+  void wakeListener() const;
   // Removes the unix socket's file if it still is the one that open() made.
   void removeFile() const;
   // The bound TCP port (0 for other sockets): `inet:0@host` lets the system choose one.
@@ -28,15 +28,15 @@ class Listener {
   void eachConnection(const std::function<void(int fd)>& visit) const;
 
  private:
-  std::optional<OpenFailure> clearPath(const OpenOptions& options) const;
+  std::optional<OpenFailure> removeStaleSocket(const OpenOptions& options) const;
   std::optional<OpenFailure> resolve(const OpenOptions& options);
-  std::optional<OpenFailure> dress(const OpenOptions& options) const;
+  std::optional<OpenFailure> applyPermissions(const OpenOptions& options) const;
   OpenFailure diagnose() const;
-  void identify();
-  bool hasFile() const;
+  void rememberFile();
+  bool ownsFile() const;
 
-  bool spent_ = false;  // libmilter has opened a socket
-  bool ready_ = false;  // and it has the permissions asked for
+  bool opened_ = false;  // libmilter has opened a socket
+  bool ready_ = false;   // and it has the permissions asked for
   std::string spec_;
   std::string path_;  // of a unix socket, else empty
   uid_t owner_ = static_cast<uid_t>(-1);

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "libmilter/callbacks.h"
-#include "libmilter/launch.h"
+#include "libmilter/spawn_detached.h"
 
 namespace milter {
 
@@ -41,50 +41,51 @@ std::optional<OpenFailure> Runtime::openSocket(const std::string& spec, const Op
   return failure;
 }
 
-Process::Start Runtime::reserve() {
-  if (phase_ == Phase::ended) return Start::alreadyRun;
-  if (phase_ == Phase::running) return Start::inUse;
-  if (!registered_ || !opened_) return Start::notRegistered;
+Process::StartResult Runtime::reserve() {
+  if (phase_ == Phase::ended) return StartResult::alreadyRun;
+  if (phase_ == Phase::running) return StartResult::inUse;
+  if (!registered_ || !opened_) return StartResult::notRegistered;
   Phase idle = Phase::idle;
-  return phase_.compare_exchange_strong(idle, Phase::running) ? Start::ready : Start::inUse;
+  return phase_.compare_exchange_strong(idle, Phase::running) ? StartResult::ready : StartResult::inUse;
 }
 
 void Runtime::cancel() { phase_ = Phase::idle; }
 
 // Those that a stop needs are there from the start: when it comes, there may be no thread to be had.
-void Runtime::start(std::shared_ptr<Mailbox> lead) {
-  lead_ = std::move(lead);
-  const bool started =
-      launch([this] { halt(); }) && launch([this] { shutDown(); }) && launch([this] { run(); });
+void Runtime::start(std::shared_ptr<MessageQueue> primary) {
+  primary_ = std::move(primary);
+  const bool started = spawnDetached([this] { runStop(); }) && spawnDetached([this] { drainAndStop(); }) &&
+                       spawnDetached([this] { run(); });
   if (!started) {
     finish(true);
     return;
   }
-  promptTcp_.start();
+  tcpQuickAck_.start();
   // Without it no session is found that libmilter's pool has forgotten, and the start is not watched.
-  if (!launch([this] { attend(); })) (void)lead_->post({Mail::Kind::ready, nullptr, 0, {}});
+  if (!spawnDetached([this] { monitorStartup(); }))
+    (void)primary_->post({Message::Kind::ready, nullptr, 0, {}});
 }
 
 // libmilter's thread for signals takes one that is on its way to Node's main thread if it comes to wait just
 // then, and stops without further ado. So nobody is told that the filter runs before a connection has been
 // all the way through: that thread is started first. On a busy machine it may still come to wait later, and
 // the listener would see its stop only when its poll ends, after 5 s: watchStart() ends that poll sooner.
-void Runtime::attend() {
-  constexpr std::chrono::milliseconds kLook{2};
+void Runtime::monitorStartup() {
+  constexpr std::chrono::milliseconds kPollInterval{2};
   for (int i = 0; i < 250 && !serving_ && isRunning(); ++i) {
-    listener_.kick();
-    std::this_thread::sleep_for(kLook);
+    listener_.wakeListener();
+    std::this_thread::sleep_for(kPollInterval);
   }
-  (void)lead_->post({Mail::Kind::ready, nullptr, 0, {}});
-  (void)launch([this] { watchStart(); });  // without it, such a stop takes longer
-  nudger_.run();
+  (void)primary_->post({Message::Kind::ready, nullptr, 0, {}});
+  (void)spawnDetached([this] { watchStart(); });  // without it, such a stop takes longer
+  watchdog_.run();
 }
 
 void Runtime::watchStart() {
-  constexpr std::chrono::milliseconds kLook{200};
+  constexpr std::chrono::milliseconds kPollInterval{200};
   for (int i = 0; i < 10 && !stopping_ && isRunning(); ++i) {
-    std::this_thread::sleep_for(kLook);
-    if (!stopping_) listener_.kick();  // shutDown() does its own
+    std::this_thread::sleep_for(kPollInterval);
+    if (!stopping_) listener_.wakeListener();  // drainAndStop() does its own
   }
 }
 
@@ -98,54 +99,54 @@ void Runtime::run() {
 void Runtime::finish(bool failed) {
   Phase running = Phase::running;
   if (!phase_.compare_exchange_strong(running, Phase::ended)) return;
-  nudger_.retire();
+  watchdog_.retire();
   // A stop that libmilter began itself (a signal of its own thread's) leaves questions open.
-  house_.roster.releaseAll();
+  shared_.dispatcher.releaseAll();
   listener_.removeFile();  // libmilter does this for others than root
-  house_.roster.dismiss(failed);
+  shared_.dispatcher.notifyStopped(failed);
 }
 
 void Runtime::stop(std::chrono::milliseconds drain) {
   if (phase_ != Phase::running) return;
-  Traffic::bringForward(drainUntil_, Traffic::Clock::now() + drain);
+  InFlight::bringForward(drainDeadline_, InFlight::Clock::now() + drain);
   if (stopping_.exchange(true)) return;
   // From here on: whoever called stop() knows that no message begins any more.
-  house_.traffic.drain();
-  stopWanted_.set_value();  // R3
+  shared_.inFlight.drain();
+  stopRequested_.set_value();  // R3
 }
 
 // smfi_stop waits for a mutex that the listener holds while it polls.
-void Runtime::halt() {
-  haltWanted_.get_future().wait();
+void Runtime::runStop() {
+  smfiStopRequested_.get_future().wait();
   smfi_stop();
-  halted_ = true;
+  stopReturned_ = true;
 }
 
-void Runtime::shutDown() {
-  stopWanted_.get_future().wait();
-  Traffic& traffic = house_.traffic;
-  if (!traffic.awaitQuiet(drainUntil_, true)) {
-    house_.roster.releaseAll();
+void Runtime::drainAndStop() {
+  stopRequested_.get_future().wait();
+  InFlight& inFlight = shared_.inFlight;
+  if (!inFlight.awaitQuiet(drainDeadline_, true)) {
+    shared_.dispatcher.releaseAll();
     // For the replies to what was released.
-    Traffic::Deadline written{(Traffic::Clock::now() + std::chrono::seconds(1)).time_since_epoch().count()};
-    traffic.awaitQuiet(written, false);
+    InFlight::Deadline written{(InFlight::Clock::now() + std::chrono::seconds(1)).time_since_epoch().count()};
+    inFlight.awaitQuiet(written, false);
   }
   // The listener polls for up to 5 s; a connection ends that, but only one that comes after the stop flag is
   // set, and only smfi_stop sets it.
-  haltWanted_.set_value();
-  constexpr std::chrono::milliseconds kLook{10};
+  smfiStopRequested_.set_value();
+  constexpr std::chrono::milliseconds kPollInterval{10};
   // libmilter destroys a mutex that its other threads still use (mi_pool_controller's tm_w_mutex): now and
   // then one of them, the listener too, then waits for ever. R5: this stop does not.
   constexpr std::chrono::seconds kAfterReturn{2};
   constexpr std::chrono::seconds kWhole{8};
-  const auto begun = Traffic::Clock::now();
+  const auto begun = InFlight::Clock::now();
   auto lastWaiting = begun;
   while (phase_ == Phase::running) {
-    std::this_thread::sleep_for(kLook);
-    const auto now = Traffic::Clock::now();
-    if (!halted_) {
+    std::this_thread::sleep_for(kPollInterval);
+    const auto now = InFlight::Clock::now();
+    if (!stopReturned_) {
       lastWaiting = now;
-      listener_.kick();
+      listener_.wakeListener();
     }
     if (now - lastWaiting > kAfterReturn || now - begun > kWhole) finish(false);
   }

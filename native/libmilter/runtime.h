@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "bridge/mailbox.h"
+#include "bridge/message_queue.h"
 #include "bridge/process.h"
 #include "libmilter/listener.h"
-#include "libmilter/nudger.h"
-#include "libmilter/parting.h"
-#include "libmilter/prompt_tcp.h"
+#include "libmilter/negotiation_cache.h"
+#include "libmilter/pool_starvation_watchdog.h"
+#include "libmilter/tcp_quick_ack.h"
 
 namespace milter {
 
@@ -26,7 +26,7 @@ class Runtime final : public Process {
 
   Version version() const override;
   std::vector<Constant> constants() const override;
-  House& house() override { return house_; }
+  SharedState& shared() override { return shared_; }
   bool isRunning() const override { return phase_.load() == Phase::running; }
   bool hasEnded() const override { return phase_.load() == Phase::ended; }
   bool registerFilter(const std::string& name, unsigned long actions) override;
@@ -36,44 +36,44 @@ class Runtime final : public Process {
   size_t setMaxDataSize(size_t bytes) override;
   std::optional<OpenFailure> openSocket(const std::string& spec, const OpenOptions& options) override;
   int port() const override { return listener_.port(); }
-  Start reserve() override;
+  StartResult reserve() override;
   void cancel() override;
-  void start(std::shared_ptr<Mailbox> lead) override;
+  void start(std::shared_ptr<MessageQueue> primary) override;
   void stop(std::chrono::milliseconds drain) override;
 
   // --- libmilter's threads
 
-  PartingTerms& parting() { return parting_; }
-  PromptTcp& promptTcp() { return promptTcp_; }
+  NegotiationCache& negotiationCache() { return negotiationCache_; }
+  TcpQuickAck& tcpQuickAck() { return tcpQuickAck_; }
   // A connection has ended that never became a session: one of our own kicks, perhaps the first.
-  void noteStranger() { serving_ = true; }
+  void noteConnectionWithoutSession() { serving_ = true; }
 
  private:
   enum class Phase : uint8_t { idle, running, ended };
 
   Runtime() = default;
   void run();
-  void attend();
+  void monitorStartup();
   void watchStart();
-  void shutDown();
-  void halt();
+  void drainAndStop();
+  void runStop();
   void finish(bool failed);
 
-  House house_;
-  PartingTerms parting_;
+  SharedState shared_;
+  NegotiationCache negotiationCache_;
   Listener listener_;
-  Nudger nudger_{house_.traffic, listener_};
-  PromptTcp promptTcp_{house_.traffic, listener_};
-  std::shared_ptr<Mailbox> lead_;  // set before the first thread, kept for ever (R7)
+  PoolStarvationWatchdog watchdog_{shared_.inFlight, listener_};
+  TcpQuickAck tcpQuickAck_{shared_.inFlight, listener_};
+  std::shared_ptr<MessageQueue> primary_;  // set before the first thread, kept for ever (R7)
   bool registered_ = false;
   bool opened_ = false;
   std::atomic<Phase> phase_{Phase::idle};
   std::atomic<bool> serving_{false};
   std::atomic<bool> stopping_{false};
-  std::promise<void> stopWanted_;  // by stop(), once
-  std::promise<void> haltWanted_;  // by shutDown(), once
-  std::atomic<bool> halted_{false};
-  Traffic::Deadline drainUntil_{Traffic::kNever};
+  std::promise<void> stopRequested_;      // by stop(), once
+  std::promise<void> smfiStopRequested_;  // by drainAndStop(), once
+  std::atomic<bool> stopReturned_{false};
+  InFlight::Deadline drainDeadline_{InFlight::kNever};
 };
 
 }  // namespace milter

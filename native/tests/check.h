@@ -26,7 +26,7 @@ namespace milter::test {
 using std::chrono::milliseconds;
 
 // Waits until `condition` holds; a test that waits for ever says what for.
-inline void eventually(const char* what, const std::function<bool()>& condition) {
+inline void waitUntil(const char* what, const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) {

@@ -12,7 +12,7 @@
 #include "bridge/process.h"
 #include "bridge/session.h"
 #include "check.h"
-#include "clerk.h"
+#include "fake_js_thread.h"
 
 using namespace milter;
 using namespace milter::test;
@@ -30,8 +30,8 @@ class Peer {
     std::strncpy(address.sun_path, socketPath.c_str(), sizeof address.sun_path - 1);
     // libmilter leaves connections that wait for it at a stop open until the process ends: no peer waits that
     // long.
-    const timeval patience{3, 0};
-    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const timeval timeout{3, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     open_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   }
   ~Peer() { ::close(fd_); }
@@ -105,32 +105,32 @@ void converse(int messages, int hangUp) {
 }
 
 // A JS thread of many moods: it modifies, reads macros, gives progress, and is late now and then.
-void judge(Mail& mail) {
+void responder(Message& message) {
   static std::atomic<unsigned> count{0};
   const unsigned number = ++count;
-  Exchange& exchange = mail.session->exchange();
+  PendingReply& pendingReply = message.session->pendingReply();
   Answer answer;
-  if (mail.batch.events().front().step == Step::negotiate) {
-    answer.agreement.actions = 0x1ff;
-    answer.agreement.protocol = 0x400 | 0x80 | 0x40000;  // SKIP; no reply for header and eoh
-    answer.agreement.deferred = kDeferrable;
-    answer.agreement.silent = bit(Step::header) | bit(Step::eoh);
+  if (message.batch.events().front().step == Step::negotiate) {
+    answer.options.actions = 0x1ff;
+    answer.options.protocol = 0x400 | 0x80 | 0x40000;  // SKIP; no reply for header and eoh
+    answer.options.deferred = kDeferrable;
+    answer.options.silent = bit(Step::header) | bit(Step::eoh);
   }
-  mail.session->withMta(mail.question, [](Mta& mta) { mta.getsymval("i"); });
-  if (mail.batch.events().back().step == Step::eom) {
-    if (number % 3 == 0) exchange.queue(mail.question, action(Action::Kind::progress, ""));
+  message.session->withMta(message.question, [](Mta& mta) { mta.getsymval("i"); });
+  if (message.batch.events().back().step == Step::eom) {
+    if (number % 3 == 0) pendingReply.queue(message.question, action(Action::Kind::progress, ""));
     Action header = action(Action::Kind::addheader, "X-Seen");
     header.second = "yes";
-    exchange.queue(mail.question, std::move(header));
+    pendingReply.queue(message.question, std::move(header));
     if (number % 7 == 0) {
-      mail.session->withMta(mail.question, [](Mta& mta) {
+      message.session->withMta(message.question, [](Mta& mta) {
         mta.setreply("550", "5.7.1", {"no", "really not"});
       });
       answer.verdict = Verdict::reject;
     }
   }
-  if (number % 50 == 0) std::this_thread::sleep_for(milliseconds(15));  // long enough for the nudger
-  exchange.answer(mail.question, std::move(answer));
+  if (number % 50 == 0) std::this_thread::sleep_for(milliseconds(15));  // long enough for the watchdog
+  pendingReply.answer(message.question, std::move(answer));
 }
 
 }  // namespace
@@ -139,14 +139,14 @@ int main() {
   char directory[] = "/tmp/milter-test-XXXXXX";
   CHECK(mkdtemp(directory) != nullptr);
   socketPath = std::string(directory) + "/sock";
-  Clerk clerk(judge);
+  FakeJsThread jsThread(responder);
   Process& process = Process::get();
   CHECK(process.registerFilter("test", 0x1ff));
   CHECK(!process.openSocket("unix:" + socketPath, {}));
-  CHECK(process.reserve() == Process::Start::ready);
-  CHECK(process.reserve() == Process::Start::inUse);
-  process.house().roster.join(clerk.mailbox(), Roster::Duty::serves);
-  process.start(clerk.mailbox());
+  CHECK(process.reserve() == Process::StartResult::ready);
+  CHECK(process.reserve() == Process::StartResult::inUse);
+  process.shared().dispatcher.add(jsThread.queue(), Dispatcher::Role::serving);
+  process.start(jsThread.queue());
 
   std::vector<std::thread> clients;
   for (int i = 0; i < 12; ++i) {
@@ -156,7 +156,7 @@ int main() {
   }
   for (std::thread& client : clients) client.join();
   clients.clear();
-  CHECK(clerk.count("negotiate") == 72);
+  CHECK(jsThread.count("negotiate") == 72);
 
   // Stopped while sessions come and go.
   std::atomic<bool> over{false};
@@ -167,14 +167,14 @@ int main() {
   }
   std::this_thread::sleep_for(milliseconds(50));
   process.stop(std::chrono::seconds(5));
-  eventually("the end", [&] { return !process.isRunning(); });
-  eventually("its mail", [&] { return clerk.count("mail 5") == 1; });
+  waitUntil("the end", [&] { return !process.isRunning(); });
+  waitUntil("the message `stopped`", [&] { return jsThread.count("message 5") == 1; });
   over = true;
   for (std::thread& client : clients) client.join();
   CHECK(access(socketPath.c_str(), F_OK) != 0);
-  CHECK(process.reserve() == Process::Start::alreadyRun);
+  CHECK(process.reserve() == Process::StartResult::alreadyRun);
   rmdir(directory);
-  clerk.mailbox()->close();
+  jsThread.queue()->close();
   // Threads of libmilter may still be about: nothing they touch is taken down (R7).
   std::_Exit(0);
 }

@@ -4,7 +4,7 @@
 
 #include "bridge/process.h"
 #include "check.h"
-#include "clerk.h"
+#include "fake_js_thread.h"
 
 using namespace milter;
 using namespace milter::test;
@@ -15,29 +15,29 @@ using Seen = std::vector<std::string>;
 
 constexpr StepMask kAll = (StepMask{1} << kStepCount) - 1;
 
-Agreement deferring(StepMask asked = kAll) {
-  Agreement agreement;
-  agreement.protocol = kProtocolSkip;
-  agreement.asked = asked;
-  agreement.deferred = asked & kDeferrable;
-  agreement.silent = bit(Step::header) | bit(Step::eoh);
-  return agreement;
+NegotiatedOptions deferring(StepMask asked = kAll) {
+  NegotiatedOptions options;
+  options.protocol = kProtocolSkip;
+  options.asked = asked;
+  options.deferred = asked & kDeferrable;
+  options.silent = bit(Step::header) | bit(Step::eoh);
+  return options;
 }
 
-// A session whose terms are given, its house and its clerk.
+// A session whose terms are given, its house and its jsThread.
 struct Scene {
-  using Judge = std::function<Verdict(const Batch&)>;
-  explicit Scene(Judge judge, const Agreement& agreement = deferring())
-      : clerk([this, judge](Mail& mail) {
-          Answer answer = answerOf(judge(mail.batch));
-          answer.agreement = offered;
-          mail.session->exchange().answer(mail.question, std::move(answer));
+  using Responder = std::function<Verdict(const Batch&)>;
+  explicit Scene(Responder responder, const NegotiatedOptions& options = deferring())
+      : jsThread([this, responder](Message& message) {
+          Answer answer = answerOf(responder(message.batch));
+          answer.options = offered;
+          message.session->pendingReply().answer(message.question, std::move(answer));
         }) {
-    house.roster.join(clerk.mailbox(), Roster::Duty::serves);
+    shared.dispatcher.add(jsThread.queue(), Dispatcher::Role::serving);
     session = begin();
-    session->adopt(agreement);
+    session->adopt(options);
   }
-  std::shared_ptr<Session> begin() { return std::make_shared<Session>(house, std::make_unique<FakeMta>()); }
+  std::shared_ptr<Session> begin() { return std::make_shared<Session>(shared, std::make_unique<FakeMta>()); }
   Verdict header(const std::string& name) {
     return session->handle(Step::header, [&](Batch& batch, Event&) {
       batch.add(name);
@@ -47,15 +47,15 @@ struct Scene {
   Verdict body(size_t length) {
     return session->handle(Step::body, [&](Batch& batch, Event&) { batch.add(std::string(length, 'x')); });
   }
-  House house;
-  Agreement offered;  // to negotiate
-  Clerk clerk;
+  SharedState shared;
+  NegotiatedOptions offered;  // to negotiate
+  FakeJsThread jsThread;
   std::shared_ptr<Session> session;
 };
 
-bool quiet(const Traffic& traffic, milliseconds patience) {
-  const Traffic::Deadline deadline{(Traffic::Clock::now() + patience).time_since_epoch().count()};
-  return traffic.awaitQuiet(deadline, true);
+bool quiet(const InFlight& inFlight, milliseconds timeout) {
+  const InFlight::Deadline deadline{(InFlight::Clock::now() + timeout).time_since_epoch().count()};
+  return inFlight.awaitQuiet(deadline, true);
 }
 
 Verdict always(const Batch&) { return Verdict::cont; }
@@ -67,10 +67,10 @@ void asksOnceForAMessage() {
   CHECK(scene.header("From") == Verdict::noreply);
   CHECK(scene.session->handle(Step::eoh) == Verdict::noreply);
   CHECK(scene.body(100) == Verdict::cont);  // body keeps its replies: see lib/session/negotiation.ts
-  CHECK(scene.house.traffic.messages() == 1);
+  CHECK(scene.shared.inFlight.transactions() == 1);
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
-  CHECK(scene.house.traffic.messages() == 0);
-  CHECK((scene.clerk.seen() == Seen{"envfrom", "header header eoh body eom"}));
+  CHECK(scene.shared.inFlight.transactions() == 0);
+  CHECK((scene.jsThread.seen() == Seen{"envfrom", "header header eoh body eom"}));
 }
 
 void handsOverAFullBatch() {
@@ -79,7 +79,7 @@ void handsOverAFullBatch() {
   for (int i = 0; i < 4; ++i) CHECK(scene.body(65'535) == Verdict::cont);
   CHECK(scene.body(10) == Verdict::cont);
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
-  const Seen seen = scene.clerk.seen();
+  const Seen seen = scene.jsThread.seen();
   CHECK(seen.front() == "envfrom" && seen[1] == "body body body body body" && seen.back() == "eom" &&
         seen.size() == 3);
 }
@@ -90,7 +90,7 @@ void handsOverAnOldBatch() {
   scene.header("one");
   std::this_thread::sleep_for(milliseconds(25));
   scene.header("two");
-  CHECK((scene.clerk.seen() == Seen{"envfrom", "header header"}));
+  CHECK((scene.jsThread.seen() == Seen{"envfrom", "header header"}));
 }
 
 // A verdict on a batch in the middle of the message holds, and nothing more is asked.
@@ -101,7 +101,7 @@ void defersAnEarlyVerdict() {
   scene.session->handle(Step::envfrom);
   for (int i = 0; i < 8; ++i) CHECK(scene.body(65'535) == Verdict::cont);
   CHECK(scene.session->handle(Step::eom) == Verdict::reject);
-  CHECK((scene.clerk.seen() == Seen{"envfrom", "body body body body body"}));
+  CHECK((scene.jsThread.seen() == Seen{"envfrom", "body body body body body"}));
   CHECK(scene.session->handle(Step::envfrom) == Verdict::cont);  // the next message is another
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
 }
@@ -113,12 +113,12 @@ void skipsWhatIsLeftOfAStep() {
   scene.session->handle(Step::envfrom);
   for (int i = 0; i < 12; ++i) CHECK(scene.body(65'535) == Verdict::cont);
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
-  const Seen seen = scene.clerk.seen();
+  const Seen seen = scene.jsThread.seen();
   CHECK(seen.size() == 3 && seen.back() == "eom");
 }
 
 void skipsForAnMtaThatDoesNotKnowIt() {
-  Agreement immediate = deferring();
+  NegotiatedOptions immediate = deferring();
   immediate.deferred = 0;
   immediate.silent = 0;
   immediate.protocol = 0;
@@ -130,7 +130,7 @@ void skipsForAnMtaThatDoesNotKnowIt() {
   scene.session->handle(Step::envfrom);
   CHECK(scene.body(1) == Verdict::cont);
   CHECK(scene.body(1) == Verdict::cont);
-  CHECK((scene.clerk.seen() == Seen{"envfrom", "body"}));
+  CHECK((scene.jsThread.seen() == Seen{"envfrom", "body"}));
 }
 
 void bringsThePendingBatchToEomAndAbort() {
@@ -140,14 +140,14 @@ void bringsThePendingBatchToEomAndAbort() {
   scene.header("two");
   CHECK(scene.session->handle(Step::abort) == Verdict::cont);
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);  // nothing pending: nobody is asked
-  CHECK((scene.clerk.seen() == Seen{"header eom", "header abort"}));
+  CHECK((scene.jsThread.seen() == Seen{"header eom", "header abort"}));
 }
 
 // What fails in a step without reply holds at the end of the message: libmilter must not see it before.
 void keepsTheVerdictOfASilentStep() {
-  Agreement agreement = deferring();
-  agreement.silent |= bit(Step::envfrom);
-  Scene scene([](const Batch&) { return Verdict::tempfail; }, agreement);
+  NegotiatedOptions options = deferring();
+  options.silent |= bit(Step::envfrom);
+  Scene scene([](const Batch&) { return Verdict::tempfail; }, options);
   CHECK(scene.session->handle(Step::envfrom) == Verdict::noreply);
   CHECK(scene.session->handle(Step::envrcpt) == Verdict::cont);
   CHECK(scene.session->handle(Step::eom) == Verdict::tempfail);
@@ -162,58 +162,58 @@ void countsMessages() {
   Scene scene([](const Batch& batch) {
     return batch.events().back().step == Step::envrcpt ? Verdict::reject : Verdict::cont;
   });
-  const Traffic& traffic = scene.house.traffic;
+  const InFlight& inFlight = scene.shared.inFlight;
   scene.session->handle(Step::helo);
-  CHECK(traffic.messages() == 0);
+  CHECK(inFlight.transactions() == 0);
   scene.session->handle(Step::envfrom);
   scene.session->handle(Step::envrcpt);  // one recipient is refused: the message goes on
-  CHECK(traffic.messages() == 1);
+  CHECK(inFlight.transactions() == 1);
   scene.session->handle(Step::abort);
-  CHECK(traffic.messages() == 0);
+  CHECK(inFlight.transactions() == 0);
   scene.session->handle(Step::envfrom);
   scene.session->close();
-  CHECK(traffic.messages() == 0);
+  CHECK(inFlight.transactions() == 0);
 }
 
 void refusesNewMessagesWhileItDrains() {
   Scene scene(always);
   const auto other = scene.begin();
   scene.session->handle(Step::envfrom);
-  scene.house.traffic.drain();
+  scene.shared.inFlight.drain();
   CHECK(scene.header("goes on") == Verdict::noreply);
   CHECK(other->handle(Step::envfrom) == Verdict::tempfail);
-  Agreement agreement;
+  NegotiatedOptions options;
   const uint32_t offer[4] = {};
-  CHECK(other->negotiate(offer, agreement) == Verdict::reject);
-  CHECK(!quiet(scene.house.traffic, milliseconds(30)));
+  CHECK(other->negotiate(offer, options) == Verdict::reject);
+  CHECK(!quiet(scene.shared.inFlight, milliseconds(30)));
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
-  CHECK(quiet(scene.house.traffic, milliseconds(5'000)));
+  CHECK(quiet(scene.shared.inFlight, milliseconds(5'000)));
 }
 
 void closesOnceAndOnlyWhatWasKnown() {
   Scene scene(always);
   scene.session->close();  // JS has never heard of it
-  CHECK(scene.clerk.seen().empty());
+  CHECK(scene.jsThread.seen().empty());
   const auto known = scene.begin();
   known->handle(Step::helo);
   known->close();
-  eventually("closed", [&] { return (scene.clerk.seen() == Seen{"helo", "mail 1"}); });
+  waitUntil("closed", [&] { return (scene.jsThread.seen() == Seen{"helo", "message 1"}); });
   CHECK(known->handle(Step::helo) == Verdict::tempfail);
 }
 
 void followsThePolicyWhenNobodyAnswers() {
-  House house;
-  house.settings.setPatience(20);
-  house.settings.setPolicy({Verdict::reject, "554", "5.3.0", "x: untrapped exception"});
-  const auto mailbox = std::make_shared<Mailbox>([] {});
-  house.roster.join(mailbox, Roster::Duty::serves);
+  SharedState shared;
+  shared.settings.setAnswerTimeout(20);
+  shared.settings.setPolicy({Verdict::reject, "554", "5.3.0", "x: untrapped exception"});
+  const auto queue = std::make_shared<MessageQueue>([] {});
+  shared.dispatcher.add(queue, Dispatcher::Role::serving);
   auto mta = std::make_unique<FakeMta>();
   FakeMta& seen = *mta;
-  const auto session = std::make_shared<Session>(house, std::move(mta));
+  const auto session = std::make_shared<Session>(shared, std::move(mta));
   CHECK(session->handle(Step::helo) == Verdict::reject);
   CHECK(seen.reply == "554 x: untrapped exception");
-  const std::vector<Mail> mail = mailbox->take();
-  CHECK(mail.size() == 2 && mail[1].kind == Mail::Kind::expired);
+  const std::vector<Message> messages = queue->take();
+  CHECK(messages.size() == 2 && messages[1].kind == Message::Kind::expired);
 }
 
 void negotiates() {
@@ -221,11 +221,11 @@ void negotiates() {
   scene.offered = deferring(bit(Step::eom));
   const auto session = scene.begin();
   const uint32_t offer[4] = {0x1ff, 0x1fffff, 0, 0};
-  Agreement agreement;
-  CHECK(session->negotiate(offer, agreement) == Verdict::cont);
-  CHECK(agreement.asked == bit(Step::eom));
+  NegotiatedOptions options;
+  CHECK(session->negotiate(offer, options) == Verdict::cont);
+  CHECK(options.asked == bit(Step::eom));
   CHECK(session->handle(Step::helo) == Verdict::cont);
-  CHECK((scene.clerk.seen() == Seen{"negotiate"}));  // helo has no handler: nobody was asked
+  CHECK((scene.jsThread.seen() == Seen{"negotiate"}));  // helo has no handler: nobody was asked
 }
 
 }  // namespace

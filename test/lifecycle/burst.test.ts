@@ -1,7 +1,7 @@
 /**
  * Many sessions that become ready in one instant, with handlers that take their time: each handler is called before any
- * has answered. libmilter's own pool would give them to a few threads one after the other; native/libmilter/nudger.h
- * finds threads for the rest.
+ * has answered. libmilter's own pool would give them to a few threads one after the other;
+ * native/libmilter/pool_starvation_watchdog.h finds threads for the rest.
  */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
@@ -54,7 +54,7 @@ async function opened(filter: FilterProcess): Promise<MtaSession[]> {
 async function countsAre(filter: FilterProcess, sessions: number): Promise<void> {
   let found = { made: 0, ended: 0 };
   await until(
-    `${sessions} contexts made and ended, none by the nudger's connections`,
+    `${sessions} contexts made and ended, none by the watchdog's connections`,
     async () => {
       found = await filter.diag();
       return found.made === sessions && found.ended === sessions;
@@ -146,7 +146,7 @@ for (const step of ['envfrom', 'header', 'eom'] as const) {
 }
 
 test('over a TCP port', async () => {
-  // The nudger's own connections go where the filter listens.
+  // The watchdog's own connections go where the filter listens.
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };

@@ -371,7 +371,7 @@ describe('the judgement of sanitizer reports', () => {
     ['a trap, wherever', '==1==ERROR: AddressSanitizer: ILL on unknown address 0x7', true],
     [
       'a race of ours',
-      race('milter::Mailbox::put() /p/native/bridge/mailbox.cc:9 (tsmilter.node+0x1)'),
+      race('milter::MessageQueue::put() /p/native/bridge/message_queue.cc:9 (tsmilter.node+0x1)'),
       true,
     ],
     [
@@ -380,7 +380,11 @@ describe('the judgement of sanitizer reports', () => {
       false,
     ],
     ["libmilter's lock, destroyed elsewhere", mutex('smfi_setconn <null> (libmilter.so.1.0.1+0xac29)'), true],
-    ['a destroyed lock of ours', mutex('milter::Mailbox::post() /p/native/bridge/mailbox.cc:9'), true],
+    [
+      'a destroyed lock of ours',
+      mutex('milter::MessageQueue::post() /p/native/bridge/message_queue.cc:9'),
+      true,
+    ],
     ['a race elsewhere', race('memcpy <null> (libc.so.6+0x1)'), false],
     [
       "libmilter's thread for signals, which nobody joins",

@@ -1,6 +1,6 @@
 /**
  * What stands between libmilter and a session's handlers, in this process and thread: the counterpart of
- * native/bridge/session.cc and exchange.cc, which say why each rule is as it is. Threads, the stop of the filter and a
+ * native/bridge/session.cc and pending_reply.cc, which say why each rule is as it is. Threads, the stop of the filter and a
  * JS thread that is stuck have no counterpart here.
  */
 
@@ -21,7 +21,7 @@ import {
 } from '../../addon/steps.js';
 import { encodeBytes } from '../../internal/bytes.js';
 import type { Agreement } from '../../session/negotiation.js';
-import { Session, type SessionCalls, type SessionHouse } from '../../session/session.js';
+import { Session, type SessionCalls, type SessionDependencies } from '../../session/session.js';
 
 /** An action, as a handler has queued it. */
 export interface Action {
@@ -40,7 +40,7 @@ export interface Mta {
 }
 
 /** What all sessions of a test context share, but for the side that talks to the MTA. */
-export type BridgeHouse = Omit<SessionHouse, 'addon'>;
+export type SharedDependencies = Omit<SessionDependencies, 'addon'>;
 
 interface Answer {
   readonly verdict: number;
@@ -90,7 +90,7 @@ class Batch {
 
 export class Bridge implements SessionCalls {
   readonly #mta: Mta;
-  readonly #house: SessionHouse;
+  readonly #dependencies: SessionDependencies;
   #agreement = UNNEGOTIATED;
   #batch = new Batch();
   /** Made with the first question: a session nobody has heard of has no close. */
@@ -110,9 +110,9 @@ export class Bridge implements SessionCalls {
   #resolve: ((answer: Answer) => void) | null = null;
   #queued: Action[] = [];
 
-  constructor(mta: Mta, house: BridgeHouse, terms: Agreement = UNNEGOTIATED) {
+  constructor(mta: Mta, dependencies: SharedDependencies, terms: Agreement = UNNEGOTIATED) {
     this.#mta = mta;
-    this.#house = { ...house, addon: this };
+    this.#dependencies = { ...dependencies, addon: this };
     this.#agreement = terms;
   }
 
@@ -187,7 +187,7 @@ export class Bridge implements SessionCalls {
     return true;
   }
 
-  extend(_slot: number, question: number): boolean {
+  resetDeadline(_slot: number, question: number): boolean {
     return this.#isOpen(question);
   }
 
@@ -195,7 +195,7 @@ export class Bridge implements SessionCalls {
     return this.#give(question, { verdict });
   }
 
-  agree(
+  answerNegotiation(
     _slot: number,
     question: number,
     verdict: number,
@@ -212,7 +212,7 @@ export class Bridge implements SessionCalls {
     });
   }
 
-  agreement(_slot: number, question: number): number[] | undefined {
+  negotiatedOptions(_slot: number, question: number): number[] | undefined {
     return this.#isOpen(question) ? [this.#agreement.actions, this.#agreement.protocol] : undefined;
   }
 
@@ -224,7 +224,7 @@ export class Bridge implements SessionCalls {
     this.#queued = [];
     const { events } = this.#batch;
     this.#batch = new Batch();
-    this.#session ??= new Session(this.#house, SLOT);
+    this.#session ??= new Session(this.#dependencies, SLOT);
     const session = this.#session;
     const question = ++this.#lastQuestion;
     return new Promise((resolve) => {

@@ -34,7 +34,7 @@ import { MilterError } from '../../internal/errors.js';
 import { checkAnswer, type Negotiated, type Offer } from '../wire/negotiation.js';
 import { Actions, Answer, CURRENT_VERSION, Protocol, SYMLIST_STAGES } from '../wire/protocol.js';
 import { type Modification, parseVerdict, type Response } from '../wire/replies.js';
-import { type Action, Bridge, type BridgeHouse, type Mta } from './bridge.js';
+import { type Action, Bridge, type Mta, type SharedDependencies } from './bridge.js';
 import { inMessage, type StateName, type StateTable } from './libmilter-states.js';
 import { STAGES, type Stage, Symbols } from './symbols.js';
 
@@ -115,7 +115,7 @@ function refused(why: string): MilterError {
 }
 
 export class Libmilter implements Mta {
-  readonly #house: BridgeHouse;
+  readonly #dependencies: SharedDependencies;
   readonly #table: StateTable;
   readonly #symbols = new Symbols();
   readonly #symlists = new Map<number, string>();
@@ -130,8 +130,8 @@ export class Libmilter implements Mta {
   #modifications: Modification[] = [];
   #progress = 0;
 
-  constructor(house: BridgeHouse, table: StateTable) {
-    this.#house = house;
+  constructor(dependencies: SharedDependencies, table: StateTable) {
+    this.#dependencies = dependencies;
     this.#table = table;
   }
 
@@ -290,7 +290,7 @@ export class Libmilter implements Mta {
 
   /** The session at work, begun here where the MTA does not negotiate, or not again. */
   #session(): Bridge {
-    this.#bridge ??= new Bridge(this, this.#house, this.#terms);
+    this.#bridge ??= new Bridge(this, this.#dependencies, this.#terms);
     return this.#bridge;
   }
 

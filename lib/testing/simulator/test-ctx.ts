@@ -16,7 +16,7 @@ import type { PeerAddress } from '../wire/mta-session.js';
 import { completeOffer, effectiveProtocol, type Negotiated, type Offer } from '../wire/negotiation.js';
 import { CHUNK_SIZE, Protocol, STEPS, type Step } from '../wire/protocol.js';
 import type { EomResponse, Modification, Reply, Response, Verdict } from '../wire/replies.js';
-import type { BridgeHouse } from './bridge.js';
+import type { SharedDependencies } from './bridge.js';
 import { Libmilter, type Outcome, type TestStep } from './libmilter.js';
 import { StateTable } from './libmilter-states.js';
 import { type MessageContent, type MessageSource, readSource, splitMessage } from './message-source.js';
@@ -277,12 +277,12 @@ export class TestCtx implements AsyncDisposable {
       this.#filter = makeFilter(filter);
       return this.#filter;
     };
-    const house: BridgeHouse = {
+    const dependencies: SharedDependencies = {
       callbacks: filterCallbacks(() => make),
       exceptions: this.#exceptions,
       options: { handlerTimeout, progressInterval, immediate },
     };
-    this.#libmilter = new Libmilter(house, options.states ?? new StateTable());
+    this.#libmilter = new Libmilter(dependencies, options.states ?? new StateTable());
   }
 
   // --- what there is to look at

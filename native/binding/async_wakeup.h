@@ -11,34 +11,34 @@
 
 namespace milter {
 
-class Bell {
+class AsyncWakeup {
  public:
   // Called on the environment's thread as the event loop calls back: with a handle scope, and with promises
   // and process.nextTick() to follow. Rings that have not been heard yet are heard as one.
-  using OnRing = void (*)(void* data);
+  using Callback = void (*)(void* data);
 
-  // On the environment's thread. The bell keeps its loop alive until mute().
+  // On the environment's thread. The bell keeps its loop alive until unref().
   // Null where the environment or its loop refuses: Napi::Error::New(env) knows why.
-  static Bell* hang(napi_env env, OnRing onRing, void* data);
+  static AsyncWakeup* create(napi_env env, Callback callback, void* data);
 
-  // Any thread, until takeDown() begins. Waits for nothing.
-  void ring() { uv_async_send(&signal_); }
+  // Any thread, until close() begins. Waits for nothing.
+  void wake() { uv_async_send(&signal_); }
 
   // --- the environment's thread
 
   // Lets the loop end.
-  void mute() { uv_unref(handle()); }
-  // The end of the bell, and, when the loop has let go of it, of the environment's wait for `hook`.
-  void takeDown(napi_async_cleanup_hook_handle hook);
+  void unref() { uv_unref(handle()); }
+  // The end of the wakeup, and, when the loop has let go of it, of the environment's wait for `hook`.
+  void close(napi_async_cleanup_hook_handle hook);
 
  private:
-  Bell(napi_env env, OnRing onRing, void* data) : env_(env), onRing_(onRing), data_(data) {}
-  ~Bell() = default;
-  static void heard(uv_async_t* signal);
+  AsyncWakeup(napi_env env, Callback callback, void* data) : env_(env), callback_(callback), data_(data) {}
+  ~AsyncWakeup() = default;
+  static void onAsync(uv_async_t* signal);
   uv_handle_t* handle() { return reinterpret_cast<uv_handle_t*>(&signal_); }
 
   const napi_env env_;
-  const OnRing onRing_;
+  const Callback callback_;
   void* const data_;
   uv_async_t signal_{};
   napi_async_context context_ = nullptr;

@@ -14,7 +14,7 @@ namespace milter {
 
 class Session;
 
-struct Mail {
+struct Message {
   enum class Kind : uint8_t {
     question,     // run the handlers and answer; the session's thread is parked
     closed,       // the session has ended
@@ -30,25 +30,25 @@ struct Mail {
   Batch batch;
 };
 
-class Mailbox {
+class MessageQueue {
  public:
   // `wake` is called from any thread, never after close(), and must only signal (never wait for JS).
-  explicit Mailbox(std::function<void()> wake) : wake_(std::move(wake)) {}
+  explicit MessageQueue(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   // --- libmilter's threads
 
   // False, and the mail is gone, once the mailbox is closed.
-  bool post(Mail&& mail);
+  bool post(Message&& message);
   // Binds a session to this mailbox's JS thread; false once the mailbox is closed, or its sessions are
   // released.
-  bool enrol(Session* session);
-  void discharge(Session* session);
+  bool bind(Session* session);
+  void unbind(Session* session);
   size_t load() const;
 
   // --- the JS thread
 
   // Takes all that has come, in order.
-  std::vector<Mail> take();
+  std::vector<Message> take();
   // Releases every session's open question and takes no more mail (R5: the JS environment ends).
   void close();
 
@@ -63,7 +63,7 @@ class Mailbox {
   bool closed_ = false;
   bool released_ = false;
   bool woken_ = false;
-  std::vector<Mail> mail_;
+  std::vector<Message> messages_;
   std::unordered_set<Session*> sessions_;
 
   std::mutex wakeMutex_;        // a leaf but for what `wake` locks; never together with mutex_

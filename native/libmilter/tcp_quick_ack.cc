@@ -1,4 +1,4 @@
-#include "libmilter/prompt_tcp.h"
+#include "libmilter/tcp_quick_ack.h"
 
 #if defined(__linux__)
 
@@ -10,7 +10,7 @@
 #include <chrono>
 #include <thread>
 
-#include "libmilter/launch.h"
+#include "libmilter/spawn_detached.h"
 
 namespace milter {
 namespace {
@@ -23,7 +23,7 @@ constexpr microseconds kPause{500};
 // With many connections the pauses grow, so that this takes no more than a fifth of a core.
 constexpr int kShare = 4;
 // As long as the kernel would hold an acknowledgement back, and some more.
-constexpr milliseconds kPatience{60};
+constexpr milliseconds kTimeout{60};
 
 bool set(int fd, int option) {
   const int yes = 1;
@@ -32,38 +32,39 @@ bool set(int fd, int option) {
 
 }  // namespace
 
-void PromptTcp::start() {
+void TcpQuickAck::start() {
   if (listener_.port() == 0) return;
-  (void)launch([this] { run(); });  // where there is no thread to be had, it goes on without, and slower
+  (void)spawnDetached(
+      [this] { run(); });  // where there is no thread to be had, it goes on without, and slower
 }
 
-void PromptTcp::welcome() {
-  newcomers_ = true;
-  stir();
+void TcpQuickAck::onSession() {
+  newConnections_ = true;
+  onCallback();
 }
 
-void PromptTcp::wake() {
+void TcpQuickAck::wake() {
   std::lock_guard<std::mutex> lock(mutex_);
   asleep_ = false;
   changed_.notify_one();
 }
 
-void PromptTcp::sleep() {
+void TcpQuickAck::sleep() {
   std::unique_lock<std::mutex> lock(mutex_);
   asleep_ = true;
   changed_.wait(lock, [this] { return !asleep_; });
 }
 
 // A callback that comes while this falls asleep, and so wakes nobody, may cost one delay; the next one wakes.
-void PromptTcp::run() {
+void TcpQuickAck::run() {
   for (;;) {
     sleep();
-    auto moves = traffic_.moves();
-    for (auto last = Clock::now(); Clock::now() - last < kPatience;) {
+    auto activity = inFlight_.activity();
+    for (auto last = Clock::now(); Clock::now() - last < kTimeout;) {
       const auto begun = Clock::now();
       acknowledge();
-      if (const auto now = traffic_.moves(); now != moves) {
-        moves = now;
+      if (const auto now = inFlight_.activity(); now != activity) {
+        activity = now;
         last = begun;
       }
       std::this_thread::sleep_for(std::max<Clock::duration>(kPause, kShare * (Clock::now() - begun)));
@@ -71,8 +72,8 @@ void PromptTcp::run() {
   }
 }
 
-void PromptTcp::acknowledge() {
-  if (newcomers_.exchange(false)) {
+void TcpQuickAck::acknowledge() {
+  if (newConnections_.exchange(false)) {
     connections_.clear();
     listener_.eachConnection([this](int fd) {
       set(fd, TCP_NODELAY);
@@ -89,9 +90,9 @@ void PromptTcp::acknowledge() {
 
 namespace milter {
 
-void PromptTcp::start() {}
-void PromptTcp::welcome() {}
-void PromptTcp::wake() {}
+void TcpQuickAck::start() {}
+void TcpQuickAck::onSession() {}
+void TcpQuickAck::wake() {}
 
 }  // namespace milter
 

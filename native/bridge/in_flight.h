@@ -9,7 +9,7 @@
 
 namespace milter {
 
-class Traffic {
+class InFlight {
  public:
   using Clock = std::chrono::steady_clock;
   // A point in time that another thread may bring forward.
@@ -17,21 +17,21 @@ class Traffic {
   static constexpr Clock::rep kNever = INT64_MAX;
 
   // Held for the length of a callback.
-  class Visit {
+  class CallbackScope {
    public:
-    explicit Visit(Traffic& traffic) : traffic_(traffic) {
-      traffic_.running_.fetch_add(1);
-      traffic_.moves_.fetch_add(1, std::memory_order_relaxed);
+    explicit CallbackScope(InFlight& inFlight) : inFlight_(inFlight) {
+      inFlight_.running_.fetch_add(1);
+      inFlight_.activity_.fetch_add(1, std::memory_order_relaxed);
     }
-    ~Visit() {
-      traffic_.moves_.fetch_add(1, std::memory_order_relaxed);
-      traffic_.running_.fetch_sub(1);
+    ~CallbackScope() {
+      inFlight_.activity_.fetch_add(1, std::memory_order_relaxed);
+      inFlight_.running_.fetch_sub(1);
     }
-    Visit(const Visit&) = delete;
-    Visit& operator=(const Visit&) = delete;
+    CallbackScope(const CallbackScope&) = delete;
+    CallbackScope& operator=(const CallbackScope&) = delete;
 
    private:
-    Traffic& traffic_;
+    InFlight& inFlight_;
   };
 
   // A callback is about to return an answer that a stop must not cut off.
@@ -40,11 +40,11 @@ class Traffic {
   }
   int64_t running() const { return running_.load(); }
   // Changes whenever a callback begins or ends.
-  uint64_t moves() const { return moves_.load(std::memory_order_relaxed); }
+  uint64_t activity() const { return activity_.load(std::memory_order_relaxed); }
 
-  void messageBegan() { messages_.fetch_add(1); }
-  void messageEnded() { messages_.fetch_sub(1); }
-  int64_t messages() const { return messages_.load(); }
+  void transactionBegan() { transactions_.fetch_add(1); }
+  void transactionEnded() { transactions_.fetch_sub(1); }
+  int64_t transactions() const { return transactions_.load(); }
 
   // From here on no session may begin a message.
   void drain(bool on = true) {
@@ -56,33 +56,33 @@ class Traffic {
   // Waits until nothing runs and no session is in a message. libmilter writes the reply after the callback
   // has returned and tells nobody, so the last answer must lie kReplyTime back. False where `deadline` passed
   // first.
-  bool awaitQuiet(const Deadline& deadline, bool messagesToo) const;
+  bool awaitQuiet(const Deadline& deadline, bool transactionsToo) const;
   // Makes `deadline` earlier, never later.
   static void bringForward(Deadline& deadline, Clock::time_point to);
 
-  // --- for native/libmilter/nudger.h, which has work only while handlers take their time
+  // --- for native/libmilter/pool_starvation_watchdog.h, which has work only while handlers take their time
 
   // A callback has been parked for kSlow and nobody watches.
   void noteSlow();
   // Waits for noteSlow().
   void awaitSlow();
-  bool watched() const { return watched_.load(); }
-  void setWatched(bool watched) { watched_.store(watched); }
+  bool watchdogActive() const { return watchdogActive_.load(); }
+  void setWatchdogActive(bool active) { watchdogActive_.store(active); }
   static constexpr std::chrono::milliseconds kSlow{10};
 
  private:
   static constexpr std::chrono::milliseconds kReplyTime{100};
 
   std::atomic<int64_t> running_{0};
-  std::atomic<uint64_t> moves_{0};
-  std::atomic<int64_t> messages_{0};
+  std::atomic<uint64_t> activity_{0};
+  std::atomic<int64_t> transactions_{0};
   std::atomic<bool> draining_{false};
   std::atomic<Clock::rep> lastAnswer_{0};
 
   std::mutex slowMutex_;
   std::condition_variable slowChanged_;
   bool slow_ = false;  // guarded by slowMutex_
-  std::atomic<bool> watched_{false};
+  std::atomic<bool> watchdogActive_{false};
 };
 
 }  // namespace milter

@@ -1,4 +1,4 @@
-#include "binding/desk.h"
+#include "binding/environment_state.h"
 
 #include <utility>
 
@@ -9,10 +9,10 @@ namespace milter {
 namespace {
 
 // Node-API refused: a JS exception waits, or the environment is being torn down and no JS can run.
-struct Refused {};
+struct NapiFailure {};
 
 void check(napi_status status) {
-  if (status != napi_ok) throw Refused();
+  if (status != napi_ok) throw NapiFailure();
 }
 
 napi_value numberToJs(napi_env env, uint32_t number) {
@@ -23,39 +23,41 @@ napi_value numberToJs(napi_env env, uint32_t number) {
 
 }  // namespace
 
-Desk::~Desk() = default;
+EnvironmentState::~EnvironmentState() = default;
 
-std::shared_ptr<Mailbox> Desk::open(const Napi::Function& deliver, Role role, Roster::Duty duty) {
+std::shared_ptr<MessageQueue> EnvironmentState::open(const Napi::Function& deliver, Role role,
+                                                     Dispatcher::Role dispatcherRole) {
   deliver_ = Napi::Persistent(deliver);
-  bell_ = Bell::hang(
-      env_, [](void* desk) { static_cast<Desk*>(desk)->empty(); }, this);
-  if (!bell_) throw Napi::Error::New(env_);
-  mailbox_ = std::make_shared<Mailbox>([bell = bell_] { bell->ring(); });  // no ring can follow close()
+  wakeup_ = AsyncWakeup::create(
+      env_, [](void* state) { static_cast<EnvironmentState*>(state)->empty(); }, this);
+  if (!wakeup_) throw Napi::Error::New(env_);
+  queue_ =
+      std::make_shared<MessageQueue>([wakeup = wakeup_] { wakeup->wake(); });  // no ring can follow close()
   if (napi_add_async_cleanup_hook(env_, onEnvironmentEnd, this, nullptr) != napi_ok)
     throw Napi::Error::New(env_);
   role_ = role;
-  Process::get().house().roster.join(mailbox_, duty);
-  return mailbox_;
+  Process::get().shared().dispatcher.add(queue_, dispatcherRole);
+  return queue_;
 }
 
 // R5: whoever waits for this environment's answer is told that none will come. The other workers go on.
-void Desk::onEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
-  Desk& desk = *static_cast<Desk*>(data);
+void EnvironmentState::onEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
+  EnvironmentState& state = *static_cast<EnvironmentState*>(data);
   // Nobody is left who could. First, so that those who come meanwhile are refused as a filter that stops
   // does.
-  if (desk.role_ == Role::lead) Process::get().stop(std::chrono::milliseconds(0));
-  Process::get().house().roster.leave(*desk.mailbox_);
-  desk.mailbox_->close();
-  desk.bell_->takeDown(hook);  // nothing is delivered from here on
-  desk.deliver_.Reset();
+  if (state.role_ == Role::primary) Process::get().stop(std::chrono::milliseconds(0));
+  Process::get().shared().dispatcher.remove(*state.queue_);
+  state.queue_->close();
+  state.wakeup_->close(hook);  // nothing is delivered from here on
+  state.deliver_.Reset();
 }
 
-void Desk::empty() {
-  for (Mail& mail : mailbox_->take()) {
+void EnvironmentState::empty() {
+  for (Message& message : queue_->take()) {
     try {
       const Napi::HandleScope scope(env_);
-      deliver(mail);
-    } catch (const Refused&) {
+      deliver(message);
+    } catch (const NapiFailure&) {
       // deliver() catches what handlers throw, so this is a defect, which must be seen, or the end of the
       // environment (process.exit, worker.terminate), whose sessions onEnvironmentEnd releases.
       bool pending = false;
@@ -68,24 +70,25 @@ void Desk::empty() {
   }
 }
 
-void Desk::deliver(Mail& mail) {
-  const auto batch = std::make_shared<Batch>(std::move(mail.batch));
-  const uint32_t slot = mail.session ? seat(mail.session) : Session::kNoSlot;
+void EnvironmentState::deliver(Message& message) {
+  const auto batch = std::make_shared<Batch>(std::move(message.batch));
+  const uint32_t slot = message.session ? assignSlot(message.session) : Session::kNoSlot;
   napi_value receiver;
   check(napi_get_undefined(env_, &receiver));
-  const napi_value arguments[] = {numberToJs(env_, static_cast<uint32_t>(mail.kind)), numberToJs(env_, slot),
-                                  numberToJs(env_, mail.question), eventsToJs(batch)};
+  const napi_value arguments[] = {numberToJs(env_, static_cast<uint32_t>(message.kind)),
+                                  numberToJs(env_, slot), numberToJs(env_, message.question),
+                                  eventsToJs(batch)};
   const napi_status status =
       napi_call_function(env_, receiver, deliver_.Value(), std::size(arguments), arguments, nullptr);
-  if (mail.kind == Mail::Kind::closed) {
+  if (message.kind == Message::Kind::closed) {
     sessions_[slot] = nullptr;
     freeSlots_.push_back(slot);
   }
-  if (mail.kind == Mail::Kind::stopped) bell_->mute();
+  if (message.kind == Message::Kind::stopped) wakeup_->unref();
   check(status);
 }
 
-uint32_t Desk::seat(const std::shared_ptr<Session>& session) {
+uint32_t EnvironmentState::assignSlot(const std::shared_ptr<Session>& session) {
   if (session->slot != Session::kNoSlot) return session->slot;
   if (freeSlots_.empty()) {
     session->slot = static_cast<uint32_t>(sessions_.size());
@@ -99,12 +102,12 @@ uint32_t Desk::seat(const std::shared_ptr<Session>& session) {
 }
 
 // Flat, to spare an object an event: step, number of arguments, the arguments, the next event's step, ...
-napi_value Desk::eventsToJs(const std::shared_ptr<Batch>& batch) {
+napi_value EnvironmentState::eventsToJs(const std::shared_ptr<Batch>& batch) {
   napi_value list;
   check(napi_create_array(env_, &list));
   uint32_t length = 0;
   const auto push = [&](napi_value value) {
-    if (!value) throw Refused();
+    if (!value) throw NapiFailure();
     check(napi_set_element(env_, list, length++, value));
   };
   for (const Event& event : batch->events()) {
@@ -122,7 +125,7 @@ napi_value Desk::eventsToJs(const std::shared_ptr<Batch>& batch) {
   return list;
 }
 
-napi_value Desk::chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes) {
+napi_value EnvironmentState::chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes) {
   // Below this, a copy is cheaper than an object that the collector must be told of (docs/performance.md).
   constexpr size_t kWorthSharing = 16 * 1024;
   napi_value buffer;

@@ -1,36 +1,36 @@
-#include "bridge/traffic.h"
+#include "bridge/in_flight.h"
 
 #include <thread>
 
 namespace milter {
 
-bool Traffic::awaitQuiet(const Deadline& deadline, bool messagesToo) const {
+bool InFlight::awaitQuiet(const Deadline& deadline, bool transactionsToo) const {
   // A stop is rare: looking now and then costs the callbacks nothing, a condition variable would.
-  constexpr std::chrono::milliseconds kLook{5};
+  constexpr std::chrono::milliseconds kPollInterval{5};
   for (;;) {
     // In this order: a callback notes its answer before it ends.
-    const bool none = running_.load() == 0 && (!messagesToo || messages_.load() == 0);
+    const bool none = running_.load() == 0 && (!transactionsToo || transactions_.load() == 0);
     const Clock::time_point answered{Clock::duration(lastAnswer_.load())};
     const auto now = Clock::now();
     if (none && now - answered >= kReplyTime) return true;
     if (now.time_since_epoch().count() >= deadline.load()) return false;
-    std::this_thread::sleep_for(kLook);
+    std::this_thread::sleep_for(kPollInterval);
   }
 }
 
-void Traffic::bringForward(Deadline& deadline, Clock::time_point to) {
+void InFlight::bringForward(Deadline& deadline, Clock::time_point to) {
   const Clock::rep wanted = to.time_since_epoch().count();
   Clock::rep known = deadline.load();
   while (wanted < known && !deadline.compare_exchange_weak(known, wanted)) continue;
 }
 
-void Traffic::noteSlow() {
+void InFlight::noteSlow() {
   std::lock_guard<std::mutex> lock(slowMutex_);
   slow_ = true;
   slowChanged_.notify_one();
 }
 
-void Traffic::awaitSlow() {
+void InFlight::awaitSlow() {
   std::unique_lock<std::mutex> lock(slowMutex_);
   slowChanged_.wait(lock, [this] { return slow_; });
   slow_ = false;

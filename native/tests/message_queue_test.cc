@@ -1,5 +1,5 @@
 // The queue to a JS thread: order, wake-ups, and the end of the thread while others post.
-#include "bridge/mailbox.h"
+#include "bridge/message_queue.h"
 
 #include "bridge/process.h"
 #include "bridge/session.h"
@@ -10,44 +10,44 @@ using namespace milter::test;
 
 namespace {
 
-Mail note(uint32_t number) { return {Mail::Kind::stopped, nullptr, number, {}}; }
+Message note(uint32_t number) { return {Message::Kind::stopped, nullptr, number, {}}; }
 
 void keepsOrderAndWakesOnce() {
   int wakes = 0;
-  Mailbox mailbox([&] { ++wakes; });
-  for (uint32_t i = 0; i < 3; ++i) CHECK(mailbox.post(note(i)));
+  MessageQueue queue([&] { ++wakes; });
+  for (uint32_t i = 0; i < 3; ++i) CHECK(queue.post(note(i)));
   CHECK(wakes == 1);  // until the mail is taken
-  const std::vector<Mail> taken = mailbox.take();
+  const std::vector<Message> taken = queue.take();
   CHECK(taken.size() == 3 && taken[0].question == 0 && taken[2].question == 2);
-  CHECK(mailbox.post(note(3)));
+  CHECK(queue.post(note(3)));
   CHECK(wakes == 2);
 }
 
 void takesNothingWhenClosed() {
   int wakes = 0;
-  Mailbox mailbox([&] { ++wakes; });
-  CHECK(mailbox.post(note(0)));
-  mailbox.close();
-  CHECK(mailbox.take().empty());
-  CHECK(!mailbox.post(note(1)));
+  MessageQueue queue([&] { ++wakes; });
+  CHECK(queue.post(note(0)));
+  queue.close();
+  CHECK(queue.take().empty());
+  CHECK(!queue.post(note(1)));
   CHECK(wakes == 1);
 }
 
 void releasesItsSessions() {
-  House house;
-  const auto mailbox = std::make_shared<Mailbox>([] {});
-  house.roster.join(mailbox, Roster::Duty::serves);
+  SharedState shared;
+  const auto queue = std::make_shared<MessageQueue>([] {});
+  shared.dispatcher.add(queue, Dispatcher::Role::serving);
   std::vector<std::shared_ptr<Session>> sessions;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
-    sessions.push_back(std::make_shared<Session>(house, std::make_unique<FakeMta>()));
+    sessions.push_back(std::make_shared<Session>(shared, std::make_unique<FakeMta>()));
     threads.emplace_back(
         [session = sessions.back()] { CHECK(session->handle(Step::helo) == Verdict::tempfail); });
   }
-  eventually("four questions", [&] { return house.traffic.running() == 4; });
-  mailbox->close();
+  waitUntil("four questions", [&] { return shared.inFlight.running() == 4; });
+  queue->close();
   for (std::thread& thread : threads) thread.join();
-  const auto late = std::make_shared<Session>(house, std::make_unique<FakeMta>());
+  const auto late = std::make_shared<Session>(shared, std::make_unique<FakeMta>());
   CHECK(late->handle(Step::helo) == Verdict::tempfail);  // at once: there is nobody to ask
 }
 
@@ -55,15 +55,15 @@ void releasesItsSessions() {
 // gone.
 void isClosedInTheMiddle() {
   for (int round = 0; round < 30; ++round) {
-    House house;
-    const auto mailbox = std::make_shared<Mailbox>([] {});
-    house.roster.join(mailbox, Roster::Duty::serves);
+    SharedState shared;
+    const auto queue = std::make_shared<MessageQueue>([] {});
+    shared.dispatcher.add(queue, Dispatcher::Role::serving);
     std::atomic<bool> over{false};
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
         while (!over) {
-          const auto session = std::make_shared<Session>(house, std::make_unique<FakeMta>());
+          const auto session = std::make_shared<Session>(shared, std::make_unique<FakeMta>());
           session->handle(Step::helo);
           session->close();
         }
@@ -71,17 +71,17 @@ void isClosedInTheMiddle() {
     }
     std::thread reader([&] {
       for (int i = 0; i < 100 && !over; ++i) {
-        for (Mail& mail : mailbox->take()) {
-          if (mail.kind == Mail::Kind::question)
-            mail.session->exchange().answer(mail.question, answerOf(Verdict::cont));
+        for (Message& message : queue->take()) {
+          if (message.kind == Message::Kind::question)
+            message.session->pendingReply().answer(message.question, answerOf(Verdict::cont));
         }
       }
-      mailbox->close();
+      queue->close();
       over = true;
     });
     reader.join();
     for (std::thread& thread : threads) thread.join();
-    CHECK(mailbox->load() == 0);
+    CHECK(queue->load() == 0);
   }
 }
 

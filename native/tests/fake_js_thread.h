@@ -9,18 +9,18 @@
 #include <thread>
 #include <vector>
 
-#include "bridge/mailbox.h"
+#include "bridge/message_queue.h"
 #include "bridge/session.h"
 
 namespace milter::test {
 
-class Clerk {
+class FakeJsThread {
  public:
-  // Answers a question through mail.session->exchange(), now or never.
-  using Judge = std::function<void(Mail&)>;
+  // Answers a question through message.session->pendingReply(), now or never.
+  using Responder = std::function<void(Message&)>;
 
-  explicit Clerk(Judge judge) : judge_(std::move(judge)), thread_([this] { run(); }) {}
-  ~Clerk() {
+  explicit FakeJsThread(Responder responder) : respond_(std::move(responder)), thread_([this] { run(); }) {}
+  ~FakeJsThread() {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       over_ = true;
@@ -28,10 +28,10 @@ class Clerk {
     woken_.notify_one();
     thread_.join();
   }
-  Clerk(const Clerk&) = delete;
-  Clerk& operator=(const Clerk&) = delete;
+  FakeJsThread(const FakeJsThread&) = delete;
+  FakeJsThread& operator=(const FakeJsThread&) = delete;
 
-  const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
+  const std::shared_ptr<MessageQueue>& queue() const { return queue_; }
   // The steps of each question so far, as text; other mail by its kind's number.
   std::vector<std::string> seen() {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -52,32 +52,32 @@ class Clerk {
         if (over_ && !wake_) return;
         wake_ = false;
       }
-      for (Mail& mail : mailbox_->take()) read(mail);
+      for (Message& message : queue_->take()) read(message);
     }
   }
-  void read(Mail& mail) {
+  void read(Message& message) {
     std::string line;
-    if (mail.kind == Mail::Kind::question) {
-      for (const Event& event : mail.batch.events()) {
+    if (message.kind == Message::Kind::question) {
+      for (const Event& event : message.batch.events()) {
         line += (line.empty() ? "" : " ") + std::string(kStepNames[static_cast<unsigned>(event.step)]);
       }
     } else {
-      line = "mail " + std::to_string(static_cast<int>(mail.kind));
+      line = "message " + std::to_string(static_cast<int>(message.kind));
     }
     {
       std::lock_guard<std::mutex> lock(mutex_);
       seen_.push_back(line);
     }
-    if (mail.kind == Mail::Kind::question) judge_(mail);
+    if (message.kind == Message::Kind::question) respond_(message);
   }
 
-  const Judge judge_;
+  const Responder respond_;
   std::mutex mutex_;
   std::condition_variable woken_;
   bool wake_ = false;
   bool over_ = false;
   std::vector<std::string> seen_;
-  const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>([this] {
+  const std::shared_ptr<MessageQueue> queue_ = std::make_shared<MessageQueue>([this] {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       wake_ = true;

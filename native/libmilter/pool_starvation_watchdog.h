@@ -12,16 +12,17 @@
 
 #include <atomic>
 
-#include "bridge/traffic.h"
+#include "bridge/in_flight.h"
 #include "libmilter/listener.h"
 
 namespace milter {
 
-class Nudger {
+class PoolStarvationWatchdog {
  public:
-  Nudger(Traffic& traffic, const Listener& listener) : traffic_(traffic), listener_(listener) {}
-  Nudger(const Nudger&) = delete;
-  Nudger& operator=(const Nudger&) = delete;
+  PoolStarvationWatchdog(InFlight& inFlight, const Listener& listener)
+      : inFlight_(inFlight), listener_(listener) {}
+  PoolStarvationWatchdog(const PoolStarvationWatchdog&) = delete;
+  PoolStarvationWatchdog& operator=(const PoolStarvationWatchdog&) = delete;
 
   // Runs until the process ends (R7), asleep while no handler takes its time.
   [[noreturn]] void run();
@@ -31,7 +32,7 @@ class Nudger {
  private:
   void watch();
 
-  Traffic& traffic_;
+  InFlight& inFlight_;
   const Listener& listener_;
   std::atomic<bool> retired_{false};
 };

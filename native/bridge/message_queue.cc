@@ -1,4 +1,4 @@
-#include "bridge/mailbox.h"
+#include "bridge/message_queue.h"
 
 #include <utility>
 
@@ -6,11 +6,11 @@
 
 namespace milter {
 
-bool Mailbox::post(Mail&& mail) {
+bool MessageQueue::post(Message&& message) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) return false;
-    mail_.push_back(std::move(mail));
+    messages_.push_back(std::move(message));
     if (std::exchange(woken_, true)) return true;
   }
   // Without the lock that the JS thread takes first when it has woken up.
@@ -19,35 +19,35 @@ bool Mailbox::post(Mail&& mail) {
   return true;
 }
 
-std::vector<Mail> Mailbox::take() {
+std::vector<Message> MessageQueue::take() {
   std::lock_guard<std::mutex> lock(mutex_);
   woken_ = false;
-  return std::exchange(mail_, {});
+  return std::exchange(messages_, {});
 }
 
-bool Mailbox::enrol(Session* session) {
+bool MessageQueue::bind(Session* session) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (closed_ || released_) return false;
   sessions_.insert(session);
   return true;
 }
 
-void Mailbox::discharge(Session* session) {
+void MessageQueue::unbind(Session* session) {
   std::lock_guard<std::mutex> lock(mutex_);
   sessions_.erase(session);
 }
 
-size_t Mailbox::load() const {
+size_t MessageQueue::load() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return sessions_.size();
 }
 
-void Mailbox::close() {
-  std::vector<Mail> unread;  // destroyed after the lock: a mail may hold the last reference to its session
+void MessageQueue::close() {
+  std::vector<Message> unread;  // destroyed after the lock: a mail may hold the last reference to its session
   {
     std::lock_guard<std::mutex> lock(mutex_);
     closed_ = true;
-    unread.swap(mail_);
+    unread.swap(messages_);
   }
   {
     std::lock_guard<std::mutex> lock(wakeMutex_);
@@ -56,9 +56,9 @@ void Mailbox::close() {
   releaseAll();
 }
 
-// Lock order: Mailbox before Exchange. discharge() runs before a session dies, so the pointers are alive
-// here.
-void Mailbox::releaseAll() {
+// Lock order: MessageQueue before PendingReply. unbind() runs before a session dies, so the pointers are
+// alive here.
+void MessageQueue::releaseAll() {
   std::lock_guard<std::mutex> lock(mutex_);
   released_ = true;
   for (Session* session : sessions_) session->release();

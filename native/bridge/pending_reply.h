@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "bridge/answer.h"
+#include "bridge/in_flight.h"
 #include "bridge/mta.h"
-#include "bridge/traffic.h"
 
 namespace milter {
 
-class Exchange {
+class PendingReply {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr uint32_t kReleased = 0;
@@ -36,10 +36,10 @@ class Exchange {
   // --- the session's libmilter thread
 
   // Opens the next question and gives its number, to be followed by await(); kReleased after release().
-  uint32_t open(std::chrono::milliseconds patience);
+  uint32_t open(std::chrono::milliseconds timeout);
   // Parks until the open question has its answer, performing what is queued meanwhile. A wait that grows long
   // is told to `traffic`.
-  Result await(Mta& mta, Traffic& traffic);
+  Result await(Mta& mta, InFlight& inFlight);
 
   // --- the session's JS thread. All are false for a question that is not the open one.
 
@@ -47,7 +47,7 @@ class Exchange {
   // Queues a modification; progress is performed at once.
   bool queue(uint32_t question, Action&& action);
   // A handler began to wait: the deadline counts anew.
-  bool extend(uint32_t question);
+  bool resetDeadline(uint32_t question);
   // Runs `use(mta)` while the asking thread is held in await().
   template <class Use>
   bool withMta(uint32_t question, Mta& mta, Use&& use) {
@@ -74,7 +74,7 @@ class Exchange {
   bool waiting_ = false;
   bool answered_ = false;
   bool released_ = false;
-  std::chrono::milliseconds patience_{0};
+  std::chrono::milliseconds timeout_{0};
   Clock::time_point deadline_;
   Answer answer_;
   std::vector<Action> queued_;  // wait for the answer

@@ -16,28 +16,28 @@
 
 namespace milter {
 
-class PartingTerms {
+class NegotiationCache {
  public:
-  void keep(const SMFICTX* context, const Agreement& agreement) {
+  void keep(const SMFICTX* context, const NegotiatedOptions& options) {
     std::lock_guard<std::mutex> lock(mutex_);
-    terms_[context] = agreement;
+    entries_[context] = options;
   }
   void forget(const SMFICTX* context) {
     std::lock_guard<std::mutex> lock(mutex_);
-    terms_.erase(context);
+    entries_.erase(context);
   }
-  std::optional<Agreement> take(const SMFICTX* context) {
+  std::optional<NegotiatedOptions> take(const SMFICTX* context) {
     std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = terms_.find(context);
-    if (found == terms_.end()) return std::nullopt;
-    const Agreement agreement = found->second;
-    terms_.erase(found);
-    return agreement;
+    const auto found = entries_.find(context);
+    if (found == entries_.end()) return std::nullopt;
+    const NegotiatedOptions options = found->second;
+    entries_.erase(found);
+    return options;
   }
 
  private:
   std::mutex mutex_;
-  std::unordered_map<const SMFICTX*, Agreement> terms_;
+  std::unordered_map<const SMFICTX*, NegotiatedOptions> entries_;
 };
 
 }  // namespace milter

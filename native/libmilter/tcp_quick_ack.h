@@ -22,16 +22,17 @@
 #include <mutex>
 #include <vector>
 
-#include "bridge/traffic.h"
+#include "bridge/in_flight.h"
 #include "libmilter/listener.h"
 
 namespace milter {
 
-class PromptTcp {
+class TcpQuickAck {
  public:
-  PromptTcp(const Traffic& traffic, const Listener& listener) : traffic_(traffic), listener_(listener) {}
-  PromptTcp(const PromptTcp&) = delete;
-  PromptTcp& operator=(const PromptTcp&) = delete;
+  TcpQuickAck(const InFlight& inFlight, const Listener& listener)
+      : inFlight_(inFlight), listener_(listener) {}
+  TcpQuickAck(const TcpQuickAck&) = delete;
+  TcpQuickAck& operator=(const TcpQuickAck&) = delete;
 
   // Begins, where the filter listens on TCP. Once, before libmilter serves.
   void start();
@@ -39,9 +40,9 @@ class PromptTcp {
   // --- libmilter's threads; neither waits
 
   // A session begins: its connection is to be looked for.
-  void welcome();
+  void onSession();
   // A callback has come.
-  void stir() {
+  void onCallback() {
     if (asleep_.load()) wake();
   }
 
@@ -51,9 +52,9 @@ class PromptTcp {
   void wake();
   void acknowledge();
 
-  const Traffic& traffic_;
+  const InFlight& inFlight_;
   const Listener& listener_;
-  std::atomic<bool> newcomers_{false};
+  std::atomic<bool> newConnections_{false};
   std::atomic<bool> asleep_{false};  // written with mutex_ held
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -1,26 +1,26 @@
-#include "bridge/exchange.h"
+#include "bridge/pending_reply.h"
 
 #include <algorithm>
 
 namespace milter {
 
-uint32_t Exchange::open(std::chrono::milliseconds patience) {
+uint32_t PendingReply::open(std::chrono::milliseconds timeout) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (released_) return kReleased;
   waiting_ = true;
   answered_ = false;
   queued_.clear();
   urgent_.clear();
-  patience_ = patience;
-  deadline_ = Clock::now() + patience;
+  timeout_ = timeout;
+  deadline_ = Clock::now() + timeout;
   if (++question_ == kReleased) ++question_;
   return question_;
 }
 
-Exchange::Result Exchange::await(Mta& mta, Traffic& traffic) {
+PendingReply::Result PendingReply::await(Mta& mta, InFlight& inFlight) {
   std::unique_lock<std::mutex> lock(mutex_);
-  const auto slowAt = Clock::now() + Traffic::kSlow;
-  bool told = traffic.watched();
+  const auto slowAt = Clock::now() + InFlight::kSlow;
+  bool told = inFlight.watchdogActive();
   while (!answered_ && !released_) {
     if (!urgent_.empty()) {
       // The MTA has gone: nobody waits for the answer any more.
@@ -30,9 +30,10 @@ Exchange::Result Exchange::await(Mta& mta, Traffic& traffic) {
     changed_.wait_until(lock, told ? deadline_ : std::min(deadline_, slowAt));
     if (answered_ || released_) break;
     const auto now = Clock::now();
-    if (now >= deadline_) return endLocked(Outcome::expired);  // R5; extend() may have moved it meanwhile
+    if (now >= deadline_)
+      return endLocked(Outcome::expired);  // R5; resetDeadline() may have moved it meanwhile
     if (!told && now >= slowAt) {
-      traffic.noteSlow();
+      inFlight.noteSlow();
       told = true;
     }
   }
@@ -43,13 +44,13 @@ Exchange::Result Exchange::await(Mta& mta, Traffic& traffic) {
   return endLocked(written ? Outcome::answered : Outcome::writeFailed);
 }
 
-Exchange::Result Exchange::endLocked(Outcome outcome) {
+PendingReply::Result PendingReply::endLocked(Outcome outcome) {
   waiting_ = false;
   return {outcome, std::move(answer_)};
 }
 
 // R2: the lock is not held while the MTA is written to, or the JS thread would wait for a slow MTA.
-bool Exchange::performLocked(std::unique_lock<std::mutex>& lock, Mta& mta, std::vector<Action> actions) {
+bool PendingReply::performLocked(std::unique_lock<std::mutex>& lock, Mta& mta, std::vector<Action> actions) {
   if (actions.empty()) return true;
   lock.unlock();
   bool written = true;
@@ -61,7 +62,7 @@ bool Exchange::performLocked(std::unique_lock<std::mutex>& lock, Mta& mta, std::
   return written;
 }
 
-bool Exchange::answer(uint32_t question, Answer&& answer) {
+bool PendingReply::answer(uint32_t question, Answer&& answer) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!isOpenLocked(question)) return false;  // R6
@@ -73,7 +74,7 @@ bool Exchange::answer(uint32_t question, Answer&& answer) {
   return true;
 }
 
-bool Exchange::queue(uint32_t question, Action&& action) {
+bool PendingReply::queue(uint32_t question, Action&& action) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (!isOpenLocked(question)) return false;
   if (action.kind == Action::Kind::progress) {
@@ -85,15 +86,15 @@ bool Exchange::queue(uint32_t question, Action&& action) {
   return true;
 }
 
-bool Exchange::extend(uint32_t question) {
+bool PendingReply::resetDeadline(uint32_t question) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (!isOpenLocked(question)) return false;
   // Without waking the parked thread: it finds the new deadline when the old one ends its wait.
-  deadline_ = Clock::now() + patience_;
+  deadline_ = Clock::now() + timeout_;
   return true;
 }
 
-void Exchange::release() {
+void PendingReply::release() {
   std::lock_guard<std::mutex> lock(mutex_);
   released_ = true;
   changed_.notify_one();

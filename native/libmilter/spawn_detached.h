@@ -9,7 +9,7 @@ namespace milter {
 
 // Runs `work` on a thread of its own. False where there is none to be had (EAGAIN).
 template <class Work>
-bool launch(Work&& work) {
+bool spawnDetached(Work&& work) {
   try {
     std::thread(std::forward<Work>(work)).detach();
     return true;

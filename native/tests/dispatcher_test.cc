@@ -1,0 +1,145 @@
+// The mailboxes of many JS threads: who gets a session, and what becomes of the sessions of one that ends.
+#include "bridge/dispatcher.h"
+
+#include "bridge/process.h"
+#include "bridge/session.h"
+#include "check.h"
+#include "fake_js_thread.h"
+
+using namespace milter;
+using namespace milter::test;
+
+namespace {
+
+using Role = Dispatcher::Role;
+
+std::shared_ptr<MessageQueue> queue() {
+  return std::make_shared<MessageQueue>([] {});
+}
+std::shared_ptr<Session> begin(SharedState& shared) {
+  return std::make_shared<Session>(shared, std::make_unique<FakeMta>());
+}
+
+void bindsToTheLeastLoaded() {
+  SharedState shared;
+  const auto watcher = queue();
+  const std::shared_ptr<MessageQueue> boxes[] = {queue(), queue(), queue()};
+  shared.dispatcher.add(watcher, Role::observing);
+  for (const auto& box : boxes) shared.dispatcher.add(box, Role::serving);
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int i = 0; i < 6; ++i) sessions.push_back(begin(shared));
+  for (const auto& box : boxes) CHECK(box->load() == 2);
+  CHECK(watcher->load() == 0);
+  sessions.erase(sessions.begin() + 1);  // the second thread's: equally loaded ones take turns
+  CHECK(boxes[1]->load() == 1);
+  sessions.push_back(begin(shared));
+  CHECK(boxes[1]->load() == 2);
+}
+
+void takesTurnsWhereAllAreIdle() {
+  SharedState shared;
+  const std::shared_ptr<MessageQueue> boxes[] = {queue(), queue()};
+  for (const auto& box : boxes) shared.dispatcher.add(box, Role::serving);
+  for (int i = 0; i < 6; ++i) {
+    const auto session = begin(shared);
+    CHECK(boxes[i % 2]->load() == 1 && boxes[(i + 1) % 2]->load() == 0);
+  }
+}
+
+void refusesForNowWhereNobodyServes() {
+  SharedState shared;
+  shared.dispatcher.add(queue(), Role::observing);
+  const auto session = begin(shared);
+  const uint32_t offer[4] = {0x1ff, 0x1fffff, 0, 0};
+  NegotiatedOptions options;
+  CHECK(session->negotiate(offer, options) == Verdict::allOpts);
+  CHECK(session->handle(Step::connect) == Verdict::tempfail);
+  CHECK(session->handle(Step::envfrom) == Verdict::tempfail);
+  session->close();
+  shared.inFlight.drain();
+  CHECK(begin(shared)->negotiate(offer, options) == Verdict::reject);
+}
+
+void goesOnWithoutOneThatEnds() {
+  SharedState shared;
+  const auto ending = queue();
+  shared.dispatcher.add(ending, Role::serving);
+  const auto orphan = begin(shared);
+  const auto idle = begin(shared);
+  FakeJsThread jsThread([](Message& message) {
+    message.session->pendingReply().answer(message.question, answerOf(Verdict::cont));
+  });
+  shared.dispatcher.add(jsThread.queue(), Role::serving);
+  const auto other = begin(shared);
+  std::thread parked([&] { CHECK(orphan->handle(Step::helo) == Verdict::tempfail); });
+  waitUntil("a question", [&] { return shared.inFlight.running() == 1; });
+  shared.dispatcher.remove(*ending);
+  ending->close();
+  parked.join();
+  CHECK(idle->handle(Step::helo) == Verdict::tempfail);  // bound for life
+  CHECK(other->handle(Step::helo) == Verdict::cont);
+  CHECK(begin(shared)->handle(Step::helo) == Verdict::cont);
+  for (const auto& session : {orphan, idle, other}) session->close();
+}
+
+void tellsTheEndOnce() {
+  SharedState shared;
+  const auto early = queue();
+  const auto watcher = queue();
+  shared.dispatcher.add(early, Role::serving);
+  shared.dispatcher.add(watcher, Role::observing);
+  shared.dispatcher.releaseAll();
+  shared.dispatcher.notifyStopped(true);
+  const auto late = queue();
+  shared.dispatcher.add(late, Role::serving);
+  for (const auto& box : {early, watcher, late}) {
+    const std::vector<Message> messages = box->take();
+    CHECK(messages.size() == 1 && messages[0].kind == Message::Kind::stopped && messages[0].question == 1);
+  }
+  CHECK(begin(shared)->handle(Step::helo) == Verdict::tempfail);
+  CHECK(early->load() + late->load() == 0);
+}
+
+// JS threads come and end while sessions begin, ask and end: none waits for ever, none outlives its queue.
+void comeAndGoUnderLoad() {
+  SharedState shared;
+  std::atomic<bool> over{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      while (!over) {
+        const auto session = begin(shared);
+        session->handle(Step::helo);
+        session->handle(Step::helo);
+        session->close();
+      }
+    });
+  }
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&] {
+      for (int life = 0; life < 60; ++life) {
+        FakeJsThread jsThread([](Message& message) {
+          message.session->pendingReply().answer(message.question, answerOf(Verdict::cont));
+        });
+        shared.dispatcher.add(jsThread.queue(), Role::serving);
+        std::this_thread::sleep_for(milliseconds(1));
+        shared.dispatcher.remove(*jsThread.queue());
+        jsThread.queue()->close();
+      }
+      over = true;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(shared.inFlight.running() == 0);
+}
+
+}  // namespace
+
+int main() {
+  bindsToTheLeastLoaded();
+  takesTurnsWhereAllAreIdle();
+  refusesForNowWhereNobodyServes();
+  goesOnWithoutOneThatEnds();
+  tellsTheEndOnce();
+  comeAndGoUnderLoad();
+}
