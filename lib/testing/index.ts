@@ -18,8 +18,10 @@ export type { Header, HeaderRules, Recipient, TestMessage } from './simulator/te
 export type { Text } from './wire/frames.js';
 export type { Macros, MacrosByStep } from './wire/macros.js';
 export type { Envelope, Message, MessageResult } from './wire/message.js';
-export { MtaSession, type MtaSessionOptions, type PeerAddress } from './wire/mta-session.js';
+export { MtaSession } from './wire/mta-session.js';
+export type { MtaSessionOptions } from './wire/mta-session-options.js';
 export type { Negotiated, Offer } from './wire/negotiation.js';
+export type { PeerAddress } from './wire/peer-address.js';
 export { Actions, Protocol, type Step, type SymlistStage } from './wire/protocol.js';
 export type {
   EomResponse,

@@ -12,8 +12,8 @@ import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from '../../session/hostaddr.js
 import { bytesOf, type Text } from '../wire/frames.js';
 import { type Macros, restrictToSymlist, wireName } from '../wire/macros.js';
 import { type Envelope, sendMessage } from '../wire/message.js';
-import type { PeerAddress } from '../wire/mta-session.js';
 import { completeOffer, effectiveProtocol, type Negotiated, type Offer } from '../wire/negotiation.js';
+import type { PeerAddress } from '../wire/peer-address.js';
 import { CHUNK_SIZE, Protocol, STEPS, type Step } from '../wire/protocol.js';
 import type { EomResponse, Modification, Reply, Response, Verdict } from '../wire/replies.js';
 import type { SharedDependencies } from './bridge.js';

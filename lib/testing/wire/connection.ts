@@ -1,80 +1,29 @@
-/** A connection to a filter: frames out, frames in, and who waits for them until when. */
-import { connect, type Socket } from 'node:net';
+/** A connection to a filter: frames out, frames in, and the time limit of each wait. */
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MilterError } from '../../internal/errors.js';
 import { FrameReader, FrameWriter, type Text } from './frames.js';
-import { showByte } from './protocol.js';
-import type { SocketTarget } from './socket-spec.js';
+import { type Expectation, type Frame, ReplyQueue } from './reply-queue.js';
 
-/** Someone who waits for frames. */
-export interface Expectation {
-  /** What is awaited, to end the sentence `the filter closed the connection before ...`. */
-  readonly what: string;
-  /**
-   * Takes the next frame; true where it was the last one awaited. Throws a MilterError if it must not come.
-   */
-  take(command: number, payload: Buffer): boolean;
-  /** Learns that nothing will come. */
-  fail(error: MilterError): void;
-}
-
-/**
- * From this much on, collected frames are written although no reply is awaited: one write of a body chunk.
- */
+/** Collected frames are written from this size on, even if no reply is expected: one write for each body chunk. */
 const CORK_BYTES = 64 * 1024;
 /** Above this much unread by the filter, a step that needs no reply waits for the filter to read. */
 const HIGH_WATER_BYTES = 1024 * 1024;
-/** Frames nobody asked for are kept for readFrame; more than this many are a filter gone wild. */
-const MAX_UNCLAIMED = 10_000;
-/** Pause between attempts to connect. */
-const RETRY_MS = 10;
-
-/** EAGAIN is what connect() says where a unix socket's queue (20 with libmilter) is full. */
-const BUSY = new Set(['EAGAIN']);
-const ABSENT = new Set(['EAGAIN', 'ENOENT', 'ECONNREFUSED']);
-
-/** Connects once, within `ms` milliseconds (0: no limit). */
-function dial(target: SocketTarget, ms: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(target);
-    const late = (): void => {
-      socket.destroy();
-      reject(
-        new MilterError('ERR_MILTER_TIMEOUT', `the filter did not accept the connection within ${ms} ms`),
-      );
-    };
-    const timer = ms > 0 ? setTimeout(late, ms) : undefined;
-    const refused = (error: Error): void => {
-      clearTimeout(timer);
-      reject(error);
-    };
-    socket.once('error', refused);
-    socket.once('connect', () => {
-      clearTimeout(timer);
-      socket.removeListener('error', refused);
-      // A step is one write; without this the next one would wait for the ACK of the last.
-      if ('port' in target) socket.setNoDelay(true);
-      resolve(socket);
-    });
-  });
-}
 
 export class Connection {
   readonly #socket: Socket;
   readonly #timeout: number;
   readonly #reader: FrameReader;
   readonly #writer = new FrameWriter();
-  readonly #expectations: Expectation[] = [];
-  readonly #unclaimed: { command: number; payload: Buffer }[] = [];
+  readonly #replies = new ReplyQueue();
   readonly #drains: { resolve: () => void; reject: (error: MilterError) => void }[] = [];
   readonly #closed: Promise<void>;
   #timer: NodeJS.Timeout | undefined;
   #flushPlanned = false;
   #failure: MilterError | undefined;
-  /** Called with the next frame that nobody awaits, which is dropped; see {@link dropEcho}. */
-  #onEcho: (() => void) | undefined;
 
   /**
+   * @param socket - connected
    * @param timeout - milliseconds that any wait may take, 0 for no limit
    * @param maxPayload - the largest payload to accept, in bytes
    */
@@ -84,7 +33,7 @@ export class Connection {
     this.#reader = new FrameReader(maxPayload, (command, payload) => this.#onFrame(command, payload));
     this.#closed = new Promise((resolve) => socket.once('close', () => resolve()));
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    socket.on('end', () => this.#onEnd());
+    socket.on('end', () => this.fail(this.#closedError()));
     socket.on('error', (error) => this.fail(this.#closedError(error)));
     socket.on('close', () => this.fail(this.#closedError()));
     socket.on('drain', () => {
@@ -92,60 +41,35 @@ export class Connection {
     });
   }
 
-  /**
-   * Connects to a filter.
-   *
-   * A unix socket whose queue is full is tried again until the time is over, for a thousand sessions may
-   * start at once; with `retry` also one that is not there yet.
-   */
-  static async open(
-    target: SocketTarget,
-    timeout: number,
-    maxPayload: number,
-    retry: boolean,
-  ): Promise<Connection> {
-    const end = timeout > 0 ? Date.now() + timeout : Number.POSITIVE_INFINITY;
-    const again = retry ? ABSENT : BUSY;
-    for (;;) {
-      try {
-        return new Connection(await dial(target, timeout), timeout, maxPayload);
-      } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code ?? '';
-        if (!again.has(code) || Date.now() >= end) throw error;
-      }
-      await sleep(RETRY_MS);
-    }
-  }
-
-  /** Why nothing can be sent any more; undefined while the connection lives. */
+  /** Why the connection ended; undefined while it is open. */
   get failure(): MilterError | undefined {
     return this.#failure;
   }
 
-  /** Whether someone waits for a frame. */
+  /** Whether a frame is expected. */
   get waiting(): boolean {
-    return this.#expectations.length > 0;
+    return this.#replies.next !== undefined;
   }
 
   set maxPayload(bytes: number) {
     this.#reader.maxPayload = bytes;
   }
 
-  /**
-   * Adds a frame to what leaves with the next write, which is at the latest the end of this turn of the loop.
-   */
+  // --- out
+
+  /** Adds a frame to the next write, which happens at the end of this turn of the event loop at the latest. */
   add(command: number, parts: readonly Text[], terminated = true): void {
     this.#writer.add(command, parts, terminated);
     if (this.#writer.length >= CORK_BYTES) this.flush();
     else this.#planFlush();
   }
 
-  /** Writes what was collected. */
+  /** Writes the collected frames. */
   flush(): void {
     if (this.#writer.length > 0 && this.#failure === undefined) this.#socket.write(this.#writer.take());
   }
 
-  /** Writes bytes as they are, after what was collected; resolves when the system has taken them. */
+  /** Writes bytes as they are, after the collected frames; resolves when the kernel has taken them. */
   write(bytes: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     this.flush();
@@ -154,38 +78,38 @@ export class Connection {
     });
   }
 
-  /** A wait for the filter to read, where too much is on its way; undefined where it is not. */
+  /** A wait until the filter has read what it was sent; undefined while little is on its way. */
   drained(): Promise<void> | undefined {
     if (this.#socket.writableLength < HIGH_WATER_BYTES || this.#failure !== undefined) return undefined;
     return new Promise((resolve, reject) => {
       this.#drains.push({ resolve, reject });
-      this.#arm();
+      this.#restartTimer();
     });
   }
 
-  /** Writes what was collected and waits, after those who wait already. */
+  // --- in
+
+  /** Writes the collected frames and waits for a reply, after the replies that are expected already. */
   expect(expectation: Expectation): void {
     if (this.#failure !== undefined) {
       expectation.fail(this.#failure);
       return;
     }
-    const stray = this.#unclaimed[0];
-    if (stray !== undefined) {
-      const sentence = `the filter sent ${showByte(stray.command)} while no reply was due`;
-      const error = new MilterError('ERR_MILTER_PROTOCOL', sentence);
-      this.fail(error);
-      expectation.fail(error);
+    const first = !this.waiting;
+    try {
+      this.#replies.add(expectation);
+    } catch (error) {
+      this.fail(error as MilterError);
+      expectation.fail(error as MilterError);
       return;
     }
     this.flush();
-    this.#onEcho = undefined;
-    this.#expectations.push(expectation);
-    if (this.#expectations.length === 1) this.#arm();
+    if (first) this.#restartTimer();
   }
 
-  /** The next frame, whatever it is: one that came already, or else the next to come. */
-  nextFrame(): Promise<{ command: number; payload: Buffer }> {
-    const frame = this.#unclaimed.shift();
+  /** The next frame, whatever it is: one that has come already, or else the next to come. */
+  nextFrame(): Promise<Frame> {
+    const frame = this.#replies.takeUnclaimed();
     if (frame !== undefined) return Promise.resolve(frame);
     return new Promise((resolve, reject) => {
       this.expect({
@@ -199,24 +123,14 @@ export class Connection {
     });
   }
 
-  /**
-   * Waits up to `ms` milliseconds for one more frame and drops it; later still, until the next wait begins.
-   *
-   * libmilter answers twice where the handler of a body chunk that came with end of message does not say
-   * CONTINUE (engine.c: st_bodyend sends the reply, mi_engine sends it again).
-   */
+  /** Drops libmilter's second reply to a step; see ReplyQueue. */
   dropEcho(ms: number): Promise<void> {
-    if (this.#unclaimed.shift() !== undefined || this.#failure !== undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#onEcho = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    return this.#failure === undefined ? this.#replies.dropEcho(ms) : Promise.resolve();
   }
 
-  /** Resolves when the connection is closed, whoever closed it. */
+  // --- the end
+
+  /** Resolves when the connection is closed, whichever side closed it. */
   async closed(): Promise<void> {
     if (this.#timeout === 0) return this.#closed;
     const abort = new AbortController();
@@ -229,17 +143,17 @@ export class Connection {
     throw error;
   }
 
-  /** Ends the connection: whoever waits gets this error, and so does whoever comes later. */
+  /** Ends the connection: every wait fails with this error, present ones and later ones. */
   fail(error: MilterError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     clearTimeout(this.#timer);
     this.#socket.destroy();
     for (const { reject } of this.#drains.splice(0)) reject(error);
-    for (const expectation of this.#expectations.splice(0)) expectation.fail(error);
+    this.#replies.fail(error);
   }
 
-  /** Hangs up at once. */
+  /** Hangs up immediately. */
   destroy(): void {
     this.fail(new MilterError('ERR_MILTER_CLOSED', 'the session was destroyed'));
   }
@@ -255,37 +169,16 @@ export class Connection {
 
   #onFrame(command: number, payload: Buffer): void {
     if (this.#failure !== undefined) return;
-    const expectation = this.#expectations[0];
-    if (expectation === undefined) {
-      this.#onUnclaimed(command, payload);
-      return;
-    }
-    if (expectation.take(command, payload)) this.#expectations.shift();
-    if (this.#expectations.length > 0) this.#arm();
-  }
-
-  #onUnclaimed(command: number, payload: Buffer): void {
-    if (this.#onEcho !== undefined) {
-      this.#onEcho();
-      this.#onEcho = undefined;
-      return;
-    }
-    this.#unclaimed.push({ command, payload });
-    if (this.#unclaimed.length <= MAX_UNCLAIMED) return;
-    const sentence = `the filter sent more than ${MAX_UNCLAIMED} frames that nobody asked for`;
-    this.fail(new MilterError('ERR_MILTER_PROTOCOL', sentence));
-  }
-
-  #onEnd(): void {
-    this.fail(this.#closedError());
+    this.#replies.take({ command, payload });
+    if (this.waiting) this.#restartTimer();
   }
 
   #closedError(cause?: Error): MilterError {
-    const [expectation] = this.#expectations;
-    const before = expectation === undefined ? '' : ` before it sent ${expectation.what}`;
-    const torn = this.#reader.midFrame ? ', in the middle of a frame' : '';
-    const why = cause === undefined ? '' : ` (${cause.message})`;
-    const message = `the filter closed the connection${before}${torn}${why}`;
+    const expected = this.#replies.next;
+    const before = expected === undefined ? '' : ` before it sent ${expected.what}`;
+    const cutOff = this.#reader.midFrame ? ', in the middle of a frame' : '';
+    const reason = cause === undefined ? '' : ` (${cause.message})`;
+    const message = `the filter closed the connection${before}${cutOff}${reason}`;
     return new MilterError('ERR_MILTER_CLOSED', message, cause === undefined ? undefined : { cause });
   }
 
@@ -293,16 +186,16 @@ export class Connection {
     return new MilterError('ERR_MILTER_TIMEOUT', `the filter did not ${what} within ${this.#timeout} ms`);
   }
 
-  /** Starts the time that the filter has for the next frame anew. One timer serves the whole session. */
-  #arm(): void {
+  /** Gives the filter the full time for the next frame. One timer serves the whole session. */
+  #restartTimer(): void {
     if (this.#timeout === 0) return;
     if (this.#timer !== undefined) this.#timer.refresh();
     else this.#timer = setTimeout(() => this.#onTimeout(), this.#timeout).unref();
   }
 
   #onTimeout(): void {
-    const [expectation] = this.#expectations;
-    if (expectation !== undefined) this.fail(this.#timeoutError(`send ${expectation.what}`));
+    const expected = this.#replies.next;
+    if (expected !== undefined) this.fail(this.#timeoutError(`send ${expected.what}`));
     else if (this.#drains.length > 0) this.fail(this.#timeoutError('read what it was sent'));
   }
 

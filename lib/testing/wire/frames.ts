@@ -13,21 +13,22 @@ export type Text = string | Uint8Array;
 const LENGTH_BYTES = 4;
 const HEAD_BYTES = LENGTH_BYTES + 1;
 
-/** The bytes of a text as they stand on the wire. */
+/** A text as bytes on the wire. */
 export function bytesOf(text: Text): Uint8Array {
   return typeof text === 'string' ? encodeBytes(text) : text;
 }
 
 /**
- * Cuts a stream of bytes into frames. Payloads are views of the chunks that came in, copied only when torn.
+ * Cuts a stream of bytes into frames. Payloads are views of the chunks that came in, copied only
+ * when a frame is spread over several chunks.
  */
 export class FrameReader {
   /** The largest payload in bytes; a frame that announces more is a protocol error. */
   maxPayload: number;
   readonly #onFrame: (command: number, payload: Buffer) => void;
-  #torn: Buffer[] = [];
-  #tornBytes = 0;
-  /** Bytes that must be there before looking again is of use. */
+  #partial: Buffer[] = [];
+  #partialBytes = 0;
+  /** Bytes of a partial frame that must have arrived before it is worth looking at again. */
   #needed = LENGTH_BYTES;
 
   constructor(maxPayload: number, onFrame: (command: number, payload: Buffer) => void) {
@@ -35,21 +36,21 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
-  /** Whether the stream stands inside a frame. */
+  /** Whether the last frame is incomplete. */
   get midFrame(): boolean {
-    return this.#tornBytes > 0;
+    return this.#partialBytes > 0;
   }
 
-  /** Takes the next bytes and hands on every frame that is complete with them. */
+  /** Takes the next bytes and passes on every frame that they complete. */
   push(chunk: Buffer): void {
     let bytes = chunk;
-    if (this.#tornBytes > 0) {
-      this.#torn.push(chunk);
-      this.#tornBytes += chunk.length;
-      if (this.#tornBytes < this.#needed) return;
-      bytes = Buffer.concat(this.#torn, this.#tornBytes);
-      this.#torn = [];
-      this.#tornBytes = 0;
+    if (this.#partialBytes > 0) {
+      this.#partial.push(chunk);
+      this.#partialBytes += chunk.length;
+      if (this.#partialBytes < this.#needed) return;
+      bytes = Buffer.concat(this.#partial, this.#partialBytes);
+      this.#partial = [];
+      this.#partialBytes = 0;
     }
     let at = 0;
     while (bytes.length - at >= LENGTH_BYTES) {
@@ -70,8 +71,8 @@ export class FrameReader {
     }
     if (at === bytes.length) return;
     const rest = bytes.subarray(at);
-    this.#torn.push(rest);
-    this.#tornBytes = rest.length;
+    this.#partial.push(rest);
+    this.#partialBytes = rest.length;
     this.#needed = rest.length < LENGTH_BYTES ? LENGTH_BYTES : LENGTH_BYTES + rest.readUInt32BE(0);
   }
 }
@@ -106,7 +107,7 @@ export class FrameWriter {
   /** The collected bytes, which from now on belong to the caller. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#used);
-    // What follows must not overwrite bytes that the socket may still hold: go on behind them.
+    // The socket may still hold these bytes, so the next frames go behind them.
     this.#buffer = this.#buffer.subarray(this.#used);
     this.#used = 0;
     return taken;
@@ -119,4 +120,11 @@ export class FrameWriter {
     this.#buffer.copy(grown, 0, 0, this.#used);
     this.#buffer = grown;
   }
+}
+
+/** A frame with this payload, as it is. */
+export function encodeFrame(command: number, payload: Text): Buffer {
+  const writer = new FrameWriter();
+  writer.add(command, [payload], false);
+  return writer.take();
 }

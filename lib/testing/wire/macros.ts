@@ -1,5 +1,5 @@
 /** Macros: facts about the session that an MTA sends ahead of a step (SMFIC_MACRO). */
-import type { Text } from './frames.js';
+import { bytesOf, type Text } from './frames.js';
 import { STEPS, type Step, type SymlistStage } from './protocol.js';
 
 /** Macros by name. `i` and `{i}` name the same one; a longer name gets its braces if it has none. */
@@ -7,6 +7,8 @@ export type Macros = Readonly<Record<string, Text>>;
 
 /** Macros by the step they are sent ahead of. */
 export type MacrosByStep = Readonly<Partial<Record<Step, Macros>>>;
+
+const NUL = Uint8Array.of(0);
 
 /** A macro's name as MTAs write it: single letters bare, others in braces. */
 export function wireName(name: string): string {
@@ -18,14 +20,16 @@ function bareName(name: string): string {
   return name.startsWith('{') && name.endsWith('}') ? name.slice(1, -1) : name;
 }
 
-/** The payload's parts for a macro frame, after the byte of the step: name, value, name, value, ... */
-export function macroParts(macros: Macros): Text[] {
-  const parts: Text[] = [];
-  for (const [name, value] of Object.entries(macros)) parts.push(wireName(name), value);
-  return parts;
+/** The payload of a macro frame: the command byte of the step, then name, value, name, value, ..., each ended by a NUL. */
+export function encodeMacros(step: Step, macros: Macros): Buffer {
+  const texts = Object.entries(macros).flatMap(([name, value]) => [wireName(name), value]);
+  return Buffer.concat([
+    Uint8Array.of(STEPS[step].command),
+    ...texts.flatMap((text) => [bytesOf(text), NUL]),
+  ]);
 }
 
-/** Those macros that the filter asked for at this step; all of them where it did not speak of the step. */
+/** The macros that the filter asked for at this step; all of them if it did not name any for the step. */
 export function restrictToSymlist(
   macros: Macros,
   step: Step,
@@ -37,7 +41,11 @@ export function restrictToSymlist(
   return Object.fromEntries(Object.entries(macros).filter(([name]) => names.has(bareName(name))));
 }
 
-/** The byte that tells which step a macro frame belongs to. */
-export function stepByte(step: Step): Uint8Array {
-  return Uint8Array.of(STEPS[step].command);
+/** The macros of `base`, and those of `over`, which take precedence. */
+export function mergeMacros(base: MacrosByStep, over: MacrosByStep): MacrosByStep {
+  const merged: Partial<Record<Step, Macros>> = { ...base };
+  for (const [step, macros] of Object.entries(over) as [Step, Macros][]) {
+    merged[step] = { ...merged[step], ...macros };
+  }
+  return merged;
 }

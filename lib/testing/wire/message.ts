@@ -1,4 +1,4 @@
-/** A whole message, sent as an MTA does. */
+/** A whole message, sent as an MTA sends it. */
 import type { Text } from './frames.js';
 import type { MacrosByStep } from './macros.js';
 import type { EomResponse, Modification, Response, Verdict } from './replies.js';
@@ -16,13 +16,13 @@ export interface Message {
   readonly headers?: readonly (readonly [name: Text, value: Text])[];
   /** The body, lines ended by CRLF. Default: empty. */
   readonly body?: Text;
-  /** Macros of this message, over those of the session's option `macros`. */
+  /** Macros of this message; they take precedence over those of the session's option `macros`. */
   readonly macros?: MacrosByStep;
 }
 
-/** What became of a message. */
+/** The outcome of a message. */
 export interface MessageResult {
-  /** The step whose verdict ended the message; `eom` where it went through to the end. */
+  /** The step whose verdict ended the message; `eom` if it was sent to the end. */
   readonly endedAt: 'mail' | 'rcpt' | 'data' | 'header' | 'eoh' | 'body' | 'eom';
   /** The verdict of that step. */
   readonly verdict: Verdict;
@@ -30,13 +30,13 @@ export interface MessageResult {
   readonly response: Response;
   /** The outcome for each recipient that was sent, in order. */
   readonly recipients: readonly Response[];
-  /** What the filter asks to be changed; empty where the message did not reach its end. */
+  /** The changes that the filter asked for; empty if the message did not reach its end. */
   readonly modifications: readonly Modification[];
-  /** How often the filter said that it is still at work. */
+  /** How often the filter reported progress. */
   readonly progress: number;
 }
 
-/** The steps a message needs of a session. */
+/** The steps of a session that a message needs. */
 export interface MessageSteps {
   mail(address: Text, ...params: Text[]): Promise<Response>;
   rcpt(address: Text, ...params: Text[]): Promise<Response>;
@@ -52,7 +52,7 @@ function parts(envelope: Envelope): readonly [Text, ...Text[]] {
   return typeof envelope === 'string' || envelope instanceof Uint8Array ? [envelope] : envelope;
 }
 
-const goesOn = ({ verdict }: Response): boolean =>
+const continues = ({ verdict }: Response): boolean =>
   verdict === 'continue' || verdict === 'noreply' || verdict === 'skipped' || verdict === 'skip';
 
 const refused = ({ verdict }: Response): boolean => verdict === 'reject' || verdict === 'tempfail';
@@ -82,13 +82,13 @@ export async function sendMessage(
   });
 
   const mail = await steps.mail(...parts(message.sender));
-  if (!goesOn(mail)) return ended('mail', mail);
+  if (!continues(mail)) return ended('mail', mail);
 
-  let taken = 0;
+  let accepted = 0;
   for (const recipient of message.recipients) {
     const rcpt = await steps.rcpt(...parts(recipient));
     recipients.push(rcpt);
-    if (goesOn(rcpt)) taken++;
+    if (continues(rcpt)) accepted++;
     else if (rcpt.verdict === 'accept') return ended('rcpt', rcpt);
     else if (!refused(rcpt)) {
       await steps.abort();
@@ -96,25 +96,25 @@ export async function sendMessage(
     }
   }
   const lastRcpt = recipients.at(-1);
-  if (taken === 0 && lastRcpt !== undefined) {
-    // Nobody is left to send to: the SMTP client gives up, and the MTA tells the filter.
+  if (accepted === 0 && lastRcpt !== undefined) {
+    // No recipient is left: the SMTP client gives up, and the MTA tells the filter.
     await steps.abort();
     return ended('rcpt', lastRcpt);
   }
 
   const data = await steps.data();
-  if (!goesOn(data)) return ended('data', data);
+  if (!continues(data)) return ended('data', data);
 
   for (const [name, value] of message.headers ?? []) {
     const header = await steps.header(name, leadingSpace ? withSpace(value) : value);
-    if (!goesOn(header)) return ended('header', header);
+    if (!continues(header)) return ended('header', header);
     if (header.verdict === 'skip') break;
   }
   const eoh = await steps.eoh();
-  if (!goesOn(eoh)) return ended('eoh', eoh);
+  if (!continues(eoh)) return ended('eoh', eoh);
 
   const body = await steps.body(message.body ?? '');
-  if (!goesOn(body)) return ended('body', body);
+  if (!continues(body)) return ended('body', body);
 
   const { modifications, progress, ...response } = await steps.eom();
   return { ...ended('eom', response), modifications, progress };

@@ -1,11 +1,11 @@
-/** The opening of a milter connection: the MTA's offer and the filter's answer (SMFIC_OPTNEG). */
+/** Option negotiation: the MTA's offer and the filter's answer (SMFIC_OPTNEG). */
 import { decodeBytes } from '../../internal/bytes.js';
 import { MilterError } from '../../internal/errors.js';
 import { Actions, CURRENT_VERSION, Protocol, SYMLIST_STAGES, type SymlistStage } from './protocol.js';
 
 /** What an MTA offers. */
 export interface Offer {
-  /** The protocol's version. */
+  /** The protocol version. */
   readonly version: number;
   /** The rights it grants, a sum of {@link Actions}. */
   readonly actions: number;
@@ -13,17 +13,17 @@ export interface Offer {
   readonly protocol: number;
 }
 
-/** What a filter answered. */
+/** The filter's answer. */
 export interface Negotiated extends Offer {
-  /** The macros the filter asked for, per stage; a stage it did not speak of is absent. */
+  /** The macros the filter asked for, by stage; a stage for which it asked for none is absent. */
   readonly symlists: Readonly<Partial<Record<SymlistStage, readonly string[]>>>;
 }
 
 const OPTION_BYTES = 12;
-/** SMFI_VERSION of the oldest filters that Sendmail and libmilter still talk to. */
+/** The oldest protocol version that Sendmail and libmilter still accept. */
 const OLDEST_VERSION = 2;
 
-/** Completes an offer: what is not given is all that an MTA of the version knows. */
+/** Completes an offer; by default it has everything that an MTA of the version knows. */
 export function completeOffer(offer: Partial<Offer>): Offer {
   const version = offer.version ?? CURRENT_VERSION;
   const old = version < 3;
@@ -96,7 +96,7 @@ export function readAnswer(payload: Buffer, offer: Offer): Negotiated {
   return { ...answer, symlists: readSymlists(payload) };
 }
 
-/** The protocol bits that count: those answered, and the steps that a version this old does not have. */
+/** The protocol bits in effect: those of the answer, and those of the steps that an old version does not have. */
 export function effectiveProtocol(negotiated: Negotiated): number {
   let protocol = negotiated.protocol;
   if (negotiated.version < 3) protocol |= Protocol.NOUNKNOWN;
@@ -104,7 +104,7 @@ export function effectiveProtocol(negotiated: Negotiated): number {
   return protocol;
 }
 
-/** The largest payload both sides allow: MILTER_MDS_64K, _256K or _1M in mfdef.h. */
+/** The largest payload that both sides accept: MILTER_MDS_64K, _256K or _1M in mfdef.h. */
 export function frameLimit(protocol: number): number {
   if ((protocol & Protocol.MDS_1M) !== 0) return 1024 * 1024 - 1;
   if ((protocol & Protocol.MDS_256K) !== 0) return 256 * 1024 - 1;

@@ -1,4 +1,4 @@
-/** What a filter answers: verdicts with their SMTP replies, and the changes it asks for at end of message. */
+/** A filter's replies: verdicts with their SMTP replies, and the modifications it asks for at the end of a message. */
 import { decodeBytes } from '../../internal/bytes.js';
 import { MilterError } from '../../internal/errors.js';
 import { Answer, showByte } from './protocol.js';
@@ -7,32 +7,32 @@ import { Answer, showByte } from './protocol.js';
 export interface Reply {
   /** Three digits, `'550'`. */
   readonly code: string;
-  /** The enhanced status code, `'5.7.1'`; absent where the filter gave none. */
+  /** The enhanced status code, `'5.7.1'`; absent if the filter set none. */
   readonly xcode?: string;
-  /** The text of each line, without codes. A percent sign is doubled here, as on the wire; MTAs show one. */
+  /** The text of each line, without codes. Percent signs are doubled, as on the wire; MTAs send one. */
   readonly lines: readonly string[];
   /** The reply as it came, lines separated by CRLF. */
   readonly text: string;
 }
 
-/** A verdict that refuses, with the filter's own reply where it gave one. */
+/** A verdict that refuses, with the filter's own reply if it set one. */
 export interface Refusal {
   /**
    * `reject`: SMFIR_REJECT or a reply of class 5; `tempfail`: SMFIR_TEMPFAIL or a reply of class 4, 421
    * included.
    */
   readonly verdict: 'reject' | 'tempfail';
-  /** The filter's reply; absent where the MTA would send its own text. */
+  /** The filter's reply; absent if the MTA would send its own text. */
   readonly reply?: Reply;
 }
 
 /** A verdict without a reply. */
 export interface Plain {
   /**
-   * - `continue`, `accept`, `discard`, `skip`: the filter said so;
+   * - `continue`, `accept`, `discard`, `skip`: the filter's verdict;
    * - `shutdown`, `connfail`: SMFIR_SHUTDOWN and SMFIR_CONN_FAIL, which libmilter never sends;
-   * - `noreply`: sent, and it was agreed that this step is not answered;
-   * - `skipped`: not sent, because it was negotiated away, or nothing was left to send.
+   * - `noreply`: sent, and negotiation has spared the reply to this step;
+   * - `skipped`: not sent, because it was negotiated away or there was nothing to send.
    */
   readonly verdict:
     | 'continue'
@@ -49,7 +49,7 @@ export interface Plain {
 /** The outcome of a step. */
 export type Response = Refusal | Plain;
 
-/** The word for an outcome. */
+/** The name of an outcome. */
 export type Verdict = Response['verdict'];
 
 /** A change to the message that a filter asks for at end of message. */
@@ -60,22 +60,22 @@ export type Modification =
   | { readonly type: 'insheader'; readonly index: number; readonly name: string; readonly value: string }
   /** Change the `index`th header of that name, counted from 1; an empty value deletes it. */
   | { readonly type: 'chgheader'; readonly index: number; readonly name: string; readonly value: string }
-  /** Add a recipient; `params` are ESMTP parameters, present only where SMFIR_ADDRCPT_PAR carried some. */
+  /** Add a recipient; `params` are ESMTP parameters, present only if SMFIR_ADDRCPT_PAR carried some. */
   | { readonly type: 'addrcpt'; readonly recipient: string; readonly params?: string }
   /** Delete a recipient. */
   | { readonly type: 'delrcpt'; readonly recipient: string }
   /** Change the envelope sender. */
   | { readonly type: 'chgfrom'; readonly sender: string; readonly params?: string }
-  /** Replace the body; chunks that follow one another are one modification. */
+  /** Replace the body; consecutive chunks are one modification. */
   | { readonly type: 'replacebody'; readonly body: Buffer }
   /** Hold the message. */
   | { readonly type: 'quarantine'; readonly reason: string };
 
 /** The outcome of end of message. */
 export type EomResponse = Response & {
-  /** What the filter asks to be changed, in its order. */
+  /** The changes that the filter asked for, in its order. */
   readonly modifications: readonly Modification[];
-  /** How often the filter said that it is still at work. */
+  /** How often the filter reported progress. */
   readonly progress: number;
 };
 
@@ -125,7 +125,7 @@ function parseReply(payload: Buffer): Response {
   return { verdict: code.startsWith('5') ? 'reject' : 'tempfail', reply };
 }
 
-/** Reads a frame that ends a step; undefined where it is none. */
+/** Reads a frame that ends a step; undefined for any other frame. */
 export function parseVerdict(command: number, payload: Buffer): Response | undefined {
   if (command === Answer.REPLYCODE) return parseReply(payload);
   return PLAIN.get(command);
@@ -173,13 +173,13 @@ function parseModification(command: number, payload: Buffer): Modification | und
   }
 }
 
-/** Gathers what a filter sends between the end of a message and its verdict. */
+/** Collects what a filter sends between the end of a message and its verdict. */
 export class EomCollector {
   readonly #modifications: Modification[] = [];
   #bodyChunks: Buffer[] | undefined;
   #progress = 0;
 
-  /** Takes a frame; the outcome where this one ends the message. */
+  /** Takes a frame; returns the outcome if this one ends the message. */
   take(command: number, payload: Buffer): EomResponse | undefined {
     if (command === Answer.PROGRESS) {
       this.#progress++;
@@ -208,7 +208,7 @@ export class EomCollector {
   }
 }
 
-/** The error for a frame that must not come now. */
+/** The error for a frame that does not answer the step. */
 export function unexpectedFrame(command: number, step: string): MilterError {
   return new MilterError(
     'ERR_MILTER_PROTOCOL',

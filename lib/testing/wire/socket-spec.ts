@@ -1,4 +1,4 @@
-/** Where a filter listens, in the words of libmilter's smfi_setconn (listener.c). */
+/** The socket a filter listens at, in the notation of libmilter's smfi_setconn (listener.c). */
 import { MilterError } from '../../internal/errors.js';
 
 /** What node:net needs to connect. */
@@ -29,7 +29,7 @@ function inet(spec: string, rest: string, family: 4 | 6): SocketTarget {
  *
  * @param spec - the socket
  * @returns where to connect to
- * @throws MilterError `ERR_MILTER_BAD_SOCKET` where the text is none of these
+ * @throws MilterError `ERR_MILTER_BAD_SOCKET` for any other text
  */
 export function parseSocketSpec(spec: string): SocketTarget {
   const colon = spec.indexOf(':');
