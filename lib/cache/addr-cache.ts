@@ -1,6 +1,6 @@
 /** Addresses that were found good or bad, remembered for some days. */
 
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { appendEntry, compactEntryFile, type ReadLimits, readEntryFile } from './entry-file.js';
 import { type Entry, fitsLine } from './entry-line.js';
@@ -98,10 +98,7 @@ export class AddrCache<Result = string> {
    */
   load(file: string | undefined = this.#file, keep?: number): void {
     if (file === undefined || file === '') {
-      throw new MilterError(
-        'ERR_MILTER_BAD_ARGUMENT',
-        'AddrCache: load() needs a file, here or as an option',
-      );
+      throw badArgument('AddrCache: load() needs a file, here or as an option');
     }
     this.#keepMs = keep === undefined ? this.#renewMs : daysMs('keep', keep);
     this.#file = file;
@@ -224,8 +221,5 @@ export class AddrCache<Result = string> {
 
 function daysMs(option: string, days: number): number {
   if (typeof days === 'number' && days >= 0 && Number.isFinite(days)) return days * DAY_MS;
-  throw new MilterError(
-    'ERR_MILTER_BAD_ARGUMENT',
-    `AddrCache: ${option} must be a number of days, 0 or more, not ${String(days)}`,
-  );
+  throw badArgument(`AddrCache: ${option} must be a number of days, 0 or more, not ${String(days)}`);
 }

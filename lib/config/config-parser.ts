@@ -1,6 +1,6 @@
 /** Configuration files in the form that pymilter's users have. */
 import { basename, resolve } from 'node:path';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from '../utils/index.js';
 import { configError } from './config-error.js';
@@ -54,10 +54,7 @@ export class MilterConfigParser {
     );
     this.#maxFileSize = options.maxFileSize ?? MAX_FILE_SIZE;
     if (!(this.#maxFileSize > 0)) {
-      throw new MilterError(
-        'ERR_MILTER_BAD_ARGUMENT',
-        'MilterConfigParser: maxFileSize must be a number above 0',
-      );
+      throw badArgument('MilterConfigParser: maxFileSize must be a number above 0');
     }
   }
 

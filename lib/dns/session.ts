@@ -1,6 +1,6 @@
 /** Look-ups for one SMTP session: remembered, bounded, and with nothing in them that was not asked for. */
 
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { TtlCache } from './cache.js';
 import { Deadline } from './deadline.js';
@@ -138,10 +138,7 @@ export class DnsSession {
   async resolve<T extends DnsRecordType>(name: string, type: T): Promise<RecordsByType[T][]> {
     if (!RECORD_TYPES.includes(type)) {
       const known = RECORD_TYPES.join(', ');
-      throw new MilterError(
-        'ERR_MILTER_BAD_ARGUMENT',
-        `DnsSession: type ${String(type)}: it must be one of ${known}`,
-      );
+      throw badArgument(`DnsSession: type ${String(type)}: it must be one of ${known}`);
     }
     const asked = askableName(String(name));
     if (asked === undefined)
@@ -189,9 +186,7 @@ export class DnsSession {
   reverse(ip: string): Promise<string[]> {
     const name = reverseName(ip);
     if (name !== undefined) return this.resolve(name, 'PTR');
-    return Promise.reject(
-      new MilterError('ERR_MILTER_BAD_ARGUMENT', `DnsSession: reverse: ${ip} is not an IP address`),
-    );
+    return Promise.reject(badArgument(`DnsSession: reverse: ${ip} is not an IP address`));
   }
 
   async #lookUp(name: string, type: DnsRecordType): Promise<Outcome> {

@@ -8,7 +8,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { getServers } from 'node:dns';
 import { connect, isIP } from 'node:net';
-import { MilterError } from '../internal/errors.js';
+import { badArgument, type MilterError } from '../internal/errors.js';
 import { Deadline } from './deadline.js';
 import { DnsError } from './error.js';
 import { decodeAnswer, encodeQuestion } from './packet.js';
@@ -133,8 +133,7 @@ function serverOf(text: string): Server {
 }
 
 function badServer(text: string): MilterError {
-  return new MilterError(
-    'ERR_MILTER_BAD_ARGUMENT',
+  return badArgument(
     `DnsSession: servers: ${text}: write an address, or an address and a port: 192.0.2.53:53, [2001:db8::53]:53`,
   );
 }

@@ -17,7 +17,7 @@ export interface ConversationOptions {
 }
 
 /** A stranger's words: how many of them are passed on. */
-const LONGEST_TEXT = 512;
+const MAX_TEXT_LENGTH = 512;
 
 /**
  * nodemailer offers no command by itself, only whole messages; what it does offer is a hook for mechanisms of AUTH, which may
@@ -126,6 +126,6 @@ export function replyOf(response: string): Reply {
 
 /** Printable, one line, not too long: it goes into logs and replies. */
 export function oneLine(text: string): string {
-  const printable = text.slice(0, 2 * LONGEST_TEXT).replace(/[^\x20-\x7e]+/g, ' ');
-  return printable.trim().slice(0, LONGEST_TEXT);
+  const printable = text.slice(0, 2 * MAX_TEXT_LENGTH).replace(/[^\x20-\x7e]+/g, ' ');
+  return printable.trim().slice(0, MAX_TEXT_LENGTH);
 }

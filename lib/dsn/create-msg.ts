@@ -67,7 +67,7 @@ export async function createMsg(template: string, options: NoticeOptions): Promi
 /** The lines of the headers, folds undone, and the text. */
 function split(template: string): [head: string[], text: string] {
   const end = template.startsWith('\n') ? 0 : template.indexOf('\n\n');
-  if (end < 0) throw bad('the template has no empty line between its headers and its text');
+  if (end < 0) throw templateError('the template has no empty line between its headers and its text');
   const head = template.slice(0, end).replace(/\n[ \t]+/g, ' ');
   return [head === '' ? [] : head.split('\n'), template.slice(end).replace(/^\n+/, '')];
 }
@@ -78,27 +78,29 @@ function headerOf(
 ): { name: string; value: string } {
   const [, name, value] = HEADER.exec(line) ?? [];
   if (name === undefined || value === undefined) {
-    throw bad(`the template begins with headers, and ${JSON.stringify(line.slice(0, 80))} is none`);
+    throw templateError(`the template begins with headers, and ${JSON.stringify(line.slice(0, 80))} is none`);
   }
-  if (OURS.test(name)) throw bad(`the template must not have the header ${name}: a notice is a text`);
+  if (OURS.test(name))
+    throw templateError(`the template must not have the header ${name}: a notice is a text`);
   return { name, value: oneLine(name, fill(value, values)) };
 }
 
 function oneLine(name: string, value: string): string {
   if (/[\r\n\0]/.test(value))
-    throw bad(`the value of ${name} has a line break, which would begin another header`);
+    throw templateError(`the value of ${name} has a line break, which would begin another header`);
   return value;
 }
 
 function fill(text: string, values: NonNullable<NoticeOptions['values']>): string {
   return text.replace(/%(?:%|\(([^)\n]{1,100})\)s)?/g, (whole, name?: string) => {
     if (whole === '%%') return '%';
-    if (name === undefined) throw bad('a % in the template is neither %(name)s nor %%');
-    if (!Object.hasOwn(values, name)) throw bad(`the template wants %(${name})s, and values has no ${name}`);
+    if (name === undefined) throw templateError('a % in the template is neither %(name)s nor %%');
+    if (!Object.hasOwn(values, name))
+      throw templateError(`the template wants %(${name})s, and values has no ${name}`);
     return String(values[name]);
   });
 }
 
-function bad(message: string): MilterError {
+function templateError(message: string): MilterError {
   return new MilterError('ERR_MILTER_DSN', `createMsg: ${message}`);
 }

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { domainToASCII } from 'node:url';
 import { Deadline, inTime } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkLine, checkOptions, type OptionNames } from '../internal/validate.js';
 import { Conversation, oneLine, type Reply, replyOf } from './conversation.js';
 import { type DsnResolver, type MailHost, mailHosts, NoMailHost } from './hosts.js';
@@ -36,7 +36,7 @@ export interface DsnOptions {
 export type DsnRefusal = [code: number, text: string];
 
 /** Longer than any address may be (RFC 5321 4.5.3.1.3). */
-const LONGEST_PATH = 256;
+const MAX_PATH_LENGTH = 256;
 
 const accepted = ({ code }: Reply) => code >= 200 && code < 300;
 const refused = ({ code }: Reply) => code >= 500;
@@ -180,12 +180,9 @@ function domainOf(address: string): string {
   checkLine('sendDsn: address', address);
   const at = address.lastIndexOf('@');
   const wellFormed = at > 0 && at < address.length - 1 && !/[\s<>\p{Cc}]/u.test(address);
-  if (!wellFormed || address.length > LONGEST_PATH) {
-    const shown = JSON.stringify(address.slice(0, LONGEST_PATH));
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
-      `sendDsn: ${shown} is not an address: write user@domain`,
-    );
+  if (!wellFormed || address.length > MAX_PATH_LENGTH) {
+    const shown = JSON.stringify(address.slice(0, MAX_PATH_LENGTH));
+    throw badArgument(`sendDsn: ${shown} is not an address: write user@domain`);
   }
   const domain = address.slice(at + 1);
   return /^[\x21-\x7e]+$/.test(domain) ? domain : domainToASCII(domain) || domain;

@@ -1,6 +1,6 @@
 /** Greylisting: who is not known is asked to come back. */
 
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import {
   checkFunctionOrNull,
   checkInteger,
@@ -18,7 +18,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /** The longest span, a hundred years: times stay whole numbers, in Redis's Lua too. */
-const LONGEST = 36_525 * DAY;
+const MAX_SPAN = 36_525 * DAY;
 
 /** How long is long enough. All spans are in milliseconds. */
 export interface GreylistOptions {
@@ -49,14 +49,13 @@ function rulesOf({
   lifetime = 36 * DAY,
 }: GreylistOptions): Rules {
   for (const [name, value] of Object.entries({ delay, grace })) {
-    checkInteger(`Greylist: ${name}`, value, 0, LONGEST);
+    checkInteger(`Greylist: ${name}`, value, 0, MAX_SPAN);
   }
   for (const [name, value] of Object.entries({ window, lifetime })) {
-    checkInteger(`Greylist: ${name}`, value, 1, LONGEST);
+    checkInteger(`Greylist: ${name}`, value, 1, MAX_SPAN);
   }
   if (window <= delay + grace) {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
+    throw badArgument(
       `Greylist: window (${window} ms) must be longer than delay and grace (${delay + grace} ms), or nobody is let in`,
     );
   }

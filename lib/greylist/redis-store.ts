@@ -1,6 +1,6 @@
 /** A greylist in Redis, for several machines. */
 
-import { MilterError } from '../internal/errors.js';
+import { badArgument, MilterError } from '../internal/errors.js';
 import { checkInteger, checkOptions, checkText, type OptionNames } from '../internal/validate.js';
 import { loadPackage } from './packages.js';
 import { CHECK, CLEAN } from './redis-script.js';
@@ -113,10 +113,7 @@ export class RedisStore implements GreylistStore {
       this.#connection = this.#newConnection(); // connects later, but understands its options now
     } catch (error) {
       // without its cause, which quotes the URL and the password in it
-      throw new MilterError(
-        'ERR_MILTER_BAD_ARGUMENT',
-        `RedisStore: url or client: ${(error as Error).message}`,
-      );
+      throw badArgument(`RedisStore: url or client: ${(error as Error).message}`);
     }
   }
 

@@ -1,16 +1,16 @@
 /** Makes a message harmless: warnings for dangerous attachments, HTML without scripts. */
 import { hostname } from 'node:os';
-import { MilterError } from '../internal/errors.js';
+import { badArgument, MilterError } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
 import type { NamePair } from './content.js';
 import { checkExt, trimFilename } from './extensions.js';
 import { LIMIT_OPTIONS, type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
 import { type HeaderChange, MimeMessage, Shared } from './message.js';
+import { PagedBuffer } from './paged-buffer.js';
 import { type Entity, Scanner } from './scanner.js';
 import { chunksOf, type MessageSource } from './source.js';
-import { ByteStore } from './store.js';
 import { isDecodable } from './transfer-encoding.js';
-import { type Danger, putWarning } from './warning.js';
+import { type Danger, replaceWithWarning } from './warning.js';
 
 /** Says whether a file of this name is dangerous: its name, or anything that is true. */
 export type NameCheck = (name: string) => string | boolean | null | undefined;
@@ -53,8 +53,7 @@ const OPTIONS: OptionNames<DefangOptions> = {
 function settingsOf(options: DefangOptions, base?: Readonly<MimeLimits>): Settings {
   const { savname = null, check = checkExt, host = hostname() } = options;
   const { scanRfc822 = true, scanZip = false, scanHtml = true } = options;
-  if (typeof check !== 'function')
-    throw new MilterError('ERR_MILTER_BAD_ARGUMENT', 'defang: check must be a function');
+  if (typeof check !== 'function') throw badArgument('defang: check must be a function');
   return { savname, check, host, scanRfc822, scanZip, scanHtml, limits: resolveLimits(options, base) };
 }
 
@@ -89,37 +88,42 @@ async function dangerInZip(part: MimeMessage, settings: Settings): Promise<Dange
 }
 
 /** What was done. Names are those of the parts that were replaced. */
-interface Deeds {
+interface DefangResult {
   changed: boolean;
   readonly replaced: string[];
 }
 
-function replace(part: MimeMessage, danger: Danger, settings: Settings, deeds: Deeds): void {
-  putWarning(part, { ...danger, name: oneLine(danger.name) }, oneLine(settings.host), settings.savname);
-  deeds.replaced.push(danger.name);
-  deeds.changed = true;
+function replace(part: MimeMessage, danger: Danger, settings: Settings, result: DefangResult): void {
+  replaceWithWarning(
+    part,
+    { ...danger, name: oneLine(danger.name) },
+    oneLine(settings.host),
+    settings.savname,
+  );
+  result.replaced.push(danger.name);
+  result.changed = true;
 }
 
-async function treatLeaf(part: MimeMessage, settings: Settings, deeds: Deeds): Promise<void> {
+async function treatLeaf(part: MimeMessage, settings: Settings, result: DefangResult): Promise<void> {
   const names = await part.getnames();
   let danger = dangerByName(names, settings);
   if (!danger && settings.scanZip && part.iszip()) danger = await dangerInZip(part, settings);
-  if (danger) replace(part, danger, settings, deeds);
-  else if (settings.scanHtml && part.ishtml()) treatHtml(part, settings, deeds);
+  if (danger) replace(part, danger, settings, result);
+  else if (settings.scanHtml && part.ishtml()) treatHtml(part, settings, result);
 }
 
-function treatHtml(part: MimeMessage, settings: Settings, deeds: Deeds): void {
+function treatHtml(part: MimeMessage, settings: Settings, result: DefangResult): void {
   const done = part.removeScripts(settings.limits.maxHtmlSize);
   if (done === 'too large') {
     const because = 'because it is too large to take the scripts out of it';
-    replace(part, { name: part.getfilename() ?? 'HTML', because }, settings, deeds);
-  } else if (done === 'removed') deeds.changed = true;
+    replace(part, { name: part.getfilename() ?? 'HTML', because }, settings, result);
+  } else if (done === 'removed') result.changed = true;
 }
 
-async function treat(part: MimeMessage, settings: Settings, deeds: Deeds): Promise<void> {
+async function treat(part: MimeMessage, settings: Settings, result: DefangResult): Promise<void> {
   if (part.getSubmsg() && !settings.scanRfc822) return;
-  if (part.parts.length === 0 && !part.ismultipart()) return treatLeaf(part, settings, deeds);
-  for (const inner of part.parts) await treat(inner, settings, deeds);
+  if (part.parts.length === 0 && !part.ismultipart()) return treatLeaf(part, settings, result);
+  for (const inner of part.parts) await treat(inner, settings, result);
 }
 
 /**
@@ -134,16 +138,13 @@ async function treat(part: MimeMessage, settings: Settings, deeds: Deeds): Promi
  */
 export async function defang(message: MimeMessage, options: DefangOptions = {}): Promise<boolean> {
   if (!(message instanceof MimeMessage)) {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
-      'defang takes a MimeMessage: read one with messageFromFile(), or use defangStream()',
-    );
+    throw badArgument('defang takes a MimeMessage: read one with messageFromFile(), or use defangStream()');
   }
   checkOptions('defang', options, OPTIONS);
   const settings = settingsOf(options, message.limits);
-  const deeds: Deeds = { changed: false, replaced: [] };
-  await treat(message, settings, deeds);
-  return deeds.changed;
+  const result: DefangResult = { changed: false, replaced: [] };
+  await treat(message, settings, result);
+  return result.changed;
 }
 
 export interface DefangStreamOptions extends DefangOptions {
@@ -160,7 +161,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
   readonly #source: MessageSource;
   readonly #options: DefangStreamOptions;
   readonly #settings: Settings;
-  readonly #deeds: Deeds = { changed: false, replaced: [] };
+  readonly #result: DefangResult = { changed: false, replaced: [] };
 
   constructor(source: MessageSource, options: DefangStreamOptions) {
     this.#source = source;
@@ -171,12 +172,12 @@ export class DefangStream implements AsyncIterable<Buffer> {
 
   /** Whether anything has changed so far; for the whole message once it is read to its end. */
   get changed(): boolean {
-    return this.#deeds.changed;
+    return this.#result.changed;
   }
 
   /** The names of the parts that were replaced so far. */
   get replaced(): readonly string[] {
-    return this.#deeds.replaced;
+    return this.#result.replaced;
   }
 
   /** Reads to the end without keeping the bytes. @returns whether anything changed */
@@ -190,7 +191,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
     const scanner = new Scanner(limits, { attachedMessages: scanRfc822 });
     const shared = new Shared();
     let plan: Plan = 'pass';
-    const held = new ByteStore();
+    const held = new PagedBuffer();
     const piecesOf = async function* (source: MessageSource) {
       for await (const chunk of chunksOf(source)) yield* scanner.write(chunk);
       yield* scanner.end();
@@ -226,7 +227,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
   async *#treated(entity: Entity, body: readonly Buffer[], shared: Shared): AsyncGenerator<Buffer> {
     const part = MimeMessage.leaf(entity, body, this.#settings.limits, shared);
     if (entity.parent === null) part.headerchange = this.#options.headerchange ?? null;
-    await treat(part, this.#settings, this.#deeds);
+    await treat(part, this.#settings, this.#result);
     yield* this.#omits(entity) ? part.bodyChunks() : part.chunks();
   }
 }

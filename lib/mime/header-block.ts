@@ -3,7 +3,7 @@
 import { decodeBytes, encodeBytes } from '../internal/bytes.js';
 import { checkHeaderName, checkHeaderValue } from '../internal/validate.js';
 import { limitReached, type MimeLimits } from './limits.js';
-import { behindBreak, CR, firstBreak, LF, lineEnd, SPACE, TAB } from './lines.js';
+import { CR, firstLineBreak, LF, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
 
 interface Field {
   /** The name as it came; empty for a line that is no field. */
@@ -43,16 +43,16 @@ export class HeaderBlock {
    */
   constructor(raw: Buffer, limits: MimeLimits, lineBreak = '\n') {
     this.#original = raw;
-    this.lineBreak = firstBreak(raw) ?? lineBreak;
+    this.lineBreak = firstLineBreak(raw) ?? lineBreak;
     this.#fields = [];
     let at = 0;
     while (at < raw.length) {
       let end = lineEnd(raw, at);
       if (end === at) break; // the empty line
-      let next = behindBreak(raw, end);
+      let next = skipLineBreak(raw, end);
       while (raw[next] === SPACE || raw[next] === TAB) {
         end = lineEnd(raw, next);
-        next = behindBreak(raw, end);
+        next = skipLineBreak(raw, end);
       }
       if (end - at > limits.maxHeaderLength)
         throw limitReached('maxHeaderLength', limits.maxHeaderLength, 'bytes of a header field');

@@ -68,7 +68,7 @@ export function resolveLimits(
 }
 
 /** As `resolveLimits`, of options that are nothing else. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
-export function limitsAlone(
+export function checkLimits(
   where: string,
   options: MimeLimitOptions = {},
   base?: Readonly<MimeLimits>,

@@ -16,13 +16,13 @@ export function lineEnd(bytes: Uint8Array, at: number): number {
 }
 
 /** The index behind the line break at `end`. */
-export function behindBreak(bytes: Uint8Array, end: number): number {
+export function skipLineBreak(bytes: Uint8Array, end: number): number {
   if (end >= bytes.length) return end;
   return bytes[end] === CR && bytes[end + 1] === LF ? end + 2 : end + 1;
 }
 
 /** The index of the line break that stands ahead of `at`, not below `from`; `at` where there is none. */
-export function breakBefore(bytes: Uint8Array, at: number, from: number): number {
+export function lineBreakBefore(bytes: Uint8Array, at: number, from: number): number {
   if (at <= from) return at;
   const last = bytes[at - 1];
   if (last === LF) return at - 2 >= from && bytes[at - 2] === CR ? at - 2 : at - 1;
@@ -30,8 +30,8 @@ export function breakBefore(bytes: Uint8Array, at: number, from: number): number
 }
 
 /** The first line break in `bytes`, null where there is none. */
-export function firstBreak(bytes: Uint8Array): string | null {
+export function firstLineBreak(bytes: Uint8Array): string | null {
   const end = lineEnd(bytes, 0);
   if (end === bytes.length) return null;
-  return Buffer.from(bytes.subarray(end, behindBreak(bytes, end))).toString('latin1');
+  return Buffer.from(bytes.subarray(end, skipLineBreak(bytes, end))).toString('latin1');
 }

@@ -3,17 +3,17 @@ import type { Writable } from 'node:stream';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { encodeBytes } from '../internal/bytes.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument, MilterError } from '../internal/errors.js';
+import { type ByteSource, toBlocks, toBuffer } from './byte-source.js';
 import { Content, type NamePair } from './content.js';
 import type { HeaderBlock } from './header-block.js';
-import { gathered, type Lazy, written } from './lazy.js';
-import { limitReached, limitsAlone, type MimeLimitOptions, type MimeLimits } from './limits.js';
+import { checkLimits, limitReached, type MimeLimitOptions, type MimeLimits } from './limits.js';
 import { CR, LF } from './lines.js';
+import { ReusableBuffer } from './reusable-buffer.js';
 import { type Entity, isIdentity, Scanner, type ScannerOptions } from './scanner.js';
-import { Scratch } from './scratch.js';
 import { findScripts, mayHaveScript } from './scripts.js';
 import { type MessageSource, readAll } from './source.js';
-import { decodeContent, encoded, swellsInQuotedPrintable } from './transfer-encoding.js';
+import { decodeContent, encoded, isSmallerAsBase64 } from './transfer-encoding.js';
 import { zipnames } from './zip.js';
 
 /** A header field of a message was set, or taken away (`value` is null). */
@@ -32,7 +32,7 @@ const HTML_BLOCK = 32 * 1024;
 
 /** @internal What all parts of a message share. */
 export class Shared {
-  readonly scratch = new Scratch();
+  readonly reusable = new ReusableBuffer();
   /** Bytes that attached messages were decoded to. */
   decoded = 0;
 }
@@ -57,7 +57,7 @@ export class MimeMessage {
   /** What it was read from, head included; null once it is edited. */
   #source: Buffer | null = EMPTY;
   /** Of a leaf, as it is written; of an encoded message, as it was read. */
-  #body: readonly (Buffer | Lazy)[] = [EMPTY];
+  #body: readonly (Buffer | ByteSource)[] = [EMPTY];
   #parts: MimeMessage[] = [];
   /** Ahead of, between and behind the parts: one more than there are parts. */
   #frames: Buffer[] = [EMPTY];
@@ -84,9 +84,9 @@ export class MimeMessage {
    * @throws MilterError ERR_MILTER_MIME_LIMIT
    */
   static from(bytes: Uint8Array, options?: MimeLimitOptions): MimeMessage {
-    if (!(bytes instanceof Uint8Array)) throw bad('MimeMessage.from takes a Buffer');
+    if (!(bytes instanceof Uint8Array)) throw badArgument('mime: MimeMessage.from takes a Buffer');
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return MimeMessage.#parse(buffer, limitsAlone('MimeMessage.from', options));
+    return MimeMessage.#parse(buffer, checkLimits('MimeMessage.from', options));
   }
 
   static #parse(
@@ -277,7 +277,7 @@ export class MimeMessage {
    */
   async getnames(scanZip = false, options?: MimeLimitOptions): Promise<NamePair[]> {
     const names = [...this.#content.names];
-    const limits = limitsAlone('getnames', options, this.limits);
+    const limits = checkLimits('getnames', options, this.limits);
     if (!scanZip || !this.iszip()) return names;
     const bytes = decodeContent(this.#content.encoding, this.#read());
     if (!bytes) throw badZip(`its encoding ${JSON.stringify(this.#content.encoding)} is unknown`);
@@ -316,12 +316,12 @@ export class MimeMessage {
   getPayload(): Buffer {
     const pieces = [...this.#bodyPieces()];
     const [only] = pieces;
-    return pieces.length === 1 && Buffer.isBuffer(only) ? only : gathered(pieces);
+    return pieces.length === 1 && Buffer.isBuffer(only) ? only : toBuffer(pieces);
   }
 
   /** The content of a leaf as it was read or set, or else made. */
   #read(): Buffer[] {
-    return [...written(this.#body)];
+    return [...toBlocks(this.#body)];
   }
 
   /** As {@link getPayload}, decoded; as it is where the encoding is unknown (pymilter's `get_payload_decoded`). */
@@ -343,9 +343,11 @@ export class MimeMessage {
   setPayload(content: Uint8Array | string, encoding?: TransferEncoding): void {
     const text: unknown = content;
     if (typeof text !== 'string' && !(text instanceof Uint8Array))
-      throw bad('setPayload takes a Buffer or a string');
+      throw badArgument('mime: setPayload takes a Buffer or a string');
     if (encoding !== undefined && !ENCODINGS.includes(encoding))
-      throw bad(`setPayload encodes to ${ENCODINGS.join(', ')}, not ${JSON.stringify(encoding)}`);
+      throw badArgument(
+        `mime: setPayload encodes to ${ENCODINGS.join(', ')}, not ${JSON.stringify(encoding)}`,
+      );
     const bytes = typeof content === 'string' ? encodeBytes(content) : content;
     const body = encode(bytes, encoding, this.lineBreak);
     this.#checkBoundaries(body);
@@ -366,14 +368,14 @@ export class MimeMessage {
   removeScripts(most: number): 'nothing' | 'removed' | 'too large' {
     const body = this.#read();
     const { encoding, charset } = this.#content;
-    const { scratch } = this.#shared;
+    const { reusable } = this.#shared;
     const size = body.reduce((sum, { length }) => sum + length, 0);
     // Beyond the size of its encoded form, which uuencode alone can be, it is not decoded to the end.
     const longest = Math.max(most, size);
     const decode = (room: (size: number) => Buffer): Buffer =>
       decodeContent(encoding, body, room, longest) ?? decodeContent('', body, room) ?? EMPTY;
     const owner = {};
-    const html = scratch.content(owner, decode);
+    const html = reusable.content(owner, decode);
     if (html.length > longest) return 'too large';
     if (!mayHaveScript(html)) return 'nothing';
     if (html.length > most) return 'too large';
@@ -387,7 +389,7 @@ export class MimeMessage {
       let done = 0;
       for (const [begin, end] of [...ranges, [whole, whole] as const]) {
         for (; done < begin; done += block.length) {
-          const content = scratch.content(owner, decode);
+          const content = reusable.content(owner, decode);
           const size = content.copy(block, 0, done, Math.min(begin, done + block.length));
           yield block.subarray(0, size);
         }
@@ -395,7 +397,7 @@ export class MimeMessage {
         done = end;
       }
     };
-    const target = whole >= LARGE_HTML && swellsInQuotedPrintable(html) ? 'base64' : 'quoted-printable';
+    const target = whole >= LARGE_HTML && isSmallerAsBase64(html) ? 'base64' : 'quoted-printable';
     const length = whole + ranges.length * warning.length;
     if (target !== encoding) this.setHeader('Content-Transfer-Encoding', target);
     this.#source = null;
@@ -409,7 +411,9 @@ export class MimeMessage {
         const line = Buffer.from(`--${boundary}`, 'latin1');
         for (let at = body.indexOf(line); at >= 0; at = body.indexOf(line, at + line.length)) {
           if (at === 0 || isBreak(body[at - 1]))
-            throw bad('setPayload: a line of the content is a boundary of the message; encode it');
+            throw badArgument(
+              'mime: setPayload: a line of the content is a boundary of the message; encode it',
+            );
         }
       }
     }
@@ -419,10 +423,10 @@ export class MimeMessage {
 
   /** The bytes of the content, in pieces: what `replacebody` of `tsmilter` takes, one after the other. */
   bodyChunks(): Generator<Buffer> {
-    return written(this.#bodyPieces());
+    return toBlocks(this.#bodyPieces());
   }
 
-  *#bodyPieces(): Generator<Buffer | Lazy> {
+  *#bodyPieces(): Generator<Buffer | ByteSource> {
     if (this.#kind === 'leaf') {
       yield* this.#body;
       return;
@@ -438,7 +442,7 @@ export class MimeMessage {
           (sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.most),
           0,
         );
-        yield encoded(reencoding(encoding), size, () => written(pieces), this.lineBreak);
+        yield encoded(reencoding(encoding), size, () => toBlocks(pieces), this.lineBreak);
       }
       return;
     }
@@ -459,10 +463,10 @@ export class MimeMessage {
 
   /** The bytes of head and content, in pieces. */
   chunks(): Generator<Buffer> {
-    return written(this.#pieces());
+    return toBlocks(this.#pieces());
   }
 
-  *#pieces(): Generator<Buffer | Lazy> {
+  *#pieces(): Generator<Buffer | ByteSource> {
     if (this.#source && !this.ismodified()) {
       yield this.#source;
       return;
@@ -478,7 +482,7 @@ export class MimeMessage {
 
   /** The whole as bytes; the same that were read, unless it was edited (pymilter's `as_bytes`). */
   asBytes(): Buffer {
-    return gathered([...this.#pieces()]);
+    return toBuffer([...this.#pieces()]);
   }
 
   /** Writes the whole to a stream, which is ended (pymilter's `dump`). */
@@ -502,7 +506,7 @@ export async function messageFromFile(
   source: MessageSource,
   options?: MimeLimitOptions,
 ): Promise<MimeMessage> {
-  const limits = limitsAlone('messageFromFile', options);
+  const limits = checkLimits('messageFromFile', options);
   return MimeMessage.from(await readAll(source, limits), limits);
 }
 
@@ -514,16 +518,12 @@ const reencoding = (encoding: string): 'base64' | 'quoted-printable' =>
 /** A Buffer of its own, whatever the encoding. */
 function encode(bytes: Uint8Array, encoding: TransferEncoding | undefined, lineBreak: string): Buffer {
   if (encoding !== 'base64' && encoding !== 'quoted-printable') return Buffer.from(bytes);
-  return gathered([encoded(encoding, bytes.length, () => [bytes], lineBreak)]);
+  return toBuffer([encoded(encoding, bytes.length, () => [bytes], lineBreak)]);
 }
 
 /** How deep an entity is; the message itself is 1. */
 function depthOf(entity: Entity | null): number {
   return entity ? depthOf(entity.parent) + 1 : 0;
-}
-
-function bad(message: string): MilterError {
-  return new MilterError('ERR_MILTER_BAD_ARGUMENT', `mime: ${message}`);
 }
 
 function badZip(reason: string): MilterError {

@@ -9,7 +9,7 @@
 import { Content } from './content.js';
 import { HeaderBlock, looksLikeHead } from './header-block.js';
 import { limitReached, type MimeLimits } from './limits.js';
-import { behindBreak, breakBefore, CR, LF, lineEnd, SPACE, TAB } from './lines.js';
+import { CR, LF, lineBreakBefore, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
 
 /** A part, or the message itself, as its head describes it. */
 export interface Entity {
@@ -133,9 +133,9 @@ export class Scanner {
         this.#seen = at - this.#position;
         return this.#checkHeadSize(buffer.length);
       }
-      if (end === at) return this.#finishHead(behindBreak(buffer, end));
+      if (end === at) return this.#finishHead(skipLineBreak(buffer, end));
       if (this.#delimiterAt(at, end)) return this.#finishHead(at);
-      at = behindBreak(buffer, end);
+      at = skipLineBreak(buffer, end);
       if (this.#checkHeadSize(at)) return true;
     }
   }
@@ -197,11 +197,11 @@ export class Scanner {
         const end = lineEnd(buffer, at);
         const complete = end < buffer.length && (buffer[end] !== CR || end + 1 < buffer.length);
         if (!complete && !final && this.#mayBecomeDelimiter(at, end)) {
-          return this.#emit(breakBefore(buffer, at, this.#position));
+          return this.#emit(lineBreakBefore(buffer, at, this.#position));
         }
         const delimiter = complete || final ? this.#delimiterAt(at, end) : null;
-        if (delimiter) return this.#enter(delimiter, at, behindBreak(buffer, end));
-        at = behindBreak(buffer, end);
+        if (delimiter) return this.#enter(delimiter, at, skipLineBreak(buffer, end));
+        at = skipLineBreak(buffer, end);
       }
       at = buffer.indexOf(DASHES, at);
     }
@@ -220,7 +220,7 @@ export class Scanner {
     const buffer = this.#buffer;
     let end = buffer.length;
     if (end > this.#position && buffer[end - 1] === DASH && this.#isLineStart(end - 1)) end--;
-    return breakBefore(buffer, end, this.#position);
+    return lineBreakBefore(buffer, end, this.#position);
   }
 
   #mayBecomeDelimiter(at: number, end: number): boolean {
@@ -247,7 +247,7 @@ export class Scanner {
 
   /** A boundary line, from `at` to `end`: ends what it ends, begins the next part. */
   #enter({ level, closes }: Delimiter, at: number, end: number): true {
-    this.#emit(breakBefore(this.#buffer, at, this.#position));
+    this.#emit(lineBreakBefore(this.#buffer, at, this.#position));
     this.#close(level + 1);
     const entity = this.#stack[level] as Entity;
     this.#pieces.push({ type: 'frame', entity, bytes: this.#buffer.subarray(this.#position, end) });

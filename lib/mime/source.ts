@@ -1,9 +1,9 @@
 /** Where a message comes from. */
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { limitReached, type MimeLimits } from './limits.js';
-import { ByteStore, joined } from './store.js';
+import { joinChunks, PagedBuffer } from './paged-buffer.js';
 
 /** Bytes, a stream of bytes, or the path of a file. */
 export type MessageSource = Uint8Array | string | AsyncIterable<Uint8Array>;
@@ -22,9 +22,10 @@ export async function* chunksOf(source: MessageSource): AsyncGenerator<Buffer> {
   }
   const stream = typeof source === 'string' ? createReadStream(source) : source;
   if (typeof stream?.[Symbol.asyncIterator] !== 'function')
-    throw bad('a message is a Buffer, a stream or the path of a file');
+    throw badArgument('mime: a message is a Buffer, a stream or the path of a file');
   for await (const chunk of stream) {
-    if (!(chunk instanceof Uint8Array)) throw bad('a stream of a message must give bytes: set no encoding');
+    if (!(chunk instanceof Uint8Array))
+      throw badArgument('mime: a stream of a message must give bytes: set no encoding');
     yield asBuffer(chunk);
   }
 }
@@ -32,7 +33,7 @@ export async function* chunksOf(source: MessageSource): AsyncGenerator<Buffer> {
 /** All bytes of a source. @throws MilterError ERR_MILTER_MIME_LIMIT, ERR_MILTER_BAD_ARGUMENT */
 export async function readAll(source: MessageSource, limits: MimeLimits): Promise<Buffer> {
   if (source instanceof Uint8Array) return asBuffer(source);
-  const store = new ByteStore();
+  const store = new PagedBuffer();
   for await (const chunk of typeof source === 'string'
     ? chunksOfFile(source, store, limits.maxSize)
     : chunksOf(source)) {
@@ -40,11 +41,11 @@ export async function readAll(source: MessageSource, limits: MimeLimits): Promis
       throw limitReached('maxSize', limits.maxSize, 'bytes of a message');
     store.add(chunk);
   }
-  return joined(store.take());
+  return joinChunks(store.take());
 }
 
 /** The bytes of a file, in chunks that are valid until the next one: read so, they leave no garbage. */
-async function* chunksOfFile(path: string, store: ByteStore, most: number): AsyncGenerator<Buffer> {
+async function* chunksOfFile(path: string, store: PagedBuffer, most: number): AsyncGenerator<Buffer> {
   const file = await open(path);
   try {
     const { size } = await file.stat();
@@ -58,8 +59,4 @@ async function* chunksOfFile(path: string, store: ByteStore, most: number): Asyn
   } finally {
     await file.close();
   }
-}
-
-function bad(message: string): MilterError {
-  return new MilterError('ERR_MILTER_BAD_ARGUMENT', `mime: ${message}`);
 }

@@ -1,14 +1,14 @@
 /** Content-Transfer-Encodings (RFC 2045 6). Decoding takes what mail programs take, and never throws. */
-import type { Lazy } from './lazy.js';
-import { behindBreak, CR, LF, lineEnd, SPACE, TAB } from './lines.js';
-import { joined } from './store.js';
+import type { ByteSource } from './byte-source.js';
+import { CR, LF, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
+import { joinChunks } from './paged-buffer.js';
 
 const EQUALS = 0x3d;
 const DASH = 0x2d;
 
-const LONGEST_LINE = 76;
+const MAX_LINE_LENGTH = 76;
 /** What base64 makes a line of, and how many lines at a time. */
-const BYTES_OF_A_LINE = (LONGEST_LINE / 4) * 3;
+const BYTES_OF_A_LINE = (MAX_LINE_LENGTH / 4) * 3;
 const LINES_OF_A_BLOCK = 1000;
 
 const BASE64_VALUES = new Int8Array(256).fill(-1);
@@ -66,13 +66,15 @@ function* inBlocks(chunks: Iterable<Uint8Array>, size: number): Generator<Buffer
 
 /** In lines of 76 characters, each ended by `lineBreak`. */
 function* encodeBase64(chunks: Iterable<Uint8Array>, lineBreak: string, block: number): Generator<Buffer> {
-  const encoded = Buffer.allocUnsafe(Math.ceil(block / BYTES_OF_A_LINE) * (LONGEST_LINE + lineBreak.length));
+  const encoded = Buffer.allocUnsafe(
+    Math.ceil(block / BYTES_OF_A_LINE) * (MAX_LINE_LENGTH + lineBreak.length),
+  );
   // In blocks: strings of the whole would be several copies of it.
   for (const bytes of inBlocks(chunks, block)) {
     const text = bytes.toString('base64');
     const lines: string[] = [];
-    for (let begin = 0; begin < text.length; begin += LONGEST_LINE)
-      lines.push(text.slice(begin, begin + LONGEST_LINE), lineBreak);
+    for (let begin = 0; begin < text.length; begin += MAX_LINE_LENGTH)
+      lines.push(text.slice(begin, begin + MAX_LINE_LENGTH), lineBreak);
     yield encoded.subarray(0, encoded.write(lines.join(''), 'latin1'));
   }
 }
@@ -142,8 +144,8 @@ const HEX_DIGITS = Buffer.from('0123456789ABCDEF');
 const QUOTED_BLOCK = 32 * 1024;
 
 /** The longest that quoted-printable can get. */
-function mostQuotedPrintable(size: number, lineBreak: string): number {
-  const softBreaks = Math.ceil((3 * size) / (LONGEST_LINE - 3));
+function maxQuotedPrintableLength(size: number, lineBreak: string): number {
+  const softBreaks = Math.ceil((3 * size) / (MAX_LINE_LENGTH - 3));
   return 3 * size + softBreaks * (1 + lineBreak.length);
 }
 
@@ -163,7 +165,7 @@ function* encodeQuotedPrintable(
   let bytes: Buffer = window.subarray(0, 0);
   let at = 0;
   let column = 0;
-  const encoded = Buffer.allocUnsafe(mostQuotedPrintable(size + 3 + LONGEST_LINE, lineBreak));
+  const encoded = Buffer.allocUnsafe(maxQuotedPrintableLength(size + 3 + MAX_LINE_LENGTH, lineBreak));
   const breaksAt = (index: number): boolean =>
     isCrlf ? bytes[index] === CR && bytes[index + 1] === LF : bytes[index] === LF && bytes[index - 1] !== CR;
 
@@ -179,7 +181,7 @@ function* encodeQuotedPrintable(
       }
       let plain = byte >= 0x21 && byte <= 0x7e && byte !== EQUALS;
       if (byte === SPACE || byte === TAB) plain = at + 1 < bytes.length && !breaksAt(at + 1);
-      if (column + (plain ? 1 : 3) >= LONGEST_LINE) {
+      if (column + (plain ? 1 : 3) >= MAX_LINE_LENGTH) {
         encoded[length++] = EQUALS;
         for (const each of lineEnd) encoded[length++] = each;
         column = 0;
@@ -219,22 +221,22 @@ export function encoded(
   size: number,
   content: () => Iterable<Uint8Array>,
   lineBreak: string,
-): Lazy {
+): ByteSource {
   if (encoding === 'quoted-printable') {
     return {
-      most: mostQuotedPrintable(size, lineBreak),
+      most: maxQuotedPrintableLength(size, lineBreak),
       blocks: () => encodeQuotedPrintable(content(), lineBreak, Math.min(size, QUOTED_BLOCK)),
     };
   }
   const lines = Math.ceil(size / BYTES_OF_A_LINE);
   return {
-    most: lines * (LONGEST_LINE + lineBreak.length),
+    most: lines * (MAX_LINE_LENGTH + lineBreak.length),
     blocks: () => encodeBase64(content(), lineBreak, Math.min(lines, LINES_OF_A_BLOCK) * BYTES_OF_A_LINE),
   };
 }
 
 /** Whether quoted-printable would make more of it than base64. */
-export function swellsInQuotedPrintable(bytes: Uint8Array): boolean {
+export function isSmallerAsBase64(bytes: Uint8Array): boolean {
   let escaped = 0;
   for (const byte of bytes) if (byte > 0x7e || byte === EQUALS) escaped++;
   return 5 * escaped > bytes.length;
@@ -245,7 +247,7 @@ export function swellsInQuotedPrintable(bytes: Uint8Array): boolean {
  * may stand for 63: decoding ends soon behind `most`.
  */
 function decodeUuencoded(chunks: readonly Buffer[], room: Room, most: number): Buffer {
-  const bytes = joined(chunks);
+  const bytes = joinChunks(chunks);
   let begin = 0;
   let size = 0;
   let at = 0;
@@ -254,7 +256,7 @@ function decodeUuencoded(chunks: readonly Buffer[], room: Room, most: number): B
     const text = bytes.toString('latin1', at, Math.min(end, at + 6));
     if (text.trimEnd() === 'end') break;
     if (text !== 'begin ') size += end > at ? sixBits(bytes, at, end) : 0;
-    at = behindBreak(bytes, end);
+    at = skipLineBreak(bytes, end);
     if (text !== 'begin ') continue;
     begin = at;
     size = 0;
@@ -264,7 +266,7 @@ function decodeUuencoded(chunks: readonly Buffer[], room: Room, most: number): B
   for (const last = at; begin < last; ) {
     const end = lineEnd(bytes, begin);
     if (end > begin) length = uudecodeLine(bytes, begin, end, decoded, length);
-    begin = behindBreak(bytes, end);
+    begin = skipLineBreak(bytes, end);
   }
   return decoded.subarray(0, length);
 }

@@ -23,7 +23,12 @@ const KEPT: ReadonlySet<string> = new Set([
  * @param host who says it
  * @param savname where the original message is saved; null where it is not
  */
-export function putWarning(part: MimeMessage, danger: Danger, host: string, savname: string | null): void {
+export function replaceWithWarning(
+  part: MimeMessage,
+  danger: Danger,
+  host: string,
+  savname: string | null,
+): void {
   const lines = [
     `The attachment ${JSON.stringify(danger.name)} was removed by the mail filter of ${host},`,
     `${danger.because}.`,

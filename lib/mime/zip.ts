@@ -2,7 +2,7 @@
 import { type Entry, fromBufferPromise, getFileNameLowLevel, type ZipFile } from 'yauzl';
 import { MilterError } from '../internal/errors.js';
 import { trimFilename } from './extensions.js';
-import { limitReached, limitsAlone, type MimeLimitOptions, type MimeLimits } from './limits.js';
+import { checkLimits, limitReached, type MimeLimitOptions, type MimeLimits } from './limits.js';
 
 /** What is left of the limits, shared by all files in one. */
 interface Allowance {
@@ -19,7 +19,7 @@ interface Allowance {
  */
 export async function zipnames(bytes: Uint8Array, options?: MimeLimitOptions): Promise<string[]> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return namesIn(buffer, { limits: limitsAlone('zipnames', options), entries: 0, expanded: 0 }, 1);
+  return namesIn(buffer, { limits: checkLimits('zipnames', options), entries: 0, expanded: 0 }, 1);
 }
 
 async function namesIn(bytes: Buffer, allowance: Allowance, depth: number): Promise<string[]> {

@@ -1,7 +1,7 @@
 /** An access map in memory, kept up to date with its file. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { MilterError } from '../internal/errors.js';
+import { badArgument, MilterError } from '../internal/errors.js';
 import { writeLine } from '../internal/output.js';
 import {
   checkFunctionOrNull,
@@ -38,7 +38,7 @@ export interface AccessMapOptions extends MapLimits, DumpPrograms {
 type Version = string;
 
 /** A file that changes while it is read is read again, this often before it is an error. */
-const MOST_TRIES = 5;
+const MAX_READ_ATTEMPTS = 5;
 
 const TYPES: readonly (MapType | undefined)[] = ['text', 'hash', 'btree', 'lmdb', undefined];
 const SEPARATORS: readonly (string | undefined)[] = [':', '!', undefined];
@@ -59,11 +59,11 @@ const OPTIONS: OptionNames<AccessMapOptions> = {
 };
 
 function checkArguments(file: string, options: AccessMapOptions): void {
-  const bad = (message: string) => new MilterError('ERR_MILTER_BAD_ARGUMENT', `AccessMap: ${message}`);
   checkWord('AccessMap: file', file);
   checkOptions('AccessMap', options, OPTIONS);
-  if (!TYPES.includes(options.type)) throw bad("type must be 'text', 'hash', 'btree' or 'lmdb'");
-  if (!SEPARATORS.includes(options.separator)) throw bad("separator must be ':' or '!'");
+  if (!TYPES.includes(options.type))
+    throw badArgument("AccessMap: type must be 'text', 'hash', 'btree' or 'lmdb'");
+  if (!SEPARATORS.includes(options.separator)) throw badArgument("AccessMap: separator must be ':' or '!'");
   checkInteger('AccessMap: pollInterval', options.pollInterval ?? 0, 0);
   checkInteger('AccessMap: programTimeout', options.programTimeout ?? 1, 1);
   checkFunctionOrNull('AccessMap: onReload', options.onReload ?? null);
@@ -197,7 +197,7 @@ export class AccessMap implements Disposable {
       }
       // Changed meanwhile: what was read may be half old and half new, and so may what is wrong with it.
       if ((await this.#currentVersion()) !== version) {
-        if (tries < MOST_TRIES) continue;
+        if (tries < MAX_READ_ATTEMPTS) continue;
         throw mapError(this.file, `changes all the time: it was read ${tries} times; replace it by a rename`);
       }
       if (entries === undefined) throw this.#understood(failure);

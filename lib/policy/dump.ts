@@ -29,7 +29,7 @@ const POSTMAP = ['/usr/sbin/postmap', '/usr/local/sbin/postmap', '/usr/bin/postm
 const SUFFIX = { hash: '.db', btree: '.db', lmdb: '.lmdb' } as const;
 
 /** Of what a program says on stderr. */
-const MOST_STDERR = 4096;
+const MAX_STDERR_LENGTH = 4096;
 
 function isExecutable(file: string): boolean {
   try {
@@ -89,7 +89,7 @@ export async function* dumpOf(
   });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(0, MOST_STDERR);
+    stderr = (stderr + text).slice(0, MAX_STDERR_LENGTH);
   });
   // 'close' comes when the output has been read as well; listened for now, because it may come before the last chunk is used
   const ended = new Promise<string>((resolve) => {

@@ -11,7 +11,7 @@ export interface PolicyMap {
 }
 
 /** Characters in the longest domain (RFC 1035 2.3.4). What is longer is none, and its many parents are not looked up. */
-const MOST_DOMAIN = 255;
+const MAX_DOMAIN_LENGTH = 255;
 
 /** The address in `<address>`, and without a source route (`@a,@b:user@domain`, RFC 5321 appendix C). */
 function bare(sender: string): string {
@@ -32,7 +32,7 @@ function namesOf(sender: string): string[] {
   const address = foldKey(bare(sender));
   const domain = domainOf(address);
   const names = address === '' ? [] : [address];
-  if (domain !== '' && domain.length <= MOST_DOMAIN) {
+  if (domain !== '' && domain.length <= MAX_DOMAIN_LENGTH) {
     names.push(domain);
     // an address literal, [192.0.2.1], has no parents
     const last = domain.startsWith('[') ? -1 : domain.length;

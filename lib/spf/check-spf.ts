@@ -1,7 +1,7 @@
 /** The check of one client. */
 import { Deadline } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { Client } from './client.js';
 import { Evaluation, type Outcome } from './evaluation.js';
 import { domainsWords, sentenceOf, yourWords } from './explanation.js';
@@ -9,16 +9,16 @@ import { type Identity, identityOf } from './identity.js';
 import { Lookups } from './lookups.js';
 import { receivedSpf } from './received-spf.js';
 import { type Settings, settingsOf } from './settings.js';
+import { SpfError } from './spf-error.js';
 import { printable } from './text.js';
-import { SpfTrouble } from './trouble.js';
 import type { SpfCheck, SpfOptions, SpfQuery } from './types.js';
 
 /** Longest name in a result: as long as a domain may be. */
-const LONGEST_NAME = 253;
-const LONGEST_MECHANISM = 253;
-const LONGEST_PROBLEM = 200;
+const MAX_NAME_LENGTH = 253;
+const MAX_MECHANISM_LENGTH = 253;
+const MAX_PROBLEM_LENGTH = 200;
 /** The highest that a limit of a DnsSession can be. */
-const MOST = 2 ** 31 - 1;
+const MAX_LIMIT = 2 ** 31 - 1;
 
 /**
  * May this client send mail in this name (RFC 7208)? The domain's SPF record says so.
@@ -45,8 +45,8 @@ export async function checkSpf(query: SpfQuery, options: SpfOptions = {}): Promi
   const finding = {
     result: outcome.result,
     identity: identity.kind,
-    domain: printable(identity.domain, LONGEST_NAME),
-    mechanism: outcome.mechanism === null ? null : printable(outcome.mechanism, LONGEST_MECHANISM),
+    domain: printable(identity.domain, MAX_NAME_LENGTH),
+    mechanism: outcome.mechanism === null ? null : printable(outcome.mechanism, MAX_MECHANISM_LENGTH),
     problem,
   };
   return {
@@ -56,7 +56,7 @@ export async function checkSpf(query: SpfQuery, options: SpfOptions = {}): Promi
     lookups: lookups.terms,
     receivedSpf: receivedSpf({
       ...finding,
-      comment: `${printable(settings.receiver, LONGEST_NAME)}: ${sentence}`,
+      comment: `${printable(settings.receiver, MAX_NAME_LENGTH)}: ${sentence}`,
       receiver: settings.receiver,
       ip: client.text,
       sender: identity.kind === 'mailfrom' ? identity.sender : null,
@@ -74,9 +74,9 @@ async function outcomeFor({ domain }: Identity, evaluation: Evaluation): Promise
   try {
     return { outcome: await evaluation.checkHost(domain), problem: null };
   } catch (error) {
-    if (!(error instanceof SpfTrouble)) throw error;
+    if (!(error instanceof SpfError)) throw error;
     const outcome = { result: error.result, mechanism: null, domain, exp: null };
-    return { outcome, problem: printable(error.message, LONGEST_PROBLEM) };
+    return { outcome, problem: printable(error.message, MAX_PROBLEM_LENGTH) };
   }
 }
 
@@ -84,17 +84,14 @@ async function outcomeFor({ domain }: Identity, evaluation: Evaluation): Promise
 function sessionFor({ maxLookups, maxMx, maxPtr }: Settings, signal: AbortSignal): DnsSession {
   const maxAliases = 8;
   const names = 2 + maxLookups * (1 + maxMx) + 1 + maxPtr; // the record, the explanation, the terms, the client's names
-  const questions = Math.min(names * (1 + maxAliases), MOST);
-  return new DnsSession({ signal, maxAliases, maxLookups: questions, maxTime: MOST });
+  const questions = Math.min(names * (1 + maxAliases), MAX_LIMIT);
+  return new DnsSession({ signal, maxAliases, maxLookups: questions, maxTime: MAX_LIMIT });
 }
 
 function checkQuery(query: SpfQuery): void {
-  if (typeof query !== 'object' || query === null) throw bad('the query must be an object');
+  if (typeof query !== 'object' || query === null) throw badArgument('checkSpf: the query must be an object');
   for (const name of ['helo', 'sender'] as const) {
-    if (typeof query[name] !== 'string') throw bad(`${name} must be a string, not ${typeof query[name]}`);
+    if (typeof query[name] !== 'string')
+      throw badArgument(`checkSpf: ${name} must be a string, not ${typeof query[name]}`);
   }
-}
-
-function bad(message: string): MilterError {
-  return new MilterError('ERR_MILTER_BAD_ARGUMENT', `checkSpf: ${message}`);
 }

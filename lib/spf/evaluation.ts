@@ -7,8 +7,8 @@ import { matches, type Scope } from './mechanisms.js';
 import { checkableDomain, fittedName } from './names.js';
 import { isSpfRecord, readRecord, type SpfRecord } from './record.js';
 import type { Settings } from './settings.js';
+import { SpfError } from './spf-error.js';
 import { quoted } from './text.js';
-import { SpfTrouble } from './trouble.js';
 import type { SpfResultName } from './types.js';
 import { ValidatedNames } from './validated-names.js';
 
@@ -39,7 +39,7 @@ export class Evaluation {
     this.#names = new ValidatedNames(client, lookups, settings.maxPtr);
   }
 
-  /** @throws SpfTrouble temperror, permerror */
+  /** @throws SpfError temperror, permerror */
   async checkHost(target: string): Promise<Outcome> {
     const domain = checkableDomain(target);
     const record = domain === undefined ? undefined : await this.#recordOf(domain);
@@ -77,16 +77,15 @@ export class Evaluation {
     return (letter) => values[letter];
   }
 
-  /** @throws SpfTrouble where the record's syntax is wrong, there are several (RFC 7208 4.5), or DNS does not answer */
+  /** @throws SpfError where the record's syntax is wrong, there are several (RFC 7208 4.5), or DNS does not answer */
   async #recordOf(domain: string): Promise<SpfRecord | undefined> {
     const { maxRecordLength } = this.#settings;
     const [text, ...others] = (await this.#lookups.texts(domain)).filter(isSpfRecord);
     if (text === undefined) return undefined;
-    if (others.length > 0)
-      throw new SpfTrouble('permerror', `${quoted(domain)} has more than one SPF record`);
+    if (others.length > 0) throw new SpfError('permerror', `${quoted(domain)} has more than one SPF record`);
     if (text.length > maxRecordLength) {
       const limit = `longer than ${maxRecordLength} characters (maxRecordLength)`;
-      throw new SpfTrouble('permerror', `the SPF record of ${quoted(domain)} is ${limit}`);
+      throw new SpfError('permerror', `the SPF record of ${quoted(domain)} is ${limit}`);
     }
     return readRecord(text);
   }
@@ -114,6 +113,6 @@ export class Evaluation {
   async #checkOther(target: string, term: string): Promise<Outcome> {
     const outcome = await this.checkHost(fittedName(target));
     if (outcome.result !== 'none') return outcome;
-    throw new SpfTrouble('permerror', `${quoted(target)} has no SPF record: ${quoted(term)}`);
+    throw new SpfError('permerror', `${quoted(target)} has no SPF record: ${quoted(term)}`);
   }
 }

@@ -6,13 +6,13 @@ import type { Lookups } from './lookups.js';
 import { MacroString } from './macro-string.js';
 import { fittedName } from './names.js';
 import type { Settings } from './settings.js';
+import { SpfError } from './spf-error.js';
 import { printable } from './text.js';
-import { SpfTrouble } from './trouble.js';
 import type { SpfResultName } from './types.js';
 
 /** Longest parts of a sentence. */
-const LONGEST_WHO = 320;
-const LONGEST_PROBLEM = 200;
+const MAX_NAME_LENGTH = 320;
+const MAX_PROBLEM_LENGTH = 200;
 
 /**
  * What the domain of a record says about a fail.
@@ -51,7 +51,7 @@ async function orNothing(words: () => Promise<string | undefined>): Promise<stri
   try {
     return (await words())?.trim() || undefined;
   } catch (error) {
-    if (error instanceof SpfTrouble) return undefined;
+    if (error instanceof SpfError) return undefined;
     throw error;
   }
 }
@@ -63,9 +63,9 @@ export function sentenceOf(
   ip: string,
   problem: string | null,
 ): string {
-  const domain = printable(identity.domain, LONGEST_WHO);
-  const who = identity.kind === 'helo' ? domain : printable(identity.sender, LONGEST_WHO);
-  const why = printable(problem ?? '', LONGEST_PROBLEM);
+  const domain = printable(identity.domain, MAX_NAME_LENGTH);
+  const who = identity.kind === 'helo' ? domain : printable(identity.sender, MAX_NAME_LENGTH);
+  const why = printable(problem ?? '', MAX_PROBLEM_LENGTH);
   switch (result) {
     case 'pass':
       return `${ip} may send mail in the name of ${who}`;

@@ -4,8 +4,8 @@ import ipaddr from 'ipaddr.js';
 import { type Deadline, inTime } from '../dns/deadline.js';
 import type { IpAddress } from '../utils/ip.js';
 import type { Settings } from './settings.js';
+import { SpfError } from './spf-error.js';
 import { quoted } from './text.js';
-import { SpfTrouble } from './trouble.js';
 import type { SpfResolver } from './types.js';
 
 /** What DNS has; `nothing` where there is no such name, or no such record. */
@@ -40,11 +40,11 @@ export class Lookups {
     return this.#terms;
   }
 
-  /** A term that needs DNS is evaluated now. @throws SpfTrouble permerror where it is one too many */
+  /** A term that needs DNS is evaluated now. @throws SpfError permerror where it is one too many */
   begin(term: string): void {
     const { maxLookups } = this.#settings;
     if (this.#terms >= maxLookups) {
-      throw new SpfTrouble(
+      throw new SpfError(
         'permerror',
         `more than ${maxLookups} terms that need DNS (maxLookups): ${quoted(term)}`,
       );
@@ -86,12 +86,12 @@ export class Lookups {
     return (await this.#ask('PTR', ip, () => this.#resolver.reverse(ip))).records;
   }
 
-  /** @throws SpfTrouble temperror where the time is up */
+  /** @throws SpfError temperror where the time is up */
   checkTime(): void {
     if (!this.#deadline.signal.aborted) return;
     const { maxTime } = this.#settings;
     const why = this.#deadline.passed ? `it took longer than ${maxTime} ms (maxTime)` : 'it was given up';
-    throw new SpfTrouble('temperror', why);
+    throw new SpfError('temperror', why);
   }
 
   /** A term counts once, however many of its names are void: the RFC limits terms. */
@@ -101,10 +101,7 @@ export class Lookups {
     this.#isVoid = true;
     this.#voids++;
     if (this.#voids <= maxVoidLookups) return;
-    throw new SpfTrouble(
-      'permerror',
-      `DNS has nothing for more than ${maxVoidLookups} terms (maxVoidLookups)`,
-    );
+    throw new SpfError('permerror', `DNS has nothing for more than ${maxVoidLookups} terms (maxVoidLookups)`);
   }
 
   async #ask<T>(type: string, name: string, query: () => Promise<T[]>): Promise<Found<T>> {
@@ -115,13 +112,13 @@ export class Lookups {
       if (records === undefined || records.length === 0) return { records: [], nothing: 'ENODATA' };
       return { records, nothing: null };
     } catch (error) {
-      if (error instanceof SpfTrouble) throw error;
+      if (error instanceof SpfError) throw error;
       this.checkTime();
       const { code } = error as NodeJS.ErrnoException;
       if (code === undefined) throw error; // a mistake in a resolver, and not an answer
       if (code === 'ENOTFOUND' || code === 'ENODATA') return { records: [], nothing: code };
       if (code === 'EBADNAME') return { records: [], nothing: null }; // nothing was asked
-      throw new SpfTrouble('temperror', `DNS has no answer now about ${type} of ${quoted(name)} (${code})`);
+      throw new SpfError('temperror', `DNS has no answer now about ${type} of ${quoted(name)} (${code})`);
     }
   }
 }

@@ -5,8 +5,8 @@ import type { Lookups } from './lookups.js';
 import type { MacroString } from './macro-string.js';
 import { fittedName } from './names.js';
 import type { Directive, Mechanism } from './record.js';
+import { SpfError } from './spf-error.js';
 import { quoted } from './text.js';
-import { SpfTrouble } from './trouble.js';
 import type { ValidatedNames } from './validated-names.js';
 
 /** Where a mechanism is evaluated. */
@@ -26,7 +26,7 @@ export interface Scope {
 type Kind = Mechanism['kind'];
 type Of<K extends Kind> = Extract<Mechanism, { readonly kind: K }>;
 
-/** @throws SpfTrouble */
+/** @throws SpfError */
 export async function matches({ mechanism, text }: Directive, scope: Scope): Promise<boolean> {
   const { client, lookups } = scope;
   switch (mechanism.kind) {
@@ -75,7 +75,7 @@ async function matchesMx(
   const exchangers = await lookups.exchangers(name);
   // Before any is looked at: the result must not hang on the order of equals.
   if (exchangers.length > maxMx) {
-    throw new SpfTrouble('permerror', `more than ${maxMx} mail servers (maxMx): ${quoted(term)}`);
+    throw new SpfError('permerror', `more than ${maxMx} mail servers (maxMx): ${quoted(term)}`);
   }
   for (const exchanger of exchangers) {
     const host = askableName(exchanger); // a null MX (RFC 7505) has none

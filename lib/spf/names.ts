@@ -2,7 +2,7 @@
 import { askableName } from '../dns/names.js';
 
 /** RFC 1035 2.3.4, without the dot at the end. */
-const LONGEST_NAME = 253;
+const MAX_NAME_LENGTH = 253;
 
 /**
  * A domain that check_host() can be asked about: several labels, none empty or too long (RFC 7208 4.3). An address
@@ -26,8 +26,8 @@ export function isTopLabel(label: string): boolean {
 /** As much of a name as DNS can have: labels are taken off its left end (RFC 7208 7.3). Empty where one label is too long. */
 export function fittedName(text: string): string {
   const name = text.endsWith('.') ? text.slice(0, -1) : text;
-  if (name.length <= LONGEST_NAME) return name;
-  const dot = name.indexOf('.', name.length - LONGEST_NAME - 1);
+  if (name.length <= MAX_NAME_LENGTH) return name;
+  const dot = name.indexOf('.', name.length - MAX_NAME_LENGTH - 1);
   return dot < 0 ? '' : name.slice(dot + 1);
 }
 

@@ -20,8 +20,8 @@ export interface Findings {
 /** RFC 5322 2.1.1: what a line should keep to. No word here is so long that it could not keep to 998, which it must. */
 const LINE = 78;
 const NAME = 'Received-SPF: ';
-const LONGEST_VALUE = 320;
-const LONGEST_COMMENT = 900;
+const MAX_VALUE_LENGTH = 320;
+const MAX_COMMENT_LENGTH = 900;
 
 /** Each character is of one part only, so nothing is read twice. */
 const DOT_ATOM = /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/i;
@@ -52,12 +52,12 @@ function pairsOf(findings: Findings): [key: string, value: string | null][] {
 
 /** The words of a comment; without empty ones, or a line might have nothing but white space. */
 function inBrackets(comment: string): string[] {
-  const text = printable(comment, LONGEST_COMMENT).replace(/[()\\]/g, '\\$&');
+  const text = printable(comment, MAX_COMMENT_LENGTH).replace(/[()\\]/g, '\\$&');
   return `(${text})`.split(' ').filter((word) => word !== '');
 }
 
 function word(value: string): string {
-  const text = printable(value, LONGEST_VALUE);
+  const text = printable(value, MAX_VALUE_LENGTH);
   return DOT_ATOM.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 

@@ -5,8 +5,8 @@ import { askableName } from '../dns/names.js';
 import type { Network } from '../utils/ip.js';
 import { MacroString } from './macro-string.js';
 import { fittedName, isTopLabel } from './names.js';
+import { SpfError } from './spf-error.js';
 import { isPrintable, quoted } from './text.js';
-import { SpfTrouble } from './trouble.js';
 
 /** What a mechanism matches. A target that is null is the record's own domain. */
 export type Mechanism =
@@ -44,16 +44,16 @@ const MODIFIER = /^([a-z][a-z0-9._-]*)=/i;
 const DIRECTIVE = /^([+?~-]?)([a-z0-9]+)/i;
 const BITS = /^(?:0|[1-9]\d{0,2})$/;
 /** Longest text of an address: that of an IPv6 address with an IPv4 address at its end. */
-const LONGEST_ADDRESS = 45;
+const MAX_ADDRESS_LENGTH = 45;
 
 /** Whether a TXT record is an SPF record (RFC 7208 4.5). */
 export function isSpfRecord(text: string): boolean {
   return /^v=spf1(?: |$)/i.test(text);
 }
 
-/** @throws SpfTrouble permerror */
+/** @throws SpfError permerror */
 export function readRecord(text: string): SpfRecord {
-  if (!isPrintable(text)) throw bad('a character that is not printable ASCII', text);
+  if (!isPrintable(text)) throw syntaxError('a character that is not printable ASCII', text);
   const directives: Directive[] = [];
   const modifiers = new Map<string, MacroString>();
   const [, ...terms] = text.split(' ');
@@ -73,10 +73,10 @@ export function readRecord(text: string): SpfRecord {
 function readModifier(name: string, term: string, known: Map<string, MacroString>): void {
   const value = term.slice(name.length + 1);
   if (name !== 'redirect' && name !== 'exp') {
-    if (MacroString.read(value) === undefined) throw bad('a macro that is none', term);
+    if (MacroString.read(value) === undefined) throw syntaxError('a macro that is none', term);
     return;
   }
-  if (known.has(name)) throw bad('a modifier that is there already', term); // RFC 7208 6
+  if (known.has(name)) throw syntaxError('a modifier that is there already', term); // RFC 7208 6
   known.set(name, domainSpecOf(value, term));
 }
 
@@ -91,7 +91,7 @@ function directiveOf(term: string): Directive {
 function mechanismOf(kind: string, rest: string, term: string): Mechanism {
   switch (kind) {
     case 'all':
-      if (rest !== '') throw bad('more than "all"', term);
+      if (rest !== '') throw syntaxError('more than "all"', term);
       return { kind };
     case 'include':
     case 'exists':
@@ -107,12 +107,12 @@ function mechanismOf(kind: string, rest: string, term: string): Mechanism {
     case 'ip6':
       return { kind, network: networkOf(kind, afterColon(rest, term), term) };
     default:
-      throw bad('an unknown mechanism', term);
+      throw syntaxError('an unknown mechanism', term);
   }
 }
 
 function afterColon(rest: string, term: string): string {
-  if (!rest.startsWith(':')) throw bad('a mechanism without its colon', term);
+  if (!rest.startsWith(':')) throw syntaxError('a mechanism without its colon', term);
   return rest.slice(1);
 }
 
@@ -123,14 +123,14 @@ function targetOf(rest: string, term: string): MacroString | null {
 /** `domain-spec`: it ends with a macro, or with a dot and a top label (RFC 7208 7.1). */
 function domainSpecOf(text: string, term: string): MacroString {
   const spec = MacroString.read(text);
-  if (spec === undefined) throw bad('a macro that is none', term);
-  if (spec.uses('c', 'r', 't')) throw bad('a macro that is for explanations only', term); // 7.2
+  if (spec === undefined) throw syntaxError('a macro that is none', term);
+  if (spec.uses('c', 'r', 't')) throw syntaxError('a macro that is for explanations only', term); // 7.2
   if (text === '' || (spec.tail !== null && !endsWithTopLabel(spec.tail))) {
-    throw bad('a name that is not one', term);
+    throw syntaxError('a name that is not one', term);
   }
   // What becomes of a bad name is left open by 4.8. Where no macro can be the cause, the owner of the record is.
   if (spec.plain && askableName(fittedName(text)) === undefined) {
-    throw bad('a name that DNS cannot have', term);
+    throw syntaxError('a name that DNS cannot have', term);
   }
   return spec;
 }
@@ -151,7 +151,7 @@ function withoutBits(rest: string, term: string): [rest: string, bits: Bits] {
 }
 
 function bitsOf(text: string, most: number, term: string): number {
-  if (!BITS.test(text) || Number(text) > most) throw bad('a number of bits that is not one', term);
+  if (!BITS.test(text) || Number(text) > most) throw syntaxError('a number of bits that is not one', term);
   return Number(text);
 }
 
@@ -161,12 +161,12 @@ function networkOf(kind: 'ip4' | 'ip6', text: string, term: string): Network {
   const most = kind === 'ip4' ? 32 : 128;
   const right = kind === 'ip4' ? isIPv4 : isIPv6;
   // An address with a zone, fe80::1%eth0, has none in DNS; and node takes any text for the zone.
-  if (address.length > LONGEST_ADDRESS || address.includes('%') || !right(address)) {
-    throw bad('an address that is not one', term);
+  if (address.length > MAX_ADDRESS_LENGTH || address.includes('%') || !right(address)) {
+    throw syntaxError('an address that is not one', term);
   }
   return [ipaddr.parse(address), slash < 0 ? most : bitsOf(text.slice(slash + 1), most, term)];
 }
 
-function bad(what: string, term: string): SpfTrouble {
-  return new SpfTrouble('permerror', `${what}: ${quoted(term)}`);
+function syntaxError(what: string, term: string): SpfError {
+  return new SpfError('permerror', `${what}: ${quoted(term)}`);
 }

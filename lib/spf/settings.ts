@@ -1,6 +1,6 @@
 /** The options of a check with their defaults. */
 import { hostname } from 'node:os';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkLine, checkOptions, checkText, type OptionNames } from '../internal/validate.js';
 import { MacroString } from './macro-string.js';
 import type { SpfIdentity, SpfOptions } from './types.js';
@@ -46,10 +46,11 @@ const OPTIONS: OptionNames<SpfOptions> = {
 export function settingsOf(options: SpfOptions): Settings {
   checkOptions('checkSpf', options, OPTIONS);
   const { identity = 'mailfrom', receiver = hostname(), defaultExplanation, resolver } = options;
-  if (identity !== 'mailfrom' && identity !== 'helo') throw bad('identity must be mailfrom or helo');
+  if (identity !== 'mailfrom' && identity !== 'helo')
+    throw badArgument('checkSpf: identity must be mailfrom or helo');
   checkLine('checkSpf: receiver', receiver);
   if (resolver !== undefined && RESOLVER_METHODS.some((name) => typeof resolver?.[name] !== 'function')) {
-    throw bad(`resolver must have the methods ${RESOLVER_METHODS.join(', ')}`);
+    throw badArgument(`checkSpf: resolver must have the methods ${RESOLVER_METHODS.join(', ')}`);
   }
   return { ...limitsOf(options), identity, receiver, defaultExplanation: explanationOf(defaultExplanation) };
 }
@@ -70,13 +71,9 @@ function explanationOf(text: string | undefined): MacroString | null {
   checkText('checkSpf: defaultExplanation', text);
   const explanation = MacroString.read(text);
   if (explanation === undefined || text.trim() === '') {
-    throw bad(
-      'defaultExplanation must be printable ASCII with macros of RFC 7208, and a percent sign be written %%',
+    throw badArgument(
+      'checkSpf: defaultExplanation must be printable ASCII with macros of RFC 7208, and a percent sign be written %%',
     );
   }
   return explanation;
-}
-
-function bad(message: string): MilterError {
-  return new MilterError('ERR_MILTER_BAD_ARGUMENT', `checkSpf: ${message}`);
 }

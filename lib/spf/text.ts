@@ -16,7 +16,7 @@ export function isPrintable(text: string): boolean {
 }
 
 /** Longest part of a record that a message quotes. */
-const LONGEST_QUOTE = 64;
+const MAX_QUOTE_LENGTH = 64;
 
 /** A term of a record, or a name, in a message. */
-export const quoted = (text: string) => printable(text, LONGEST_QUOTE);
+export const quoted = (text: string) => printable(text, MAX_QUOTE_LENGTH);

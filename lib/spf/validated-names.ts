@@ -3,7 +3,7 @@ import { askableName } from '../dns/names.js';
 import type { Client } from './client.js';
 import type { Lookups } from './lookups.js';
 import { isWithin } from './names.js';
-import { SpfTrouble } from './trouble.js';
+import { SpfError } from './spf-error.js';
 
 /** What macro `p` is where there is no name (RFC 7208 7.3). */
 const UNKNOWN = 'unknown';
@@ -21,12 +21,12 @@ export class ValidatedNames {
     this.#limit = limit;
   }
 
-  /** Whether one of the names is the domain or below it. @throws SpfTrouble where the time is up */
+  /** Whether one of the names is the domain or below it. @throws SpfError where the time is up */
   async anyWithin(domain: string): Promise<boolean> {
     return (await this.#all()).some((name) => isWithin(name, domain));
   }
 
-  /** The domain itself, a name below it, any name, or "unknown". @throws SpfTrouble where the time is up */
+  /** The domain itself, a name below it, any name, or "unknown". @throws SpfError where the time is up */
   async best(domain: string): Promise<string> {
     const names = await this.#all();
     const same = names.find((name) => name.toLowerCase() === domain.toLowerCase());
@@ -57,7 +57,7 @@ export class ValidatedNames {
     try {
       return await lookup;
     } catch (error) {
-      if (!(error instanceof SpfTrouble)) throw error;
+      if (!(error instanceof SpfError)) throw error;
       this.#lookups.checkTime();
       return [];
     }

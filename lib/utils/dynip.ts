@@ -3,7 +3,7 @@ import type ipaddr from 'ipaddr.js';
 import { requireIp } from './ip.js';
 
 /** The longest name that DNS has (RFC 1035 2.3.4). */
-const LONGEST_NAME = 253;
+const MAX_NAME_LENGTH = 253;
 
 /**
  * Whether a host seems to have been named by a machine after its IP address, as providers name their customers'
@@ -22,7 +22,7 @@ const LONGEST_NAME = 253;
  */
 export function isDynip(hostname: string, ip: string): boolean {
   const address = requireIp('isDynip', ip);
-  const name = hostname.slice(0, LONGEST_NAME).toLowerCase();
+  const name = hostname.slice(0, MAX_NAME_LENGTH).toLowerCase();
   if (isLiteral(name, ip.toLowerCase())) return true;
   const host = hostPart(name);
   return address.kind() === 'ipv4'

@@ -1,6 +1,6 @@
 /** Whether a client is in a list of addresses, networks, patterns and host names. */
 import { promises as dns } from 'node:dns';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { bitsOf, type IpAddress, inNetwork, readIp, requireIp } from './ip.js';
 import { listHas, type NameEntry, readIpList } from './ip-list.js';
@@ -68,8 +68,7 @@ function inPlainList(ip: string, entries: Iterable<string>): boolean {
   const list = readIpList(entries);
   const [first] = list.names;
   if (first) {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
+    throw badArgument(
       `iniplist: ${first.name} is a host name, which has to be resolved: await iniplist(ip, list, {})`,
     );
   }

@@ -1,5 +1,5 @@
 /** The entries of a list of clients: networks, patterns, and host names that DNS has to resolve. */
-import { MilterError } from '../internal/errors.js';
+import { badArgument, type MilterError } from '../internal/errors.js';
 import { matchesGlob } from './glob.js';
 import { type IpAddress, inNetwork, type Network, networkOf, textOf } from './ip.js';
 
@@ -22,11 +22,10 @@ const ADDRESS_PATTERN = /^(?!\[[^\]]*\]$)[0-9a-f.:*?[\]!-]+$/i;
 const BITS = /^\d{1,3}$/;
 /** RFC 1123 2.1, and the underscore that is seen in the wild; a letter, or it would be a broken address. */
 const HOST_NAME = /^(?=[^a-z]*[a-z])[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?$/i;
-const LONGEST_NAME = 253;
+const MAX_NAME_LENGTH = 253;
 
-function bad(entry: unknown): MilterError {
-  return new MilterError(
-    'ERR_MILTER_BAD_ARGUMENT',
+function badEntry(entry: unknown): MilterError {
+  return badArgument(
     `iniplist: ${JSON.stringify(entry) ?? String(entry)} is not an IP address, a network (192.0.2.0/24), ` +
       'a pattern (192.0.2.*) or a host name',
   );
@@ -35,13 +34,13 @@ function bad(entry: unknown): MilterError {
 /** @throws MilterError ERR_MILTER_BAD_ARGUMENT for an entry that is none of these; such an entry would never match */
 export function readIpList(entries: Iterable<string>): IpList {
   if (typeof entries === 'string' || typeof entries?.[Symbol.iterator] !== 'function') {
-    throw new MilterError('ERR_MILTER_BAD_ARGUMENT', 'iniplist: the list must be an array of strings');
+    throw badArgument('iniplist: the list must be an array of strings');
   }
   const list = { networks: [] as Network[], patterns: [] as string[], names: [] as NameEntry[] };
   for (const entry of entries) {
-    if (typeof entry !== 'string') throw bad(entry);
+    if (typeof entry !== 'string') throw badEntry(entry);
     if (PATTERN.test(entry)) {
-      if (!ADDRESS_PATTERN.test(entry)) throw bad(entry);
+      if (!ADDRESS_PATTERN.test(entry)) throw badEntry(entry);
       list.patterns.push(entry.toLowerCase());
     } else addNetworkOrName(entry, list);
   }
@@ -52,13 +51,13 @@ function addNetworkOrName(entry: string, list: { networks: Network[]; names: Nam
   const slash = entry.indexOf('/');
   const base = slash < 0 ? entry : entry.slice(0, slash);
   const suffix = slash < 0 ? undefined : entry.slice(slash + 1);
-  if (suffix !== undefined && !BITS.test(suffix)) throw bad(entry);
+  if (suffix !== undefined && !BITS.test(suffix)) throw badEntry(entry);
   const bits = suffix === undefined ? undefined : Number(suffix);
   const network = networkOf(base, bits);
   if (network) list.networks.push(network);
-  else if (base.length <= LONGEST_NAME && HOST_NAME.test(base) && (bits ?? 0) <= 128) {
+  else if (base.length <= MAX_NAME_LENGTH && HOST_NAME.test(base) && (bits ?? 0) <= 128) {
     list.names.push({ name: base, bits });
-  } else throw bad(entry);
+  } else throw badEntry(entry);
 }
 
 /** Whether a network or a pattern of the list has the address. */

@@ -1,7 +1,7 @@
 /** IP addresses and networks, checked before they are trusted. */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 
 export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
@@ -24,10 +24,7 @@ export function readIp(text: string): IpAddress | undefined {
 export function requireIp(caller: string, text: unknown): IpAddress {
   const address = typeof text === 'string' ? readIp(text) : undefined;
   if (address) return address;
-  throw new MilterError(
-    'ERR_MILTER_BAD_ARGUMENT',
-    `${caller}: ${JSON.stringify(text) ?? String(text)} is not an IPv4 or IPv6 address`,
-  );
+  throw badArgument(`${caller}: ${JSON.stringify(text) ?? String(text)} is not an IPv4 or IPv6 address`);
 }
 
 /** How many bits an address of this family has. */

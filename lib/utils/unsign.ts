@@ -1,6 +1,6 @@
 /** Signed return addresses: BATV and SRS. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { MilterError } from '../internal/errors.js';
+import { badArgument } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from './parse-addr.js';
 
@@ -61,14 +61,10 @@ function readKeys(signatures: Signatures): Keys {
   const batvKeys = typeof batv === 'string' ? [batv] : Object.values(batv ?? {});
   const secrets = typeof srs === 'string' ? [srs] : srs;
   if ([...batvKeys, ...secrets].some((key) => typeof key !== 'string' || key === '')) {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
-      'unsign: a key or secret must be a string that is not empty',
-    );
+    throw badArgument('unsign: a key or secret must be a string that is not empty');
   }
   if (!(maxAge >= 0 && maxAge < SRS_DAYS)) {
-    throw new MilterError(
-      'ERR_MILTER_BAD_ARGUMENT',
+    throw badArgument(
       `unsign: maxAge must be a number of days from 0 to ${SRS_DAYS - 1}, not ${String(maxAge)}`,
     );
   }
@@ -99,7 +95,7 @@ const SRS1 = /^SRS1[-+=]([^=]+)=([^=]+)=([-+=].+)$/is;
 /** Two characters of base32 count the days. */
 const SRS_DAYS = 1024;
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-const SHORTEST_HASH = 4;
+const MIN_HASH_LENGTH = 4;
 
 function fromSrs(address: string, keys: Keys): string | undefined {
   const [user] = parseAddr(address);
@@ -118,7 +114,7 @@ function isRecent(day: string, { today, maxAge }: Keys): boolean {
 
 /** MTAs change letter case on the way, so the hash is of lower case, and is compared without it. */
 function isSrsHash(hash: string, parts: readonly string[], { srs }: Keys): boolean {
-  if (hash.length < SHORTEST_HASH) return false;
+  if (hash.length < MIN_HASH_LENGTH) return false;
   const signed = parts.join('').toLowerCase();
   return srs.some((secret) => {
     const whole = createHmac('sha1', secret).update(signed).digest('base64');

@@ -1,8 +1,8 @@
 /** What ends a check before a record has an answer. */
 
 /** The check ends with this result, wherever among includes and redirects it is (RFC 7208 5). Never leaves this folder. */
-export class SpfTrouble extends Error {
-  override readonly name = 'SpfTrouble';
+export class SpfError extends Error {
+  override readonly name = 'SpfError';
   readonly result: 'temperror' | 'permerror';
 
   /** @param message what is wrong; may hold a stranger's text */

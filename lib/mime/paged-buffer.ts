@@ -1,18 +1,18 @@
 /** Gathers chunks in pages. What is added is copied once and not again, so all of it needs little more than its size. */
-const FIRST_PAGE = 64 * 1024;
-const LARGEST_PAGE = 1024 * 1024;
+const FIRST_PAGE_SIZE = 64 * 1024;
+const MAX_PAGE_SIZE = 1024 * 1024;
 
-export class ByteStore {
+export class PagedBuffer {
   #pages: Buffer[] = [];
   /** The page that is being filled, and how far. */
   #page: Buffer = Buffer.alloc(0);
   #used = 0;
   #length = 0;
-  #next = FIRST_PAGE;
+  #next = FIRST_PAGE_SIZE;
 
   /** So many bytes will come, so that they are in one page. */
   expect(size: number): void {
-    this.#next = Math.max(size, FIRST_PAGE);
+    this.#next = Math.max(size, FIRST_PAGE_SIZE);
   }
 
   get length(): number {
@@ -36,7 +36,7 @@ export class ByteStore {
     // Not zeroed and not pooled: memory that is never written to is not used either.
     this.#page = Buffer.allocUnsafeSlow(this.#next);
     this.#used = 0;
-    this.#next = Math.min(2 * FIRST_PAGE + this.#length, LARGEST_PAGE);
+    this.#next = Math.min(2 * FIRST_PAGE_SIZE + this.#length, MAX_PAGE_SIZE);
   }
 
   /** All bytes, in pieces; the store is empty afterwards. */
@@ -46,12 +46,12 @@ export class ByteStore {
     this.#page = Buffer.alloc(0);
     this.#used = 0;
     this.#length = 0;
-    this.#next = FIRST_PAGE;
+    this.#next = FIRST_PAGE_SIZE;
     return pages;
   }
 }
 
 /** The pieces as one: itself where there is but one. */
-export function joined(pieces: readonly Buffer[]): Buffer {
+export function joinChunks(pieces: readonly Buffer[]): Buffer {
   return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
 }

@@ -1,5 +1,5 @@
 /** Bytes that are made while they are written, block by block: all of them at once would be one more copy of a message. */
-export interface Lazy {
+export interface ByteSource {
   /** No more bytes than this. */
   readonly most: number;
   /** The bytes; each call makes them anew. A block is valid until the next one is asked for. */
@@ -7,7 +7,7 @@ export interface Lazy {
 }
 
 /** The pieces, in blocks that stay valid. */
-export function* written(pieces: Iterable<Buffer | Lazy>): Generator<Buffer> {
+export function* toBlocks(pieces: Iterable<Buffer | ByteSource>): Generator<Buffer> {
   for (const piece of pieces) {
     if (Buffer.isBuffer(piece)) yield piece;
     else for (const block of piece.blocks()) yield Buffer.from(block);
@@ -15,7 +15,7 @@ export function* written(pieces: Iterable<Buffer | Lazy>): Generator<Buffer> {
 }
 
 /** The pieces as one Buffer of its own. */
-export function gathered(pieces: readonly (Buffer | Lazy)[]): Buffer {
+export function toBuffer(pieces: readonly (Buffer | ByteSource)[]): Buffer {
   const known = pieces.filter((piece) => Buffer.isBuffer(piece));
   if (known.length === pieces.length) return Buffer.concat(known);
   // Room for the longest result. Memory that is never written to is not used; to join blocks would take them twice.

@@ -1,5 +1,5 @@
 /** Memory that large contents are decoded in, one after the other: the garbage of each would be there until it is collected. */
-export class Scratch {
+export class ReusableBuffer {
   #bytes: Buffer = Buffer.alloc(0);
   #owner: object | null = null;
   #content: Buffer = this.#bytes;
