@@ -20,6 +20,8 @@ const REQUIRED = [
   'LICENSE',
   'README.md',
   'CHANGELOG.md',
+  'SECURITY.md',
+  'UPGRADING.md',
   'binding.gyp',
   'lib/index.ts',
   'native/addon.cc',
@@ -30,13 +32,14 @@ const REQUIRED = [
 
 /** What may be in it at all. */
 const ALLOWED = [
-  /^(?:package\.json|LICENSE|README\.md|CHANGELOG\.md|binding\.gyp)$/,
+  /^(?:package\.json|LICENSE|(?:README|CHANGELOG|SECURITY|UPGRADING)\.md|binding\.gyp)$/,
   /^dist\/.*\.(?:js|d\.ts)(?:\.map)?$/,
   /^lib\/.*\.ts$/,
   /^native\/(?!tests\/).*(?:\.(?:cc|h|json|md)|CMakeLists\.txt)$/,
   /^scripts\/(?:check-libmilter|libmilter-flags|native-build)\.js$/,
   /^examples\/.*\.(?:ts|mts|js|mjs|json|md)$/,
   /^examples\/spfmilter\/(?:spfmilter\.cfg|access)$/,
+  /^examples\/systemd\/[\w-]+\/nolottery\.(?:service|socket)$/,
   /^docs\/(?!api\/).*\.md$/,
 ];
 

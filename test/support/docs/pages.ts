@@ -22,12 +22,15 @@ export interface Page {
   readonly blocks: readonly Block[];
 }
 
-/** README.md, CHANGELOG.md and docs/*.md; docs/api is generated. */
+/** The pages in the root folder that users and contributors read. */
+const ROOT_PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'UPGRADING.md'];
+
+/** The pages of the root folder and docs/*.md; docs/api is generated. */
 export function readPages(): Page[] {
   const docs = readdirSync(join(projectRoot, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`);
-  return ['README.md', 'CHANGELOG.md', ...docs.sort()].map(readPage);
+  return [...ROOT_PAGES, ...docs.sort()].map(readPage);
 }
 
 function readPage(path: string): Page {
