@@ -40,7 +40,23 @@ export type ActionKind = (typeof ActionKind)[keyof typeof ActionKind];
 /** The order of native/bridge/process.h, Process::StartResult. */
 export const StartResult = { ready: 0, inUse: 1, alreadyRun: 2, notRegistered: 3 } as const;
 
-/** The events of a mail, flat: step, number of arguments, the arguments, the next step, ... */
+/** What a session has negotiated (native/bridge/answer.h). Sets of steps are bits by step number. */
+export interface NegotiatedOptions {
+  /** The rights (SMFIF_ bits). */
+  readonly actions: number;
+  /** The protocol (SMFIP_ bits) that the filter settled on. */
+  readonly protocol: number;
+  /** The bits that deferring answers adds to it. */
+  readonly added: number;
+  /** Steps with a handler; the others are answered on libmilter's thread. */
+  readonly asked: number;
+  /** Steps whose events are collected and answered at the end of the message. */
+  readonly deferred: number;
+  /** Steps for which "no reply" was negotiated. */
+  readonly silent: number;
+}
+
+/** The events of a message, flat: step, number of arguments, the arguments, the next step, ... */
 export type Events = readonly unknown[];
 
 /** Takes one mail; `slot` names the session until its `closed` has been delivered. */
@@ -93,19 +109,9 @@ export interface Addon {
   ): boolean;
   resetDeadline(slot: number, question: number): boolean;
   answer(slot: number, question: number, verdict: number): boolean;
-  answerNegotiation(
-    slot: number,
-    question: number,
-    verdict: number,
-    actions: number,
-    protocol: number,
-    added: number,
-    asked: number,
-    deferred: number,
-    silent: number,
-  ): boolean;
-  /** What the session negotiated, or took over: [actions, protocol]. */
-  negotiatedOptions(slot: number, question: number): number[] | undefined;
+  answerNegotiation(slot: number, question: number, verdict: number, options: NegotiatedOptions): boolean;
+  /** What the session negotiated, or took over from an earlier session on its connection. */
+  negotiatedOptions(slot: number, question: number): [actions: number, protocol: number] | undefined;
 }
 
 let loaded: Addon | undefined;

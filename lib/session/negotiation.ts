@@ -1,23 +1,9 @@
 /** What is settled with the MTA at the beginning: the steps it sends, the replies it waits for, the rights. */
 
 import { P_NR_EOH, P_NR_HDR, P_SKIP } from '../addon/constants.js';
+import type { NegotiatedOptions } from '../addon/native.js';
 import { ABORT, bitOf, CLOSE, DEFERRABLE, EOH, EOM, HEADER, NEGOTIABLE, STEP_NAMES } from '../addon/steps.js';
 import type { Callbacks } from './callbacks.js';
-
-/** What the native side is told (native/bridge/answer.h, NegotiatedOptions). Sets of steps are bits by step number. */
-export interface Agreement {
-  readonly actions: number;
-  /** What the filter settled on. */
-  readonly protocol: number;
-  /** The bits that the deferral adds to it. */
-  readonly added: number;
-  /** Steps with a handler. */
-  readonly asked: number;
-  /** Steps whose events are collected and answered at the end of the message. */
-  readonly deferred: number;
-  /** Steps for which "no reply" was agreed. */
-  readonly silent: number;
-}
 
 /** The steps that have a callback. */
 export function handledSteps(callbacks: Callbacks): number {
@@ -44,13 +30,13 @@ export function protocolFor(handled: number): number {
  * @param actions the rights that negotiate settled on
  * @param protocol the protocol that negotiate settled on
  */
-export function agreementFor(
+export function completeNegotiation(
   handled: number,
   offered: number,
   actions: number,
   protocol: number,
   immediate: boolean,
-): Agreement {
+): NegotiatedOptions {
   let asked = 0;
   let silent = 0;
   for (const { step, no, nr } of NEGOTIABLE) {

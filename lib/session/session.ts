@@ -32,7 +32,7 @@ import { type Backend, Context } from './context.js';
 import type { Exceptions } from './exception-policy.js';
 import { currentFlags } from './flags.js';
 import { peerOf } from './hostaddr.js';
-import { agreementFor, handledSteps, protocolFor } from './negotiation.js';
+import { completeNegotiation, handledSteps, protocolFor } from './negotiation.js';
 import { checkStatus } from './status.js';
 
 /** How handlers are waited for. */
@@ -211,7 +211,7 @@ export class Session implements Backend {
       run.skipped |= bitOf(step);
       return true;
     }
-    if (step === NEGOTIATE) this.#agree(run, verdict);
+    if (step === NEGOTIATE) this.#answerNegotiation(run, verdict);
     else if (!this.#dependencies.addon.answer(this.#slot, run.question, verdict)) this.#late(step);
     return false;
   }
@@ -299,14 +299,14 @@ export class Session implements Backend {
 
   /** What an earlier session on the same connection negotiated holds for this one (QUIT_NC). */
   #adopt(question: number): void {
-    const agreement = this.#dependencies.addon.negotiatedOptions(this.#slot, question);
-    if (agreement) [this.context.actions, this.context.protocol] = agreement as [number, number];
+    const negotiated = this.#dependencies.addon.negotiatedOptions(this.#slot, question);
+    if (negotiated) [this.context.actions, this.context.protocol] = negotiated;
   }
 
-  #agree(run: Run, verdict: number): void {
+  #answerNegotiation(run: Run, verdict: number): void {
     const { addon, callbacks, options } = this.#dependencies;
     const [actions, protocol] = this.#options;
-    const agreement = agreementFor(
+    const negotiated = completeNegotiation(
       this.context.handled ?? handledSteps(callbacks),
       this.#offer[1],
       actions,
@@ -314,23 +314,12 @@ export class Session implements Backend {
       this.context.immediate ?? options.immediate,
     );
     if (verdict === CONTINUE) {
-      this.context.actions = agreement.actions;
-      this.context.protocol = agreement.protocol;
+      this.context.actions = negotiated.actions;
+      this.context.protocol = negotiated.protocol;
     } else {
       this.context.actions = this.#offer[0];
     }
-    const given = addon.answerNegotiation(
-      this.#slot,
-      run.question,
-      verdict,
-      agreement.actions,
-      agreement.protocol,
-      agreement.added,
-      agreement.asked,
-      agreement.deferred,
-      agreement.silent,
-    );
-    if (!given) this.#late(NEGOTIATE);
+    if (!addon.answerNegotiation(this.#slot, run.question, verdict, negotiated)) this.#late(NEGOTIATE);
   }
 
   // --- handlers that take their time

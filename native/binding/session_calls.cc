@@ -103,13 +103,15 @@ Napi::Value answer(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), given);
 }
 
-// answerNegotiation(slot, question, verdict, actions, protocol, added, asked, deferred, silent): boolean
+// answerNegotiation(slot, question, verdict, options: NegotiatedOptions): boolean
 Napi::Value answerNegotiation(const Napi::CallbackInfo& info) {
   const Call call(info);
-  const auto number = [&](size_t index) { return info[index].As<Napi::Number>().Uint32Value(); };
+  const auto options = info[3].As<Napi::Object>();
+  const auto number = [&](const char* name) { return options.Get(name).As<Napi::Number>().Uint32Value(); };
   Answer answer;
-  answer.verdict = static_cast<Verdict>(number(2));
-  answer.options = {number(3), number(4), number(5), number(6), number(7), number(8)};
+  answer.verdict = static_cast<Verdict>(info[2].As<Napi::Number>().Int32Value());
+  answer.options = {number("actions"), number("protocol"), number("added"),
+                    number("asked"),   number("deferred"), number("silent")};
   const bool given = call.session && call.session->pendingReply().answer(call.question, std::move(answer));
   return Napi::Boolean::New(info.Env(), given);
 }

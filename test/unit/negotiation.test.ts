@@ -27,14 +27,14 @@ import {
   STEP_NAMES,
 } from '#lib/addon/steps.js';
 import { noCallbacks } from '#lib/session/callbacks.js';
-import { agreementFor, handledSteps, protocolFor } from '#lib/session/negotiation.js';
+import { completeNegotiation, handledSteps, protocolFor } from '#lib/session/negotiation.js';
 
 const OFFERED = 0x1fffff;
 const ALL_NO = NEGOTIABLE.reduce((bits, { no }) => bits | no, 0);
 const steps = (...list: number[]) => list.reduce((bits, step) => bits | bitOf(step), 0);
 /** What a filter with these handlers settles on with an MTA that offers everything. */
 const agreed = (handled: number, { offered = OFFERED, more = 0, immediate = false } = {}) =>
-  agreementFor(handled, offered, 0x1ff, offered & (protocolFor(handled) | more), immediate);
+  completeNegotiation(handled, offered, 0x1ff, offered & (protocolFor(handled) | more), immediate);
 
 describe('handledSteps', () => {
   it('a bit per callback', () => {
@@ -53,7 +53,7 @@ describe('contract 13: protocolFor', () => {
   });
 });
 
-describe('contract 13: agreementFor', () => {
+describe('contract 13: completeNegotiation', () => {
   it('only what is handled is asked; eom, abort and close too', () => {
     assert.equal(agreed(0).asked, 0);
     for (const step of [CONNECT, HELO, ENVFROM, HEADER, EOH, BODY, EOM, ABORT, CLOSE]) {
@@ -93,17 +93,17 @@ describe('contract 13: agreementFor', () => {
   });
 
   it('a negotiate handler that wants more than its class handles gets it', () => {
-    const { asked } = agreementFor(0, OFFERED, 0x1ff, P_NOBODY | P_NOHDRS | P_NOEOH, false);
+    const { asked } = completeNegotiation(0, OFFERED, 0x1ff, P_NOBODY | P_NOHDRS | P_NOEOH, false);
     assert.equal(asked & bitOf(HELO), bitOf(HELO));
     assert.equal(asked & steps(HEADER, EOH, BODY), 0);
   });
 
   it('rights are passed on as they are', () => {
-    assert.equal(agreementFor(0, OFFERED, 0x11, 0, false).actions, 0x11);
+    assert.equal(completeNegotiation(0, OFFERED, 0x11, 0, false).actions, 0x11);
   });
 
   it('nothing of a step that is left out', () => {
-    const { asked, deferred } = agreementFor(
+    const { asked, deferred } = completeNegotiation(
       steps(HELO, HEADER),
       OFFERED,
       0,

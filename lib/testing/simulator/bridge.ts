@@ -5,7 +5,7 @@
  */
 
 import { ACCEPT, CONTINUE, DISCARD, NOREPLY, P_SKIP, REJECT, SKIP, TEMPFAIL } from '../../addon/constants.js';
-import { ActionKind } from '../../addon/native.js';
+import { ActionKind, type NegotiatedOptions } from '../../addon/native.js';
 import {
   ABORT,
   BODY,
@@ -20,7 +20,6 @@ import {
   UNKNOWN,
 } from '../../addon/steps.js';
 import { encodeBytes } from '../../internal/bytes.js';
-import type { Agreement } from '../../session/negotiation.js';
 import { Session, type SessionCalls, type SessionDependencies } from '../../session/session.js';
 
 /** An action, as a handler has queued it. */
@@ -44,7 +43,7 @@ export type SharedDependencies = Omit<SessionDependencies, 'addon'>;
 
 interface Answer {
   readonly verdict: number;
-  readonly agreement?: Agreement;
+  readonly agreement?: NegotiatedOptions;
 }
 
 const MESSAGE_STEPS = [ENVFROM, ENVRCPT, DATA, HEADER, EOH, BODY, EOM].reduce(
@@ -57,7 +56,7 @@ const FULL_BATCH = 256 * 1024;
 const SLOT = 0;
 
 /** What holds until something is negotiated: all rights, every step asked about. */
-const UNNEGOTIATED: Agreement = {
+const UNNEGOTIATED: NegotiatedOptions = {
   actions: 0xffffffff,
   protocol: 0,
   added: 0,
@@ -110,14 +109,14 @@ export class Bridge implements SessionCalls {
   #resolve: ((answer: Answer) => void) | null = null;
   #queued: Action[] = [];
 
-  constructor(mta: Mta, dependencies: SharedDependencies, terms: Agreement = UNNEGOTIATED) {
+  constructor(mta: Mta, dependencies: SharedDependencies, terms: NegotiatedOptions = UNNEGOTIATED) {
     this.#mta = mta;
     this.#dependencies = { ...dependencies, addon: this };
     this.#agreement = terms;
   }
 
   /** What was negotiated; a later session on the same connection (QUIT_NC) keeps it. */
-  get terms(): Agreement {
+  get terms(): NegotiatedOptions {
     return this.#agreement;
   }
 
@@ -195,24 +194,11 @@ export class Bridge implements SessionCalls {
     return this.#give(question, { verdict });
   }
 
-  answerNegotiation(
-    _slot: number,
-    question: number,
-    verdict: number,
-    actions: number,
-    protocol: number,
-    added: number,
-    asked: number,
-    deferred: number,
-    silent: number,
-  ): boolean {
-    return this.#give(question, {
-      verdict,
-      agreement: { actions, protocol, added, asked, deferred, silent },
-    });
+  answerNegotiation(_slot: number, question: number, verdict: number, agreement: NegotiatedOptions): boolean {
+    return this.#give(question, { verdict, agreement });
   }
 
-  negotiatedOptions(_slot: number, question: number): number[] | undefined {
+  negotiatedOptions(_slot: number, question: number): [actions: number, protocol: number] | undefined {
     return this.#isOpen(question) ? [this.#agreement.actions, this.#agreement.protocol] : undefined;
   }
 
