@@ -11,6 +11,8 @@ export type MilterErrorCode =
   | 'EADDRNOTAVAIL'
   /** The socket's directory, file or port must not be used by this user. */
   | 'EACCES'
+  /** The directory of a unix socket is on a read-only file system, or is read-only for this service. */
+  | 'EROFS'
   /** The directory of a unix socket does not exist. */
   | 'ENOENT'
   /** The path of a unix socket leads through something that is not a directory. */

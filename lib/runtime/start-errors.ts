@@ -8,6 +8,9 @@ const ADVICE: Partial<Record<MilterErrorCode, (about: string) => string>> = {
     `${about}: this machine has no such address; use one of its own, or leave the host out`,
   EACCES: (about) =>
     `${about}: permission denied; give the filter's user write permission on the directory, or use a port above 1023`,
+  EROFS: (about) =>
+    `${about}: the file system is read-only; choose another directory, or make this one writable ` +
+    '(systemd: ReadWritePaths= or RuntimeDirectory=)',
   ENOENT: (about) => `${about}: the directory does not exist; create it (systemd: RuntimeDirectory=)`,
   ENOTDIR: (about) => `${about}: a part of the path is not a directory`,
   ENOTSOCK: (about) =>

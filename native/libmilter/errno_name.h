@@ -9,8 +9,9 @@ namespace milter {
 inline std::string errnoName(int error) {
   switch (error) {
     case EACCES:
-    case EROFS:
       return "EACCES";
+    case EROFS:
+      return "EROFS";
     case EPERM:
       return "EPERM";
     case EADDRINUSE:
