@@ -32,7 +32,7 @@ export {
   setExceptionPolicy,
   stop,
 } from './runmilter.js';
-export type { MainOptions, SocketOptions } from './runtime/runtime.js';
+export type { MainOptions, SocketOptions } from './runtime/options.js';
 export type { NegotiationOptions } from './session/callbacks.js';
 export { Context } from './session/context.js';
 export type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';

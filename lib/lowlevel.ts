@@ -1,13 +1,26 @@
 /**
- * libmilter function by function, as pymilter's C module has it: callbacks that get a context, no classes.
+ * libmilter function by function, as in pymilter's C module: callbacks take a context, and there are no classes.
  * @module tsmilter/lowlevel
  */
 
 import { native } from './addon/native.js';
 import type { StepName } from './addon/steps.js';
 import { MilterError } from './internal/errors.js';
-import { checkFunctionOrNull, checkInteger, checkOptions, type OptionNames } from './internal/validate.js';
-import { MAIN_OPTIONS, type MainOptions, runtime, type SocketOptions } from './runtime/runtime.js';
+import {
+  checkFunctionOrNull,
+  checkInteger,
+  checkOptions,
+  checkWord,
+  type OptionNames,
+} from './internal/validate.js';
+import {
+  MAIN_OPTIONS,
+  type MainOptions,
+  normaliseMainOptions,
+  normaliseSocketOptions,
+  type SocketOptions,
+} from './runtime/options.js';
+import { runtime } from './runtime/runtime.js';
 import { checkSocketSpec } from './runtime/socket-spec.js';
 import type { CallbackTypes } from './session/callbacks.js';
 
@@ -15,7 +28,7 @@ export * from './addon/constants.js';
 export type { Answer, Status } from './addon/status.js';
 export { DisabledAction, MilterError, type MilterErrorCode } from './internal/errors.js';
 export { getdiag, setErrorHook, setExceptionPolicy, stop } from './runmilter.js';
-export type { MainOptions, SocketOptions } from './runtime/runtime.js';
+export type { MainOptions, SocketOptions } from './runtime/options.js';
 export type { CallbackTypes, NegotiationOptions } from './session/callbacks.js';
 export { Context } from './session/context.js';
 export type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
@@ -25,7 +38,7 @@ export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './session/host
 let socket: string | null = null;
 let opened = false;
 
-/** Sets a callback and returns the one it replaces; null wants the step no more. */
+/** Sets a callback and returns the one that it replaces; null removes it. */
 function setCallback<Step extends StepName>(
   step: Step,
   callback: CallbackTypes[Step] | null,
@@ -38,7 +51,7 @@ function setCallback<Step extends StepName>(
   return old;
 }
 
-/** What an MTA offers, changed in place to what is taken. Without it, all is taken that has a callback. xxfi_negotiate. */
+/** What an MTA offers, changed in place to what the filter takes. Default: the steps that have a callback. xxfi_negotiate. */
 export function setNegotiateCallback(
   callback: CallbackTypes['negotiate'] | null,
 ): CallbackTypes['negotiate'] | null {
@@ -92,7 +105,7 @@ export function setUnknownCallback(
 ): CallbackTypes['unknown'] | null {
   return setCallback('unknown', callback);
 }
-/** The message ended without eom. xxfi_abort. */
+/** The message has ended without eom. xxfi_abort. */
 export function setAbortCallback(callback: CallbackTypes['abort'] | null): CallbackTypes['abort'] | null {
   return setCallback('abort', callback);
 }
@@ -101,7 +114,7 @@ export function setCloseCallback(callback: CallbackTypes['close'] | null): Callb
   return setCallback('close', callback);
 }
 
-/** Callbacks that register sets in passing, as pymilter's does. */
+/** Callbacks that register also sets, as pymilter's register does. */
 export interface RegisterOptions {
   unknown?: CallbackTypes['unknown'];
   data?: CallbackTypes['data'];
@@ -112,6 +125,7 @@ const REGISTER_OPTIONS: OptionNames<RegisterOptions> = { unknown: true, data: tr
 
 /** Names the filter and registers its callbacks. libmilter: smfi_register. */
 export function register(name: string, options: RegisterOptions = {}): void {
+  checkWord("the filter's name", name);
   checkOptions('register', options, REGISTER_OPTIONS);
   if (options.unknown) setUnknownCallback(options.unknown);
   if (options.data) setDataCallback(options.data);
@@ -133,20 +147,20 @@ const OPEN_OPTIONS: OptionNames<Omit<SocketOptions, 'removeSocket'>> = {
 };
 
 /**
- * Opens the socket before main does, so that a privileged start can give up its rights between. libmilter:
+ * Opens the socket ahead of main, so that a filter which starts privileged can drop its privileges in between. libmilter:
  * smfi_opensocket.
- * @param removeSocket remove a unix socket that nobody answers on
+ * @param removeSocket remove a unix socket that no process listens on
  * @throws MilterError whose code says why
  */
 export function opensocket(removeSocket: boolean, options: Omit<SocketOptions, 'removeSocket'> = {}): void {
   checkOptions('opensocket', options, OPEN_OPTIONS);
   if (socket === null)
     throw new MilterError('ERR_MILTER_NOT_REGISTERED', 'setconn() comes before opensocket()');
-  runtime.openSocket(socket, { ...options, removeSocket });
+  runtime.openSocket(socket, normaliseSocketOptions({ ...options, removeSocket }));
   opened = true;
 }
 
-/** Seconds the MTA may take for its next command. libmilter: smfi_settimeout; its default is 7210. */
+/** Seconds that the MTA may take for its next command. libmilter: smfi_settimeout; its default is 7210. */
 export function settimeout(seconds: number): void {
   checkInteger('settimeout: seconds', seconds, 0);
   native().setTimeout(seconds);
@@ -164,7 +178,7 @@ export function setdbg(level: number): void {
   native().setDebug(level);
 }
 
-/** The most bytes a frame between MTA and filter may have; returns the old limit. libmilter: smfi_setmaxdatasize. */
+/** The maximum size of a frame between MTA and filter, in bytes; returns the old one. libmilter: smfi_setmaxdatasize. */
 export function setmaxdatasize(bytes: number): number {
   checkInteger('setmaxdatasize: bytes', bytes, 1);
   return native().setMaxDataSize(bytes);
@@ -181,6 +195,7 @@ export function version(): [major: number, minor: number, patchlevel: number] {
  */
 export async function main(options: MainOptions = {}): Promise<void> {
   checkOptions('main', options, MAIN_OPTIONS);
+  const normalised = normaliseMainOptions(options);
   if (socket !== null && !opened) opensocket(false);
-  await runtime.main(options);
+  await runtime.main(normalised);
 }

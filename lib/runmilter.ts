@@ -1,32 +1,38 @@
 /** Starting and stopping a filter. */
 
-import { native } from './addon/native.js';
 import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter/dispatch.js';
 import { badArgument } from './internal/errors.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
 import {
-  checkMainOptions,
   MAIN_OPTIONS,
   type MainOptions,
-  runtime,
+  type NormalisedMainOptions,
+  normaliseMainOptions,
+  normaliseSocketOptions,
   SOCKET_OPTIONS,
   type SocketOptions,
-} from './runtime/runtime.js';
+} from './runtime/options.js';
+import { runtime } from './runtime/runtime.js';
 import { checkSocketSpec } from './runtime/socket-spec.js';
 import type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
 import { currentFlags } from './session/flags.js';
-import { Crew } from './workers/crew.js';
-import { planWorkers, WORKER_OPTIONS, type WorkerOptions, type WorkerPlan } from './workers/options.js';
+import {
+  type NormalisedWorkerOptions,
+  normaliseWorkerOptions,
+  WORKER_OPTIONS,
+  type WorkerOptions,
+} from './workers/options.js';
+import { WorkerPool } from './workers/worker-pool.js';
 
 /** Options of {@link runmilter}. */
 export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions {
-  /** The filter's class, or a function that makes a filter object; else what setFactory has set. Or else `module`. */
+  /** The filter's class, or a function that makes a filter object. Default: what setFactory has set. Not with `module`. */
   factory?: Factory;
-  /** Seconds that the MTA's next command may take before its session is closed; set where > 0. libmilter's default is 7210. */
+  /** Seconds that the MTA may take for its next command before its session is closed; 0: libmilter's default, 7210. */
   timeout?: number;
   /** Connections that may wait to be accepted. Default: libmilter's own. */
   backlog?: number;
-  /** libmilter's debug level, 0 (none) to 6, written to stdout. Default 0. */
+  /** libmilter's debug level, 0 (none) to 6; it writes to stdout. Default 0. */
   debug?: number;
   /** Called when the socket accepts connections. */
   onListening?: (address: ListeningAddress) => void;
@@ -58,86 +64,94 @@ export interface ListeningAddress {
  * @param socket `unix:/path`, `local:/path`, `inet:port@host`, `inet6:port@host`, `fd:N` where the library has it
  * @returns resolves when the filter has stopped and its socket is gone
  * @throws MilterError whose code says what is wrong with the start: EADDRINUSE, EACCES, ENOENT, ERR_MILTER_BAD_SOCKET,
- *   ERR_MILTER_IN_USE, ERR_MILTER_ALREADY_RUN, ERR_MILTER_BAD_ARGUMENT also for an option that there is not, ERR_MILTER_WORKER where the module cannot be loaded, ... libmilter: smfi_register, smfi_setconn, smfi_opensocket, smfi_main
+ *   ERR_MILTER_IN_USE, ERR_MILTER_ALREADY_RUN, ERR_MILTER_BAD_ARGUMENT also for an unknown option, ERR_MILTER_WORKER where
+ *   the module cannot be loaded, ... libmilter: smfi_register, smfi_setconn, smfi_opensocket, smfi_main
  */
 export async function runmilter(name: string, socket: string, options: RunOptions = {}): Promise<void> {
-  checkOptions('runmilter', options, RUN_OPTIONS);
-  const { timeout = 0, backlog, debug } = options;
-  checkInteger('timeout', timeout, 0);
-  const plan = planWorkers(options);
-  if (plan) refuseFactory(options);
-  else takeFactory(options);
-  if (backlog !== undefined) checkInteger('backlog', backlog, 1);
-  if (debug !== undefined) checkInteger('debug', debug, 0);
-  checkMainOptions(options); // all of it before the socket opens: libmilter cannot close it again
-  if (!plan) {
-    await run(name, socket, options);
-    return;
-  }
+  // All of it before the socket opens: libmilter cannot close it again.
   checkWord("the filter's name", name);
   checkSocketSpec(socket);
-  await runtime.withHands(crewFor(name, plan, options), () => run(name, socket, options));
-}
-
-function refuseFactory(options: RunOptions): void {
-  if (!options.factory && !currentFactory()) return;
-  throw badArgument(
-    'runmilter takes a factory or a module, not both: leave out factory (and setFactory), and export the filter from the module',
-  );
-}
-
-function takeFactory(options: RunOptions): void {
+  const { main, workers, ...settings } = normalise(options);
   if (options.factory) setFactory(options.factory);
-  if (currentFactory()) return;
-  throw badArgument('runmilter needs a factory: pass { factory: YourFilter }');
-}
-
-function crewFor(name: string, plan: WorkerPlan, options: RunOptions): Crew {
-  const { handlerTimeout, progressInterval, immediate, drainTimeout } = checkMainOptions(options);
-  const settings = {
-    name,
-    module: plan.module,
-    options: { handlerTimeout, progressInterval, immediate, drainTimeout },
-    flags: currentFlags(),
-    policy: runtime.exceptions.policy,
-  };
-  return new Crew(plan, settings, (error) => runtime.exceptions.report(error, 'a worker'));
-}
-
-/** Runs the filter in this thread, or with the hands that are there already. */
-async function run(name: string, socket: string, options: RunOptions): Promise<void> {
-  const { timeout = 0, backlog, debug } = options;
-  runtime.register(name);
-  Object.assign(runtime.callbacks, filterCallbacks());
-  const addon = native();
-  if (backlog !== undefined) addon.setBacklog(backlog);
-  runtime.openSocket(socket, options);
-  // Not before: a start that is refused leaves nothing behind for the next one.
-  if (timeout > 0) addon.setTimeout(timeout);
-  if (debug !== undefined) addon.setDebug(debug);
   let failure: { error: unknown } | undefined;
-  await runtime.main(options, () => {
+  const onReady = () => {
     try {
       options.onListening?.({ socket, port: runtime.port });
     } catch (error) {
       failure = { error };
       void runtime.stop(0);
     }
-  });
+  };
+  await runtime.runFilter(
+    {
+      name,
+      socket,
+      ...settings,
+      options: main,
+      callbacks: filterCallbacks(),
+      workers: workers && createPool(name, main, workers),
+    },
+    onReady,
+  );
   if (failure) throw failure.error;
 }
 
-/**
- * Stops the running filter: no new sessions; sessions in a message may finish it within the time; the rest is told to
- * try again later. Resolves when the filter has stopped, at once where none runs.
- * @param drainTimeout milliseconds; default: runmilter's option
- */
-export function stop(drainTimeout?: number): Promise<void> {
-  return runtime.stop(drainTimeout);
+/** The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+function normalise(options: RunOptions) {
+  checkOptions('runmilter', options, RUN_OPTIONS);
+  const { timeout = 0, backlog, debug } = options;
+  checkInteger('timeout', timeout, 0);
+  if (backlog !== undefined) checkInteger('backlog', backlog, 1);
+  if (debug !== undefined) checkInteger('debug', debug, 0);
+  const workers = normaliseWorkerOptions(options);
+  checkFilterIsGiven(options.factory ?? currentFactory(), workers);
+  return {
+    timeout: timeout > 0 ? timeout : undefined,
+    backlog,
+    debug,
+    workers,
+    main: normaliseMainOptions(options),
+    socketOptions: normaliseSocketOptions(options),
+  };
+}
+
+/** The filter comes from a factory, or from a module that worker threads load. */
+function checkFilterIsGiven(factory: Factory | null, workers: NormalisedWorkerOptions | null): void {
+  if (!workers && !factory) throw badArgument('runmilter needs a factory: pass { factory: YourFilter }');
+  if (workers && factory) {
+    throw badArgument(
+      'runmilter takes a factory or a module, not both: leave out factory (and setFactory), and export the filter from the module',
+    );
+  }
+}
+
+function createPool(
+  name: string,
+  options: NormalisedMainOptions,
+  workers: NormalisedWorkerOptions,
+): WorkerPool {
+  const settings = {
+    name,
+    module: workers.module,
+    options,
+    flags: currentFlags(),
+    policy: runtime.exceptions.policy,
+  };
+  return new WorkerPool(workers, settings, (error) => runtime.exceptions.report(error, 'a worker'));
 }
 
 /**
- * What becomes of a message whose handler throws, rejects or answers with something else than a status: TEMPFAIL
+ * Stops the running filter: it takes no new sessions, sessions that are in a message may finish it within the time, and
+ * the others are told to try again later. Resolves when the filter has stopped, at once where none runs.
+ * @param drainTimeout milliseconds; default: runmilter's option
+ */
+export async function stop(drainTimeout?: number): Promise<void> {
+  if (drainTimeout !== undefined) checkInteger('drainTimeout', drainTimeout, 0);
+  await runtime.stop(drainTimeout);
+}
+
+/**
+ * Sets the verdict on a message whose handler throws, rejects, or answers with anything but a status: TEMPFAIL
  * (the default), REJECT, CONTINUE or ACCEPT.
  * @returns the old policy
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT for any other verdict
@@ -146,14 +160,14 @@ export function setExceptionPolicy(policy: ExceptionPolicy): ExceptionPolicy {
   return runtime.setExceptionPolicy(policy);
 }
 
-/** Who is told of errors in handlers, in place of stderr; null for stderr. @returns the old hook */
+/** Sets the function that errors in handlers are reported to; null: they are printed to stderr. @returns the old hook */
 export function setErrorHook(hook: ErrorHook | null): ErrorHook | null {
   return runtime.setErrorHook(hook);
 }
 
 /**
- * Contexts made and ended; equal when nothing is connected. With workers: of all of them, the dead ones too, in the
- * thread that called runmilter; of the worker itself in a worker.
+ * Contexts made and ended; equal when nothing is connected. Where workers serve the filter, the thread that called
+ * runmilter counts those of all workers, including the dead; a worker counts its own.
  */
 export function getdiag(): [made: number, ended: number] {
   return runtime.contexts;

@@ -1,143 +1,178 @@
-/** libmilter as this thread uses it: the callbacks, how handlers are treated, the start and the stop. One per process. */
+/**
+ * libmilter as this thread uses it: the callbacks, how handlers are treated, the start and the stop. libmilter runs once
+ * in a process, so there is one of these for each thread, and what it knows is checked against the addon, which
+ * knows what other threads have started.
+ */
 
 import { native, StartResult } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
-import { checkInteger, checkWord, type OptionNames } from '../internal/validate.js';
-import { noCallbacks } from '../session/callbacks.js';
-import { Delivery, type Diagnosis } from '../session/dispatcher.js';
+import { withResolvers } from '../internal/with-resolvers.js';
+import { type Callbacks, noCallbacks } from '../session/callbacks.js';
+import { type ContextCounts, Dispatcher } from '../session/dispatcher.js';
 import { type ErrorHook, type ExceptionPolicy, Exceptions } from '../session/exception-policy.js';
 import { currentFlags } from '../session/flags.js';
-import { checkSocketSpec } from './socket-spec.js';
-import { alreadyRun, inUse, startError } from './start-errors.js';
+import type { NormalisedMainOptions, NormalisedSocketOptions } from './options.js';
+import { alreadyRun, inUse, inWorker, startError, startRefused } from './start-errors.js';
+import { onStopSignals } from './stop-signals.js';
 
-/** How a filter treats its handlers and its end. */
-export interface MainOptions {
-  /** Milliseconds that a handler may take before the exception policy answers for it; 0: for ever. Default 300,000. */
-  handlerTimeout?: number;
-  /** Milliseconds between two signs of life to the MTA while eom is awaited; 0: none. Default 30,000. */
-  progressInterval?: number;
-  /** Answer header, eoh and body one by one rather than once, at the end of the message. Default false. */
-  immediate?: boolean;
-  /** Milliseconds that sessions in a message get to finish it when the filter stops. Default 10,000. */
-  drainTimeout?: number;
-  /** Stop on SIGTERM and SIGINT. Default true. */
-  signals?: boolean;
-}
-
-/** The permissions of a unix socket, and what to do with one that is there. */
-export interface SocketOptions {
-  /** Remove a socket that nobody answers on. Default true. */
-  removeSocket?: boolean;
-  /** The socket's mode, as 0o660. Default: what the umask leaves; 0o660 where owner or group are given. */
-  mode?: number;
-  /** The socket's owner, by name or number. */
-  owner?: string | number;
-  /** The socket's group, by name or number. */
-  group?: string | number;
-}
-
-export const MAIN_OPTIONS: OptionNames<MainOptions> = {
-  handlerTimeout: true,
-  progressInterval: true,
-  immediate: true,
-  drainTimeout: true,
-  signals: true,
-};
-export const SOCKET_OPTIONS: OptionNames<SocketOptions> = {
-  removeSocket: true,
-  mode: true,
-  owner: true,
-  group: true,
-};
-
-/** A handler's time on JS timers, plus this, is when the native side gives up on a JS thread that is stuck. */
+/** Milliseconds beyond a handler's own limit after which the native side answers for a JS thread that is blocked. */
 export const STUCK_GRACE = 1_000;
-/** What stands for "no limit" on the native side: some years. */
-const FOR_EVER = 2 ** 37;
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** What the native side is told where handlers have no limit: milliseconds that no filter lives to see, about four years. */
+const NO_LIMIT = 2 ** 37;
 
-/** The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
-export function checkMainOptions(options: MainOptions): Required<MainOptions> {
-  const whole = {
-    handlerTimeout: options.handlerTimeout ?? 300_000,
-    progressInterval: options.progressInterval ?? 30_000,
-    drainTimeout: options.drainTimeout ?? 10_000,
-  };
-  for (const [name, value] of Object.entries(whole)) checkInteger(name, value, 0);
-  return { ...whole, immediate: options.immediate ?? false, signals: options.signals ?? true };
-}
-
-/** Those who serve the sessions in place of the thread that runs the filter; lib/workers/crew.ts. */
-export interface Hands {
+/** Serves the sessions in place of the thread that runs the filter; lib/workers/worker-pool.ts. */
+export interface SessionHost {
+  /** Contexts made in all workers, and those of them that have ended. */
   readonly contexts: [made: number, ended: number];
-  readonly calledOff: boolean;
+  /** Whether {@link cancel} has been called. */
+  readonly cancelled: boolean;
+  /** Resolves when all workers take sessions, or the start was cancelled; rejects where one of them fails. */
   start(): Promise<void>;
-  callOff(): void;
+  /** Terminates the workers at once, also those that are starting. */
+  cancel(): void;
   setPolicy(policy: ExceptionPolicy): void;
-  end(patience: number): Promise<void>;
+  /** Resolves when all workers have ended, which they get `timeout` milliseconds for. */
+  end(timeout: number): Promise<void>;
 }
 
-/** Callbacks, exception policy and counts of this thread; the process's one filter. */
+/** A filter that is registered, opened and run in one go, as runmilter does. */
+export interface FilterStart {
+  readonly name: string;
+  readonly callbacks: Callbacks;
+  readonly socket: string;
+  readonly socketOptions: NormalisedSocketOptions;
+  readonly options: NormalisedMainOptions;
+  /** libmilter's own settings; undefined leaves its defaults. */
+  readonly timeout: number | undefined;
+  readonly backlog: number | undefined;
+  readonly debug: number | undefined;
+  /** Null where the sessions are served in this thread. */
+  readonly workers: SessionHost | null;
+}
+
+/** This thread's part in a filter that another thread runs. */
+export interface WorkerRole {
+  /** The filter's name. */
+  readonly name: string;
+  readonly policy: ExceptionPolicy;
+  readonly options: NormalisedMainOptions;
+  /** Where the contexts of this thread are counted. */
+  readonly counts: ContextCounts;
+}
+
+/** A run from its start to its end. */
+interface Run {
+  readonly drainTimeout: number;
+  /** Resolves when it is over, however it ends; whoever stops the filter waits for it. */
+  readonly over: Promise<void>;
+}
+
+type State =
+  | { readonly phase: 'idle' }
+  /** libmilter knows the filter's name. */
+  | { readonly phase: 'registered' }
+  /** Its socket is open. */
+  | { readonly phase: 'opened' }
+  | ({ readonly phase: 'startingWorkers'; readonly workers: SessionHost } & Run)
+  /** libmilter serves, or is about to return. */
+  | ({ readonly phase: 'running'; readonly workers: SessionHost | null } & Run)
+  /** libmilter has returned, or was not started after all. */
+  | ({ readonly phase: 'endingWorkers'; readonly workers: SessionHost } & Run)
+  | { readonly phase: 'ended' }
+  /** This thread is a worker that loads the filter's module. */
+  | { readonly phase: 'worker'; readonly drainTimeout: number }
+  /** This thread is a worker that takes sessions, or has done so. */
+  | ({ readonly phase: 'serving' } & Run);
+
 class Runtime {
   readonly callbacks = noCallbacks();
   readonly exceptions = new Exceptions();
-  #diagnosis: Diagnosis = { made: 0, ended: 0 };
-  #drainTimeout = 10_000;
-  #running: Promise<void> | null = null;
-  #registered = false;
-  #opened = false;
-  /** This thread is a worker of a filter that another one runs. */
-  #enlisted = false;
-  #hands: Hands | null = null;
-  /** The hands are being started: the filter has not begun. */
-  #gathering = false;
-  /** The run with hands, from before their start. */
-  #withHands: Promise<void> | null = null;
+  #state: State = { phase: 'idle' };
+  #counts: ContextCounts = { made: 0, ended: 0 };
+
+  // --- starting step by step
 
   /** libmilter: smfi_register. */
   register(name: string): void {
-    checkWord("the filter's name", name);
-    this.#refuseAnotherRun();
-    this.exceptions.setName(name);
-    if (!native().registerFilter(name, currentFlags())) {
-      throw new MilterError(
-        'ERR_MILTER_MAIN',
-        'libmilter refused the registration: out of memory, or another version',
-      );
-    }
-    this.#registered = true;
+    this.#checkStartable();
+    this.#register(name);
+    if (this.#state.phase === 'idle') this.#state = { phase: 'registered' };
   }
 
   /** libmilter: smfi_setconn and smfi_opensocket. */
-  openSocket(spec: string, options: SocketOptions = {}): void {
-    checkSocketSpec(spec);
-    if (options.mode !== undefined) checkInteger('mode', options.mode, 0, 0o777);
-    for (const name of ['owner', 'group'] as const) {
-      if (options[name] !== undefined) checkWord(name, String(options[name]));
-    }
-    this.#refuseAnotherRun();
-    if (!this.#registered)
+  openSocket(spec: string, options: NormalisedSocketOptions): void {
+    this.#checkStartable();
+    if (this.#state.phase === 'idle') {
       throw new MilterError('ERR_MILTER_NOT_REGISTERED', 'register() comes before opening the socket');
-    const failure = native().openSocket(
-      spec,
-      options.removeSocket ?? true,
-      options.mode ?? null,
-      options.owner === undefined ? null : String(options.owner),
-      options.group === undefined ? null : String(options.group),
-    );
-    if (failure) throw startError(...failure);
-    this.#opened = true;
+    }
+    this.#openSocket(spec, options);
+    this.#state = { phase: 'opened' };
   }
 
-  /** The bound TCP port, or 0. */
+  /** Serves sessions in this thread; resolves when libmilter has returned. libmilter: smfi_main. */
+  main(options: NormalisedMainOptions): Promise<void> {
+    return this.#run(options, null, () => this.#start(options, true, () => {}));
+  }
+
+  // --- or in one go
+
+  /**
+   * Runs a filter from its registration to its end.
+   * @param onReady called when it serves
+   */
+  runFilter(filter: FilterStart, onReady: () => void): Promise<void> {
+    const { options, workers } = filter;
+    return this.#run(options, workers, () => {
+      const addon = native();
+      this.#register(filter.name);
+      Object.assign(this.callbacks, filter.callbacks);
+      if (filter.backlog !== undefined) addon.setBacklog(filter.backlog);
+      this.#openSocket(filter.socket, filter.socketOptions);
+      // Only now, so that a start which is refused leaves nothing behind for the next one.
+      if (filter.timeout !== undefined) addon.setTimeout(filter.timeout);
+      if (filter.debug !== undefined) addon.setDebug(filter.debug);
+      return this.#start(options, workers === null, onReady);
+    });
+  }
+
+  // --- while it runs
+
+  /**
+   * Stops the filter; resolves when it has stopped, at once where none runs. libmilter: smfi_stop.
+   * @param drainTimeout milliseconds that sessions in a message get to finish it. Default: the run's own
+   */
+  async stop(drainTimeout?: number): Promise<void> {
+    const state = this.#state;
+    switch (state.phase) {
+      case 'startingWorkers':
+        state.workers.cancel();
+        await state.over;
+        break;
+      case 'endingWorkers':
+        if (drainTimeout === 0) state.workers.cancel();
+        await state.over;
+        break;
+      case 'running':
+      case 'serving':
+        native().stop(drainTimeout ?? state.drainTimeout);
+        await state.over;
+        break;
+      case 'worker':
+        native().stop(drainTimeout ?? state.drainTimeout);
+        break;
+    }
+  }
+
+  /** The TCP port that libmilter listens on, or 0. */
   get port(): number {
-    return this.#opened ? native().port() : 0;
+    return native().port();
   }
 
   setExceptionPolicy(policy: ExceptionPolicy): ExceptionPolicy {
     const old = this.exceptions.setPolicy(policy);
-    if (this.#running) this.#tellPolicy();
-    this.#hands?.setPolicy(policy);
+    const { phase } = this.#state;
+    if (phase === 'running' || phase === 'serving') this.#sendPolicy();
+    this.#workers?.setPolicy(policy);
     return old;
   }
 
@@ -145,144 +180,142 @@ class Runtime {
     return this.exceptions.setHook(hook);
   }
 
+  /** Contexts made and ended: those of the whole filter in the thread that runs it, the thread's own in a worker. */
+  get contexts(): [made: number, ended: number] {
+    const [made, ended] = this.#workers?.contexts ?? [0, 0];
+    return [this.#counts.made + made, this.#counts.ended + ended];
+  }
+
+  // --- a worker's part
+
   /**
-   * libmilter: smfi_main. Resolves when it has returned; the socket must be open.
-   * @param ready called when the filter serves
+   * Makes this thread a worker: it starts no filter of its own.
+   * @returns takes sessions of the filter; resolves when it has stopped and the close handlers are done
    */
-  main(options: MainOptions = {}, ready: () => void = () => {}): Promise<void> {
-    const whole = checkMainOptions(options);
-    const { handlerTimeout, drainTimeout, signals } = whole;
-    this.#refuseAnotherRun();
-    const addon = native();
-    const hands = this.#hands;
-    this.#drainTimeout = drainTimeout;
-    this.#tellPolicy();
-    addon.setAnswerTimeout(handlerTimeout > 0 ? handlerTimeout + STUCK_GRACE : FOR_EVER);
-    const stopOn = signals ? STOP_SIGNALS : [];
-    let signalled = false;
-    const onSignal = () => {
-      void this.stop(signalled ? 0 : undefined); // a second one is in a hurry
-      signalled = true;
-    };
-    const running = new Promise<void>((resolve, reject) => {
-      const finish = (failed: boolean) => {
-        this.#running = null;
-        for (const signal of stopOn) process.off(signal, onSignal);
-        if (failed) reject(new MilterError('ERR_MILTER_MAIN', 'libmilter ended with a failure (see syslog)'));
-        else resolve();
-      };
-      const delivery = this.#delivery(whole, ready, (failed) => {
-        if (hands) void hands.end(drainTimeout).then(() => finish(failed));
-        else finish(failed);
-      });
-      const outcome = addon.start(delivery.deliver, hands === null);
-      if (outcome === StartResult.inUse) throw inUse();
-      if (outcome === StartResult.alreadyRun) throw alreadyRun();
-      if (outcome === StartResult.notRegistered) {
-        throw new MilterError('ERR_MILTER_NOT_REGISTERED', 'register() and setconn() come before main()');
-      }
-      for (const signal of stopOn) process.on(signal, onSignal);
-    });
-    // A start that failed leaves nothing running.
-    if (addon.running()) this.#running = running;
-    return running;
-  }
-
-  /** libmilter: smfi_stop, after the sessions that are in a message; resolves when the filter has stopped. */
-  async stop(drainTimeout = this.#drainTimeout): Promise<void> {
-    checkInteger('drainTimeout', drainTimeout, 0);
-    const running = this.#withHands ?? this.#running;
-    if (!running && !this.#enlisted) return;
-    // No sessions yet, or none any more: only the hands are left to be waited for.
-    if (!native().running() && (!this.#running || drainTimeout === 0)) this.#hands?.callOff();
-    native().stop(drainTimeout);
-    await running?.catch(() => {}); // main()'s caller is told
-  }
-
-  // --- a filter whose sessions are served in worker threads
-
-  /** Starts the hands, and then the filter, by `begin`; resolves when both have ended. */
-  async withHands(hands: Hands, begin: () => Promise<void>): Promise<void> {
-    this.#refuseAnotherRun();
-    this.#hands = hands;
-    this.#gathering = true;
-    const run = async () => {
-      try {
-        await hands.start();
-        this.#gathering = false;
-        if (!hands.calledOff) await begin();
-      } finally {
-        hands.callOff(); // where the start has failed
-        await hands.end(0);
-        const [made, ended] = hands.contexts;
-        this.#diagnosis.made += made;
-        this.#diagnosis.ended += ended;
-        this.#hands = null;
-        this.#gathering = false;
-        this.#withHands = null;
-      }
-    };
-    this.#withHands = run();
-    await this.#withHands;
-  }
-
-  /** This thread is a worker of the filter of that name, with the policy of the thread that runs it. */
-  enlist(name: string, policy: ExceptionPolicy): void {
-    this.#enlisted = true;
+  becomeWorker({ name, policy, options, counts }: WorkerRole): () => Promise<void> {
+    const { drainTimeout } = options;
     this.exceptions.setName(name);
     this.exceptions.setPolicy(policy);
+    this.#counts = counts;
+    this.#state = { phase: 'worker', drainTimeout };
+    return () => {
+      const { promise, resolve } = withResolvers<boolean>();
+      native().join(this.#dispatcher(options, () => {}, resolve).deliver);
+      const over = promise.then(() => {});
+      this.#state = { phase: 'serving', drainTimeout, over };
+      this.#sendPolicy(); // the module may have changed it
+      return over;
+    };
   }
 
-  /** Takes sessions of the filter that another thread runs; resolves when it has stopped and the close handlers are done. */
-  serve(options: MainOptions, diagnosis: Diagnosis): Promise<void> {
-    const whole = checkMainOptions(options);
-    this.#diagnosis = diagnosis;
-    this.#drainTimeout = whole.drainTimeout;
-    this.#running = new Promise((resolve) => {
-      const delivery = this.#delivery(
-        whole,
-        () => {},
-        () => resolve(),
-      );
-      native().join(delivery.deliver);
-    });
-    this.#tellPolicy(); // the module may have changed it
-    return this.#running;
+  // --- what a run is made of
+
+  /**
+   * One run from start to end, whatever happens in it.
+   * @param start hands the filter to libmilter; resolves when that has returned, to whether it failed
+   */
+  async #run(
+    { drainTimeout, signals }: NormalisedMainOptions,
+    workers: SessionHost | null,
+    start: () => Promise<boolean>,
+  ): Promise<void> {
+    this.#checkStartable();
+    const before = this.#state;
+    const { promise: over, resolve } = withResolvers<void>();
+    let started = false;
+    let ignoreSignals = () => {};
+    try {
+      if (workers) {
+        this.#state = { phase: 'startingWorkers', workers, drainTimeout, over };
+        await workers.start();
+        if (workers.cancelled) return;
+      }
+      const returned = start();
+      started = true;
+      this.#state = { phase: 'running', workers, drainTimeout, over };
+      if (signals) ignoreSignals = onStopSignals((time) => void this.stop(time));
+      if (await returned) {
+        throw new MilterError('ERR_MILTER_MAIN', 'libmilter ended with a failure (see syslog)');
+      }
+    } finally {
+      if (workers) {
+        this.#state = { phase: 'endingWorkers', workers, drainTimeout, over };
+        if (!started) workers.cancel();
+        await workers.end(drainTimeout);
+        const [made, ended] = workers.contexts;
+        this.#counts.made += made;
+        this.#counts.ended += ended;
+      }
+      ignoreSignals();
+      this.#state = started ? { phase: 'ended' } : before;
+      resolve();
+    }
   }
 
-  /** Contexts made and ended: of the whole filter in the thread that runs it, of this one in a worker. */
-  get contexts(): [made: number, ended: number] {
-    const [made, ended] = this.#hands?.contexts ?? [0, 0];
-    return [this.#diagnosis.made + made, this.#diagnosis.ended + ended];
+  #register(name: string): void {
+    this.exceptions.setName(name);
+    if (native().registerFilter(name, currentFlags())) return;
+    throw new MilterError(
+      'ERR_MILTER_MAIN',
+      'libmilter refused the registration: it is out of memory, or of another version',
+    );
   }
 
-  #delivery(
-    { handlerTimeout, progressInterval, immediate, drainTimeout }: Required<MainOptions>,
-    ready: () => void,
-    stopped: (failed: boolean) => void,
-  ): Delivery {
+  #openSocket(spec: string, { removeSocket, mode, owner, group }: NormalisedSocketOptions): void {
+    const failure = native().openSocket(spec, removeSocket, mode, owner, group);
+    if (failure) throw startError(...failure);
+  }
+
+  /**
+   * Hands the filter to libmilter; resolves when that has returned, to whether it failed.
+   * @param serves whether this thread takes sessions
+   */
+  #start(options: NormalisedMainOptions, serves: boolean, onReady: () => void): Promise<boolean> {
+    const { handlerTimeout } = options;
+    const addon = native();
+    this.#sendPolicy();
+    addon.setAnswerTimeout(handlerTimeout > 0 ? handlerTimeout + STUCK_GRACE : NO_LIMIT);
+    const { promise, resolve } = withResolvers<boolean>();
+    const result = addon.start(this.#dispatcher(options, onReady, resolve).deliver, serves);
+    if (result !== StartResult.ready) throw startRefused(result);
+    return promise;
+  }
+
+  #dispatcher(
+    { handlerTimeout, progressInterval, immediate, drainTimeout }: NormalisedMainOptions,
+    onReady: () => void,
+    onStopped: (failed: boolean) => void,
+  ): Dispatcher {
     const dependencies = {
       addon: native(),
       callbacks: this.callbacks,
       exceptions: this.exceptions,
       options: { handlerTimeout, progressInterval, immediate },
     };
-    return new Delivery(dependencies, this.#diagnosis, drainTimeout, ready, stopped);
+    const counts = this.#counts;
+    return new Dispatcher(dependencies, { counts, closeTimeout: drainTimeout, onReady, onStopped });
   }
 
-  #tellPolicy(): void {
+  #sendPolicy(): void {
     native().setPolicy(this.exceptions.policy, ...this.exceptions.reply());
   }
 
-  #refuseAnotherRun(): void {
-    if (this.#enlisted) {
-      throw new MilterError(
-        'ERR_MILTER_IN_USE',
-        'milter module in use: this thread is a worker of a filter; call runmilter in the main thread only ' +
-          '(isMainThread of node:worker_threads)',
-      );
+  get #workers(): SessionHost | null {
+    return 'workers' in this.#state ? this.#state.workers : null;
+  }
+
+  #checkStartable(): void {
+    switch (this.#state.phase) {
+      case 'worker':
+      case 'serving':
+        throw inWorker();
+      case 'startingWorkers':
+      case 'running':
+      case 'endingWorkers':
+        throw inUse();
     }
-    if (this.#gathering || this.#running || native().running()) throw inUse();
+    // Another thread may have started a filter.
+    if (native().running()) throw inUse();
     if (native().ended()) throw alreadyRun();
   }
 }

@@ -1,4 +1,5 @@
 /** The errors of starting a filter, each with a sentence that says what to do. */
+import { StartResult } from '../addon/native.js';
 import { MilterError, type MilterErrorCode } from '../internal/errors.js';
 
 const ADVICE: Partial<Record<MilterErrorCode, (about: string) => string>> = {
@@ -28,7 +29,7 @@ const ADVICE: Partial<Record<MilterErrorCode, (about: string) => string>> = {
     'inet6:port@host, or fd:number where the library has it',
 };
 
-/** The error for a code of the native side's, or of ours. */
+/** The error for a code of errno's or of this package's, as the native side reports it. */
 export function startError(code: string, about: string): MilterError {
   if (code === 'ERR_MILTER_ALREADY_RUN') {
     return new MilterError(
@@ -44,7 +45,7 @@ export function startError(code: string, about: string): MilterError {
   );
 }
 
-/** The error of a second start. */
+/** A filter runs already. */
 export function inUse(): MilterError {
   return new MilterError(
     'ERR_MILTER_IN_USE',
@@ -52,10 +53,26 @@ export function inUse(): MilterError {
   );
 }
 
-/** The error of a start after the end. */
+/** A filter runs, and this thread serves it. */
+export function inWorker(): MilterError {
+  return new MilterError(
+    'ERR_MILTER_IN_USE',
+    'milter module in use: this thread is a worker of a filter; call runmilter in the main thread only ' +
+      '(isMainThread of node:worker_threads)',
+  );
+}
+
+/** A filter has run. */
 export function alreadyRun(): MilterError {
   return new MilterError(
     'ERR_MILTER_ALREADY_RUN',
     'a filter has run and ended in this process; libmilter cannot start again: start a new process',
   );
+}
+
+/** The error for what the addon's start() returned in place of StartResult.ready. */
+export function startRefused(result: number): MilterError {
+  if (result === StartResult.inUse) return inUse();
+  if (result === StartResult.alreadyRun) return alreadyRun();
+  return new MilterError('ERR_MILTER_NOT_REGISTERED', 'register() and setconn() come before main()');
 }

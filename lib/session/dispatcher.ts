@@ -1,5 +1,5 @@
 /**
- * Where the mail from libmilter's threads arrives on a JS thread, and is handed to its sessions.
+ * Takes the messages of libmilter's threads on a JS thread, and hands them to their sessions.
  * native/binding/environment_state.cc is the other end.
  */
 
@@ -7,54 +7,49 @@ import { type Events, MessageKind } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
 import { Session, type SessionDependencies } from './session.js';
 
-/** Contexts made and ended in this thread; they agree when nothing is connected. */
-export interface Diagnosis {
+/** Contexts made and ended in this thread; equal when nothing is connected. */
+export interface ContextCounts {
   made: number;
   ended: number;
 }
 
-export class Delivery {
-  readonly #dependencies: SessionDependencies;
-  readonly #stopped: (failed: boolean) => void;
-  readonly #diagnosis: Diagnosis;
-  readonly #closeTimeout: number;
-  readonly #ready: () => void;
-  readonly #sessions: (Session | undefined)[] = [];
-  #closing = 0;
-  #over = false;
-  /** Called when the last close handler is done, once libmilter has returned. */
-  #afterClose: (() => void) | null = null;
+export interface DispatcherOptions {
+  readonly counts: ContextCounts;
+  /** Milliseconds that close handlers get once libmilter has returned. */
+  readonly closeTimeout: number;
+  /** Called once, when libmilter serves. */
+  readonly onReady: () => void;
+  /** Called once, when libmilter has returned and the close handlers are done. */
+  readonly onStopped: (failed: boolean) => void;
+}
 
-  /**
-   * @param closeTimeout milliseconds that close handlers get when libmilter has returned
-   * @param ready called once, when libmilter serves
-   * @param stopped called once, when libmilter has returned and the close handlers are done
-   */
-  constructor(
-    dependencies: SessionDependencies,
-    diagnosis: Diagnosis,
-    closeTimeout: number,
-    ready: () => void,
-    stopped: (failed: boolean) => void,
-  ) {
+export class Dispatcher {
+  readonly #dependencies: SessionDependencies;
+  readonly #options: DispatcherOptions;
+  readonly #sessions: (Session | undefined)[] = [];
+  /** Sessions whose close handlers are running. */
+  #closing = 0;
+  /** libmilter has returned. */
+  #stopped = false;
+  /** Called when the last close handler is done, once libmilter has returned. */
+  #onAllClosed: (() => void) | null = null;
+
+  constructor(dependencies: SessionDependencies, options: DispatcherOptions) {
     this.#dependencies = dependencies;
-    this.#diagnosis = diagnosis;
-    this.#closeTimeout = closeTimeout;
-    this.#ready = ready;
-    this.#stopped = stopped;
+    this.#options = options;
   }
 
-  /** Takes one mail; must not throw. */
+  /** Takes one message. It must not throw: its caller is native code that has no answer to an exception. */
   readonly deliver = (kind: number, slot: number, question: number, events: Events): void => {
     switch (kind) {
       case MessageKind.question:
-        if (!this.#over) this.#sessionFor(slot).ask(question, events);
+        if (!this.#stopped) this.#sessionFor(slot).ask(question, events);
         break;
       case MessageKind.closed:
         this.#close(slot);
         break;
       case MessageKind.expired:
-        this.#fail(slot, 'ERR_MILTER_HANDLER_TIMEOUT', 'the JS thread gave no answer in time');
+        this.#fail(slot, 'ERR_MILTER_HANDLER_TIMEOUT', 'the JS thread did not answer in time');
         break;
       case MessageKind.released:
         this.#sessions[slot]?.interrupt(
@@ -66,14 +61,14 @@ export class Delivery {
         this.#fail(
           slot,
           'ERR_MILTER_WRITE',
-          'a modification could not be sent to the MTA: the message was refused for now',
+          'a modification could not be sent to the MTA: the message got a temporary failure',
         );
         break;
       case MessageKind.ready:
-        this.#ready();
+        this.#options.onReady();
         break;
       default:
-        this.#stop(question !== 0);
+        this.#stop(question !== 0); // MessageKind.stopped
     }
   };
 
@@ -82,7 +77,7 @@ export class Delivery {
     if (!session) {
       session = new Session(this.#dependencies, slot);
       this.#sessions[slot] = session;
-      this.#diagnosis.made++;
+      this.#options.counts.made++;
     }
     return session;
   }
@@ -93,8 +88,8 @@ export class Delivery {
     this.#sessions[slot] = undefined;
     this.#closing++;
     session.close(() => {
-      this.#diagnosis.ended++;
-      if (--this.#closing === 0) this.#afterClose?.();
+      this.#options.counts.ended++;
+      if (--this.#closing === 0) this.#onAllClosed?.();
     });
   }
 
@@ -104,21 +99,21 @@ export class Delivery {
     this.#sessions[slot]?.interrupt(error);
   }
 
-  /** libmilter does not close the sessions that it leaves behind when it stops. */
+  /** libmilter has returned. Sessions that were open then get no message of their own: libmilter does not close them. */
   #stop(failed: boolean): void {
-    this.#over = true;
+    this.#stopped = true;
     for (let slot = 0; slot < this.#sessions.length; slot++) this.#close(slot);
     let timer: NodeJS.Timeout | undefined;
     const finish = () => {
-      this.#afterClose = null;
+      this.#onAllClosed = null;
       clearTimeout(timer);
-      this.#stopped(failed);
+      this.#options.onStopped(failed);
     };
     if (this.#closing === 0) {
       finish();
       return;
     }
-    this.#afterClose = finish;
-    timer = setTimeout(finish, this.#closeTimeout);
+    this.#onAllClosed = finish;
+    timer = setTimeout(finish, this.#options.closeTimeout);
   }
 }

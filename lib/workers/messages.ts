@@ -1,16 +1,16 @@
-/** What the main thread and a worker say to each other, on a channel that the filter's module does not see. */
+/** What the main thread and a worker send each other, on a channel that the filter's module does not see. */
 import type { MessagePort } from 'node:worker_threads';
-import type { MainOptions } from '../runtime/runtime.js';
+import type { NormalisedMainOptions } from '../runtime/options.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 
-/** What all workers of a filter begin with. */
+/** What all workers of a filter start with. */
 export interface WorkerSettings {
   /** The filter's name. */
   readonly name: string;
   /** The filter's module, a `file:` URL. */
   readonly module: string;
-  readonly options: MainOptions;
-  /** The rights and the exception policy of the main thread; the module may change its worker's. */
+  readonly options: NormalisedMainOptions;
+  /** The rights and the exception policy of the main thread; the module may change them for its worker. */
   readonly flags: number;
   readonly policy: ExceptionPolicy;
 }
@@ -18,8 +18,8 @@ export interface WorkerSettings {
 /** `workerData` of a worker. */
 export interface WorkerStart {
   readonly settings: WorkerSettings;
-  /** A {@link Ledger}'s memory. */
-  readonly ledger: SharedArrayBuffer;
+  /** The memory of {@link SharedCounters}. */
+  readonly counters: SharedArrayBuffer;
   /** Milliseconds between two heartbeats; 0 for none. */
   readonly heartbeat: number;
   readonly port: MessagePort;

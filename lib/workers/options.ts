@@ -1,4 +1,4 @@
-/** The options of runmilter that put a filter's sessions into worker threads. */
+/** The options of runmilter that serve a filter's sessions in worker threads. */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -6,16 +6,16 @@ import type { ResourceLimits } from 'node:worker_threads';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkWord, type OptionNames } from '../internal/validate.js';
 
-/** A filter on many cores: its module is loaded in worker threads, and each session belongs to one of them. */
+/** A filter on many cores: worker threads load its module, and each session belongs to one of them. */
 export interface WorkerOptions {
   /**
-   * The filter's module, a path (from the working directory) or a `file:` URL, ES module or CommonJS. It exports the
-   * factory as `factory` or `default`, or calls setFactory. In place of `factory`.
+   * The filter's module, in place of `factory`: a path (relative to the working directory) or a `file:` URL, of an ES
+   * module or CommonJS. It exports the factory as `factory` or `default`, or calls setFactory.
    */
   module?: string | URL;
-  /** How many worker threads load the module. Default: one for each core, os.availableParallelism(). */
+  /** The number of worker threads. Default: one for each core, os.availableParallelism(). */
   workers?: number;
-  /** Limits on each worker's memory, as of Node's Worker. Default: Node's own. A worker that exceeds them ends. */
+  /** Limits on each worker's memory, as Node's Worker takes them. A worker that exceeds them ends. Default: Node's own. */
   resourceLimits?: ResourceLimits;
 }
 
@@ -25,8 +25,8 @@ export const WORKER_OPTIONS: OptionNames<WorkerOptions> = {
   resourceLimits: true,
 };
 
-/** What of the options the workers are made by. */
-export interface WorkerPlan {
+/** {@link WorkerOptions}, checked and complete. */
+export interface NormalisedWorkerOptions {
   /** The module's `file:` URL. */
   readonly module: string;
   /** The module's path, for messages. */
@@ -35,10 +35,11 @@ export interface WorkerPlan {
   readonly resourceLimits: ResourceLimits;
 }
 
-const MOST_WORKERS = 1024;
+const MAX_WORKERS = 1024;
 
 function urlOf(module: unknown): URL {
-  if (module instanceof URL) return module;
+  // By its shape: a URL may come from another realm.
+  if (typeof module === 'object' && module !== null && 'href' in module) return new URL(String(module.href));
   checkWord('module', module);
   return module.startsWith('file:') ? new URL(module) : pathToFileURL(resolve(module));
 }
@@ -54,25 +55,25 @@ function pathOf(url: URL): string {
 }
 
 /**
- * The plan for the workers; null where the filter runs in this thread.
+ * The options with their defaults; null where the filter runs in this thread.
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT
  */
-export function planWorkers(options: WorkerOptions): WorkerPlan | null {
+export function normaliseWorkerOptions(options: WorkerOptions): NormalisedWorkerOptions | null {
   if (options.module === undefined) {
     for (const name of ['workers', 'resourceLimits'] as const) {
       if (options[name] === undefined) continue;
       throw badArgument(
-        `${name} is for filters in worker threads, which load them from a file: pass { module: '/path/to/filter.js' } ` +
+        `${name} is for filters in worker threads, which load the filter from a file: pass { module: '/path/to/filter.js' } ` +
           'in place of factory',
       );
     }
     return null;
   }
   const { workers = availableParallelism(), resourceLimits = {} } = options;
-  checkInteger('workers', workers, 1, MOST_WORKERS);
+  checkInteger('workers', workers, 1, MAX_WORKERS);
   if (typeof resourceLimits !== 'object' || resourceLimits === null) {
     throw badArgument(
-      "resourceLimits must be an object, as of Node's Worker: { maxOldGenerationSizeMb: 512 }",
+      "resourceLimits must be an object, as Node's Worker takes it: { maxOldGenerationSizeMb: 512 }",
     );
   }
   const url = urlOf(options.module);

@@ -1,38 +1,39 @@
-/** The main program of a worker thread: loads the filter's module, takes sessions until the filter has stopped. */
+/** The main program of a worker thread: it loads the filter's module and takes sessions until the filter has stopped. */
 import { workerData } from 'node:worker_threads';
 import { filterCallbacks } from '../filter/dispatch.js';
 import { runtime } from '../runtime/runtime.js';
 import { setFlags } from '../session/flags.js';
 import { loadFilterModule } from './filter-module.js';
-import { Ledger, Phase } from './ledger.js';
 import type { MainMessage, WorkerMessage, WorkerStart } from './messages.js';
+import { Phase, SharedCounters } from './shared-counters.js';
 
-async function work({ settings, ledger: memory, heartbeat, port }: WorkerStart): Promise<void> {
-  const ledger = new Ledger(memory);
+async function work({ settings, counters: memory, heartbeat, port }: WorkerStart): Promise<void> {
+  const counters = new SharedCounters(memory);
   const reach = (reached: WorkerMessage['reached']) => {
-    ledger.phase = Phase[reached];
+    counters.phase = Phase[reached];
     const message: WorkerMessage = { reached };
     port.postMessage(message);
   };
   setFlags(settings.flags);
-  runtime.enlist(settings.name, settings.policy);
+  const { name, policy, options } = settings;
+  const serve = runtime.becomeWorker({ name, policy, options, counts: counters });
   const stopped = await loadFilterModule(settings.module);
-  await new Promise(setImmediate); // what the module has let slip (an unhandled rejection) ends the start, not the service
+  await new Promise(setImmediate); // so that an unhandled rejection of the module's fails the start, not the service
   Object.assign(runtime.callbacks, filterCallbacks());
-  const served = runtime.serve(settings.options, ledger);
-  if (heartbeat > 0) setInterval(() => ledger.beat(), heartbeat).unref();
+  const served = serve();
+  if (heartbeat > 0) setInterval(() => counters.heartbeat(), heartbeat).unref();
   port.on('message', ({ policy }: MainMessage) => runtime.setExceptionPolicy(policy));
   port.unref();
   reach('serving');
   await served;
   reach('finished');
   await stopped?.();
-  // The loop ends by itself when the module's own timers and connections are closed, as the main thread's does.
+  // As in the main thread, the event loop ends when the module's own timers and connections are closed.
   port.close();
 }
 
 work(workerData as WorkerStart).catch((error: unknown) => {
-  // Out of the promise, whatever --unhandled-rejections says: the main thread hears of it as the worker's end.
+  // Thrown outside the promise, so that the worker ends with it whatever --unhandled-rejections says.
   process.nextTick(() => {
     throw error;
   });

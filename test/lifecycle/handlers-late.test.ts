@@ -208,7 +208,7 @@ for (const how of ['sticks', 'sticksThenAwaits']) {
         const told = await filter.event('error', ({ step: where }) => where === 'a session', i + 1);
         assert.deepEqual(
           [told.code, told.message],
-          ['ERR_MILTER_HANDLER_TIMEOUT', 'the JS thread gave no answer in time'],
+          ['ERR_MILTER_HANDLER_TIMEOUT', 'the JS thread did not answer in time'],
         );
         await filter.event('error', ({ code }) => code === 'ERR_MILTER_LATE_ANSWER', i + 1);
         if (IN_MESSAGE.includes(step) || response.verdict === 'continue') {

@@ -41,9 +41,9 @@ async function replaced(filter: FilterProcess, loads: number): Promise<void> {
 
 for (const [how, deed, why, causeCode] of [
   ['an exception that nobody catches', 'throw', /has ended: Error: nobody catches this/, 'E_TEST'],
-  ['process.exit()', 'exit', /exited with code 3 while it served/, null],
+  ['process.exit()', 'exit', /exited with code 3 while it took sessions/, null],
   ['out of memory', 'exhaust', /has ended: .*memory/, 'ERR_WORKER_OUT_OF_MEMORY'],
-  ['terminate()', 'terminate', /exited with code 1 while it served/, null],
+  ['terminate()', 'terminate', /exited with code 1 while it took sessions/, null],
 ] as const) {
   test(`${how}: the worker's sessions hear tempfail, the others go on, another worker follows`, async () => {
     await using filter = await host({ run: { resourceLimits: { maxOldGenerationSizeMb: 32 } } });
@@ -173,7 +173,7 @@ test('a loop without end: the policy answers, the others go on, the worker is re
   assert.equal(response.reply?.text, '451 4.3.0 crew: untrapped exception');
   const error = await filter.event('error');
   assert.equal(error.code, 'ERR_MILTER_WORKER');
-  assert.match(String(error.message), /did nothing but one handler for 2300 ms, and was ended/);
+  assert.match(String(error.message), /was blocked by one handler for 2300 ms, and was terminated/);
   await replaced(filter, 3);
   over = true;
   await traffic;

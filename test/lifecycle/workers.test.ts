@@ -184,7 +184,7 @@ test('what a module leaves open is ended after the drain time, and told', async 
   assert.equal(errors.length, 2);
   for (const { code, message: text } of errors) {
     assert.equal(code, 'ERR_MILTER_WORKER');
-    assert.match(String(text), /still at work 100 ms after the filter had stopped.*`stopped`/);
+    assert.match(String(text), /still running 100 ms after the filter had stopped.*`stopped`/);
   }
 });
 
@@ -202,7 +202,7 @@ test('a close handler that blocks its worker does not keep the filter', async ()
   const session = await open(filter, 'spin.close');
   await message(session);
   await endsWell(filter);
-  assert.match(String(filter.all('error')[0]?.message), /still at work/);
+  assert.match(String(filter.all('error')[0]?.message), /still running/);
   await session.close();
 });
 

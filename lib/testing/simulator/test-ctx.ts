@@ -6,7 +6,8 @@ import { checkFactory, type Factory, filterCallbacks, makeFilter } from '../../f
 import { decodeBytes } from '../../internal/bytes.js';
 import { MilterError } from '../../internal/errors.js';
 import { checkOptions, type OptionNames } from '../../internal/validate.js';
-import { checkMainOptions, runtime } from '../../runtime/runtime.js';
+import { normaliseMainOptions } from '../../runtime/options.js';
+import { runtime } from '../../runtime/runtime.js';
 import { type ErrorHook, type ExceptionPolicy, Exceptions } from '../../session/exception-policy.js';
 import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from '../../session/hostaddr.js';
 import { bytesOf, type Text } from '../wire/frames.js';
@@ -272,7 +273,7 @@ export class TestCtx implements AsyncDisposable {
     this.#exceptions.setName(options.name ?? 'milter');
     this.#exceptions.setPolicy(options.exceptionPolicy ?? runtime.exceptions.policy);
     this.#exceptions.setHook(options.errorHook ?? null);
-    const { handlerTimeout, progressInterval, immediate } = checkMainOptions(options);
+    const { handlerTimeout, progressInterval, immediate } = normaliseMainOptions(options);
     const make = (): Base => {
       this.#filter = makeFilter(filter);
       return this.#filter;

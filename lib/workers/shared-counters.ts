@@ -1,7 +1,10 @@
-/** What a worker writes and the main thread reads at any time, also when one of them does not come to its messages. */
-import type { Diagnosis } from '../session/dispatcher.js';
+/**
+ * What a worker writes and the main thread reads. It is shared memory rather than messages, so that it can be read at any
+ * time, even while the worker's event loop is blocked.
+ */
+import type { ContextCounts } from '../session/dispatcher.js';
 
-/** How far a worker has come. */
+/** What a worker is doing. */
 export const Phase = {
   /** Its module is being loaded. */
   loading: 0,
@@ -14,12 +17,12 @@ export type Phase = (typeof Phase)[keyof typeof Phase];
 
 const MADE = 0;
 const ENDED = 1;
-const BEATS = 2;
+const HEARTBEATS = 2;
 const PHASE = 3;
 const WORDS = 4;
 
-/** One worker's counts and its heartbeat, in memory that it shares with the main thread. One thread writes each word. */
-export class Ledger implements Diagnosis {
+/** One worker's context counts, heartbeats and phase. Only the worker writes them while it lives. */
+export class SharedCounters implements ContextCounts {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array;
 
@@ -42,12 +45,12 @@ export class Ledger implements Diagnosis {
     this.#set(ENDED, count);
   }
 
-  /** Changes as long as the worker's event loop turns. */
-  get beats(): number {
-    return this.#get(BEATS);
+  /** Grows as long as the worker's event loop runs. */
+  get heartbeats(): number {
+    return this.#get(HEARTBEATS);
   }
-  beat(): void {
-    Atomics.add(this.#words, BEATS, 1);
+  heartbeat(): void {
+    Atomics.add(this.#words, HEARTBEATS, 1);
   }
 
   get phase(): Phase {

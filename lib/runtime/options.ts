@@ -1,0 +1,83 @@
+/** The options of a start. They are checked and completed once, where they come in; below that they are trusted. */
+import { checkInteger, checkWord, type OptionNames } from '../internal/validate.js';
+
+/** How a filter treats its handlers and its end. */
+export interface MainOptions {
+  /** Milliseconds that a handler may take before the exception policy answers in its place; 0: no limit. Default 300,000. */
+  handlerTimeout?: number;
+  /** Milliseconds between two progress messages to the MTA while eom is awaited; 0: none. Default 30,000. */
+  progressInterval?: number;
+  /** Answer header, eoh and body one by one rather than once, at the end of the message. Default false. */
+  immediate?: boolean;
+  /** Milliseconds that sessions in a message get to finish it when the filter stops. Default 10,000. */
+  drainTimeout?: number;
+  /** Stop on SIGTERM and SIGINT. Default true. */
+  signals?: boolean;
+}
+
+/** The permissions of a unix socket, and what to do about one that exists already. */
+export interface SocketOptions {
+  /** Remove a socket file that no process listens on. Default true. */
+  removeSocket?: boolean;
+  /** The socket's mode, as 0o660. Default: what the umask leaves; 0o660 where owner or group are given. */
+  mode?: number;
+  /** The socket's owner, by name or number. */
+  owner?: string | number;
+  /** The socket's group, by name or number. */
+  group?: string | number;
+}
+
+export const MAIN_OPTIONS: OptionNames<MainOptions> = {
+  handlerTimeout: true,
+  progressInterval: true,
+  immediate: true,
+  drainTimeout: true,
+  signals: true,
+};
+export const SOCKET_OPTIONS: OptionNames<SocketOptions> = {
+  removeSocket: true,
+  mode: true,
+  owner: true,
+  group: true,
+};
+
+/** {@link MainOptions}, checked and complete. */
+export type NormalisedMainOptions = Readonly<Required<MainOptions>>;
+
+/** {@link SocketOptions}, checked; null leaves the choice to the native side. */
+export interface NormalisedSocketOptions {
+  readonly removeSocket: boolean;
+  readonly mode: number | null;
+  readonly owner: string | null;
+  readonly group: string | null;
+}
+
+/** The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+export function normaliseMainOptions(options: MainOptions): NormalisedMainOptions {
+  const times = {
+    handlerTimeout: options.handlerTimeout ?? 300_000,
+    progressInterval: options.progressInterval ?? 30_000,
+    drainTimeout: options.drainTimeout ?? 10_000,
+  };
+  for (const [name, milliseconds] of Object.entries(times)) checkInteger(name, milliseconds, 0);
+  return { ...times, immediate: options.immediate ?? false, signals: options.signals ?? true };
+}
+
+function accountName(option: 'owner' | 'group', value: string | number | undefined): string | null {
+  if (value === undefined) return null;
+  const name = String(value);
+  checkWord(option, name);
+  return name;
+}
+
+/** The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+export function normaliseSocketOptions(options: SocketOptions): NormalisedSocketOptions {
+  const { mode } = options;
+  if (mode !== undefined) checkInteger('mode', mode, 0, 0o777);
+  return {
+    removeSocket: options.removeSocket ?? true,
+    mode: mode ?? null,
+    owner: accountName('owner', options.owner),
+    group: accountName('group', options.group),
+  };
+}

@@ -1,0 +1,66 @@
+/** The workers of a filter, as the thread that runs it sees them. */
+import type { MilterError } from '../internal/errors.js';
+import type { SessionHost } from '../runtime/runtime.js';
+import type { ExceptionPolicy } from '../session/exception-policy.js';
+import type { WorkerSettings } from './messages.js';
+import type { NormalisedWorkerOptions } from './options.js';
+import { WorkerSlot } from './worker-slot.js';
+import { WorkerThread } from './worker-thread.js';
+
+export class WorkerPool implements SessionHost {
+  readonly #slots: readonly WorkerSlot[];
+  #settings: WorkerSettings;
+  #cancelled = false;
+
+  /** @param report called with the error of each worker that has died */
+  constructor(
+    options: NormalisedWorkerOptions,
+    settings: WorkerSettings,
+    report: (error: MilterError) => void,
+  ) {
+    this.#settings = settings;
+    this.#slots = Array.from({ length: options.workers }, (_, index) => {
+      return new WorkerSlot(() => new WorkerThread(index + 1, options, this.#settings), report);
+    });
+  }
+
+  get contexts(): [made: number, ended: number] {
+    let [allMade, allEnded] = [0, 0];
+    for (const { contexts } of this.#slots) {
+      allMade += contexts[0];
+      allEnded += contexts[1];
+    }
+    return [allMade, allEnded];
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  /**
+   * Starts the workers; resolves when all of them take sessions, or the start was cancelled.
+   * @throws MilterError ERR_MILTER_WORKER where one of them ends before
+   */
+  async start(): Promise<void> {
+    await Promise.all(this.#slots.map((slot) => slot.start()));
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
+    for (const slot of this.#slots) slot.terminate();
+  }
+
+  /** Changes the policy of the workers there are, and of those that replace them. */
+  setPolicy(policy: ExceptionPolicy): void {
+    this.#settings = { ...this.#settings, policy };
+    for (const slot of this.#slots) slot.setPolicy(policy);
+  }
+
+  /**
+   * Waits for the workers' ends, once the filter has stopped.
+   * @param timeout milliseconds for a worker's close handlers, and again for what its module still has to finish
+   */
+  async end(timeout: number): Promise<void> {
+    await Promise.all(this.#slots.map((slot) => slot.end(timeout)));
+  }
+}

@@ -1,0 +1,94 @@
+/** One of the pool's places for a worker: a worker that dies is replaced by another. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MilterError } from '../internal/errors.js';
+import type { ExceptionPolicy } from '../session/exception-policy.js';
+import { RestartBackoff } from './restart-backoff.js';
+import { Phase } from './shared-counters.js';
+import type { WorkerThread } from './worker-thread.js';
+
+export class WorkerSlot {
+  readonly #createThread: () => WorkerThread;
+  readonly #report: (error: MilterError) => void;
+  readonly #backoff = new RestartBackoff();
+  /** Aborted when no further worker shall be started. */
+  readonly #ending = new AbortController();
+  #thread: WorkerThread | null = null;
+  /** Resolves when the slot is empty and stays so. */
+  #supervised: Promise<void> = Promise.resolve();
+  /** Contexts of the threads that have ended, all of which have ended with them. */
+  #endedContexts = 0;
+
+  /** @param report called with the error of each worker that has died */
+  constructor(createThread: () => WorkerThread, report: (error: MilterError) => void) {
+    this.#createThread = createThread;
+    this.#report = report;
+  }
+
+  /** Contexts made in this slot's threads, and those that have ended. */
+  get contexts(): [made: number, ended: number] {
+    const { made = 0, ended = 0 } = this.#thread?.counters ?? {};
+    return [this.#endedContexts + made, this.#endedContexts + ended];
+  }
+
+  /**
+   * Starts the first worker, which is replaced from the time when it takes sessions.
+   * @throws MilterError ERR_MILTER_WORKER where it ends before
+   */
+  async start(): Promise<void> {
+    const thread = this.#startThread();
+    if (await thread.serving) {
+      this.#supervised = this.#supervise(thread);
+      return;
+    }
+    this.#vacate(thread);
+    const error = await thread.ended;
+    if (error) throw error;
+  }
+
+  setPolicy(policy: ExceptionPolicy): void {
+    this.#thread?.setPolicy(policy);
+  }
+
+  /** Waits for the last thread's end, once the filter has stopped. */
+  async end(timeout: number): Promise<void> {
+    this.#ending.abort();
+    const thread = this.#thread;
+    if (thread) {
+      if (thread.counters.phase === Phase.loading) thread.terminate();
+      else await thread.finish(timeout);
+      await thread.ended;
+    }
+    await this.#supervised;
+  }
+
+  /** Ends the thread at once. */
+  terminate(): void {
+    this.#ending.abort();
+    this.#thread?.terminate();
+  }
+
+  #startThread(): WorkerThread {
+    this.#thread = this.#createThread();
+    return this.#thread;
+  }
+
+  #vacate(thread: WorkerThread): void {
+    this.#endedContexts += thread.counters.made;
+    this.#thread = null;
+  }
+
+  /** Replaces workers that die, until the filter stops. */
+  async #supervise(first: WorkerThread): Promise<void> {
+    const { signal } = this.#ending;
+    for (let thread = first; ; thread = this.#startThread()) {
+      const error = await thread.ended;
+      const { servedFor } = thread;
+      this.#vacate(thread);
+      if (!error) return; // it has ended with the filter
+      this.#report(error);
+      if (signal.aborted) return;
+      const slept = await sleep(this.#backoff.next(servedFor), true, { signal }).catch(() => false);
+      if (!slept) return;
+    }
+  }
+}

@@ -1,0 +1,155 @@
+/** One worker thread from its start to its end, as the main thread sees it. */
+import { join } from 'node:path';
+import { inspect, types } from 'node:util';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MilterError } from '../internal/errors.js';
+import { STUCK_GRACE } from '../runtime/runtime.js';
+import type { ExceptionPolicy } from '../session/exception-policy.js';
+import type { MainMessage, WorkerMessage, WorkerSettings, WorkerStart } from './messages.js';
+import type { NormalisedWorkerOptions } from './options.js';
+import { Phase, SharedCounters } from './shared-counters.js';
+
+/** Heartbeats that a worker may miss before it counts as stuck. */
+const MISSED_HEARTBEATS = 4;
+
+/** An error's name and message in one line. */
+function summaryOf(error: unknown): string {
+  if (!types.isNativeError(error)) return inspect(error);
+  return `${error.name}: ${error.message}`.split('\n', 1)[0] as string;
+}
+
+export class WorkerThread {
+  /** Resolves when the thread takes sessions; to false where it has ended before. */
+  readonly serving: Promise<boolean>;
+  /** Resolves when the thread has ended: to null where that was as it should be, else to an ERR_MILTER_WORKER with the reason. */
+  readonly ended: Promise<MilterError | null>;
+  readonly counters = new SharedCounters();
+  readonly #label: string;
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  #servingSince = 0;
+  /** What the thread threw, in an object because it may be undefined. */
+  #error: { cause: unknown } | undefined;
+  /** Why the main thread has terminated it: what it did wrong, or null for nothing. */
+  #terminated: string | null | undefined;
+  #onFinished = () => {};
+
+  /** @param number the worker's number in messages */
+  constructor(number: number, options: NormalisedWorkerOptions, settings: WorkerSettings) {
+    this.#label = `worker ${number} (${options.path})`;
+    // The native side answers for a blocked handler after one grace period; one more, and the thread is given up.
+    const { handlerTimeout } = settings.options;
+    const stuckAfter = handlerTimeout > 0 ? handlerTimeout + 2 * STUCK_GRACE : 0;
+    const heartbeat = Math.ceil(stuckAfter / MISSED_HEARTBEATS);
+    const { port1, port2 } = new MessageChannel();
+    const start: WorkerStart = { settings, counters: this.counters.memory, heartbeat, port: port2 };
+    this.#worker = new Worker(join(__dirname, 'worker.js'), {
+      name: `tsmilter ${settings.name} ${number}`,
+      workerData: start,
+      transferList: [port2],
+      resourceLimits: options.resourceLimits,
+    });
+    this.#port = port1;
+    let watchdog: NodeJS.Timeout | undefined;
+    this.#worker.on('error', (cause) => {
+      this.#error = { cause };
+    });
+    this.ended = new Promise((resolve) => {
+      this.#worker.once('exit', (code) => {
+        clearInterval(watchdog);
+        port1.close();
+        this.counters.ended = this.counters.made; // its contexts have ended with it
+        resolve(this.#failure(code));
+      });
+    });
+    this.serving = new Promise((resolve) => {
+      port1.on('message', ({ reached }: WorkerMessage) => {
+        if (reached === 'finished') {
+          this.#onFinished();
+          return;
+        }
+        this.#servingSince = performance.now();
+        if (heartbeat > 0) watchdog = setInterval(this.#createWatchdog(stuckAfter), heartbeat).unref();
+        resolve(true);
+      });
+      void this.ended.then(() => resolve(false));
+    });
+    port1.unref(); // the worker itself keeps the event loop alive
+  }
+
+  /** Milliseconds for which it has taken sessions. */
+  get servedFor(): number {
+    return this.#servingSince === 0 ? 0 : performance.now() - this.#servingSince;
+  }
+
+  setPolicy(policy: ExceptionPolicy): void {
+    const message: MainMessage = { policy };
+    this.#port.postMessage(message);
+  }
+
+  /**
+   * Waits for the thread's end, once the filter has stopped.
+   * @param timeout milliseconds for the close handlers, and again for what the module still has to finish
+   */
+  async finish(timeout: number): Promise<void> {
+    const terminate = () =>
+      this.terminate(
+        `was still running ${timeout} ms after the filter had stopped, and was terminated: close what its module has opened ` +
+          "(timers, connections) in the module's export `stopped`",
+      );
+    // The worker measures the close handlers' time itself, unless its event loop is blocked.
+    let timer = setTimeout(terminate, timeout + STUCK_GRACE);
+    this.#onFinished = () => {
+      clearTimeout(timer);
+      timer = setTimeout(terminate, timeout);
+    };
+    if (this.counters.phase === Phase.finished) this.#onFinished();
+    await this.ended;
+    clearTimeout(timer);
+  }
+
+  /** Ends the thread at once. @param why what it has done wrong; null for nothing */
+  terminate(why: string | null = null): void {
+    if (this.#terminated !== undefined) return;
+    this.#terminated = why;
+    void this.#worker.terminate();
+  }
+
+  /** Returns a function that terminates the thread when it is called often enough without a heartbeat in between. */
+  #createWatchdog(stuckAfter: number): () => void {
+    let last = this.counters.heartbeats;
+    let missed = 0;
+    return () => {
+      const { heartbeats } = this.counters;
+      missed = heartbeats === last ? missed + 1 : 0;
+      last = heartbeats;
+      if (missed > MISSED_HEARTBEATS)
+        this.terminate(`was blocked by one handler for ${stuckAfter} ms, and was terminated`);
+    };
+  }
+
+  /** Why the thread has ended, where it should not have. */
+  #failure(exitCode: number): MilterError | null {
+    if (this.#terminated === null) return null;
+    if (this.#terminated !== undefined) return this.#errorOf(this.#terminated);
+    const { phase } = this.counters;
+    if (this.#error) {
+      const { cause } = this.#error;
+      const when = phase === Phase.loading ? 'ended while its module was loaded' : 'has ended';
+      return this.#errorOf(`${when}: ${summaryOf(cause)}`, cause);
+    }
+    if (phase === Phase.finished) return null;
+    const when = phase === Phase.loading ? 'while its module was loaded' : 'while it took sessions';
+    return this.#errorOf(
+      `exited with code ${exitCode} ${when} (process.exit() in a worker ends that worker only)`,
+    );
+  }
+
+  #errorOf(what: string, cause?: unknown): MilterError {
+    return new MilterError(
+      'ERR_MILTER_WORKER',
+      `${this.#label} ${what}`,
+      cause === undefined ? {} : { cause },
+    );
+  }
+}
