@@ -1,13 +1,13 @@
-/** Checks of a message's parts, for filters with rules of their own. */
+/** Checks each part of a message, for filters with rules of their own. */
 import { CONTINUE } from '../addon/constants.js';
 import type { Answer, Status } from '../addon/status.js';
 import type { MimeMessage } from './message.js';
 
 /**
- * Asks `check` about each part that has no parts in it, attached messages included, until it answers other than CONTINUE
- * (pymilter's `check_attachments`).
+ * Calls `check` for each leaf of the message, including those of attached messages, until it returns a status other than
+ * CONTINUE (pymilter's `check_attachments`).
  *
- * @returns the last answer
+ * @returns the last status
  */
 export async function checkAttachments(
   message: MimeMessage,

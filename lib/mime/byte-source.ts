@@ -1,12 +1,12 @@
-/** Bytes that are made while they are written, block by block: all of them at once would be one more copy of a message. */
+/** Bytes that are generated on write, block by block, instead of being held in memory as a second copy of the message. */
 export interface ByteSource {
-  /** No more bytes than this. */
-  readonly most: number;
-  /** The bytes; each call makes them anew. A block is valid until the next one is asked for. */
+  /** An upper bound for the number of bytes. */
+  readonly maxLength: number;
+  /** Generates the bytes; each call starts anew. A block is valid only until the next one is requested. */
   blocks(): Iterable<Buffer>;
 }
 
-/** The pieces, in blocks that stay valid. */
+/** Yields the pieces as blocks that stay valid. */
 export function* toBlocks(pieces: Iterable<Buffer | ByteSource>): Generator<Buffer> {
   for (const piece of pieces) {
     if (Buffer.isBuffer(piece)) yield piece;
@@ -14,13 +14,18 @@ export function* toBlocks(pieces: Iterable<Buffer | ByteSource>): Generator<Buff
   }
 }
 
-/** The pieces as one Buffer of its own. */
+/** An upper bound for the number of bytes in all pieces. */
+export function maxLengthOf(pieces: readonly (Buffer | ByteSource)[]): number {
+  return pieces.reduce((sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.maxLength), 0);
+}
+
+/** Concatenates the pieces in a new Buffer. */
 export function toBuffer(pieces: readonly (Buffer | ByteSource)[]): Buffer {
-  const known = pieces.filter((piece) => Buffer.isBuffer(piece));
-  if (known.length === pieces.length) return Buffer.concat(known);
-  // Room for the longest result. Memory that is never written to is not used; to join blocks would take them twice.
-  const most = pieces.reduce((sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.most), 0);
-  const all = Buffer.allocUnsafeSlow(most);
+  const buffers = pieces.filter((piece) => Buffer.isBuffer(piece));
+  if (buffers.length === pieces.length) return Buffer.concat(buffers);
+  // Allocated for the longest result: pages that are never written cost nothing, while concatenating the blocks would need
+  // the memory twice.
+  const all = Buffer.allocUnsafeSlow(maxLengthOf(pieces));
   let length = 0;
   for (const piece of pieces) {
     for (const block of Buffer.isBuffer(piece) ? [piece] : piece.blocks()) {

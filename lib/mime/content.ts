@@ -1,12 +1,12 @@
-/** What the header fields of a part say about its content. */
+/** The content of a part as its header fields describe it. */
 import { encodeBytes } from '../internal/bytes.js';
 import type { HeaderBlock } from './header-block.js';
 import { boundariesOf, mainValue, parseParameters } from './parameters.js';
 
-/** An attribute and its value: `['name', 'invoice.pdf']`. */
+/** An attribute and its value, such as `['name', 'invoice.pdf']`. */
 export type NamePair = readonly [attribute: string, value: string];
 
-/** Types whose content is a message, or begins as one. */
+/** Types whose content is a message, or the beginning of one. */
 const MESSAGE_TYPES: ReadonlySet<string> = new Set([
   'message/rfc822',
   'message/global',
@@ -21,23 +21,23 @@ const ZIP_TYPES: ReadonlySet<string> = new Set([
 ]);
 
 const TYPE = /^[^\s/]+\/[^\s/]+$/;
-/** What a mail program may believe of octet-stream. */
+/** Mail programs may show application/octet-stream with such a name as HTML. */
 const HTML_NAME = /\.html?$/i;
 
 export class Content {
   readonly #headers: HeaderBlock;
-  /** In lower case; where there are several Content-Type fields, that of the first. */
+  /** In lower case; from the first Content-Type field if there are several. */
   readonly type: string;
-  /** Where there are several Content-Type fields, mail programs differ in which one they take. */
+  /** The types of all Content-Type fields, because mail programs differ in which one they use. */
   readonly #types: readonly string[];
-  /** Content-Transfer-Encoding in lower case; empty where there is none. */
+  /** Content-Transfer-Encoding in lower case; empty if there is none. */
   readonly encoding: string;
-  /** As latin1; empty for what is no multipart, or has lost its boundary. */
+  /** Decoded as latin1; empty if this is not a multipart, or has no boundary. */
   readonly boundaries: ReadonlySet<string>;
   #names: readonly NamePair[] | undefined;
   readonly #parameters = new Map<string, readonly NamePair[]>();
 
-  /** @param defaultType of a part that names none: message/rfc822 in a multipart/digest (RFC 2046 5.1.5) */
+  /** @param defaultType the type of a part without Content-Type: message/rfc822 in a multipart/digest (RFC 2046 5.1.5) */
   constructor(headers: HeaderBlock, defaultType: string) {
     this.#headers = headers;
     const fields = headers.getAll('Content-Type');
@@ -60,7 +60,7 @@ export class Content {
     return !this.isMultipart && this.#types.some((type) => MESSAGE_TYPES.has(type));
   }
 
-  /** text/html, or octet-stream by an HTML file's name. */
+  /** Whether the content is text/html, or application/octet-stream with the name of an HTML file. */
   get isHtml(): boolean {
     if (this.#types.includes('text/html')) return true;
     return this.#types.includes('application/octet-stream') && this.#isNamed(HTML_NAME);
@@ -70,7 +70,7 @@ export class Content {
     return this.#types.some((type) => ZIP_TYPES.has(type)) || this.#isNamed(/\.zip[\s.]*$/i);
   }
 
-  /** The character set, in lower case; empty where none is named. */
+  /** The character set, in lower case; empty if none is given. */
   get charset(): string {
     return (
       this.parameters('Content-Type')
@@ -87,7 +87,7 @@ export class Content {
     return found;
   }
 
-  /** Parameters of Content-Type whose name has `name` in it, and the filename of Content-Disposition. */
+  /** Parameters of Content-Type whose own name contains `name`, and the filename of Content-Disposition. */
   get names(): readonly NamePair[] {
     this.#names ??= [
       ...this.parameters('Content-Type').filter(([attribute]) => attribute.includes('name')),

@@ -1,32 +1,32 @@
-/** Makes a message harmless: warnings for dangerous attachments, HTML without scripts. */
+/** Defanging: replaces dangerous attachments by warnings and removes scripts from HTML. */
 import { hostname } from 'node:os';
 import { badArgument, MilterError } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
 import type { NamePair } from './content.js';
 import { checkExt, trimFilename } from './extensions.js';
 import { LIMIT_OPTIONS, type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
-import { type HeaderChange, MimeMessage, Shared } from './message.js';
+import { type HeaderChange, MessageState, MimeMessage } from './message.js';
 import { PagedBuffer } from './paged-buffer.js';
 import { type Entity, Scanner } from './scanner.js';
 import { chunksOf, type MessageSource } from './source.js';
 import { isDecodable } from './transfer-encoding.js';
 import { type Danger, replaceWithWarning } from './warning.js';
 
-/** Says whether a file of this name is dangerous: its name, or anything that is true. */
+/** Decides whether a file of this name is dangerous: it returns the name, or any other true value, if it is. */
 export type NameCheck = (name: string) => string | boolean | null | undefined;
 
 export interface DefangOptions extends MimeLimitOptions {
-  /** Where the original message is saved, for the warning to tell. Default: null, it is not. */
+  /** Where the original message is saved, as the warning says. Default: null, which means that it is not saved. */
   readonly savname?: string | null;
-  /** Which names are dangerous. Default: {@link checkExt} */
+  /** Decides which names are dangerous. Default: {@link checkExt} */
   readonly check?: NameCheck;
-  /** Whether to look into attached messages. Default: true */
+  /** Whether attached messages are scanned. Default: true */
   readonly scanRfc822?: boolean;
-  /** Whether to look into ZIP files. Default: false */
+  /** Whether the names in ZIP files are checked. Default: false */
   readonly scanZip?: boolean;
-  /** Whether to take scripts out of HTML. Default: true */
+  /** Whether scripts are removed from HTML. Default: true */
   readonly scanHtml?: boolean;
-  /** The host that the warning names. Default: this machine's name */
+  /** The host that the warning names. Default: the name of this machine */
   readonly host?: string;
 }
 
@@ -57,7 +57,7 @@ function settingsOf(options: DefangOptions, base?: Readonly<MimeLimits>): Settin
   return { savname, check, host, scanRfc822, scanZip, scanHtml, limits: resolveLimits(options, base) };
 }
 
-const OF_THIS_KIND = 'because files of this kind can harm the computer they are opened on';
+const DANGEROUS_KIND = 'because files of this kind can harm the computer they are opened on';
 const oneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
 
 /** The first name that the check objects to. */
@@ -65,31 +65,32 @@ function dangerousName(names: readonly NamePair[], check: NameCheck): string | u
   return names.find(([, name]) => check(name) || check(trimFilename(name)))?.[1];
 }
 
-/** Why the names that a part's head gives are dangerous; null where they are not. */
+/** The danger in the names of a part; null if there is none. */
 function dangerByName(names: readonly NamePair[], settings: Settings): Danger | null {
   const name = dangerousName(names, settings.check);
-  return name === undefined ? null : { name, because: OF_THIS_KIND };
+  return name === undefined ? null : { name, reason: DANGEROUS_KIND };
 }
 
-/** Why what is in a ZIP file is dangerous. One that cannot be read, or is beyond a limit, is. */
+/** The danger in a ZIP file; null if there is none. A file that cannot be read, or exceeds a limit, is dangerous. */
 async function dangerInZip(part: MimeMessage, settings: Settings): Promise<Danger | null> {
   const name = part.getfilename() ?? 'a ZIP file';
   try {
     const inside = dangerousName(await part.getnames(true, settings.limits), settings.check);
-    return inside === undefined ? null : { name, because: `because of ${JSON.stringify(inside)} in it` };
+    return inside === undefined ? null : { name, reason: `because of ${JSON.stringify(inside)} in it` };
   } catch (error) {
     if (!(error instanceof MilterError)) throw error;
-    const because =
+    const reason =
       error.code === 'ERR_MILTER_BAD_ZIP'
-        ? 'because it could not be looked into'
-        : 'because there is too much in it to look at';
-    return { name, because };
+        ? 'because its contents could not be checked'
+        : 'because it has too much content to be checked';
+    return { name, reason };
   }
 }
 
-/** What was done. Names are those of the parts that were replaced. */
+/** What was changed. */
 interface DefangResult {
   changed: boolean;
+  /** The names of the parts that were replaced. */
   readonly replaced: string[];
 }
 
@@ -104,34 +105,34 @@ function replace(part: MimeMessage, danger: Danger, settings: Settings, result: 
   result.changed = true;
 }
 
-async function treatLeaf(part: MimeMessage, settings: Settings, result: DefangResult): Promise<void> {
+async function defangLeaf(part: MimeMessage, settings: Settings, result: DefangResult): Promise<void> {
   const names = await part.getnames();
   let danger = dangerByName(names, settings);
   if (!danger && settings.scanZip && part.iszip()) danger = await dangerInZip(part, settings);
   if (danger) replace(part, danger, settings, result);
-  else if (settings.scanHtml && part.ishtml()) treatHtml(part, settings, result);
+  else if (settings.scanHtml && part.ishtml()) defangHtml(part, settings, result);
 }
 
-function treatHtml(part: MimeMessage, settings: Settings, result: DefangResult): void {
+function defangHtml(part: MimeMessage, settings: Settings, result: DefangResult): void {
   const done = part.removeScripts(settings.limits.maxHtmlSize);
   if (done === 'too large') {
-    const because = 'because it is too large to take the scripts out of it';
-    replace(part, { name: part.getfilename() ?? 'HTML', because }, settings, result);
+    const reason = 'because it is too large to have its scripts removed';
+    replace(part, { name: part.getfilename() ?? 'HTML', reason }, settings, result);
   } else if (done === 'removed') result.changed = true;
 }
 
-async function treat(part: MimeMessage, settings: Settings, result: DefangResult): Promise<void> {
+async function defangPart(part: MimeMessage, settings: Settings, result: DefangResult): Promise<void> {
   if (part.getSubmsg() && !settings.scanRfc822) return;
-  if (part.parts.length === 0 && !part.ismultipart()) return treatLeaf(part, settings, result);
-  for (const inner of part.parts) await treat(inner, settings, result);
+  if (part.parts.length === 0 && !part.ismultipart()) return defangLeaf(part, settings, result);
+  for (const inner of part.parts) await defangPart(inner, settings, result);
 }
 
 /**
- * Replaces each dangerous part by a text/plain part named WARNING.TXT, and takes the scripts out of HTML, in the message itself
- * (pymilter's `defang`). Parts that are neither keep their bytes.
+ * Replaces each dangerous part by a text/plain part named WARNING.TXT, and removes the scripts from HTML (pymilter's
+ * `defang`). It edits the message in place. The bytes of all other parts stay the same.
  *
- * A ZIP file that cannot be read, or is beyond a limit, is dangerous; an empty one is not. Where header fields of the
- * message itself change, {@link MimeMessage.headerchange} tells.
+ * A ZIP file that cannot be read, or exceeds a limit, is dangerous; an empty one is not. Changes to the header fields of the
+ * message itself are reported to {@link MimeMessage.headerchange}.
  *
  * @returns whether anything changed
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT
@@ -143,20 +144,20 @@ export async function defang(message: MimeMessage, options: DefangOptions = {}):
   checkOptions('defang', options, OPTIONS);
   const settings = settingsOf(options, message.limits);
   const result: DefangResult = { changed: false, replaced: [] };
-  await treat(message, settings, result);
+  await defangPart(message, settings, result);
   return result.changed;
 }
 
 export interface DefangStreamOptions extends DefangOptions {
-  /** Called when a header field of the message itself changes. Default: nobody is told */
+  /** Called when a header field of the message itself changes. Default: not called */
   readonly headerchange?: HeaderChange;
-  /** Whether to leave the header fields of the message itself out, as `replacebody` wants it. Default: false */
+  /** Whether to omit the header fields of the message itself, as needed for `replacebody`. Default: false */
   readonly bodyOnly?: boolean;
 }
 
 const STREAM_OPTIONS: OptionNames<DefangStreamOptions> = { ...OPTIONS, headerchange: true, bodyOnly: true };
 
-/** A message that is made harmless while it is read. It can be read once. */
+/** A message that is defanged while it is read. It can be read only once. */
 export class DefangStream implements AsyncIterable<Buffer> {
   readonly #source: MessageSource;
   readonly #options: DefangStreamOptions;
@@ -170,17 +171,17 @@ export class DefangStream implements AsyncIterable<Buffer> {
     this.#settings = settingsOf(options);
   }
 
-  /** Whether anything has changed so far; for the whole message once it is read to its end. */
+  /** Whether anything has been changed so far. It is final once the stream has been read to its end. */
   get changed(): boolean {
     return this.#result.changed;
   }
 
-  /** The names of the parts that were replaced so far. */
+  /** The names of the parts that have been replaced so far. */
   get replaced(): readonly string[] {
     return this.#result.replaced;
   }
 
-  /** Reads to the end without keeping the bytes. @returns whether anything changed */
+  /** Reads to the end and discards the bytes. @returns whether anything was changed */
   async finish(): Promise<boolean> {
     for await (const _ of this);
     return this.changed;
@@ -189,7 +190,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
     const { limits, scanRfc822 } = this.#settings;
     const scanner = new Scanner(limits, { attachedMessages: scanRfc822 });
-    const shared = new Shared();
+    const state = new MessageState();
     let plan: Plan = 'pass';
     const held = new PagedBuffer();
     const piecesOf = async function* (source: MessageSource) {
@@ -203,7 +204,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
         if (plan === 'pass' && !this.#omits(entity)) yield piece.bytes;
       } else if (piece.type === 'end') {
         if (entity.kind === 'leaf' && plan !== 'pass') {
-          yield* this.#treated(entity, held.take(), shared);
+          yield* this.#defanged(entity, held.take(), state);
         }
         plan = 'pass';
       } else if (plan === 'pass') yield piece.bytes;
@@ -224,26 +225,26 @@ export class DefangStream implements AsyncIterable<Buffer> {
     return (scanZip && content.isZip) || (scanHtml && content.isHtml) ? 'inspect' : 'pass';
   }
 
-  async *#treated(entity: Entity, body: readonly Buffer[], shared: Shared): AsyncGenerator<Buffer> {
-    const part = MimeMessage.leaf(entity, body, this.#settings.limits, shared);
+  async *#defanged(entity: Entity, body: readonly Buffer[], state: MessageState): AsyncGenerator<Buffer> {
+    const part = MimeMessage.leaf(entity, body, this.#settings.limits, state);
     if (entity.parent === null) part.headerchange = this.#options.headerchange ?? null;
-    await treat(part, this.#settings, this.#result);
+    await defangPart(part, this.#settings, this.#result);
     yield* this.#omits(entity) ? part.bodyChunks() : part.chunks();
   }
 }
 
-/** What to do with a part whose head has come: give it out as it comes, drop its content, or wait for all of it. */
+/** What to do with a part after its head: pass it on as it is read, drop its content, or collect all of it for inspection. */
 type Plan = 'pass' | 'replace' | 'inspect';
 
 /**
- * As {@link defang}, but while the message is read: parts that are left as they are go through in chunks, in constant
- * memory. HTML parts, and ZIP files that are looked into, are held until they are complete.
+ * As {@link defang}, but while the message is read: parts that need no change are passed on in chunks, in constant memory.
+ * HTML parts, and ZIP files whose names are checked, are buffered until they are complete.
  *
- * Only the end of the message tells whether anything changed; until then its bytes are not to be used up. Read a file
- * twice, or keep what comes.
+ * Whether anything was changed is known only at the end of the message. To replace a body only if it has changed, read the
+ * source twice, or keep the chunks.
  *
  * @param source the path of a file, a stream of bytes, or bytes
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT; while reading, ERR_MILTER_MIME_LIMIT and what reading the source throws
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT; while reading, ERR_MILTER_MIME_LIMIT and errors of the source
  */
 export function defangStream(source: MessageSource, options: DefangStreamOptions = {}): DefangStream {
   return new DefangStream(source, options);

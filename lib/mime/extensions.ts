@@ -1,4 +1,4 @@
-/** Names of files that Windows runs when they are clicked on. */
+/** Names of files that Windows runs when they are opened. */
 
 /** pymilter's list. */
 export const DANGEROUS_EXTENSIONS: ReadonlySet<string> = new Set(
@@ -8,7 +8,7 @@ export const DANGEROUS_EXTENSIONS: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** A file's name as Windows understands it: it ignores blanks, dots and control characters at the end. */
+/** A file's name as Windows reads it: without the blanks, dots and control characters at its end. */
 export function trimFilename(name: string): string {
   let end = name.length;
   while (end > 0 && (name[end - 1] === '.' || name.charCodeAt(end - 1) <= 0x20)) end--;
@@ -16,10 +16,10 @@ export function trimFilename(name: string): string {
 }
 
 /**
- * Whether a file of this name is dangerous, by its extension, in any letter case (pymilter's `check_ext`). Blanks and dots
- * at the end do not hide it, as they do from pymilter.
+ * Whether a file of this name is dangerous because of its extension, in any letter case (pymilter's `check_ext`). Unlike in
+ * pymilter, blanks and dots at the end do not hide the extension.
  *
- * @returns the name where it is dangerous, else null
+ * @returns the name if it is dangerous, otherwise null
  */
 export function checkExt(name: string): string | null {
   const trimmed = trimFilename(name);

@@ -1,4 +1,4 @@
-/** The header fields of a part, with every byte they came in. */
+/** The header fields of a part, with all their original bytes. */
 
 import { decodeBytes, encodeBytes } from '../internal/bytes.js';
 import { checkHeaderName, checkHeaderValue } from '../internal/validate.js';
@@ -6,21 +6,21 @@ import { limitReached, type MimeLimits } from './limits.js';
 import { CR, firstLineBreak, LF, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
 
 interface Field {
-  /** The name as it came; empty for a line that is no field. */
+  /** The name as it was written; empty for a line that is not a header field. */
   readonly name: string;
   readonly key: string;
   /** The field with its line breaks. */
   readonly raw: Buffer;
 }
 
-/** A field's name (RFC 5322 2.2), and blanks that RFC 822 allowed before the colon. */
+/** A field's name (RFC 5322 2.2), and the blanks that RFC 822 allowed before the colon. */
 const FIELD = /^([!-9;-~]+)[ \t]*:/;
 const CONTENT_FIELD = /(?:^|[\r\n])content-[!-9;-~]+[ \t]*:/i;
 
 /**
- * Whether bytes up to an empty line are header fields, and not the first paragraph of a part that has none. A part is
- * believed to have fields where its first line is one (or an mbox separator), or any line is a Content- field:
- * mail programs skip lines of garbage and read on.
+ * Whether the bytes before an empty line are header fields, rather than the first paragraph of a part without any. They are if
+ * the first line is a field (or an mbox separator), or any line is a Content- field, because mail programs skip malformed
+ * lines.
  */
 export function looksLikeHead(bytes: Buffer): boolean {
   const first = bytes.toString('latin1', 0, lineEnd(bytes, 0));
@@ -30,15 +30,15 @@ export function looksLikeHead(bytes: Buffer): boolean {
 export class HeaderBlock {
   readonly #original: Buffer;
   #fields: Field[];
-  /** The empty line; nothing where the head ends without one. */
+  /** The empty line; no bytes if the head ends without one. */
   readonly #separator: Buffer;
   #changed = false;
-  /** What ends its lines: that of the first line, LF where there is none. */
+  /** The line break of the first line. */
   readonly lineBreak: string;
 
   /**
-   * @param raw the fields, and the empty line behind them where there is one
-   * @param lineBreak for fields that are added where `raw` is empty
+   * @param raw the fields, and the empty line after them if there is one
+   * @param lineBreak used if `raw` has no line break
    * @throws MilterError ERR_MILTER_MIME_LIMIT
    */
   constructor(raw: Buffer, limits: MimeLimits, lineBreak = '\n') {
@@ -64,18 +64,18 @@ export class HeaderBlock {
     this.#separator = raw.subarray(at);
   }
 
-  /** Names and values in their order. */
+  /** The names and values, in order. */
   entries(): [name: string, value: string][] {
     return this.#fields.filter(({ name }) => name !== '').map((each) => [each.name, fieldValue(each)]);
   }
 
-  /** The values of all fields of this name, whatever its letter case. */
+  /** The values of all fields of this name, in any letter case. */
   getAll(name: string): string[] {
     const key = name.toLowerCase();
     return this.#fields.filter((each) => each.key === key).map(fieldValue);
   }
 
-  /** The names, as they came, of all fields whose lower-case name `test` accepts; each once. */
+  /** The names of all fields whose lower-case name `test` accepts, each once and in the letter case of the first. */
   names(test: (key: string) => boolean): string[] {
     const found = new Map<string, string>();
     for (const { key, name } of this.#fields)
@@ -83,15 +83,15 @@ export class HeaderBlock {
     return [...found.values()];
   }
 
-  /** Adds a field behind the others. */
+  /** Appends a field. */
   add(name: string, value: string): void {
-    this.#fields.push(this.#made(name, value));
+    this.#fields.push(this.#create(name, value));
     this.#changed = true;
   }
 
-  /** Puts a field in the place of the first of its name, or behind all. @returns how many others of the name went */
+  /** Replaces the first field of this name, or appends it; removes all others of the name. @returns how many were removed */
   set(name: string, value: string): number {
-    const made = this.#made(name, value);
+    const made = this.#create(name, value);
     const at = this.#fields.findIndex(({ key }) => key === made.key);
     if (at < 0) {
       this.add(name, value);
@@ -104,7 +104,7 @@ export class HeaderBlock {
     return others;
   }
 
-  /** Takes all fields of the name away. @returns how many there were */
+  /** Removes all fields of this name. @returns how many there were */
   delete(name: string): number {
     const key = name.toLowerCase();
     const left = this.#fields.filter((each) => each.key !== key);
@@ -114,7 +114,7 @@ export class HeaderBlock {
     return gone;
   }
 
-  /** The bytes: those it was made of, unless a field was changed. */
+  /** The bytes; the original ones unless a field was changed. */
   toBuffer(): Buffer {
     if (!this.#changed) return this.#original;
     const pieces: Buffer[] = [];
@@ -127,7 +127,7 @@ export class HeaderBlock {
     return Buffer.concat(pieces);
   }
 
-  #made(name: string, value: string): Field {
+  #create(name: string, value: string): Field {
     checkHeaderName('mime', name);
     checkHeaderValue('mime', value);
     const line = `${name}: ${value.replace(/\r?\n/g, this.lineBreak)}${this.lineBreak}`;
@@ -141,7 +141,7 @@ function field(raw: Buffer): Field {
   return { name, key: name.toLowerCase(), raw };
 }
 
-/** The value in one line, without the blanks around it. Bytes that are not UTF-8 are kept (surrogateescape). */
+/** The value, unfolded and trimmed. Bytes that are not UTF-8 are kept as lone surrogates (surrogateescape). */
 function fieldValue({ raw }: Field): string {
   return decodeBytes(raw.subarray(raw.indexOf(':') + 1))
     .replace(/[\r\n]/g, '')

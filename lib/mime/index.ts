@@ -1,5 +1,5 @@
 /**
- * Messages and their attachments: read, walk, edit, write, make harmless.
+ * Messages and their attachments: parsing, traversal, editing, writing, and removal of dangerous content.
  * @module tsmilter/mime
  */
 export { checkAttachments } from './attachments.js';

@@ -1,35 +1,35 @@
-/** What a message may ask of this process. A stranger writes it, so everything that grows has an end. */
+/** Limits for messages. Their senders are untrusted, so everything that grows with a message is limited. */
 
 import { MilterError } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 
-/** Each is a whole number, at least 1. See docs/mime.md for what each protects from. */
+/** Limits for the resources that a message may use: whole numbers of at least 1. docs/mime.md says what each protects against. */
 export interface MimeLimits {
-  /** Bytes of a message. */
+  /** Maximum size of a message, in bytes. */
   maxSize: number;
-  /** Levels of parts in parts, attached messages included; the message itself is the first. */
+  /** Maximum nesting depth of parts, including attached messages. The message itself is level 1. */
   maxDepth: number;
-  /** Parts of a message at all levels, itself included. */
+  /** Maximum number of parts at all levels, including the message itself. */
   maxParts: number;
-  /** Header fields of one part. */
+  /** Maximum number of header fields of one part. */
   maxHeaders: number;
-  /** Bytes of one header field, and of a boundary line with its trailing blanks. */
+  /** Maximum size of one header field, and of a boundary line with its trailing blanks, in bytes. */
   maxHeaderLength: number;
-  /** Bytes of all header fields of one part. */
+  /** Maximum size of all header fields of one part, in bytes. */
   maxHeadSize: number;
-  /** Bytes that attached messages in base64 or quoted-printable decode to, all together. */
+  /** Maximum decoded size of all attached messages in base64 or quoted-printable together, in bytes. */
   maxDecoded: number;
-  /** Bytes of an HTML part, decoded, that scripts are taken out of. */
+  /** Maximum decoded size of an HTML part from which scripts are removed, in bytes. */
   maxHtmlSize: number;
-  /** ZIP files in ZIP files; the attachment itself is the first. */
+  /** Maximum nesting depth of ZIP files. The attachment itself is level 1. */
   maxZipDepth: number;
-  /** Entries of a ZIP file and of all that are in it. */
+  /** Maximum number of entries in a ZIP file and all ZIP files in it. */
   maxZipEntries: number;
-  /** Bytes that the ZIP files in a ZIP file unpack to, all together. Other entries are not unpacked. */
+  /** Maximum unpacked size of all ZIP files in a ZIP file together, in bytes. Other entries are not unpacked. */
   maxZipExpanded: number;
 }
 
-/** Limits that differ from {@link MIME_LIMITS}. */
+/** Limits that replace those of {@link MIME_LIMITS}. */
 export type MimeLimitOptions = { readonly [Name in keyof MimeLimits]?: number | undefined };
 
 /** The defaults. */
@@ -49,10 +49,10 @@ export const MIME_LIMITS: Readonly<MimeLimits> = {
 
 const NAMES = Object.keys(MIME_LIMITS) as (keyof MimeLimits)[];
 
-/** The names, for those who take more options than these. */
+/** The names of the limits, for functions that have other options besides. */
 export const LIMIT_OPTIONS = Object.fromEntries(NAMES.map((name) => [name, true])) as OptionNames<MimeLimits>;
 
-/** `base` with `options` over it. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+/** Returns `base` overridden by `options`. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
 export function resolveLimits(
   options: MimeLimitOptions = {},
   base: Readonly<MimeLimits> = MIME_LIMITS,
@@ -67,7 +67,7 @@ export function resolveLimits(
   return limits;
 }
 
-/** As `resolveLimits`, of options that are nothing else. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+/** As `resolveLimits`, for functions that have no other options. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
 export function checkLimits(
   where: string,
   options: MimeLimitOptions = {},
@@ -77,7 +77,7 @@ export function checkLimits(
   return resolveLimits(options, base);
 }
 
-/** The error of a limit that was reached. `what` says what there is too much of. */
+/** The error for an exceeded limit. `what` is what there is too much of. */
 export function limitReached(name: keyof MimeLimits, limit: number, what: string): MilterError {
   return new MilterError(
     'ERR_MILTER_MIME_LIMIT',

@@ -1,28 +1,28 @@
-/** Gathers chunks in pages. What is added is copied once and not again, so all of it needs little more than its size. */
 const FIRST_PAGE_SIZE = 64 * 1024;
 const MAX_PAGE_SIZE = 1024 * 1024;
 
+/** Collects chunks in pages. Each byte is copied only once, so the memory used is little more than the size of the content. */
 export class PagedBuffer {
   #pages: Buffer[] = [];
-  /** The page that is being filled, and how far. */
+  /** The page that is being filled, and the number of bytes in it. */
   #page: Buffer = Buffer.alloc(0);
   #used = 0;
   #length = 0;
-  #next = FIRST_PAGE_SIZE;
+  #nextPageSize = FIRST_PAGE_SIZE;
 
-  /** So many bytes will come, so that they are in one page. */
-  expect(size: number): void {
-    this.#next = Math.max(size, FIRST_PAGE_SIZE);
+  /** Makes the next page large enough for `size` bytes. */
+  reserve(size: number): void {
+    this.#nextPageSize = Math.max(size, FIRST_PAGE_SIZE);
   }
 
   get length(): number {
     return this.#length;
   }
 
-  /** Copies a chunk behind the others. */
+  /** Appends a copy of the chunk. */
   add(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length; ) {
-      if (this.#used === this.#page.length) this.#turn();
+      if (this.#used === this.#page.length) this.#startPage();
       const part = chunk.subarray(at, at + this.#page.length - this.#used);
       this.#page.set(part, this.#used);
       this.#used += part.length;
@@ -31,27 +31,22 @@ export class PagedBuffer {
     this.#length += chunk.length;
   }
 
-  #turn(): void {
+  #startPage(): void {
     if (this.#used > 0) this.#pages.push(this.#page);
-    // Not zeroed and not pooled: memory that is never written to is not used either.
-    this.#page = Buffer.allocUnsafeSlow(this.#next);
+    // Neither zeroed nor pooled: pages of memory that are never written cost nothing.
+    this.#page = Buffer.allocUnsafeSlow(this.#nextPageSize);
     this.#used = 0;
-    this.#next = Math.min(2 * FIRST_PAGE_SIZE + this.#length, MAX_PAGE_SIZE);
+    this.#nextPageSize = Math.min(2 * FIRST_PAGE_SIZE + this.#length, MAX_PAGE_SIZE);
   }
 
-  /** All bytes, in pieces; the store is empty afterwards. */
+  /** Returns all bytes in pages, and empties the buffer. */
   take(): Buffer[] {
     const pages = [...this.#pages, this.#page.subarray(0, this.#used)];
     this.#pages = [];
     this.#page = Buffer.alloc(0);
     this.#used = 0;
     this.#length = 0;
-    this.#next = FIRST_PAGE_SIZE;
+    this.#nextPageSize = FIRST_PAGE_SIZE;
     return pages;
   }
-}
-
-/** The pieces as one: itself where there is but one. */
-export function joinChunks(pieces: readonly Buffer[]): Buffer {
-  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
 }

@@ -1,15 +1,15 @@
 /**
- * The parameters of Content-Type and Content-Disposition, in every reading that a mail program may take: RFC 2231
- * forms beside plain ones, each of those that are given twice, boundaries with quotes in quotes. libmime decodes.
+ * The parameters of Content-Type and Content-Disposition, in every way that a mail program may read them: RFC 2231 forms
+ * beside plain ones, all values of a repeated parameter, boundaries with nested quotes. libmime does the decoding.
  */
 import { Libmime } from 'libmime';
 
 const libmime = new Libmime();
 
-/** A parameter's name in lower case, and its value decoded. */
+/** A parameter's name in lower case, and its decoded value. */
 export type Parameter = readonly [name: string, value: string];
 
-/** The parts of a field's value between semicolons, those in quoted strings aside. The first is the main value. */
+/** Splits a field's value at semicolons outside quoted strings. The first piece is the main value. */
 function split(value: string): string[] {
   const pieces: string[] = [];
   let begin = 0;
@@ -32,12 +32,12 @@ function parse(value: string): Parameter[] {
   const decoded = new Set(decodedParams);
   return Object.entries(params).map(([name, raw]) => {
     const text = String(raw);
-    // What RFC 2231 encoded is decoded by now; encoded words in it are part of the name.
+    // A value in RFC 2231 encoding is decoded already; what looks like an encoded word in it is literal text.
     return [name, decoded.has(name) || !text.includes('=?') ? text : libmime.decodeWords(text)];
   });
 }
 
-/** `name*=evil%2Eexe`, which lacks its character set. */
+/** Decodes `name*=evil%2Eexe`, where the character set is missing. */
 function percentDecoded(piece: string): Parameter | null {
   const equals = piece.indexOf('=');
   const name = piece.slice(0, equals).trim().toLowerCase();
@@ -50,18 +50,18 @@ function percentDecoded(piece: string): Parameter | null {
   return [name.slice(0, name.indexOf('*')), Buffer.from(bytes, 'latin1').toString()];
 }
 
-/** All parameters of a field's value; one that can be read in several ways is there several times. */
+/** All parameters of a field's value. A parameter that can be read in several ways is included several times. */
 export function parseParameters(value: string): Parameter[] {
   if (!value.includes(';')) return [];
   const pieces = split(value).slice(1);
   const found = parse(value);
-  if (found.length === pieces.length && !value.includes('*')) return found; // one reading for each
+  if (found.length === pieces.length && !value.includes('*')) return found; // each can be read in one way only
   for (const piece of pieces) {
     const equals = piece.indexOf('=');
-    // A plain parameter beside an extended one, or the second of a name: libmime gives one of them.
+    // A plain parameter beside an extended one, or a repeated parameter: libmime returns only one of them.
     if (equals > 0 && !piece.slice(0, equals).includes('*')) found.push(...parse(`x;${piece}`));
-    const mended = percentDecoded(piece);
-    if (mended) found.push(mended);
+    const decoded = percentDecoded(piece);
+    if (decoded) found.push(decoded);
   }
   const seen = new Set<string>();
   return found.filter(([name, text]) => {
@@ -70,7 +70,7 @@ export function parseParameters(value: string): Parameter[] {
   });
 }
 
-/** The value ahead of the parameters, in lower case: `text/plain`, `attachment`. */
+/** The value before the parameters, in lower case, such as `text/plain` or `attachment`. */
 export function mainValue(value: string): string {
   const semicolon = value.indexOf(';');
   const simple = !value.slice(0, semicolon).includes('"');
@@ -90,7 +90,7 @@ const unquoted = (text: string): string => {
   return text.slice(begin, end);
 };
 
-/** The boundaries that a Content-Type may mean: `b` for `"b"`, for `""b""` and for `"\"b\""`. */
+/** All boundaries that mail programs may read from a Content-Type: `b` for `"b"`, `""b""` and `"\"b\""`. */
 export function boundariesOf(value: string): string[] {
   const found = new Set<string>();
   for (const [name, text] of parseParameters(value))

@@ -1,55 +1,57 @@
 /**
- * The streaming core: takes a message in chunks of any size and gives its pieces. Put together again, the pieces are the
- * same bytes. It keeps what it must to tell a boundary from text, and the head of a part until it is complete.
+ * The streaming parser: takes a message in chunks of any size and returns it in pieces, whose concatenation is the same
+ * bytes. It buffers the head of a part until it is complete, and the end of a chunk where a boundary may begin.
  *
- * mailsplit is not used for this: it knows the boundaries of two levels only (a part behind an inner multipart that was
- * not closed stays unseen), no blanks behind a boundary, no attached message in an attachment; it loses bytes where CR
- * and LF come in two chunks, and reads some heads in quadratic time.
+ * mailsplit is not used for this: it knows the boundaries of two levels only (a part after an inner multipart that was not
+ * closed is missed), no blanks after a boundary, and no attached message within an attachment; it loses bytes where CR and LF
+ * are in different chunks, and needs quadratic time for some heads.
  */
 import { Content } from './content.js';
 import { HeaderBlock, looksLikeHead } from './header-block.js';
 import { limitReached, type MimeLimits } from './limits.js';
 import { CR, LF, lineBreakBefore, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
 
-/** A part, or the message itself, as its head describes it. */
+/** A part, or the message itself, as its header fields describe it. */
 export interface Entity {
   readonly parent: Entity | null;
   readonly headers: HeaderBlock;
   readonly content: Content;
-  /** What follows the head: parts between boundaries, a message, or anything else. */
+  /** What follows the head: parts between boundaries, an attached message, or any other content. */
   readonly kind: 'multipart' | 'message' | 'leaf';
 }
 
 export type Piece =
-  /** A part begins; `bytes` are its head with the empty line. */
+  /** A part begins; `bytes` is its head with the empty line. */
   | { readonly type: 'head'; readonly entity: Entity; readonly bytes: Buffer }
   /** Content of a leaf, still encoded. */
   | { readonly type: 'body'; readonly entity: Entity; readonly bytes: Buffer }
-  /** What stands between the parts of a multipart: preamble, boundaries with the line breaks around them, epilogue. */
+  /** Bytes between the parts of a multipart: preamble, boundaries with their line breaks, epilogue. */
   | { readonly type: 'frame'; readonly entity: Entity; readonly bytes: Buffer }
   /** The part has ended. */
   | { readonly type: 'end'; readonly entity: Entity };
 
-/** A boundary line, and which of the open multiparts it belongs to. */
+/** A boundary line. */
 interface Delimiter {
+  /** The index in the stack of the multipart that it belongs to. */
   readonly level: number;
-  /** It ends the multipart. */
+  /** Whether it ends the multipart. */
   readonly closes: boolean;
 }
 
 export interface ScannerOptions {
   /** Whether attached messages are split into their parts. Default: true. */
   readonly attachedMessages?: boolean;
-  /** Where the message is itself a part: the line break of what is around it. */
+  /** For an attached message: the line break of the message around it. Default: LF. */
   readonly lineBreak?: string;
-  /** Where the message is itself in one: how deep that is, and how many parts it has. Default: 0 */
+  /** For an attached message: its depth in the message around it. Default: 0. */
   readonly depth?: number;
+  /** For an attached message: the number of parts in the message around it. Default: 0. */
   readonly parts?: number;
   /**
-   * Bytes that are gathered before they are scanned: a head that comes byte by byte must not be copied for each of them.
+   * Bytes that are collected before they are scanned, so that a head that arrives byte by byte is not copied for each of them.
    * Default: 16 KiB.
    */
-  readonly leastChunk?: number;
+  readonly minChunk?: number;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -64,19 +66,20 @@ export const isIdentity = (encoding: string): boolean => IDENTITY.has(encoding);
 export class Scanner {
   readonly #limits: MimeLimits;
   readonly #attachedMessages: boolean;
-  readonly #leastChunk: number;
+  readonly #minChunk: number;
   #lineBreak: string;
   readonly #outerDepth: number;
   #stack: Entity[] = [];
   #parts: number;
   #size = 0;
+  /** Chunks that have not been scanned yet. */
   #waiting: Buffer[] = [];
   #waitingSize = 0;
   #buffer: Buffer = EMPTY;
-  /** What stands ahead of it in the buffer is done with. */
+  /** Everything before this index in the buffer has been returned. */
   #position = 0;
   #inHead = true;
-  /** In a head: bytes behind the position whose lines have been looked at. */
+  /** In a head: bytes after the position whose lines have been scanned. */
   #seen = 0;
   /** In a body: whether a line begins at the position. */
   #atLineStart = true;
@@ -86,24 +89,24 @@ export class Scanner {
   constructor(limits: MimeLimits, options: ScannerOptions = {}) {
     this.#limits = limits;
     this.#attachedMessages = options.attachedMessages ?? true;
-    this.#leastChunk = options.leastChunk ?? 16 * 1024;
+    this.#minChunk = options.minChunk ?? 16 * 1024;
     this.#lineBreak = options.lineBreak ?? '\n';
     this.#outerDepth = options.depth ?? 0;
     this.#parts = options.parts ?? 0;
     this.#countPart();
   }
 
-  /** Takes bytes, gives the pieces that are complete. @throws MilterError ERR_MILTER_MIME_LIMIT */
+  /** Takes bytes and returns the pieces that are complete. @throws MilterError ERR_MILTER_MIME_LIMIT */
   write(chunk: Buffer): Piece[] {
     this.#size += chunk.length;
     if (this.#size > this.#limits.maxSize)
       throw limitReached('maxSize', this.#limits.maxSize, 'bytes of a message');
     this.#waiting.push(chunk);
     this.#waitingSize += chunk.length;
-    return this.#waitingSize < this.#leastChunk ? [] : this.#run(false);
+    return this.#waitingSize < this.#minChunk ? [] : this.#run(false);
   }
 
-  /** The message is complete: gives the rest. @throws MilterError ERR_MILTER_MIME_LIMIT */
+  /** Ends the message and returns the remaining pieces. @throws MilterError ERR_MILTER_MIME_LIMIT */
   end(): Piece[] {
     return this.#run(true);
   }
@@ -140,7 +143,7 @@ export class Scanner {
     }
   }
 
-  /** What is too long for a head is a body without one, where it does not look like a head. */
+  /** Something too long for a head is an error if it looks like one; otherwise it is the body of a part without a head. */
   #checkHeadSize(end: number): boolean {
     const size = end - this.#position;
     if (size <= this.#limits.maxHeadSize) return false;
@@ -192,7 +195,7 @@ export class Scanner {
     let at = this.#longestBoundary > 0 ? buffer.indexOf(DASHES, this.#position) : -1;
     while (at >= 0) {
       if (!this.#isLineStart(at)) {
-        while (buffer[at] === DASH) at++; // a row of dashes within a line
+        while (buffer[at] === DASH) at++; // a run of dashes within a line
       } else {
         const end = lineEnd(buffer, at);
         const complete = end < buffer.length && (buffer[end] !== CR || end + 1 < buffer.length);
@@ -215,7 +218,7 @@ export class Scanner {
     return before === LF || before === CR;
   }
 
-  /** A line break at the end may be a part of the boundary that comes next, and so may a dash behind it. */
+  /** A line break at the end of the buffer, and a dash after it, may belong to a boundary. @returns where it begins */
   #holdBack(): number {
     const buffer = this.#buffer;
     let end = buffer.length;
@@ -232,20 +235,20 @@ export class Scanner {
     return true;
   }
 
-  /** Gives the bytes up to `end` out. @returns false: there is nothing more to scan */
+  /** Returns the bytes up to `end` as a piece. @returns false, because there is nothing more to scan */
   #emit(end: number): false {
     if (end > this.#position) {
       const entity = this.#stack.at(-1) as Entity;
       const bytes = this.#buffer.subarray(this.#position, end);
       this.#pieces.push({ type: entity.kind === 'multipart' ? 'frame' : 'body', entity, bytes });
-      // What follows in the buffer is what was held back: it begins with the line break, where there is one.
+      // What was held back begins with the line break, if there is one.
       this.#atLineStart = bytes[bytes.length - 1] === LF || bytes[bytes.length - 1] === CR;
       this.#position = end;
     }
     return false;
   }
 
-  /** A boundary line, from `at` to `end`: ends what it ends, begins the next part. */
+  /** Handles the boundary line from `at` to `end`: ends the parts in its multipart and begins the next one. */
   #enter({ level, closes }: Delimiter, at: number, end: number): true {
     this.#emit(lineBreakBefore(this.#buffer, at, this.#position));
     this.#close(level + 1);
@@ -253,7 +256,7 @@ export class Scanner {
     this.#pieces.push({ type: 'frame', entity, bytes: this.#buffer.subarray(this.#position, end) });
     this.#position = end;
     this.#atLineStart = true;
-    // Also behind the closing boundary: some mail programs go on reading parts there.
+    // After a closing boundary the multipart stays open, because some mail programs read further parts there.
     if (!closes) this.#beginHead();
     return true;
   }
@@ -275,8 +278,8 @@ export class Scanner {
   }
 
   /**
-   * The boundary in the line from `at` to `end`, of the innermost multipart that it fits. Every open multipart is asked:
-   * an inner one that lacks its closing boundary ends where an outer one goes on (RFC 2046 5.1.2).
+   * The boundary in the line from `at` to `end`, for the innermost multipart that it matches. All open multiparts are checked,
+   * because an inner one without a closing boundary ends at a boundary of an outer one (RFC 2046 5.1.2).
    */
   #delimiterAt(at: number, end: number): Delimiter | null {
     const buffer = this.#buffer;

@@ -1,17 +1,17 @@
 /**
- * Takes scripts out of HTML, and leaves every other byte as it is.
+ * Removes scripts from HTML and leaves every other byte as it is.
  *
- * The tokenizer of the HTML standard (13.2.5), as far as it tells where tags, comments and texts begin and end. parse5 is what
- * the tests measure it by. Its stream is not used here: it makes an object of each word, cuts texts where its chunks end,
- * and takes quadratic time for a row of `<svg>`.
+ * This is the tokenizer of the HTML standard (13.2.5), as far as it determines where tags, comments and text begin and end.
+ * The tests compare it with parse5. The streaming parser of parse5 is not used here, because it creates an object for each
+ * word, splits text at the end of its chunks, and needs quadratic time for a long run of `<svg>`.
  */
 
 import { endianness } from 'node:os';
 
-/** What stands where a script was. */
+/** Replaces each script. */
 const WARNING = '<!-- WARNING: a script was removed here -->';
 
-/** Characters that are bytes, or those of UTF-16. No string is made of a document: that would be one more copy. */
+/** Characters as bytes, or as UTF-16 code units. A document is not converted to a string, which would be one more copy. */
 type Characters = Uint8Array | Uint16Array;
 
 const BANG = 0x21;
@@ -34,7 +34,7 @@ const codesOf = (text: string): readonly number[] => [...Buffer.from(text)];
 const SCRIPT = codesOf('script');
 const SVG = codesOf('svg');
 const MATH = codesOf('math');
-/** Elements whose content is text up to their end tag. */
+/** Elements whose content is text until their end tag. */
 const TEXTS: ReadonlyMap<string, readonly number[]> = new Map(
   ['iframe', 'noembed', 'noframes', 'noscript', 'style', 'textarea', 'title', 'xmp'].map((name) => [
     name,
@@ -42,31 +42,31 @@ const TEXTS: ReadonlyMap<string, readonly number[]> = new Map(
   ]),
 );
 
-/** Whether a name in lower case, given in codes, stands at `at`, in any letter case. */
+/** Whether the characters at `at` begin with `name`, which is given in lower case, in any letter case. */
 function beginsName(html: Characters, at: number, name: readonly number[]): boolean {
   for (let i = 0; i < name.length; i++) if (((html[at + i] as number) | 0x20) !== name[i]) return false;
   return true;
 }
 
-/** The same, and ends there. */
+/** Whether the name at `at` is `name`, in any letter case. */
 const isNamed = (html: Characters, at: number, name: readonly number[]): boolean =>
   beginsName(html, at, name) && endsName(html[at + name.length]);
 
 const isCommentStart = (html: Characters, at: number): boolean =>
   html[at + 1] === BANG && html[at + 2] === DASH && html[at + 3] === DASH;
 
-/** The index of the next `</name` at or behind `at` that ends there; the length where there is none. */
+/** The index of the next end tag of this name at or after `at`, or the length if there is none. */
 function endTag(html: Characters, at: number, name: readonly number[]): number {
   for (let found = html.indexOf(LESS, at); found >= 0; found = html.indexOf(LESS, found + 1))
     if (html[found + 1] === SLASH && isNamed(html, found + 2, name)) return found;
   return html.length;
 }
 
-/** The index behind the tag whose name begins at `at`, its name, and whether it has an end: without one, it is no tag. */
+/** The index after the tag whose name begins at `at`, its name, and whether it is closed. An unclosed one is not a tag. */
 function tagEnd(html: Characters, at: number): [end: number, name: string, closed: boolean] {
   let i = at;
   while (i < html.length && !endsName(html[i])) i++;
-  // Of the names that are asked for, the shortest has three characters, and the longest nine.
+  // The names that the callers compare it with have three to nine characters.
   const name = i - at < 3 || i - at > 9 ? '' : String.fromCharCode(...html.subarray(at, i)).toLowerCase();
   while (i < html.length) {
     const code = html[i];
@@ -76,7 +76,7 @@ function tagEnd(html: Characters, at: number): [end: number, name: string, close
   return [html.length, name, false];
 }
 
-/** The index behind the attribute at `at`, its value included. */
+/** The index after the attribute at `at`, including its value. */
 function attributeEnd(html: Characters, at: number): number {
   let i = at + 1; // An equals sign at the beginning is part of the name.
   while (i < html.length && !endsName(html[i]) && html[i] !== EQUALS) i++;
@@ -93,7 +93,7 @@ function attributeEnd(html: Characters, at: number): number {
   return i;
 }
 
-/** The index behind the comment whose `<!--` ends at `at`. `<!-->`, `<!--->` and `--!>` end one too. */
+/** The index after the comment whose `<!--` ends at `at`. `<!-->`, `<!--->` and `--!>` end a comment too. */
 function commentEnd(html: Characters, at: number): number {
   if (html[at] === GREATER) return at + 1;
   if (html[at] === DASH && html[at + 1] === GREATER) return at + 2;
@@ -104,7 +104,7 @@ function commentEnd(html: Characters, at: number): number {
   return html.length;
 }
 
-/** The index behind the end tag of the script whose start tag ends at `at`; the length where there is none. */
+/** The index after the end tag of the script whose start tag ends at `at`, or the length if there is none. */
 function scriptEnd(html: Characters, at: number): number {
   let state: 'plain' | 'escaped' | 'nested' = 'plain';
   for (let i = at; i < html.length; i++) {
@@ -114,10 +114,10 @@ function scriptEnd(html: Characters, at: number): number {
       state = 'plain';
       i += 2;
     } else if (code !== LESS) {
-      // no mark
+      // neither a tag nor a comment begins or ends here
     } else if (isCommentStart(html, i)) {
       if (state === 'plain') state = 'escaped';
-      i++; // Its dashes may be those of `-->` as well.
+      i++; // Its dashes may also be those of `-->`.
     } else if (isNamed(html, i + 1, SCRIPT)) {
       if (state === 'escaped') state = 'nested';
     } else if (html[i + 1] === SLASH && isNamed(html, i + 2, SCRIPT)) {
@@ -131,23 +131,24 @@ function scriptEnd(html: Characters, at: number): number {
 type Range = readonly [begin: number, end: number];
 
 /**
- * Whatever looks like a script between `from` and `to`, whether it is one or not. For texts, because programs differ in what
- * is text, and for documents with foreign content (SVG, MathML), where that depends on all that is open.
+ * Everything that looks like a script between `from` and `to`, whether it is one or not. Used for text, because programs
+ * differ in what they treat as text, and for documents with foreign content (SVG, MathML), where that depends on all open
+ * elements.
  */
 function* scriptsIn(html: Characters, from: number, to: number): Generator<Range> {
-  const text = html.subarray(from, to); // A search must not go beyond, or a row of texts would take quadratic time.
+  const text = html.subarray(from, to); // Searching beyond `to` would take quadratic time for many texts.
   for (let at = text.indexOf(LESS); at >= 0; at = text.indexOf(LESS, at)) {
     const begin = at++;
-    const behind = at + SCRIPT.length;
-    if (!beginsName(text, at, SCRIPT) || (behind < text.length && !endsName(text[behind]))) continue;
-    const closing = endTag(text, behind, SCRIPT);
+    const nameEnd = at + SCRIPT.length;
+    if (!beginsName(text, at, SCRIPT) || (nameEnd < text.length && !endsName(text[nameEnd]))) continue;
+    const closing = endTag(text, nameEnd, SCRIPT);
     const end = closing < text.length ? text.indexOf(GREATER, closing) : -1;
     at = end < 0 ? text.length : end + 1;
     yield [from + begin, from + at];
   }
 }
 
-/** The scripts of a document without foreign content. */
+/** The scripts in a document without foreign content. */
 function* scriptsOf(html: Characters): Generator<Range> {
   for (let at = html.indexOf(LESS); at >= 0; at = html.indexOf(LESS, at)) {
     const begin = at;
@@ -161,7 +162,7 @@ function* scriptsOf(html: Characters): Generator<Range> {
         at = scriptEnd(html, end);
         yield [begin, at];
       } else if (name === 'plaintext') {
-        at = html.length; // it has no end
+        at = html.length; // plaintext has no end tag
         yield* scriptsIn(html, end, at);
       } else if (TEXTS.has(name)) {
         at = endTag(html, end, TEXTS.get(name) as readonly number[]);
@@ -170,7 +171,7 @@ function* scriptsOf(html: Characters): Generator<Range> {
     } else if (next === SLASH && isLetter(html[at + 2])) {
       at = tagEnd(html, at + 2)[0];
     } else if (next === BANG || next === QUESTION || next === SLASH) {
-      const end = html.indexOf(GREATER, at + 2); // a declaration, whatever is in it
+      const end = html.indexOf(GREATER, at + 2); // a declaration ends at the next `>`
       at = end < 0 ? html.length : end + 1;
     } else {
       at++;
@@ -188,7 +189,7 @@ function rangesOf(html: Characters): Range[] {
   return [...(hasForeign(html) ? scriptsIn(html, 0, html.length) : scriptsOf(html))];
 }
 
-/** Whether the bytes may have a script: quick, and without a copy. */
+/** Whether the bytes may contain a script. This check is fast and copies nothing. */
 export function mayHaveScript(html: Uint8Array): boolean {
   for (let at = 0; at < html.length; at++) {
     if (html[at] !== 0x3c) continue;
@@ -199,7 +200,7 @@ export function mayHaveScript(html: Uint8Array): boolean {
   return false;
 }
 
-/** UTF-16 by the name of the character set or a byte order mark, which mail must not use in text (RFC 2781 4). */
+/** The byte order if the HTML is UTF-16 by its character set or its byte order mark (RFC 2781 4). */
 function utf16(html: Buffer, charset: string): 'le' | 'be' | null {
   if (html[0] === 0xff && html[1] === 0xfe) return 'le';
   if (html[0] === 0xfe && html[1] === 0xff) return 'be';
@@ -207,13 +208,13 @@ function utf16(html: Buffer, charset: string): 'le' | 'be' | null {
   return charset.endsWith('le') ? 'le' : 'be';
 }
 
-/** Where the scripts of HTML are, in bytes, and what stands in the place of each. */
+/** The byte ranges of the scripts in HTML, and what replaces each of them. */
 export interface Scripts {
   readonly ranges: readonly Range[];
   readonly warning: Buffer;
 }
 
-/** The scripts of HTML, null where there is none. @param charset in lower case; matters for UTF-16 only */
+/** The scripts in HTML, or null if there are none. @param charset in lower case; only UTF-16 makes a difference */
 export function findScripts(html: Buffer, charset: string): Scripts | null {
   if (!mayHaveScript(html)) return null;
   const wide = utf16(html, charset);
@@ -231,11 +232,11 @@ export function findScripts(html: Buffer, charset: string): Scripts | null {
 }
 
 /**
- * HTML without its `<script>` elements, a warning comment in the place of each; every other byte is as it was, whatever the
- * character set. Attributes (`onclick`, `javascript:`) are left alone, as by pymilter.
+ * Replaces each `<script>` element by a comment with a warning, and leaves every other byte as it is in any character set. Like
+ * pymilter, it does not change attributes (`onclick`, `javascript:`).
  *
- * @param charset in lower case; matters for UTF-16 only
- * @returns null where there is none
+ * @param charset in lower case; only UTF-16 makes a difference
+ * @returns null if there is no script
  */
 export function removeScripts(html: Buffer, charset = ''): Buffer | null {
   const found = findScripts(html, charset);

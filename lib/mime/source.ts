@@ -1,20 +1,21 @@
-/** Where a message comes from. */
+/** Reading of messages from files, streams and memory. */
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { badArgument } from '../internal/errors.js';
+import { joinChunks } from './chunks.js';
 import { limitReached, type MimeLimits } from './limits.js';
-import { joinChunks, PagedBuffer } from './paged-buffer.js';
+import { PagedBuffer } from './paged-buffer.js';
 
 /** Bytes, a stream of bytes, or the path of a file. */
 export type MessageSource = Uint8Array | string | AsyncIterable<Uint8Array>;
 
-/** Bytes of a file that are read at a time. */
+/** A file is read in chunks of this size. */
 const FILE_CHUNK = 256 * 1024;
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** The bytes of a source, in chunks. @throws MilterError ERR_MILTER_BAD_ARGUMENT, and what reading throws */
+/** The bytes of a source, in chunks. @throws MilterError ERR_MILTER_BAD_ARGUMENT, and errors of the file or stream */
 export async function* chunksOf(source: MessageSource): AsyncGenerator<Buffer> {
   if (source instanceof Uint8Array) {
     yield asBuffer(source);
@@ -33,23 +34,23 @@ export async function* chunksOf(source: MessageSource): AsyncGenerator<Buffer> {
 /** All bytes of a source. @throws MilterError ERR_MILTER_MIME_LIMIT, ERR_MILTER_BAD_ARGUMENT */
 export async function readAll(source: MessageSource, limits: MimeLimits): Promise<Buffer> {
   if (source instanceof Uint8Array) return asBuffer(source);
-  const store = new PagedBuffer();
+  const content = new PagedBuffer();
   for await (const chunk of typeof source === 'string'
-    ? chunksOfFile(source, store, limits.maxSize)
+    ? chunksOfFile(source, content, limits.maxSize)
     : chunksOf(source)) {
-    if (store.length + chunk.length > limits.maxSize)
+    if (content.length + chunk.length > limits.maxSize)
       throw limitReached('maxSize', limits.maxSize, 'bytes of a message');
-    store.add(chunk);
+    content.add(chunk);
   }
-  return joinChunks(store.take());
+  return joinChunks(content.take());
 }
 
-/** The bytes of a file, in chunks that are valid until the next one: read so, they leave no garbage. */
-async function* chunksOfFile(path: string, store: PagedBuffer, most: number): AsyncGenerator<Buffer> {
+/** The bytes of a file, in one buffer that is reused for each chunk. A chunk is valid only until the next one is requested. */
+async function* chunksOfFile(path: string, content: PagedBuffer, maxSize: number): AsyncGenerator<Buffer> {
   const file = await open(path);
   try {
     const { size } = await file.stat();
-    if (size <= most) store.expect(size);
+    if (size <= maxSize) content.reserve(size);
     const chunk = Buffer.allocUnsafe(FILE_CHUNK);
     for (;;) {
       const { bytesRead } = await file.read(chunk, 0, chunk.length, null);

@@ -1,27 +1,28 @@
-/** The part that stands for one that was taken away. */
+/** The text that replaces a dangerous attachment. */
 import type { MimeMessage } from './message.js';
 
 /** Why a part is dangerous. */
 export interface Danger {
-  /** What the part is called. */
+  /** The name of the part. */
   readonly name: string;
-  /** The end of the sentence "It was removed …". */
-  readonly because: string;
+  /** Completes the sentence "It was removed …". */
+  readonly reason: string;
 }
 
-/** Fields that describe the content that is gone. MIME-Version describes the message. */
+/** Whether a field describes the content. MIME-Version, in contrast, describes the message. */
 const isMimeField = (key: string): boolean => key.startsWith('content-');
-const KEPT: ReadonlySet<string> = new Set([
+/** Fields that are set for the warning. */
+const REPLACED: ReadonlySet<string> = new Set([
   'content-type',
   'content-disposition',
   'content-transfer-encoding',
 ]);
 
 /**
- * Turns a part into a text that tells what was taken away, by whom, and where the original is.
+ * Replaces the content of a part by a text that says what was removed, by whom, and where the original is.
  *
- * @param host who says it
- * @param savname where the original message is saved; null where it is not
+ * @param host the host of the filter
+ * @param savname where the original message is saved, or null if it is not
  */
 export function replaceWithWarning(
   part: MimeMessage,
@@ -31,14 +32,15 @@ export function replaceWithWarning(
 ): void {
   const lines = [
     `The attachment ${JSON.stringify(danger.name)} was removed by the mail filter of ${host},`,
-    `${danger.because}.`,
+    `${danger.reason}.`,
     ...(savname === null ? [] : [`The original message is saved there as ${JSON.stringify(savname)}.`]),
     'If you expected it, ask the sender for it in another way.',
     '',
   ];
   const text = lines.join(part.lineBreak);
   const plain = /^[\0-\x7f]*$/.test(text);
-  for (const name of part.fieldNames((key) => isMimeField(key) && !KEPT.has(key))) part.deleteHeader(name);
+  for (const name of part.fieldNames((key) => isMimeField(key) && !REPLACED.has(key)))
+    part.deleteHeader(name);
   part.setHeader('Content-Type', 'text/plain; charset=utf-8; name="WARNING.TXT"');
   part.setHeader('Content-Disposition', 'inline; filename="WARNING.TXT"');
   part.setHeader('Content-Transfer-Encoding', plain ? '7bit' : 'quoted-printable');

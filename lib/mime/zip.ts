@@ -1,30 +1,31 @@
-/** The names in a ZIP file, and in ZIP files in it. */
+/** The names of the entries in a ZIP file, and in ZIP files in it. */
 import { type Entry, fromBufferPromise, getFileNameLowLevel, type ZipFile } from 'yauzl';
 import { MilterError } from '../internal/errors.js';
 import { trimFilename } from './extensions.js';
 import { checkLimits, limitReached, type MimeLimitOptions, type MimeLimits } from './limits.js';
 
-/** What is left of the limits, shared by all files in one. */
-interface Allowance {
+/** What has been counted towards the limits, in a ZIP file and all ZIP files in it together. */
+interface Usage {
   readonly limits: MimeLimits;
   entries: number;
   expanded: number;
 }
 
 /**
- * The names of all entries, those of ZIP files in it behind the names of those (pymilter's `zipnames`). Directories are
- * entries. Empty for no bytes and for a ZIP file without entries. Passwords do not hide names.
+ * The names of all entries of a ZIP file, including directories; the name of a ZIP file in it is followed by the names of its
+ * entries (pymilter's `zipnames`). The names are readable even if the entries have passwords. The result is empty for an
+ * empty buffer and for a ZIP file without entries.
  *
- * @throws MilterError ERR_MILTER_BAD_ZIP where it, or a ZIP file in it, cannot be read; ERR_MILTER_MIME_LIMIT
+ * @throws MilterError ERR_MILTER_BAD_ZIP if it or a ZIP file in it cannot be read; ERR_MILTER_MIME_LIMIT
  */
 export async function zipnames(bytes: Uint8Array, options?: MimeLimitOptions): Promise<string[]> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return namesIn(buffer, { limits: checkLimits('zipnames', options), entries: 0, expanded: 0 }, 1);
 }
 
-async function namesIn(bytes: Buffer, allowance: Allowance, depth: number): Promise<string[]> {
+async function namesIn(bytes: Buffer, usage: Usage, depth: number): Promise<string[]> {
   if (bytes.length === 0) return [];
-  const { maxZipDepth, maxZipEntries } = allowance.limits;
+  const { maxZipDepth, maxZipEntries } = usage.limits;
   if (depth > maxZipDepth) throw limitReached('maxZipDepth', maxZipDepth, 'ZIP files in ZIP files');
   const zip = await readable(fromBufferPromise(bytes, { lazyEntries: true, decodeStrings: false }));
   const names: string[] = [];
@@ -32,30 +33,30 @@ async function namesIn(bytes: Buffer, allowance: Allowance, depth: number): Prom
   for (;;) {
     const { done, value: entry } = await readable(entries.next());
     if (done) return names;
-    if (++allowance.entries > maxZipEntries)
+    if (++usage.entries > maxZipEntries)
       throw limitReached('maxZipEntries', maxZipEntries, 'entries of a ZIP file');
     const name = nameOf(entry);
     names.push(name);
     if (/\.zip$/i.test(trimFilename(name)))
-      names.push(...(await namesIn(await expand(zip, entry, allowance), allowance, depth + 1)));
+      names.push(...(await namesIn(await expand(zip, entry, usage), usage, depth + 1)));
   }
 }
 
-/** In UTF-8 or code page 437, as the entry says. Neither slashes nor dots are objected to: nothing is unpacked there. */
+/** Decodes a name from UTF-8 or code page 437, as the entry says. Any path is allowed, because nothing is written to disk. */
 function nameOf(entry: Entry): string {
   const { generalPurposeBitFlag, fileNameRaw, extraFields } = entry;
   return getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, true);
 }
 
-async function expand(zip: ZipFile, entry: Entry, allowance: Allowance): Promise<Buffer> {
-  const { maxZipExpanded } = allowance.limits;
+async function expand(zip: ZipFile, entry: Entry, usage: Usage): Promise<Buffer> {
+  const { maxZipExpanded } = usage.limits;
   const stream = await readable(zip.openReadStreamPromise(entry));
   const chunks: Buffer[] = [];
   const reading = (async () => {
-    // What the entry says of its size is the sender's word; what comes out of it is counted.
+    // The size given in the entry cannot be trusted, so the bytes are counted as they are unpacked.
     for await (const chunk of stream) {
-      allowance.expanded += chunk.length;
-      if (allowance.expanded > maxZipExpanded)
+      usage.expanded += chunk.length;
+      if (usage.expanded > maxZipExpanded)
         throw limitReached('maxZipExpanded', maxZipExpanded, 'bytes of ZIP files in a ZIP file');
       chunks.push(chunk);
     }
@@ -64,7 +65,7 @@ async function expand(zip: ZipFile, entry: Entry, allowance: Allowance): Promise
   return Buffer.concat(chunks);
 }
 
-/** What yauzl and zlib object to makes the file unreadable. */
+/** Turns an error of yauzl or zlib into ERR_MILTER_BAD_ZIP. */
 async function readable<Result>(reading: Promise<Result>): Promise<Result> {
   try {
     return await reading;

@@ -1,0 +1,72 @@
+/** Removal of scripts from HTML that has a transfer encoding. */
+import type { ByteSource } from './byte-source.js';
+import { isSmallerAsBase64 } from './quoted-printable.js';
+import type { Allocate, ReusableBuffer } from './reusable-buffer.js';
+import { findScripts, mayHaveScript } from './scripts.js';
+import { decodeContent, encoded } from './transfer-encoding.js';
+
+/** HTML as a part of a message has it. */
+export interface EncodedHtml {
+  readonly body: readonly Buffer[];
+  /** Its Content-Transfer-Encoding. */
+  readonly encoding: string;
+  readonly charset: string;
+  /** How its lines end. */
+  readonly lineBreak: string;
+}
+
+/** HTML of at least this size is encoded as base64 if quoted-printable would be much larger. */
+const LARGE_HTML = 1024 * 1024;
+/** The HTML is copied in blocks of this size. */
+const HTML_BLOCK = 32 * 1024;
+const EMPTY = Buffer.alloc(0);
+
+/** What is written in place of HTML with scripts, and its encoding. */
+export interface ScriptlessHtml {
+  readonly encoding: 'base64' | 'quoted-printable';
+  readonly body: ByteSource;
+}
+
+/**
+ * Removes the scripts from HTML. The result is decoded and encoded again while it is written.
+ *
+ * @param buffer where the HTML is decoded
+ * @param maxSize HTML with scripts that is larger when decoded is left alone
+ */
+export function withoutScripts(
+  { body, encoding, charset, lineBreak }: EncodedHtml,
+  buffer: ReusableBuffer,
+  maxSize: number,
+): ScriptlessHtml | 'nothing' | 'too large' {
+  const size = body.reduce((sum, { length }) => sum + length, 0);
+  // Only uuencode can decode to more than its encoded size; decoding stops there.
+  const decodedLimit = Math.max(maxSize, size);
+  const decode = (allocate: Allocate): Buffer =>
+    decodeContent(encoding, body, allocate, decodedLimit) ?? decodeContent('', body, allocate) ?? EMPTY;
+  const owner = {};
+  const html = buffer.content(owner, decode);
+  if (html.length > decodedLimit) return 'too large';
+  if (!mayHaveScript(html)) return 'nothing';
+  if (html.length > maxSize) return 'too large';
+  const found = findScripts(html, charset);
+  if (!found) return 'nothing';
+  const { ranges, warning } = found;
+  const total = html.length;
+  /** Yields copies, because another part may decode into the same buffer between two blocks. */
+  const scriptless = function* (): Generator<Buffer> {
+    const block = Buffer.allocUnsafe(Math.min(HTML_BLOCK, total));
+    let done = 0;
+    for (const [begin, end] of [...ranges, [total, total] as const]) {
+      for (; done < begin; done += block.length) {
+        const content = buffer.content(owner, decode);
+        const length = content.copy(block, 0, done, Math.min(begin, done + block.length));
+        yield block.subarray(0, length);
+      }
+      if (begin < total) yield warning;
+      done = end;
+    }
+  };
+  const target = total >= LARGE_HTML && isSmallerAsBase64(html) ? 'base64' : 'quoted-printable';
+  const maxLength = total + ranges.length * warning.length;
+  return { encoding: target, body: encoded(target, maxLength, scriptless, lineBreak) };
+}
