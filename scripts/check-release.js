@@ -20,7 +20,8 @@ function problemsOf(folder) {
     (field) => `package.json has no "${field}"`,
   );
   const locked = JSON.parse(read('package-lock.json')).version;
-  if (locked !== version) problems.push(`package-lock.json is of version ${locked}, package.json of ${version}`);
+  if (locked !== version)
+    problems.push(`package-lock.json is of version ${locked}, package.json of ${version}`);
   const dated = read('CHANGELOG.md')
     .split('\n')
     .some((line) => line.startsWith(`## [${version}] - `) && /\d{4}-\d{2}-\d{2}$/.test(line));

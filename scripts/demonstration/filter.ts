@@ -1,18 +1,18 @@
-/** The sample filter in a process of its own. */
+/** Runs the sample filter in a child process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const PATIENCE = 10_000;
+const LOG_TIMEOUT = 10_000;
 
 export class Filter {
-  /** What it has written so far. */
+  /** The lines it has written so far. */
   readonly log: string[] = [];
   readonly #child: ChildProcess;
 
-  /** Starts it on a socket; resolves when it listens. */
+  /** Starts the filter on a socket and resolves when it listens. */
   static async start(socket: string): Promise<Filter> {
     const filter = new Filter(socket);
     await filter.awaitLine('listening', 0);
@@ -27,9 +27,9 @@ export class Filter {
     }
   }
 
-  /** Waits for a line with `text` in it, among those from the `from`th on. */
+  /** Waits for a line that contains `text`, ignoring the first `from` lines. */
   async awaitLine(text: string, from: number): Promise<void> {
-    const deadline = Date.now() + PATIENCE;
+    const deadline = Date.now() + LOG_TIMEOUT;
     while (!this.log.slice(from).some((line) => line.includes(text))) {
       if (this.#ended) throw new Error(`the filter has ended:\n${this.log.join('\n')}`);
       if (Date.now() > deadline) throw new Error(`the filter did not log '${text}':\n${this.log.join('\n')}`);
@@ -37,7 +37,7 @@ export class Filter {
     }
   }
 
-  /** Stops it as systemd does. @returns its exit code */
+  /** Stops the filter as systemd does, by SIGTERM. @returns its exit code */
   async stop(): Promise<number | null> {
     if (!this.#ended) {
       const exit = once(this.#child, 'exit');
@@ -47,7 +47,7 @@ export class Filter {
     return this.#child.exitCode;
   }
 
-  /** Ends it at once, for when the demonstration itself is ended. */
+  /** Kills the filter, for when the demonstration itself is interrupted. */
   kill(): void {
     this.#child.kill('SIGKILL');
   }

@@ -1,4 +1,4 @@
-/** The demonstration: three messages through the sample filter. scripts/demo builds what it needs and starts it. */
+/** Sends three messages through the sample filter. scripts/demo builds what this needs and starts it. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,13 +29,13 @@ async function show(sample: Sample, route: Route, filter: Filter): Promise<void>
 async function main(): Promise<void> {
   const withMta = !process.argv.includes('--no-mta');
   const reason = withMta ? unavailable() : undefined;
-  if (reason) throw new Error(`${reason}; --no-mta does without`);
+  if (reason) throw new Error(`${reason}; use --no-mta to run without an MTA`);
 
   const dir = mkdtempSync(join(tmpdir(), 'tsmilter-demo-'));
   const socket = `unix:${join(dir, 'filter.sock')}`;
   let filter: Filter | undefined;
   let route: Route | undefined;
-  // Sendmail ends with this process in any case: it has a supervisor.
+  // Sendmail needs no handler here: its supervisor ends it together with this process.
   process.on('exit', () => {
     filter?.kill();
     rmSync(dir, { recursive: true, force: true });
@@ -57,7 +57,9 @@ async function main(): Promise<void> {
     if (filter && code !== 0) console.error(`the filter ended with ${code}:\n${filter.log.join('\n')}`);
     if (code !== 0) process.exitCode = 1;
   }
-  console.log('\nAll three as they should be. The filter has stopped, and nothing is left behind.');
+  console.log(
+    '\nAll three messages were handled as expected. The filter has stopped, and all temporary files are removed.',
+  );
 }
 
 main().catch((error: unknown) => {

@@ -1,22 +1,22 @@
-/** What the demonstration sends, and what has to become of it. */
+/** The messages that the demonstration sends, and what must happen to each. */
 
-/** A message, and what the filter is expected to do with it. */
+/** A message, and what the filter should do with it. */
 export interface Sample {
   readonly title: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** Lines of the body. */
   readonly body: readonly string[];
-  /** Says what became of it; throws where that is not what the filter is for. */
+  /** Describes what happened to the message; throws if it is not what the filter should have done. */
   judge(outcome: Outcome): string;
 }
 
-/** What became of a message. */
+/** What happened to a message. */
 export interface Outcome {
-  /** What client and server said, or MTA and filter. */
+  /** The dialogue between client and server, or between MTA and filter. */
   readonly dialogue: readonly string[];
-  /** Whether the sender was told that the message is taken. */
+  /** Whether the message was accepted, as far as the sender was told. */
   readonly accepted: boolean;
-  /** The message as it was delivered, or nothing. */
+  /** The message as it was delivered, or null if it was not. */
   readonly delivered: string | null;
 }
 
@@ -52,10 +52,10 @@ export const SAMPLES: readonly Sample[] = [
     headers: headers('FREE money'),
     body: ['Click here.'],
     judge({ accepted, delivered, dialogue }) {
-      if (accepted || delivered !== null) throw new Error('the spam was not refused');
+      if (accepted || delivered !== null) throw new Error('the spam was not rejected');
       if (!dialogue.some((line) => line.includes('typical of spam')))
-        throw new Error("the refusal does not have the filter's own text");
-      return "refused with the filter's own text; nothing was delivered";
+        throw new Error("the reply does not have the filter's text");
+      return "rejected with the filter's text; nothing was delivered";
     },
   },
   {
@@ -81,12 +81,12 @@ export const SAMPLES: readonly Sample[] = [
     judge({ accepted, delivered }) {
       if (!accepted || !delivered?.includes('WARNING.TXT') || delivered.includes(ATTACHMENT))
         throw new Error('the attachment was not replaced');
-      return 'delivered with a warning in the place of the attachment';
+      return 'delivered with a warning in place of the attachment';
     },
   },
 ];
 
-/** The message as it goes over the wire. */
+/** The message as it is sent over SMTP. */
 export function textOf({ headers, body }: Sample): string {
   return [...headers.map(([name, value]) => `${name}: ${value}`), '', ...body, ''].join('\r\n');
 }

@@ -1,24 +1,24 @@
-/** Prints texts side by side, or one after another where the terminal is narrow. */
+/** Prints texts side by side, or one after another if the terminal is narrow. */
 
-/** A text with its title. */
+/** A text with a title. */
 export interface Column {
   readonly title: string;
   readonly lines: readonly string[];
 }
 
 const GAP = ' │ ';
-/** A column narrower than this breaks most lines of mail. */
-const NARROWEST = 36;
+/** A narrower column would break most lines of a message. */
+const MIN_COLUMN_WIDTH = 36;
 
-/** The terminal's width; COLUMNS counts where the output is no terminal. */
+/** The terminal's width; if the output is not a terminal, the environment variable COLUMNS. */
 function terminalWidth(): number {
   return process.stdout.columns ?? (Number(process.env.COLUMNS) || 80);
 }
 
-/** What a stranger's text must not do to a terminal. */
+/** Replaces control characters, because a message could contain commands for the terminal. */
 const printable = (line: string): string => line.replaceAll('\t', '    ').replace(/\p{Cc}/gu, '?');
 
-/** Breaks a line into pieces of `width` characters; those after the first are indented. */
+/** Breaks a line into pieces of at most `width` characters and indents the continuation lines. */
 function broken(line: string, width: number): string[] {
   const pieces: string[] = [];
   let rest = printable(line);
@@ -35,7 +35,7 @@ function longest({ title, lines }: Column): number {
   return Math.max(title.length, ...lines.map((line) => line.length));
 }
 
-/** Shares a width out: a column that needs less than its part leaves the rest to the others. */
+/** Distributes a width: what a column does not need of its share is left to the others. */
 function widthsFor(columns: readonly Column[], total: number): number[] {
   const widths = columns.map(() => 0);
   let left = total;
@@ -76,7 +76,7 @@ function oneAfterAnother(columns: readonly Column[]): string[] {
 
 /** Prints the columns. */
 export function printColumns(columns: readonly Column[], width = terminalWidth()): void {
-  const wide = width >= NARROWEST * columns.length + GAP.length * (columns.length - 1);
+  const wide = width >= MIN_COLUMN_WIDTH * columns.length + GAP.length * (columns.length - 1);
   for (const line of wide ? sideBySide(columns, width) : oneAfterAnother(columns)) console.log(line);
 }
 

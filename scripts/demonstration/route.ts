@@ -1,10 +1,10 @@
 import type { Outcome, Sample } from './messages';
 
-/** A way for messages to the filter. */
+/** A way to send messages through the filter. */
 export interface Route {
-  /** What the columns are called. */
+  /** The titles of the columns. */
   readonly titles: { readonly dialogue: string; readonly delivered: string };
-  /** Sends a message in a session of its own. */
+  /** Sends a message in a new session. */
   send(sample: Sample): Promise<Outcome>;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Through a real Sendmail on loopback, which has the filter behind it and delivers to an SMTP sink in this process. */
+/** Sends messages to a real Sendmail on loopback, which uses the filter and delivers to an SMTP sink in this process. */
 import { type Mta, type Reply, Sink, SmtpClient, startSendmail } from '../../tools/mta';
 import { type Outcome, RECIPIENT, type Sample, SENDER, textOf } from './messages';
 import type { Route } from './route';
@@ -30,17 +30,17 @@ export class SendmailRoute implements Route {
     const dialogue: string[] = [];
     const { host, port } = this.#mta.endpoints.unix;
     const client = await SmtpClient.open(host, port);
-    const heard = (reply: Reply) => {
+    const record = (reply: Reply) => {
       const lines = reply.raw.toString('latin1').trimEnd().split('\r\n');
       dialogue.push(...lines.map((line) => `S: ${line}`));
       return reply;
     };
     const say = async (line: string) => {
       dialogue.push(`C: ${line}`);
-      return heard(await client.command(line));
+      return record(await client.command(line));
     };
     try {
-      heard(client.greeting);
+      record(client.greeting);
       await say('EHLO client.example');
       await say(`MAIL FROM:<${SENDER}>`);
       await say(`RCPT TO:<${RECIPIENT}>`);
@@ -48,7 +48,7 @@ export class SendmailRoute implements Route {
       const text = textOf(sample);
       dialogue.push(...text.split('\r\n').map((line) => `C: ${line}`.trimEnd()));
       dialogue[dialogue.length - 1] = 'C: .';
-      const { code } = heard(await client.content(text));
+      const { code } = record(await client.content(text));
       await say('QUIT');
       const accepted = code === 250;
       return { dialogue, accepted, delivered: await this.#delivered(accepted) };
@@ -58,8 +58,8 @@ export class SendmailRoute implements Route {
   }
 
   async #delivered(accepted: boolean): Promise<string | null> {
-    // Sendmail delivers before it answers the final dot (confDELIVERY_MODE in tools/mta/templates/sendmail.mc):
-    // what is not here by then does not come.
+    // Sendmail delivers before it answers the final dot (confDELIVERY_MODE in tools/mta/templates/sendmail.mc), so a
+    // message that has not arrived by then was not delivered.
     if (!accepted && this.#sink.messages.length === this.#taken) return null;
     this.#taken++;
     return (await this.#sink.next()).text;

@@ -1,4 +1,4 @@
-/** Without an MTA: an MtaSession plays one, and what it would deliver is made from the filter's modifications. */
+/** Works without an MTA: MtaSession takes its place, and the delivered message is computed from the filter's modifications. */
 import { type MessageResult, MtaSession } from 'tsmilter/testing';
 import { type Outcome, RECIPIENT, type Sample, SENDER } from './messages';
 import type { Route } from './route';
@@ -56,7 +56,7 @@ export class SessionRoute implements Route {
   async close(): Promise<void> {}
 }
 
-/** The message with the modifications that the sample filter makes. */
+/** Applies to the message those kinds of modifications that the sample filter makes. */
 function modified(sample: Sample, { modifications }: MessageResult): string {
   const headers = sample.headers.map(([name, value]): [string, string] => [name, value]);
   let body = [...sample.body, ''].join('\r\n');
