@@ -30,7 +30,7 @@ const recipe: Recipe = {
     fs.writeFileSync(traffic, '');
     const program = path.join(tree.root, 'usr/libexec/sendmail/sendmail');
     const launch = await isolate(dir, 'sendmail.test', program, ['-C', config, '-bD']);
-    if (!launch.isolated) nameHostWithDot();
+    const restoreHostName = launch.isolated ? () => {} : nameHostWithDot();
     const relay = await Relay.listen(path.join(dir, 'sink'), options.sinkPort);
     return {
       command: launch.command,
@@ -45,6 +45,7 @@ const recipe: Recipe = {
           .map((name) => fs.readFileSync(path.join(queueDir, name), 'latin1')),
       release: () => {
         launch.release();
+        restoreHostName();
         relay.close();
       },
     };
