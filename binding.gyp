@@ -20,6 +20,9 @@
         '<!@(node scripts/native-build.js werror)',
       ],
       'cflags_cc!': ['-fno-exceptions', '-fno-rtti'],
+      # Debian's node-gyp links libnode, since its Node is a shared library. Another Node, which has no libnode, would
+      # then load a second Node into the process. All that the addon needs is in the program that loads it.
+      'libraries!': ['-lnode'],
       'libraries': ['<!@(node scripts/libmilter-flags.js --libs)', '-pthread'],
       'configurations': {
         'Release': {

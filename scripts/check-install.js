@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 'use strict';
 /**
- * The packed tarball installs into an empty project, building the addon there, and a filter runs in it: loaded by
- * `import`, by `require`, and type-checked as a project of either kind would.
+ * The packed tarball installs into an empty project, building the addon there, and a filter runs in it: with npm, pnpm,
+ * both Yarns and Bun, as README.md says for each; loaded by `import` and by `require`; and type-checked as a project of
+ * either kind would.
  *
  *     node scripts/check-install.js     # after `npm run build:ts`
  */
@@ -67,6 +68,62 @@ export const run = () => Milter.runmilter('typed', 'inet:0', { factory: Filter }
 export const open = () => MtaSession.open('inet:1');
 `;
 
+/**
+ * The package managers besides npm, from the npm registry. Most of them run a package's install script only if the
+ * project allows it, which is said in `manifest` or on the command line.
+ */
+const MANAGERS = [
+  {
+    name: 'pnpm',
+    // The name alone does for a package from a registry; one from a file is known by its path as well.
+    install: (tools, tarball) => [
+      path.join(tools, '.bin/pnpm'),
+      ['add', `--allow-build=tsmilter@file:${path.join('..', path.basename(tarball))}`, tarball],
+    ],
+  },
+  {
+    name: 'Yarn 1',
+    install: (tools, tarball) => [process.execPath, [path.join(tools, 'yarn/bin/yarn.js'), 'add', tarball]],
+  },
+  {
+    name: "Yarn 4, Plug'n'Play",
+    manifest: { dependenciesMeta: { tsmilter: { built: true } } },
+    files: { 'yarn.lock': '' },
+    install: (tools, tarball) => [process.execPath, [yarn4(tools), 'add', `tsmilter@file:${tarball}`]],
+    node: (tools) => [process.execPath, [yarn4(tools), 'node']],
+  },
+  {
+    name: 'Bun',
+    install: (_tools, tarball) => ['bun', ['add', '--trust', tarball]],
+  },
+];
+const MANAGER_PACKAGES = ['pnpm@12', 'yarn@1', '@yarnpkg/cli-dist@4', 'bun@1'];
+
+function yarn4(tools) {
+  return path.join(tools, '@yarnpkg/cli-dist/bin/yarn.js');
+}
+
+/** The environment of all installations: nothing is left of them outside `folder`, and nothing is told to anybody. */
+function environment(folder, tools) {
+  const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
+  const bun = fs.existsSync(path.join(tools, '@oven'))
+    ? fs.readdirSync(path.join(tools, '@oven')).map((name) => path.join(tools, '@oven', name, 'bin'))
+    : [];
+  return {
+    PATH: [...bun, process.env.PATH].join(path.delimiter),
+    // Nothing of the checkout's own settings: users' warnings are no errors.
+    npm_config_tsmilter_werror: '0',
+    npm_config_registry: registry,
+    XDG_DATA_HOME: path.join(folder, 'data'),
+    XDG_CACHE_HOME: path.join(folder, 'cache'),
+    BUN_INSTALL_CACHE_DIR: path.join(folder, 'bun'),
+    YARN_CACHE_FOLDER: path.join(folder, 'yarn-cache'),
+    YARN_GLOBAL_FOLDER: path.join(folder, 'yarn'),
+    YARN_NPM_REGISTRY_SERVER: registry,
+    YARN_ENABLE_TELEMETRY: '0',
+  };
+}
+
 function run(folder, command, args, env = {}) {
   try {
     return execFileSync(command, args, {
@@ -81,34 +138,33 @@ function run(folder, command, args, env = {}) {
   }
 }
 
-function main(folder) {
-  const packed = run(root, 'npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]);
-  const [answer] = Object.values(JSON.parse(packed));
-  const project = path.join(folder, 'a project');
-  fs.mkdirSync(project);
-  fs.writeFileSync(path.join(project, 'package.json'), '{ "name": "a-project", "private": true }\n');
-  // Nothing of the checkout's own settings: users' warnings are no errors.
-  run(
-    project,
-    'npm',
-    ['install', '--no-audit', '--no-fund', path.join(folder, path.basename(answer.filename))],
-    {
-      npm_config_milter_werror: '0',
-    },
-  );
-  console.log('installed into an empty project');
+/** A project with nothing but its manifest, in a folder beside the tarball. */
+function emptyProject(folder, manager) {
+  // A blank in the path, as users may have one.
+  const project = fs.mkdtempSync(path.join(folder, 'a project '));
+  const manifest = { name: 'a-project', private: true, ...manager.manifest };
+  for (const [name, text] of Object.entries({ 'package.json': JSON.stringify(manifest), ...manager.files })) {
+    fs.writeFileSync(path.join(project, name), text);
+  }
+  return project;
+}
 
-  const problems = [];
+/** Runs a filter, loaded in both ways. @throws Error where it answers otherwise than it should */
+function runFilters(project, [command, args], env) {
   for (const [file, text] of [
     ['filter.mjs', ESM + FILTER],
     ['filter.cjs', CJS + FILTER],
   ]) {
     fs.writeFileSync(path.join(project, file), text);
-    const verdicts = run(project, process.execPath, [file, path.join(folder, 'socket')]).trim();
-    if (verdicts === EXPECTED) console.log(`${file}: ${verdicts}`);
-    else problems.push(`${file} printed "${verdicts}" in place of "${EXPECTED}"`);
+    const socket = path.join(project, 'socket');
+    const verdicts = run(project, command, [...args, file, socket], env).trim();
+    if (verdicts !== EXPECTED) throw new Error(`${file} printed "${verdicts}" in place of "${EXPECTED}"`);
+    console.log(`  ${file}: ${verdicts}`);
   }
+}
 
+/** A compiler checks a filter in the project. */
+function checkTypes(project) {
   fs.writeFileSync(path.join(project, 'typed.mts'), TYPED);
   fs.writeFileSync(path.join(project, 'typed.cts'), TYPED);
   for (const target of ['node16', 'nodenext']) {
@@ -118,9 +174,42 @@ function main(folder) {
       ...['--typeRoots', path.join(root, 'node_modules', '@types'), '--types', 'node'],
       ...['typed.mts', 'typed.cts'],
     ]);
-    console.log(`types: --module ${target}`);
+    console.log(`  types: --module ${target}`);
   }
-  if (problems.length > 0) throw new Error(problems.join('\n'));
+}
+
+/** Installs the package managers; they stay for the next run. */
+function installManagers() {
+  const prefix = path.join(root, '.package-managers');
+  fs.mkdirSync(prefix, { recursive: true });
+  run(prefix, 'npm', [
+    ...['install', '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', prefix],
+    ...MANAGER_PACKAGES,
+  ]);
+  return path.join(prefix, 'node_modules');
+}
+
+function main(folder) {
+  const packed = run(root, 'npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]);
+  const [answer] = Object.values(JSON.parse(packed));
+  const tarball = path.join(folder, path.basename(answer.filename));
+  const tools = installManagers();
+  const env = environment(folder, tools);
+
+  console.log('npm');
+  const project = emptyProject(folder, {});
+  run(project, 'npm', ['install', '--no-audit', '--no-fund', tarball], env);
+  runFilters(project, [process.execPath, []], env);
+  checkTypes(project);
+
+  // One build is optimised as users get it; for the others it is enough that there is one.
+  const quickly = { ...env, CXXFLAGS: '-O0' };
+  for (const manager of MANAGERS) {
+    console.log(manager.name);
+    const place = emptyProject(folder, manager);
+    run(place, ...manager.install(tools, tarball), quickly);
+    runFilters(place, manager.node?.(tools) ?? [process.execPath, []], env);
+  }
 }
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tsmilter-install-'));

@@ -6,6 +6,7 @@
  *     node scripts/native-build.js sources    # every .cc of the addon, one per line, relative to the package
  *     node scripts/native-build.js werror     # -Werror in a developer's checkout, nothing for those who install
  *     node scripts/native-build.js napi [DIR] # node-addon-api's include directory, relative to DIR
+ *     node scripts/native-build.js nodedir    # where this Node's headers are installed, or nothing
  *
  * The sources are all .cc files of the addon's folders: there is no list that a new file could be missing from.
  * Ships with the package: no dependencies.
@@ -39,6 +40,23 @@ function werror() {
   return fs.existsSync(path.join(root, '.git'));
 }
 
+/**
+ * The prefix below which this Node's own headers lie, for node-gyp's `--nodedir`: distributions install them beside
+ * node, and node-gyp would download them nevertheless. Empty where they are not there, or of another version.
+ */
+function nodedir() {
+  const prefix = path.resolve(process.execPath, '../..');
+  try {
+    const header = fs.readFileSync(path.join(prefix, 'include/node/node_version.h'), 'utf8');
+    const version = ['MAJOR', 'MINOR', 'PATCH'].map(
+      (part) => header.match(new RegExp(`#define NODE_${part}_VERSION (\\d+)`))?.[1],
+    );
+    return version.join('.') === process.versions.node ? prefix : '';
+  } catch {
+    return '';
+  }
+}
+
 module.exports = { sources };
 
 if (require.main === module) {
@@ -49,8 +67,9 @@ if (require.main === module) {
     const folder = path.dirname(require.resolve('node-addon-api'));
     const from = process.argv[3];
     console.log(from === undefined ? folder : path.relative(path.join(root, from), folder));
-  } else {
-    console.error('usage: native-build.js sources | werror | napi [DIR]');
+  } else if (what === 'nodedir') console.log(nodedir());
+  else {
+    console.error('usage: native-build.js sources | werror | napi [DIR] | nodedir');
     process.exit(2);
   }
 }
