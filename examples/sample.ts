@@ -1,11 +1,10 @@
 /**
- * What pymilter's sample milter does, on this package: a filter to run, to read and to copy from.
+ * A port of pymilter's sample milter: a filter to run, to read and to copy from.
  *
  *     node sample.js unix:/run/sample/sock [--group postfix] [--mode 660]
  *
- * It discards mail to MAILER-DAEMON, refuses subjects that look like spam, Message-IDs that are none and known bulk
- * mailers, and puts a warning in the place of attachments whose names are dangerous. It logs to stdout, and stops on
- * SIGTERM and SIGINT.
+ * It discards mail to MAILER-DAEMON, rejects subjects that look like spam, malformed Message-IDs and known bulk mailers, and
+ * replaces attachments with dangerous names by a warning. It logs to stdout, and stops on SIGTERM and SIGINT.
  */
 import { parseArgs } from 'node:util';
 import * as Milter from 'tsmilter';
@@ -32,7 +31,7 @@ function readArguments(): [socket: string, options: Milter.SocketOptions] {
 
 async function main(): Promise<void> {
   const [socket, socketOptions] = readArguments();
-  // The rights that the filter uses: to replace the body, and headers where the message itself is an attachment.
+  // The rights that the filter needs: to replace the body, and to change headers if the message itself is an attachment.
   Milter.setFlags(Milter.CHGBODY | Milter.CHGHDRS | Milter.ADDHDRS);
   await Milter.runmilter('sample', socket, {
     ...socketOptions,

@@ -1,11 +1,11 @@
 /**
- * SPF for Sendmail and Postfix, after pymilter's spfmilter: refuses mail from servers that a domain has not named, and says in
- * a header what was found.
+ * SPF for Sendmail and Postfix, modelled on pymilter's spfmilter: rejects mail from servers that a domain's SPF record does not
+ * allow, and records the result in a header.
  *
  *     node spfmilter.js [/etc/mail/spfmilter.cfg]
  *
- * docs/spfmilter.md explains the configuration; examples/spfmilter has files to begin with. It logs to stdout, and stops on
- * SIGTERM and SIGINT.
+ * docs/spfmilter.md explains the configuration; examples/spfmilter has files to start from. The filter logs to stdout, and stops
+ * on SIGTERM and SIGINT.
  */
 import { inspect } from 'node:util';
 import * as Milter from 'tsmilter';
@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   log.write('stopped');
 }
 
-/** The file is looked at every few seconds: a change needs no restart. */
+/** The file is checked for changes every few seconds, so that a change needs no restart. */
 async function openAccess({ accessFile }: Config, log: Log): Promise<AccessMap | null> {
   if (accessFile === null) return null;
   const map = await AccessMap.open(accessFile, {
@@ -50,7 +50,7 @@ async function openAccess({ accessFile }: Config, log: Log): Promise<AccessMap |
 }
 
 main().catch((error: unknown) => {
-  // What an administrator can mend is said in a line; anything else needs its stack.
+  // A problem that an administrator can correct is reported in one line; anything else needs its stack.
   const known = error instanceof ConfigProblem || error instanceof Milter.MilterError;
   console.error(`spfmilter: ${known ? error.message : inspect(error)}`);
   process.exitCode = 1;

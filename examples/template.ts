@@ -1,19 +1,20 @@
 /**
- * A filter to begin with: copy this file, keep the methods that you need, delete the others.
+ * A starting point: copy this file, keep the methods that you need, and delete the others.
  *
  *     node template.js unix:/run/template/sock [--bcc archive@example.com] [--mode 660]
  *
- * It logs every step, keeps each message until its end, and then says which files are attached and sends a copy to one
- * more recipient, whom no header names.
+ * It logs every step and keeps each message until its end. Then it logs which files are attached, and adds one recipient,
+ * who is not named in any header.
  *
- * What holds for every method:
+ * These rules apply to every method:
  *
  * - A method that you delete costs nothing: the MTA is told not to send that step.
- * - The methods of a session run one by one; each may be async, and is awaited before the next.
- * - Each answers with a status. CONTINUE goes on, ACCEPT takes the message unseen from here on, REJECT and TEMPFAIL refuse
- *   it (for good, for now), DISCARD takes it and throws it away. An exception is a TEMPFAIL: see setExceptionPolicy.
- * - `getsymval` asks for a macro of the MTA's, `setreply` sets the text of a REJECT or TEMPFAIL to come. Whatever changes
- *   the message (addheader, chgheader, addrcpt, delrcpt, chgfrom, replacebody, quarantine) is for `eom` only.
+ * - The methods of a session run one at a time. Each may be async and is awaited before the next one is called.
+ * - Each returns a status. CONTINUE goes on, ACCEPT accepts the message without any further step, REJECT rejects it
+ *   permanently and TEMPFAIL temporarily, and DISCARD pretends to accept it and drops it. An exception counts as TEMPFAIL:
+ *   see setExceptionPolicy.
+ * - `getsymval` reads one of the MTA's macros; `setreply` sets the text for the REJECT or TEMPFAIL that follows. The actions
+ *   that change the message (addheader, chgheader, addrcpt, delrcpt, chgfrom, replacebody, quarantine) work only in `eom`.
  */
 import { parseArgs } from 'node:util';
 import * as Milter from 'tsmilter';
@@ -21,25 +22,25 @@ import { MimeMessage } from 'tsmilter/mime';
 
 const USAGE = 'usage: template.js SOCKET [--bcc ADDRESS] [--mode OCTAL]';
 
-/** Who gets a copy of everything; null for nobody. */
+/** The recipient who gets a copy of every message, or null. */
 let bcc: string | null = null;
 
-/** One object for one SMTP session: keep in its fields what has to last. A session may bring several messages. */
+/** One object per SMTP session: its fields keep state between the steps. A session may contain several messages. */
 export class TemplateFilter extends Milter.Base {
   readonly #id = Milter.uniqueID();
-  /** The message as far as it has come. In memory, so mind the MTA's size limit; sample/spool.ts shows a file instead. */
+  /** What has arrived of the message. It is kept in memory, up to the MTA's size limit; sample/spool.ts uses a file instead. */
   #message: Buffer[] = [];
 
-  /** What strangers have sent must not look like a line of its own. */
+  /** Replaces control characters, so that text from a message cannot forge a line of the log. */
   #log(...message: unknown[]): void {
     console.log(`[${this.#id}]`, message.join(' ').replace(/\p{Cc}+/gu, ' '));
   }
 
   /**
-   * First of all: what the MTA can do, in bits, which may be cut down here. The default does what the methods and decorators of
-   * this class say. Nothing is known of the client yet, and there are no macros.
+   * The first step: the MTA offers its features as bits, and the filter may clear those that it does not want. The default
+   * follows from the methods and decorators of this class. The client is not known yet, and there are no macros.
    *
-   * Delete it, unless what you want of the MTA is only known when the filter runs.
+   * Delete it unless the features that you need depend on something that is known only at run time.
    */
   override negotiate(options: Milter.NegotiationOptions) {
     const answer = super.negotiate(options);
@@ -48,11 +49,12 @@ export class TemplateFilter extends Milter.Base {
   }
 
   /**
-   * A client has connected. `hostaddr` is [ip, port] and more for IPv6, a path for a unix socket, null where the MTA does not
-   * tell; docs/ipv6.md shows how `family` tells them apart. ACCEPT here takes every message of the session without a look.
+   * A client has connected. `hostaddr` is [ip, port] with two more elements for IPv6, a path for a unix socket, and null if
+   * the MTA does not know the address; docs/ipv6.md shows how to distinguish them by `family`. ACCEPT accepts every message
+   * of the session without any further step.
    *
-   * Delete it, if it is all the same to you where mail comes from. `noreply` says that the answer is always CONTINUE, so
-   * that the MTA does not have to wait for it: take it away when you want to refuse someone.
+   * Delete it if the client does not matter to you. `noreply` promises that the answer is always CONTINUE, so the MTA need
+   * not wait for it; remove the decorator if you want to reject a client.
    */
   @Milter.noreply
   override connect(hostname: string, ...[, hostaddr]: Milter.Peer): Milter.Answer {
@@ -60,7 +62,7 @@ export class TemplateFilter extends Milter.Base {
     return Milter.CONTINUE;
   }
 
-  /** HELO or EHLO: once, several times (after STARTTLS say), or never. Delete it, if you do not believe it anyway. */
+  /** HELO or EHLO: once, several times (for example after STARTTLS), or never. The client can send any name it likes. */
   @Milter.noreply
   override hello(hostname: string): Milter.Answer {
     this.#log('hello from', hostname);
@@ -68,11 +70,12 @@ export class TemplateFilter extends Milter.Base {
   }
 
   /**
-   * MAIL: a message begins. `sender` as the client has typed it, mostly with <>, and <> alone for bounces; `params` are
-   * ESMTP parameters such as SIZE=1000. `symlist` asks for the macros you need, at most five, in place of the MTA's own list.
+   * MAIL: a message begins. `sender` is spelt as the client sent it, usually in angle brackets; bounces have `<>`. `params`
+   * are ESMTP parameters such as SIZE=1000. `symlist` requests the macros that you need, at most five, instead of the MTA's
+   * own list.
    *
-   * Keep this one, if you keep anything of a message: the last one may have ended without eom or abort. It has no `noreply`,
-   * because Sendmail sends no abort for a message whose MAIL had no answer.
+   * Reset the state of a message here, because the previous one may have ended without eom or abort. This method has no
+   * `noreply`, because Sendmail sends no abort for a message whose MAIL had no reply.
    */
   @Milter.symlist('i', '{auth_authen}')
   override envfrom(sender: string, ...params: string[]): Milter.Answer {
@@ -81,14 +84,14 @@ export class TemplateFilter extends Milter.Base {
     return Milter.CONTINUE;
   }
 
-  /** RCPT, for each recipient. REJECT and TEMPFAIL are about this recipient only; DISCARD and ACCEPT about the message. */
+  /** RCPT, once per recipient. REJECT and TEMPFAIL apply to this recipient only, DISCARD and ACCEPT to the whole message. */
   @Milter.noreply
   override envrcpt(recipient: string, ...params: string[]): Milter.Answer {
     this.#log('rcpt to', recipient, ...params);
     return Milter.CONTINUE;
   }
 
-  /** DATA: all recipients are known. The last place to refuse a message before it is sent. */
+  /** DATA: all recipients are known. This is the last chance to reject a message before its content is sent. */
   @Milter.noreply
   override data(): Milter.Answer {
     this.#log('data');
@@ -96,8 +99,9 @@ export class TemplateFilter extends Milter.Base {
   }
 
   /**
-   * A header. `value` is text, folded lines joined by LF; with `decode('bytes')` it is a Buffer, which keeps what is no UTF-8.
-   * Verdicts on header, eoh and body are told to the client at the end of the message, since it hears nothing before.
+   * A header. `value` is text, with LF between folded lines; with `decode('bytes')` it is a Buffer, which keeps bytes that
+   * are not UTF-8. The client learns of a verdict on header, eoh or body at the end of the message, because SMTP has no
+   * reply before that.
    */
   @Milter.decode('bytes')
   override header(name: string, value: string | Buffer): Milter.Answer {
@@ -106,7 +110,7 @@ export class TemplateFilter extends Milter.Base {
     return Milter.CONTINUE;
   }
 
-  /** The headers are complete; a message without a body has this step too. */
+  /** The end of the headers, also in a message without a body. */
   override eoh(): Milter.Answer {
     this.#log('end of headers');
     this.#message.push(Buffer.from('\r\n'));
@@ -114,9 +118,10 @@ export class TemplateFilter extends Milter.Base {
   }
 
   /**
-   * A piece of the body, some 64 KiB at most; none where the body is empty. SKIP says that you have seen enough.
+   * A chunk of the body, at most 65,535 bytes; an empty body has none. SKIP asks for no more chunks of this message.
    *
-   * Delete it, with `header` and `eoh`, if you judge by the envelope: the message then never crosses over to the filter.
+   * Delete it together with `header` and `eoh` if the envelope is all you need: the MTA then does not send the message to
+   * the filter at all.
    */
   override body(chunk: Buffer): Milter.Answer {
     this.#log('body,', chunk.length, 'bytes');
@@ -125,14 +130,14 @@ export class TemplateFilter extends Milter.Base {
   }
 
   /**
-   * The end of the message, and the only place to change it. The client is waiting for the answer; while it takes long, the
-   * MTA is told every now and then that the filter is still at work.
+   * The end of the message, and the only place where the message can be changed. The client waits for the answer. If that
+   * takes long, the package keeps the MTA from timing out by reporting progress every 30 seconds.
    */
   override async eom(): Promise<Milter.Status> {
     const message = MimeMessage.from(Buffer.concat(this.#message));
     this.#message = [];
     for (const part of message.walk()) {
-      // A name may be in several places; `getnames(true)` also looks into ZIP files.
+      // A part may give its name in several places; `getnames(true)` also looks into ZIP files.
       const names = new Set((await part.getnames()).map(([, name]) => name));
       for (const name of names) this.#log('attachment', JSON.stringify(name), 'of type', part.gettype());
     }
@@ -140,26 +145,26 @@ export class TemplateFilter extends Milter.Base {
       this.addrcpt(`<${bcc}>`);
       this.#log('copy to', bcc);
     }
-    // Postfix has the queue id only after the first recipient, so it is best asked for here.
+    // Postfix assigns the queue id after the first recipient, so read it here.
     this.#log('end of message', this.getsymval('i'));
     return Milter.ACCEPT;
   }
 
-  /** A command that the MTA does not know. It refuses it anyway: REJECT and TEMPFAIL change the reply. Delete it. */
+  /** A command that the MTA does not know and rejects; the filter can only change the reply. Most filters delete this method. */
   @Milter.noreply
   override unknown(command: string): Milter.Answer {
     this.#log('unknown command', command);
     return Milter.CONTINUE;
   }
 
-  /** The message ends without eom: RSET, another EHLO, a client that is gone. Free what belongs to the message. */
+  /** The message ends without eom: RSET, another EHLO, or a lost connection. Release what belongs to the message. */
   override abort(): Milter.Answer {
     this.#log('abort');
     this.#message = [];
     return Milter.CONTINUE;
   }
 
-  /** The session has ended: nothing can be asked of the MTA any more. Free what belongs to the session. Called in any case. */
+  /** The session has ended, and the MTA cannot be asked anything any more. Always called: release what belongs to the session. */
   override close(): Milter.Answer {
     this.#log('close');
     return Milter.CONTINUE;
@@ -174,7 +179,7 @@ async function main(): Promise<void> {
   const [socket] = positionals;
   if (socket === undefined || positionals.length > 1) throw new Error('one socket is needed');
   bcc = values.bcc ?? null;
-  // The rights that eom uses. Without this line the filter asks for all of them.
+  // The rights that eom needs. Without this line the filter requests all of them.
   Milter.setFlags(Milter.ADDRCPT);
   await Milter.runmilter('template', socket, {
     factory: TemplateFilter,

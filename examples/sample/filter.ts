@@ -1,15 +1,15 @@
-/** The sample filter: what becomes of a message, step by step. */
+/** The sample filter: how it handles a message, step by step. */
 import * as Milter from 'tsmilter';
 import { defangStream } from 'tsmilter/mime';
 import { attachmentRules } from './attachments';
 import { decodeWords, headerFault } from './headers';
 import { Spool } from './spool';
 
-/** Bounces of spam with a forged sender come to nobody else. */
+/** The only recipient of bounces of spam with a forged sender. */
 const MAILER_DAEMON = /^<?mailer-daemon(@|>|$)/i;
 const LOGGED_HEADERS: ReadonlySet<string> = new Set(['from', 'to', 'subject', 'x-mailer']);
 
-/** One SMTP session; several messages may come in it, one after the other. */
+/** One SMTP session, which may contain several messages, one after the other. */
 export class SampleFilter extends Milter.Base {
   readonly #id = Milter.uniqueID();
   #head: Buffer[] = [];
@@ -17,13 +17,13 @@ export class SampleFilter extends Milter.Base {
   #bodySize = 0;
   #spool: Spool | null = null;
 
-  /** One line; what strangers send must not look like another one. */
+  /** Logs one line. Control characters are replaced, so that text from a message cannot forge another line. */
   #log(...message: unknown[]): void {
     const time = new Date().toISOString().slice(11, 19);
     console.log(time, `[${this.#id}]`, message.join(' ').replace(/\p{Cc}+/gu, ' '));
   }
 
-  /** Says no to the message, for a reason that its sender is told. */
+  /** Rejects the message with a reason that the sender sees. */
   #refuse(reason: string): Milter.Status {
     this.#log('REJECT:', reason);
     this.setreply('550', '5.7.1', reason.replaceAll('%', '%%'));
@@ -61,7 +61,7 @@ export class SampleFilter extends Milter.Base {
     return Milter.CONTINUE;
   }
 
-  /** As bytes, because that is what the spool shall hold. */
+  /** As bytes, because the spool keeps the message unchanged. */
   @Milter.decode('bytes')
   override header(name: string, value: string | Buffer): Milter.Answer {
     const text = value.toString();
@@ -80,7 +80,7 @@ export class SampleFilter extends Milter.Base {
 
   override async body(chunk: Buffer): Promise<Milter.Status> {
     this.#bodySize += chunk.length;
-    await this.#spool?.write(chunk); // a full disk throws: the exception policy puts the message off
+    await this.#spool?.write(chunk); // throws if the disk is full: the exception policy then defers the message
     return Milter.CONTINUE;
   }
 
@@ -108,7 +108,7 @@ export class SampleFilter extends Milter.Base {
       this.replacebody(piece);
   }
 
-  /** The message itself was the attachment: its own headers become the warning's. */
+  /** If the message itself was the attachment, its headers become those of the warning. */
   #retitle(name: string, value: string | null): void {
     if (this.#names.has(name.toLowerCase())) this.chgheader(name, 1, value);
     else if (value !== null) this.addheader(name, value);

@@ -1,20 +1,20 @@
-/** What the headers of a message say against it. Put in, and take out, what holds for your readers. */
+/** Reasons to reject a message by its headers. Adapt the lists to your users. */
 
-/** Words in a subject that nobody here writes. */
+/** Words that do not occur in the subject of legitimate mail here. */
 const KEYWORDS: readonly RegExp[] = [/\${3}|!{3}|\bXXX\b|\bFREE\b/, /viagra/i, /^adv[:.]/i];
 
-/** Beginnings of the names of character sets that nobody here reads. */
+/** Prefixes of the names of character sets that nobody here can read. */
 const BLOCKED_CHARSETS: readonly string[] = ['big5', 'gb2312', 'gbk', 'gb18030', 'ks_c_5601', 'euc-kr'];
 
-/** Programs that send bulk mail and nothing else. */
+/** Programs that send only bulk mail. */
 const BULK_MAILERS: ReadonlySet<string> = new Set(['direct email', 'calypso', 'mail bomber']);
 
-/** What is shorter is no Message-ID: `<a@b>`. */
+/** The length of the shortest possible Message-ID, `<a@b>`. */
 const SHORTEST_MESSAGE_ID = 5;
 
 /** `=?charset*language?B?text?=`, or with Q (RFC 2047 and 2231). */
 const ENCODED_WORD = /=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bq])\?([^?]*)\?=/gi;
-/** Blanks between two encoded words belong to neither. */
+/** White space between two encoded words is not part of the text. */
 const BETWEEN_ENCODED_WORDS = /(\?=)\s+(?==\?)/g;
 
 function decodeQ(text: string): Buffer {
@@ -24,7 +24,7 @@ function decodeQ(text: string): Buffer {
   return Buffer.from(bytes, 'latin1');
 }
 
-/** The text with its encoded words decoded; one in an unknown character set stays as it is. */
+/** Decodes the encoded words of a text; one in an unknown character set stays as it is. */
 export function decodeWords(text: string): string {
   return text
     .replace(BETWEEN_ENCODED_WORDS, '$1')
@@ -47,7 +47,7 @@ function subjectFault(value: string): string | null {
   return KEYWORDS.some((keyword) => keyword.test(text)) ? 'that subject is typical of spam' : null;
 }
 
-/** Why the message is refused for this header; null where it is not. */
+/** Why the message is rejected because of this header, or null if it is not. */
 export function headerFault(name: string, value: string): string | null {
   switch (name.toLowerCase()) {
     case 'subject':

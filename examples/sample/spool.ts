@@ -23,7 +23,7 @@ export class Spool {
     await this.#file.appendFile(bytes);
   }
 
-  /** The message from its beginning. */
+  /** Reads the message from its beginning. */
   read(): Readable {
     return this.#file.createReadStream({ start: 0, autoClose: false });
   }

@@ -17,16 +17,16 @@ export class Checks {
   };
 
   /**
-   * @param resolver for all checks of the message, which then know what the others have asked
-   * @param receiver this host
-   * @param signal ends them
+   * @param resolver shared by all checks of the message, so that they share its cache
+   * @param receiver the name of this host
+   * @param signal aborts the checks
    */
   constructor(envelope: Envelope, resolver: DnsSession, receiver: string, signal: AbortSignal) {
     this.#envelope = envelope;
     this.#options = { resolver, receiver, signal };
   }
 
-  /** The sender, or postmaster of the HELO name for the null sender. */
+  /** The sender; for the null sender, `postmaster` at the HELO name. */
   sender(): Promise<SpfCheck> {
     return this.#check(this.#envelope, 'mailfrom');
   }
@@ -35,7 +35,7 @@ export class Checks {
     return this.#check(this.#envelope, 'helo');
   }
 
-  /** The first of these domains for which the client may send mail, checked as if its name were the client's; null for none. */
+  /** The first of these domains whose SPF record allows the client, checked as if the client had named it in HELO; or null. */
   async forwarder(domains: readonly string[]): Promise<SpfCheck | null> {
     for (const domain of domains) {
       const check = await this.#check({ ...this.#envelope, helo: domain }, 'helo');

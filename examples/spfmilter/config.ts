@@ -1,4 +1,4 @@
-/** What the configuration file says, checked as far as it can be before the filter starts. */
+/** Reads the configuration file and checks it as far as possible before the filter starts. */
 import { dirname, resolve } from 'node:path';
 import * as Milter from 'tsmilter';
 import { MilterConfigParser } from 'tsmilter/config';
@@ -8,22 +8,22 @@ import { checkNetworks } from './networks';
 export interface Config {
   readonly socket: string;
   readonly name: string;
-  /** Null: the process's own. */
+  /** Null keeps the umask of the process. */
   readonly umask: number | null;
   readonly internalConnect: readonly string[];
   readonly trustedRelay: readonly string[];
   readonly untrappedException: Milter.ExceptionPolicy;
-  /** Null: the defaults hold for everybody. */
+  /** Null applies the defaults to everybody. */
   readonly accessFile: string | null;
   readonly trustedForwarder: readonly string[];
-  /** Empty: those of the system. */
+  /** If empty, the system's servers are used. */
   readonly nameservers: readonly string[];
 }
 
-/** What the administrator has to mend; the message says where and how. */
+/** A mistake that the administrator has to correct; the message says where and how. */
 export class ConfigProblem extends Error {}
 
-/** `access_file_nulls` is read, because files of pymilter's users have it; NULs make no difference here. */
+/** `access_file_nulls` is accepted because pymilter's configuration files have it; it has no effect here. */
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   milter: ['socketname', 'umask', 'name', 'internal_connect', 'trusted_relay', 'untrapped_exception'],
   spf: ['access_file', 'access_file_nulls', 'trusted_forwarder', 'nameservers'],
@@ -102,18 +102,18 @@ export async function readConfig(file: string): Promise<Config> {
   return config;
 }
 
-/** Look-ups for one message, or for one client: what a stranger makes us ask is bounded by it. */
+/** The resolver for one message or one client. Its limits bound the DNS queries that a sender can cause. */
 export function dnsFor({ nameservers }: Pick<Config, 'nameservers'>): DnsSession {
   return new DnsSession({
     ...(nameservers.length > 0 && { servers: nameservers }),
-    // Two checks, and one for each trusted forwarder; each has limits of its own.
+    // Two checks, and one per trusted forwarder; each has its own limits.
     maxLookups: 1000,
-    // In all. The MTA must be patient for longer.
+    // For all of them together. The MTA's time-out must be longer.
     maxTime: 20_000,
   });
 }
 
-/** A misspelt option would be one that has no effect, and nobody would know. */
+/** Rejects unknown options, because a misspelt option would silently have no effect. */
 function checkNames(parser: MilterConfigParser, file: string): void {
   for (const section of parser.sections()) {
     const known = OPTIONS[section];

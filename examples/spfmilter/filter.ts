@@ -10,24 +10,24 @@ import { type Place, placeOf } from './networks';
 import { nameOf, type Policies } from './policy';
 import { missingHelo, numericHelo, type Refusal, spfRefusal, userRefusal } from './replies';
 
-/** What all sessions share. */
+/** Shared by all sessions. */
 export interface Shared {
   readonly config: Config;
   readonly policies: Policies;
   readonly log: Pick<Log, 'write'>;
 }
 
-/** `<user@domain>` without its brackets; '' is the null sender. */
+/** The address in `<user@domain>`; '' for the null sender. */
 const bare = (sender: string) => (/^<.*>$/.test(sender) ? sender.slice(1, -1) : sender);
 
 export class SpfFilter extends Milter.Base {
   readonly #id = Milter.uniqueID();
   readonly #shared: Shared;
-  /** Null where the client has none: a program of this host. */
+  /** Null for a client without an address, which is a program on this host. */
   #ip: string | null = null;
   #place: Place = 'EXTERNAL';
   #helo: string | null = null;
-  /** For the end of the message; the first of them shall stand at the top. */
+  /** Headers to be added at the end of the message; the first one goes to the top. */
   #headers: [name: string, value: string][] = [];
 
   constructor(shared: Shared) {
@@ -57,7 +57,7 @@ export class SpfFilter extends Milter.Base {
     return Milter.CONTINUE;
   }
 
-  /** Judged at MAIL: AUTH comes after EHLO, and mail programs say all kinds of things in it. */
+  /** Only kept here and judged at MAIL: AUTH comes after EHLO, and the HELO names of mail programs are often wrong. */
   @Milter.noreply
   override hello(hostname: string): Milter.Answer {
     this.#helo = hostname;
@@ -79,7 +79,7 @@ export class SpfFilter extends Milter.Base {
     return Milter.CONTINUE;
   }
 
-  /** Why the message is refused; null where it is not. */
+  /** The reply with which the message is rejected, or null. */
   async #judge(sender: string): Promise<Refusal | null> {
     if (this.#helo === null && this.#ip !== null) return missingHelo();
     const user = this.getsymval('{auth_authen}');
@@ -90,7 +90,7 @@ export class SpfFilter extends Milter.Base {
     return this.#judgeStranger({ ip: this.#ip, helo: this.#helo, sender });
   }
 
-  /** Who has logged in is inside, wherever he is. */
+  /** A user who has authenticated counts as internal, whatever the client's address. */
   #judgeUser(user: string, sender: string): Refusal | null {
     const policy = this.#shared.policies.aboutUser(user, sender);
     this.#log('SMTP AUTH', this.getsymval('{auth_type}') ?? '', user, 'as', sender, 'policy', nameOf(policy));
@@ -116,7 +116,7 @@ export class SpfFilter extends Milter.Base {
     const { policy, refusal } = this.#apply(check, address || helosPostmaster);
     if (refusal !== null) return refusal;
 
-    // A pass says more than a HELO name can, and for the null sender it was the name that has been checked.
+    // After a pass the HELO name adds nothing, and for the null sender the HELO name itself has been checked already.
     if (policy === 'OK' || check.result === 'pass' || address === '') return null;
     const helo = await checks.helo();
     this.#headers.push(['X-Hello-SPF', helo.result]);

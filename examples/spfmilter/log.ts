@@ -1,4 +1,4 @@
-/** The log: lines as syslog writes them, to stdout, from where systemd or a shell takes them. */
+/** Logs to stdout in the format of syslog. */
 import { hostname } from 'node:os';
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
@@ -16,11 +16,11 @@ export class Log {
 
   /** @param name the program's name in each line */
   constructor(name: string) {
-    process.stdout.on('error', () => {}); // who has read it is gone; mail goes on
+    process.stdout.on('error', () => {}); // if the reader of the log is gone, the filter keeps running
     this.#sign = `${hostname().split('.')[0]} ${name}[${process.pid}]:`;
   }
 
-  /** One line. What strangers send must not look like another one. */
+  /** Logs one line. Control characters are replaced, so that text from a message cannot forge another line. */
   write(...words: readonly unknown[]): void {
     console.log(timestamp(new Date()), this.#sign, words.join(' ').replace(/\p{Cc}+/gu, ' '));
   }

@@ -1,23 +1,23 @@
-/** Where clients are: inside, a relay that has checked for us, or outside. */
+/** Classifies clients: internal, a trusted relay that has already checked the mail, or external. */
 import { iniplist, type NameResolver } from 'tsmilter/utils';
 
 export type Place = 'INTERNAL' | 'TRUSTED' | 'EXTERNAL';
 
-/** The lists of the configuration. */
+/** The lists from the configuration. */
 export interface Networks {
   readonly internalConnect: readonly string[];
   readonly trustedRelay: readonly string[];
 }
 
-/** @throws MilterError for an entry that is none. Host names are not looked up. */
+/** @throws MilterError for an invalid entry. Host names are not resolved here. */
 export async function checkNetworks(list: readonly string[]): Promise<void> {
   const nowhere: NameResolver = { resolve4: async () => [], resolve6: async () => [] };
   await iniplist('192.0.2.1', list, { resolver: nowhere });
 }
 
 /**
- * @param ip null for a client without an address, which is a program of this host
- * @param onLookupError told of a host name in the lists that cannot be resolved; such a name has no addresses
+ * @param ip null for a client without an address, which is a program on this host
+ * @param onLookupError called for a host name in the lists that cannot be resolved; it then matches no client
  */
 export async function placeOf(
   ip: string | null,

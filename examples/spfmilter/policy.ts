@@ -1,9 +1,9 @@
-/** What is to be done about a result: what the access map says of the sender, or else the defaults. */
+/** The policy for a result: the access map's for the sender, or else the default. */
 import { MTAPolicy, type PolicyMap } from 'tsmilter/policy';
 import type { SpfIdentity, SpfResultName } from 'tsmilter/spf';
 import { parseAddr } from 'tsmilter/utils';
 
-/** A reply of the administrator's own, `ERROR:5.7.1:"550 text"`. */
+/** A reply that the administrator has written, `ERROR:5.7.1:"550 text"`. */
 export interface OwnReply {
   readonly code: string;
   readonly extended: string;
@@ -11,8 +11,8 @@ export interface OwnReply {
 }
 
 /**
- * OK: welcome, no further check. CONTINUE: as if nobody had asked. REJECT and TEMPFAIL: refused, for good or for now, with
- * what was found as the reply. Or refused with a reply of its own.
+ * OK accepts the sender without further checks. CONTINUE goes on with the next check. REJECT rejects permanently and TEMPFAIL
+ * temporarily, with the result of the check as the reply. A custom reply rejects with its own code and text.
  */
 export type Policy = 'OK' | 'CONTINUE' | 'REJECT' | 'TEMPFAIL' | OwnReply;
 
@@ -28,7 +28,7 @@ const SENDER_DEFAULTS: Results = {
   permerror: 'REJECT',
 };
 
-/** A HELO name is mostly wrong by mistake. Only who says that his name is forged is believed. */
+/** A wrong HELO name is usually a mistake, so only a `fail` counts: there the domain itself says that the name is forged. */
 const HELO_DEFAULTS: Results = {
   ...SENDER_DEFAULTS,
   temperror: 'CONTINUE',
@@ -41,11 +41,11 @@ const IDENTITIES: Readonly<Record<SpfIdentity, readonly [prefix: string, default
 };
 
 const WORDS: ReadonlySet<string> = new Set(['OK', 'CONTINUE', 'REJECT', 'TEMPFAIL']);
-/** Sendmail's forms: the extended code before the text or in it, quotes around the text or none. A reply's line has an end. */
+/** Sendmail's forms: the extended code before or in the text, with or without quotes. The text is limited to one reply line. */
 const OWN_REPLY =
   /^ERROR:(?:([45]\.\d{1,3}\.\d{1,3}):)?\s*("?)(?:([45]\d\d)\s+)?(?:([45]\.\d{1,3}\.\d{1,3})\s+)?([^\s"][\x20-\x7e]{0,399}?)\2$/i;
 
-/** The policy that a value of the access map stands for; null for one that is none. */
+/** Parses a value of the access map; null if it is not a policy. */
 export function readPolicy(value: string): Policy | null {
   const word = value.trim().toUpperCase();
   if (WORDS.has(word)) return word as Policy;
@@ -56,7 +56,7 @@ export function readPolicy(value: string): Policy | null {
   return code[0] === extended[0] ? { code, extended, text } : null;
 }
 
-/** A policy as it is logged. */
+/** A policy as text for the log. */
 export function nameOf(policy: Policy): string {
   return typeof policy === 'string' ? policy : `ERROR:${policy.extended}`;
 }
@@ -68,8 +68,8 @@ export class Policies {
   readonly #complain: (message: string) => void;
 
   /**
-   * @param map null where the defaults hold for everybody
-   * @param complain told of entries that are no policy; they are passed over, as if they were not there
+   * @param map null applies the defaults to everybody
+   * @param complain called for entries that are not a policy; such entries are ignored
    */
   constructor(map: PolicyMap | null, complain: (message: string) => void) {
     this.#map = map ?? NOTHING;
@@ -77,7 +77,7 @@ export class Policies {
   }
 
   /**
-   * About a result of SPF: `SPF-Fail:user@domain` and so on for a sender, `HELO-Fail:domain` for a HELO name.
+   * The policy for a result of SPF, from `SPF-Fail:user@domain` and so on for a sender, `HELO-Fail:domain` for a HELO name.
    *
    * @param address the sender, or postmaster of the HELO name
    */
@@ -89,8 +89,8 @@ export class Policies {
   }
 
   /**
-   * Whether who has logged in may send as this sender: `SMTP-Auth:user@domain`, `SMTP-Auth:user@` for the other domains of
-   * that user; then `SMTP-Auth:domain`, its parents, and `SMTP-Auth:` for all users. By default everybody may.
+   * The policy for an authenticated user who sends as this sender: `SMTP-Auth:user@domain`, `SMTP-Auth:user@` for the other domains of
+   * that user; then `SMTP-Auth:domain`, its parents, and `SMTP-Auth:` for all users. The default is CONTINUE.
    */
   aboutUser(user: string, sender: string): Policy {
     const [, domain = ''] = parseAddr(sender);

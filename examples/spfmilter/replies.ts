@@ -1,4 +1,4 @@
-/** What a client is told that is refused. The reply is all that an honest sender gets to see, in a bounce. */
+/** Replies to rejected mail. A legitimate sender sees nothing but this text, in a bounce message. */
 import type { SpfCheck, SpfResultName } from 'tsmilter/spf';
 import type { Policy } from './policy';
 
@@ -8,11 +8,11 @@ export interface Refusal {
   readonly lines: readonly string[];
 }
 
-/** RFC 3463: 7.1 refused by policy, 5.2 syntax, 4.3 a server that is asked does not answer. */
+/** RFC 3463: 7.1 rejected by policy, 5.2 syntax error, 4.3 a server did not answer. */
 const DETAILS: Partial<Record<SpfResultName, string>> = { permerror: '5.2', temperror: '4.3' };
 const BY_POLICY = '7.1';
 
-/** What an honest sender can do about it. `domain` is whose record it is. */
+/** What a legitimate sender can do about it. `domain` is the one whose record was checked. */
 const ADVICE: Readonly<Record<SpfResultName, (domain: string) => string>> = {
   pass: (domain) => `Mail of ${domain} is not taken here.`,
   fail: (domain) => `If this is no forgery: send it through a server of ${domain}, or tell its postmaster.`,
@@ -24,7 +24,7 @@ const ADVICE: Readonly<Record<SpfResultName, (domain: string) => string>> = {
   permerror: (domain) => `Please tell the postmaster of ${domain} that its SPF record is wrong.`,
 };
 
-/** The refusal that a policy asks for; null where it asks for none. */
+/** The reply that a policy asks for, or null if the mail passes. */
 export function refusalOf(policy: Policy, extendedDetail: string, lines: readonly string[]): Refusal | null {
   if (policy === 'OK' || policy === 'CONTINUE') return null;
   if (policy === 'REJECT') return { code: '550', extended: `5.${extendedDetail}`, lines };
@@ -32,11 +32,11 @@ export function refusalOf(policy: Policy, extendedDetail: string, lines: readonl
   return { code: policy.code, extended: policy.extended, lines: [policy.text] };
 }
 
-/** The same for a result of SPF: what was found, in the words of the domain where it has some, and what can be done. */
+/** The same for a result of SPF: the explanation, which the domain may provide, and what the sender can do. */
 export function spfRefusal(policy: Policy, check: SpfCheck): Refusal | null {
   const { result, identity, domain, explanation, explainedBy } = check;
   const what = `SPF ${result}${identity === 'helo' ? ' of your HELO name' : ''}`;
-  // A stranger's text must not be taken for ours (RFC 7208 6.2).
+  // The domain's text must not look like our own (RFC 7208 6.2).
   const said =
     explainedBy === null ? `${what}: ${explanation}` : `${what}. ${explainedBy} explains: ${explanation}`;
   return refusalOf(policy, DETAILS[result] ?? BY_POLICY, [said, ADVICE[result](domain)]);
@@ -54,7 +54,7 @@ export function missingHelo(): Refusal {
   return { code: '550', extended: '5.7.1', lines: ['It is polite to say HELO first.'] };
 }
 
-/** What a stranger says, fit for a line of a reply. */
+/** Makes untrusted text safe for a line of a reply. */
 function quoted(text: string): string {
   return text.replace(/[^\x21-\x7e]/g, '?').slice(0, 300);
 }
