@@ -9,8 +9,7 @@
  * - napi.h is included by binding/napi_setup.h alone, and only binding/ and addon.cc reach it.
  * - bridge/ includes neither, and nothing of the other folders.
  * - libmilter/ includes nothing of binding/.
- * - uv.h is included by binding/async_wakeup.h alone, and only where napi.h may be: libuv's ABI holds within its major version.
- * - Node's and V8's own headers are not included at all: the addon is to run on every Node.
+ * - Node's, V8's and libuv's own headers are not included at all: Node-API alone has an ABI that holds for every Node.
  */
 const fs = require('node:fs');
 const path = require('node:path');
@@ -19,10 +18,8 @@ const top = path.resolve(process.argv[2] ?? path.join(__dirname, '..', 'native')
 
 const LIBMILTER = /^(?:libmilter\/)?mf(?:api|def)\.h$/;
 const NAPI = /^(?:napi|napi-inl|node_api|node_api_types|js_native_api|js_native_api_types)\.h$/;
-const UV = /^uv(?:\/.*)?\.h$/;
-const NODE = /^(?:node(?:_.*)?|v8(?:-.*)?|nan)\.h$/;
+const NODE = /^(?:node(?:_.*)?|uv(?:\/.*)?|v8(?:-.*)?|nan)\.h$/;
 const NAPI_SITE = 'binding/napi_setup.h';
-const UV_SITE = 'binding/async_wakeup.h';
 
 /** A line of its own that each violation of the rule becomes. */
 const violations = [];
@@ -104,12 +101,8 @@ for (const [file] of includes) {
         violation('napi.h belongs to native/binding and native/addon.cc');
       else if (way.length === 0 && file !== NAPI_SITE)
         violation(`include "${NAPI_SITE}" instead, the one include site`);
-    } else if (UV.test(header)) {
-      if (layer !== 'binding' && layer !== 'addon') violation('libuv belongs to native/binding');
-      else if (way.length === 0 && file !== UV_SITE)
-        violation(`include "${UV_SITE}" instead, the one include site`);
     } else if (NODE.test(header)) {
-      violation("Node's and V8's own headers tie the addon to one version of Node");
+      violation("headers of Node, V8 and libuv tie the addon to one version of Node");
     }
   });
 }

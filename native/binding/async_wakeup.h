@@ -1,48 +1,56 @@
-// Wakes a JS thread's loop, from any thread.
+// Wakes a JS thread's event loop from any thread, so that it delivers what is in its message queue.
 //
-// A signal of libuv's. Node-API's thread-safe function sends the same under a lock of its own, which the
-// woken thread wants first: on a busy core that is two thread switches more for each wake-up
-// (docs/performance.md).
+// This is Node-API's thread-safe function, called without data: the queue is MessageQueue's own. What
+// Node-API asks of those who use one, and how that is met here:
+//
+// - No thread may use the function after it has been finalized, and Node finalizes it when its environment
+//   ends, whoever still uses it (nodejs/node issues 38775 and 55706). MessageQueue calls wake() with a lock
+//   held and never after its close(), which an environment cleanup hook calls. Cleanup hooks run in the
+//   reverse order of their registration, so a hook that is added after create() runs before Node's own, which
+//   closes the function. That is why wake() never gets napi_closing.
+// - Each thread that uses the function needs a reference. All wake-ups share the one from create(), which
+//   close() gives back once no wake-up can follow; Node frees the function with the last reference.
+// - close() aborts rather than releases: a released function first runs the calls in its queue, and there no
+//   JS can run any more. What is queued is then passed to the callback without an environment, which ignores
+//   it; nothing is lost, for a call carries no data.
+// - A call can be refused where the function's queue is bounded and full. MessageQueue makes one call each
+//   time it becomes non-empty, so there is at most one waiting, and the queue needs no bound.
+// - Node holds the function's own lock while it signals the loop. Nothing that the JS thread does with that
+//   lock waits for one of ours, so it is last in the lock order.
 #pragma once
-
-#include <uv.h>
 
 #include "binding/napi_setup.h"
 
 namespace milter {
 
+class EnvironmentState;
+
+// A handle: copies wake the same loop.
 class AsyncWakeup {
  public:
-  // Called on the environment's thread as the event loop calls back: with a handle scope, and with promises
-  // and process.nextTick() to follow. Rings that have not been heard yet are heard as one.
-  using Callback = void (*)(void* data);
+  AsyncWakeup() = default;
 
-  // On the environment's thread. The bell keeps its loop alive until unref().
-  // Null where the environment or its loop refuses: Napi::Error::New(env) knows why.
-  static AsyncWakeup* create(napi_env env, Callback callback, void* data);
+  // On the environment's thread, as are all but wake(). Each wake-up calls state.deliverPending(deliver) the
+  // way an event loop does: in a handle scope, with promises and process.nextTick() to follow. It keeps the
+  // loop alive until unref(). Throws a Napi::Error.
+  static AsyncWakeup create(const Napi::Function& deliver, EnvironmentState& state);
 
   // Any thread, until close() begins. Waits for nothing.
-  void wake() { uv_async_send(&signal_); }
-
-  // --- the environment's thread
+  void wake() const { function_.NonBlockingCall(); }
 
   // Lets the loop end.
-  void unref() { uv_unref(handle()); }
-  // The end of the wakeup, and, when the loop has let go of it, of the environment's wait for `hook`.
-  void close(napi_async_cleanup_hook_handle hook);
+  void unref(Napi::Env env) const { function_.Unref(env); }
+
+  // No wake-up may follow.
+  void close() { function_.Abort(); }
 
  private:
-  AsyncWakeup(napi_env env, Callback callback, void* data) : env_(env), callback_(callback), data_(data) {}
-  ~AsyncWakeup() = default;
-  static void onAsync(uv_async_t* signal);
-  uv_handle_t* handle() { return reinterpret_cast<uv_handle_t*>(&signal_); }
+  static void onWake(Napi::Env env, Napi::Function deliver, EnvironmentState* state, void* data);
+  using Function = Napi::TypedThreadSafeFunction<EnvironmentState, void, &AsyncWakeup::onWake>;
 
-  const napi_env env_;
-  const Callback callback_;
-  void* const data_;
-  uv_async_t signal_{};
-  napi_async_context context_ = nullptr;
-  napi_async_cleanup_hook_handle hook_ = nullptr;
+  explicit AsyncWakeup(const Function& function) : function_(function) {}
+
+  Function function_;
 };
 
 }  // namespace milter

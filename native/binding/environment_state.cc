@@ -27,36 +27,30 @@ EnvironmentState::~EnvironmentState() = default;
 
 std::shared_ptr<MessageQueue> EnvironmentState::open(const Napi::Function& deliver, Role role,
                                                      Dispatcher::Role dispatcherRole) {
-  deliver_ = Napi::Persistent(deliver);
-  wakeup_ = AsyncWakeup::create(
-      env_, [](void* state) { static_cast<EnvironmentState*>(state)->empty(); }, this);
-  if (!wakeup_) throw Napi::Error::New(env_);
-  queue_ =
-      std::make_shared<MessageQueue>([wakeup = wakeup_] { wakeup->wake(); });  // no ring can follow close()
-  if (napi_add_async_cleanup_hook(env_, onEnvironmentEnd, this, nullptr) != napi_ok)
-    throw Napi::Error::New(env_);
+  wakeup_ = AsyncWakeup::create(deliver, *this);
+  queue_ = std::make_shared<MessageQueue>([wakeup = wakeup_] { wakeup.wake(); });
+  // Added after the wake-up's own hook, so that it runs before that one (async_wakeup.h).
+  if (napi_add_env_cleanup_hook(env_, onEnvironmentEnd, this) != napi_ok) throw Napi::Error::New(env_);
   role_ = role;
   Process::get().shared().dispatcher.add(queue_, dispatcherRole);
   return queue_;
 }
 
 // R5: whoever waits for this environment's answer is told that none will come. The other workers go on.
-void EnvironmentState::onEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
+void EnvironmentState::onEnvironmentEnd(void* data) {
   EnvironmentState& state = *static_cast<EnvironmentState*>(data);
-  // Nobody is left who could. First, so that those who come meanwhile are refused as a filter that stops
-  // does.
+  // The stop comes first, so that sessions which begin meanwhile are refused because the filter stops.
   if (state.role_ == Role::primary) Process::get().stop(std::chrono::milliseconds(0));
   Process::get().shared().dispatcher.remove(*state.queue_);
   state.queue_->close();
-  state.wakeup_->close(hook);  // nothing is delivered from here on
-  state.deliver_.Reset();
+  state.wakeup_.close();  // no thread calls wake() after MessageQueue::close()
 }
 
-void EnvironmentState::empty() {
+void EnvironmentState::deliverPending(const Napi::Function& deliver) {
   for (Message& message : queue_->take()) {
     try {
       const Napi::HandleScope scope(env_);
-      deliver(message);
+      this->deliver(deliver, message);
     } catch (const NapiFailure&) {
       // deliver() catches what handlers throw, so this is a defect, which must be seen, or the end of the
       // environment (process.exit, worker.terminate), whose sessions onEnvironmentEnd releases.
@@ -70,7 +64,7 @@ void EnvironmentState::empty() {
   }
 }
 
-void EnvironmentState::deliver(Message& message) {
+void EnvironmentState::deliver(const Napi::Function& function, Message& message) {
   const auto batch = std::make_shared<Batch>(std::move(message.batch));
   const uint32_t slot = message.session ? assignSlot(message.session) : Session::kNoSlot;
   napi_value receiver;
@@ -79,12 +73,12 @@ void EnvironmentState::deliver(Message& message) {
                                   numberToJs(env_, slot), numberToJs(env_, message.question),
                                   eventsToJs(batch)};
   const napi_status status =
-      napi_call_function(env_, receiver, deliver_.Value(), std::size(arguments), arguments, nullptr);
+      napi_call_function(env_, receiver, function, std::size(arguments), arguments, nullptr);
   if (message.kind == Message::Kind::closed) {
     sessions_[slot] = nullptr;
     freeSlots_.push_back(slot);
   }
-  if (message.kind == Message::Kind::stopped) wakeup_->unref();
+  if (message.kind == Message::Kind::stopped) wakeup_.unref(env_);
   check(status);
 }
 

@@ -32,10 +32,12 @@ class EnvironmentState {
   // The session in a slot that deliver() has named and whose `closed` mail has not been delivered; else null.
   Session* session(uint32_t slot) const { return slot < sessions_.size() ? sessions_[slot].get() : nullptr; }
 
+  // Passes all waiting messages to `deliver`; called by the wake-up.
+  void deliverPending(const Napi::Function& deliver);
+
  private:
-  static void onEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* state);
-  void empty();
-  void deliver(Message& message);
+  static void onEnvironmentEnd(void* state);
+  void deliver(const Napi::Function& function, Message& message);
   uint32_t assignSlot(const std::shared_ptr<Session>& session);
   napi_value eventsToJs(const std::shared_ptr<Batch>& batch);
   napi_value chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes);
@@ -43,8 +45,7 @@ class EnvironmentState {
   const napi_env env_;
   Role role_ = Role::primary;
   std::shared_ptr<MessageQueue> queue_;
-  Napi::FunctionReference deliver_;
-  AsyncWakeup* wakeup_ = nullptr;                   // ends itself when the environment does
+  AsyncWakeup wakeup_;
   std::vector<std::shared_ptr<Session>> sessions_;  // by slot
   std::vector<uint32_t> freeSlots_;
 };
