@@ -21,8 +21,8 @@ const EXTENSIONS: Readonly<Record<string, readonly [source: string, compiled: st
 /** What a socket in the documentation looks like; it is replaced by one in the temporary folder. */
 const SOCKET = /unix:\/run\/[\w./-]+/g;
 
-/** JavaScript has no way to say the type of a parameter. */
-const IMPLICIT_ANY: ReadonlySet<number> = new Set([7005, 7006, 7019, 7031, 7034]);
+/** Errors that count in TypeScript only: JavaScript cannot declare the type of a parameter, or write `override`. */
+const TYPESCRIPT_ONLY: ReadonlySet<number> = new Set([4119, 7005, 7006, 7019, 7031, 7034]);
 
 const OPTIONS: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2022,
@@ -31,6 +31,7 @@ const OPTIONS: ts.CompilerOptions = {
   moduleResolution: ts.ModuleResolutionKind.Node16,
   types: ['node'],
   strict: true,
+  noImplicitOverride: true,
   allowJs: true,
   checkJs: true,
   skipLibCheck: true,
@@ -124,7 +125,7 @@ export class Workshop {
     const message = ts.flattenDiagnosticMessageText(messageText, '\n');
     const block = file && this.#sources.get(file.fileName);
     if (!file || !block) return `${file?.fileName ?? 'tsc'}: ${message}`;
-    if (IMPLICIT_ANY.has(code) && !file.fileName.endsWith('.ts')) return undefined;
+    if (TYPESCRIPT_ONLY.has(code) && !file.fileName.endsWith('.ts')) return undefined;
     const { line } = file.getLineAndCharacterOfPosition(start ?? 0);
     return `${block.page}:${line + 1} (block at ${placeOf(block)}): ${message}`;
   }
