@@ -31,11 +31,11 @@ function sources() {
 }
 
 /**
- * Warnings are errors where they can be mended: in a checkout, or with npm_config_milter_werror=1. A user's newer
+ * Warnings are errors where they can be mended: in a checkout, or with npm_config_tsmilter_werror=1. A user's newer
  * compiler, with warnings nobody has seen yet, must not break an installation.
  */
 function werror() {
-  const wish = process.env.npm_config_milter_werror;
+  const wish = process.env.npm_config_tsmilter_werror;
   if (wish !== undefined) return wish === '1' || wish === 'true';
   return fs.existsSync(path.join(root, '.git'));
 }

@@ -165,7 +165,7 @@ describe('native-build', () => {
     const werror = (wish?: string) =>
       execFileSync(process.execPath, [path.join(copy, 'scripts/native-build.js'), 'werror'], {
         encoding: 'utf8',
-        env: wish === undefined ? {} : { npm_config_milter_werror: wish },
+        env: wish === undefined ? {} : { npm_config_tsmilter_werror: wish },
       }).trim();
     assert.equal(werror(), '');
     assert.equal(werror('1'), '-Werror');
