@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 'use strict';
 /**
- * Writes docs/contract.md: what users of pymilter rely on, line by line, and the tests that hold it. A test belongs to a line
- * when its title, or that of a describe around it, begins with the line's number: `contract 13: ...`, `contract 20, 21: ...`.
+ * Writes docs/contract.md: what users of pymilter rely on, line by line, and the test files that hold it. A test, or a
+ * group of tests, says which lines it holds in a tag above it:
+ *
+ *     /** @contract 20, 21 *\/
+ *     it('feeds a message through a filter', ...)
  *
  *     node scripts/generate-contract.js            # writes the page; a line without a test is named on stderr
  *     node scripts/generate-contract.js --check    # exit code 1 where the page is stale, or a line has no test
@@ -54,55 +57,53 @@ const LINES = [
   'dsn and dns: call back of senders, notices from templates; loops and poison refused.',
 ];
 
-const TITLE = /^contract (\d+(?:, \d+)*)(?::\s*|$)/i;
-
 function testFiles(folder) {
   return fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const file = path.join(folder, entry.name);
     if (entry.isDirectory()) return testFiles(file);
-    return entry.name.endsWith('.test.ts') ? [file] : [];
+    return entry.name.endsWith('.ts') ? [file] : [];
   });
 }
 
-/** The title of a test or suite; `…` stands for what is filled in when it runs. */
-function titleOf(node) {
-  if (ts.isStringLiteralLike(node)) return node.text;
-  if (!ts.isTemplateExpression(node)) return null;
-  return node.head.text + node.templateSpans.map(({ literal }) => `…${literal.text}`).join('');
-}
-
-/** The titles in a file that begin with numbers of lines. */
-function titlesIn(file) {
-  const source = ts.createSourceFile(file, fs.readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
-  const titles = [];
+/** The text of each `@contract` tag in a file, and whether it stands above a test. */
+function tagsIn(file) {
+  const source = ts.createSourceFile(file, fs.readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
+  const tags = [];
   const visit = (node) => {
-    if (ts.isCallExpression(node) && node.arguments.length > 1) {
-      const callee = ts.isPropertyAccessExpression(node.expression) ? node.expression.name : node.expression;
-      const title = titleOf(node.arguments[0]);
-      if (ts.isIdentifier(callee) && /^(describe|it|test|suite)$/.test(callee.text) && title !== null) {
-        const found = TITLE.exec(title);
-        if (found)
-          titles.push({ numbers: found[1].split(', ').map(Number), title: title.slice(found[0].length) });
-      }
+    for (const tag of node.jsDoc?.flatMap(({ tags = [] }) => tags) ?? []) {
+      if (tag.tagName.text === 'contract')
+        tags.push({ text: ts.getTextOfJSDocComment(tag.comment) ?? '', above: node });
     }
     ts.forEachChild(node, visit);
   };
   visit(source);
-  return titles;
+  return tags.map(({ text, above }) => ({ text, ofTest: isTest(above) }));
 }
 
-/** The tests of each line: a list of `file: titles`, in order. */
-function testsByLine() {
-  const lines = LINES.map(() => new Map());
+/** `describe(…)`, `it(…)` or `test(…)`, or a form of them such as `itUnless(…)`, or a loop of nothing else. */
+function isTest(node) {
+  if (ts.isForOfStatement(node)) return isTest(node.statement);
+  return (
+    ts.isExpressionStatement(node) &&
+    ts.isCallExpression(node.expression) &&
+    /^(?:describe|it|test)\b|^(?:describe|it)Unless$/.test(node.expression.expression.getText())
+  );
+}
+
+/** The files with tests of each line, in order. */
+function filesByLine() {
+  const lines = LINES.map(() => new Set());
   const wrong = [];
   for (const file of testFiles(path.join(root, 'test')).sort()) {
     const name = path.relative(path.join(root, 'test'), file).replaceAll(path.sep, '/');
-    for (const { numbers, title } of titlesIn(file)) {
-      for (const number of numbers) {
-        const tests = lines[number - 1];
-        if (!tests) wrong.push(`test/${name} names a contract line ${number}, there are ${LINES.length}`);
-        else tests.set(name, [...new Set([...(tests.get(name) ?? []), title])]);
-      }
+    for (const { text, ofTest } of tagsIn(file)) {
+      const numbers = text.split(',').map(Number);
+      if (!ofTest) wrong.push(`test/${name}: @contract ${text} stands above no test`);
+      else if (numbers.some((number) => !(number - 1 in lines)))
+        wrong.push(
+          `test/${name}: @contract ${text} names a line that there is not; there are ${LINES.length}`,
+        );
+      else for (const number of numbers) lines[number - 1].add(name);
     }
   }
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
@@ -113,11 +114,8 @@ const cell = (text) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').repla
 
 function render(lines) {
   const rows = LINES.map((line, at) => {
-    const tests = [...lines[at]].map(([file, titles]) => {
-      const named = titles.filter(Boolean).map(cell).join('; ');
-      return named === '' ? `\`${file}\`` : `\`${file}\`: ${named}`;
-    });
-    return `| ${at + 1} | ${cell(line)} | ${tests.join('<br>') || 'none yet'} |`;
+    const files = [...lines[at]].map((file) => `\`${file}\``);
+    return `| ${at + 1} | ${cell(line)} | ${files.join('<br>') || 'none yet'} |`;
   });
   return `# What users of pymilter rely on
 
@@ -125,8 +123,7 @@ The behaviours of pymilter 1.0.6 that filters and their authors count on, in sho
 tests that hold it. A \`*\` marks what differs on purpose, or had to be better. [pymilter.md](pymilter.md) is for those who come
 from there.
 
-Written by \`scripts/generate-contract.js\` from the titles of the tests, which begin with \`contract\` and the number of the line.
-The files are in \`test/\`.
+Written by \`scripts/generate-contract.js\` from the tags \`@contract\` above the tests. The files are in \`test/\`.
 
 | line | behaviour | tests |
 |---|---|---|
@@ -134,7 +131,7 @@ ${rows.join('\n')}
 `;
 }
 
-const lines = testsByLine();
+const lines = filesByLine();
 const text = render(lines);
 const bare = LINES.flatMap((_, at) => (lines[at].size === 0 ? [at + 1] : []));
 for (const number of bare) console.error(`contract line ${number} has no test: ${LINES[number - 1]}`);

@@ -1,5 +1,5 @@
 /** A DNS server (dns2) on a port of 127.0.0.1, UDP and TCP, that serves a zone and misbehaves on demand. */
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 
 /** What dns2 has no types for. */
 interface Resource {
@@ -150,7 +150,6 @@ export class DnsServer implements AsyncDisposable {
 }
 
 async function freeTcpPort(): Promise<number> {
-  const { createServer } = await import('node:net');
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
   const { port } = probe.address() as AddressInfo;

@@ -216,10 +216,8 @@ export async function versions(majors = NODE_MAJORS, name = 'integration', files
   const tally = begin('one binary for every Node');
   const tallies = [tally];
   if (process.platform !== 'linux' || !(process.arch in NODE_PACKAGES)) {
-    tally.skip(
-      'newer versions of Node',
-      `no npm package has them for ${process.platform} on ${process.arch}`,
-    );
+    const where = `${process.platform} on ${process.arch}`;
+    tally.skip(`newer versions of Node (skipped: no npm package has them for ${where})`);
     return tallies;
   }
   for (const major of majors) {

@@ -1,55 +1,40 @@
 /**
- * A reporter for node:test that writes one JSON object per line to the file that MILTER_TEST_RECORDS names, for
- * scripts/runner/test-files.mjs to count: `{type: 'start' | 'pass' | 'fail' | 'skip', name, …}`. It writes at once, so
- * that the file tells which test was running when the process crashed.
+ * A reporter for Jest that writes one JSON object per line to the file that MILTER_TEST_RECORDS names, for
+ * scripts/runner/test-files.mjs to count: `start` and `done` while a test runs, `pass`, `fail` and `skip` for each test,
+ * `fail` for what went wrong beside them, and `end`. It writes at once, so that the file tells which test was running
+ * when the process crashed.
  */
 import fs from 'node:fs';
 
-const records = fs.openSync(process.env.MILTER_TEST_RECORDS, 'a');
+const nameOf = ({ ancestorTitles, title }) => [...ancestorTitles, title].join(' > ');
 
-/** Tests on the way down to the present one, by nesting: their names together say which test it is. */
-const path = [];
+export default class Reporter {
+  #records = fs.openSync(process.env.MILTER_TEST_RECORDS, 'a');
 
-function fullName(data) {
-  path.length = data.nesting;
-  path[data.nesting] = data.name;
-  return path.join(' > ');
-}
-
-/** The error that the test's author can act on: node:test wraps it. */
-function describe(error) {
-  if (error === undefined) return 'failed without an error';
-  const cause = error.cause ?? error;
-  if (typeof cause === 'string') return cause;
-  return cause?.stack ?? cause?.message ?? String(cause);
-}
-
-function toRecord({ type, data }) {
-  // A test begins when it is taken off the queue; `test:start` is held back until its turn in the report.
-  if (type === 'test:dequeue') return { type: 'start', name: data.name };
-  if (type === 'test:start') {
-    fullName(data);
-    return undefined;
+  onTestCaseStart(_test, info) {
+    this.#write({ type: 'start', name: nameOf(info) });
   }
-  if (type !== 'test:pass' && type !== 'test:fail') return undefined;
-  const isSuite = data.details?.type === 'suite';
-  const name = fullName(data);
-  const place = data.file === undefined ? '' : `${data.file}:${data.line}`;
-  if (data.skip !== undefined || data.todo !== undefined) {
-    const reason = [data.skip, data.todo].find((text) => typeof text === 'string') ?? '';
-    return { type: 'skip', name, place, reason: data.skip !== undefined ? reason : `todo: ${reason}` };
-  }
-  if (type === 'test:pass') return isSuite ? undefined : { type: 'pass', name, ms: data.details.duration_ms };
-  const error = data.details.error;
-  // A group that failed because of its tests says nothing new; one whose before() failed does.
-  if (isSuite && error?.failureType === 'subtestsFailed') return undefined;
-  return { type: 'fail', name, place, ms: data.details.duration_ms, error: describe(error) };
-}
 
-// biome-ignore lint/correctness/useYield: node:test wants a generator, and there is nothing to print
-export default async function* reporter(source) {
-  for await (const event of source) {
-    const record = toRecord(event);
-    if (record) fs.writeSync(records, `${JSON.stringify(record)}\n`);
+  onTestCaseResult(_test, result) {
+    this.#write({ type: 'done', name: nameOf(result) });
+  }
+
+  onTestFileResult(_test, { testResults, testExecError, failureMessage }) {
+    for (const result of testResults) {
+      const name = nameOf(result);
+      if (result.status === 'passed') this.#write({ type: 'pass', name });
+      else if (result.status === 'failed')
+        this.#write({ type: 'fail', name, error: result.failureMessages.join('\n') });
+      else this.#write({ type: 'skip', name });
+    }
+    if (testExecError) this.#write({ type: 'fail', name: 'outside its tests', error: failureMessage ?? '' });
+  }
+
+  onRunComplete() {
+    this.#write({ type: 'end' });
+  }
+
+  #write(record) {
+    fs.writeSync(this.#records, `${JSON.stringify(record)}\n`);
   }
 }

@@ -26,9 +26,9 @@ export class Tally {
     console.log(`  ✖ ${name}${details === '' ? '' : `\n${details}`}`);
   }
 
-  skip(name, reason) {
+  skip(name) {
     this.skipped++;
-    console.log(`  ﹣ ${name} (skipped${reason ? `: ${reason}` : ''})`);
+    console.log(`  ﹣ ${name}`);
   }
 
   /** Counts a step that either works or not. */

@@ -1,9 +1,9 @@
 /** Contract 15 and all other actions: the exact bytes that reach the MTA, in the filter's order. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT, DISCARD, REJECT } from 'tsmilter';
 import type { Modification } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
+import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
 type Call = readonly [method: string, ...args: unknown[]];
@@ -130,19 +130,20 @@ const WRONG: readonly Call[] = [
 
 describe('actions', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   for (const [title, call, expected] of CASES) {
-    it(`contract 15: ${title}`, async () => {
+    /** @contract 15 */
+    it(title, async () => {
       await filter.use({ handlers: { eom: { call: [call] } } });
       await using mta = await filter.greeted();
       const { verdict, modifications } = await mta.message(ENVELOPE);
-      assert.deepEqual(await filter.eventsOf('error'), []);
-      assert.deepEqual(modifications, [expected]);
-      assert.equal(verdict, 'continue');
+      expect(await filter.eventsOf('error')).toStrictEqual([]);
+      expect(modifications).toStrictEqual([expected]);
+      expect(verdict).toBe('continue');
     });
   }
 
@@ -152,10 +153,7 @@ describe('actions', () => {
     await filter.use({ handlers: { eom: { call: cases.map(([, call]) => call) } } });
     await using mta = await filter.greeted();
     const { modifications } = await mta.message(ENVELOPE);
-    assert.deepEqual(
-      modifications,
-      cases.map(([, , expected]) => expected),
-    );
+    expect(modifications).toStrictEqual(cases.map(([, , expected]) => expected));
   });
 
   it('those of an async handler arrive in order too, before and after its waits', async () => {
@@ -174,8 +172,8 @@ describe('actions', () => {
     });
     await using mta = await filter.greeted();
     const { verdict, modifications } = await mta.message(ENVELOPE);
-    assert.equal(verdict, 'accept');
-    assert.deepEqual(modifications, [
+    expect(verdict).toBe('accept');
+    expect(modifications).toStrictEqual([
       { type: 'addheader', name: 'X-A', value: '1' },
       { type: 'replacebody', body: Buffer.from('two') },
       { type: 'addheader', name: 'X-A', value: '3' },
@@ -190,8 +188,8 @@ describe('actions', () => {
       await filter.use({ handlers: { eom: { call: [['addheader', 'X-A', '1']], answer } } });
       await using mta = await filter.greeted();
       const result = await mta.message(ENVELOPE);
-      assert.equal(result.verdict, verdict);
-      assert.deepEqual(result.modifications, [{ type: 'addheader', name: 'X-A', value: '1' }]);
+      expect(result.verdict).toBe(verdict);
+      expect(result.modifications).toStrictEqual([{ type: 'addheader', name: 'X-A', value: '1' }]);
     });
   }
 
@@ -210,12 +208,12 @@ describe('actions', () => {
       await filter.use({ handlers: { eom: { call: calls } } });
       await using mta = await filter.greeted();
       const { modifications } = await mta.message(ENVELOPE);
-      assert.deepEqual(await filter.eventsOf('error'), []);
+      expect(await filter.eventsOf('error')).toStrictEqual([]);
       const texts = modifications.map((one) => {
         const { value, recipient, sender, reason } = one as unknown as Record<string, string>;
         return value ?? recipient ?? sender ?? reason;
       });
-      assert.deepEqual(texts, [
+      expect(texts).toStrictEqual([
         escaped,
         escaped,
         `<${escaped}@b.example>`,
@@ -238,23 +236,25 @@ describe('actions', () => {
         Buffer.from('😀'),
         Buffer.of(0xf0, 0),
       ]);
-      assert.deepEqual([command, payload], ['h', expected]);
-      assert.equal((await mta.readFrame()).command, 'c');
+      expect([command, payload]).toStrictEqual(['h', expected]);
+      expect((await mta.readFrame()).command).toBe('c');
     });
 
     it('every byte of a header comes in and goes out the same', async () => {
       await filter.use({ handlers: { header: {}, eom: { call: [['addheader', 'X-A', ALL_BYTES_TEXT]] } } });
       await using mta = await filter.greeted();
       const { modifications } = await mta.message({ ...ENVELOPE, headers: [['X-In', ALL_BYTES]] });
-      assert.deepEqual(await filter.eventsOf('header'), [['header', 'X-In', ALL_BYTES_TEXT]]);
-      assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-A', value: ALL_BYTES_TEXT }]);
+      expect(await filter.eventsOf('header')).toStrictEqual([['header', 'X-In', ALL_BYTES_TEXT]]);
+      expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-A', value: ALL_BYTES_TEXT }]);
     });
 
     it('other lone surrogates become U+FFFD', async () => {
       await filter.use({ handlers: { eom: { call: [['addheader', 'X-A', 'a\ud800b\udc7fc\udd00']] } } });
       await using mta = await filter.greeted();
       const { modifications } = await mta.message(ENVELOPE);
-      assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-A', value: 'a\ufffdb\ufffdc\ufffd' }]);
+      expect(modifications).toStrictEqual([
+        { type: 'addheader', name: 'X-A', value: 'a\ufffdb\ufffdc\ufffd' },
+      ]);
     });
   });
 
@@ -265,13 +265,16 @@ describe('actions', () => {
     const told = await filter.eventsOf('error', 'result');
     for (const [i, [kind, , error]] of told.entries()) {
       const call = JSON.stringify(WRONG[i]);
-      assert.equal(kind, 'error', call);
-      assert.equal((error as ToldError).code, 'ERR_MILTER_BAD_ARGUMENT', call);
-      assert.ok((error as ToldError).message.startsWith(String(WRONG[i]?.[0])), (error as ToldError).message);
+      expectThat(kind, call).toBe('error');
+      expectThat((error as ToldError).code, call).toBe('ERR_MILTER_BAD_ARGUMENT');
+      expectThat(
+        (error as ToldError).message.startsWith(String(WRONG[i]?.[0])),
+        (error as ToldError).message,
+      ).toBe(true);
     }
-    assert.equal(told.length, WRONG.length);
-    assert.deepEqual(modifications, []);
-    assert.equal(verdict, 'continue');
+    expect(told).toHaveLength(WRONG.length);
+    expect(modifications).toStrictEqual([]);
+    expect(verdict).toBe('continue');
   });
 
   it('a header of 60,000 bytes goes out in one piece', async () => {
@@ -279,7 +282,7 @@ describe('actions', () => {
     await filter.use({ handlers: { eom: { call: [['addheader', 'X-Long', value]] } } });
     await using mta = await filter.greeted();
     const { modifications } = await mta.message(ENVELOPE);
-    assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Long', value }]);
+    expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-Long', value }]);
   });
 
   it('replacebody of 1 MiB: chunks of at most 65,535 bytes, in one run; calls append', async () => {
@@ -304,12 +307,12 @@ describe('actions', () => {
     for (;;) {
       const { command, payload } = await mta.readFrame();
       if (command === 'c') break;
-      assert.equal(command, 'b');
+      expect(command).toBe('b');
       sizes.push(payload.length);
       pieces.push(payload);
     }
-    assert.deepEqual(sizes, [...Array(16).fill(65535), 16, second.length]);
-    assert.equal(Buffer.compare(Buffer.concat(pieces), Buffer.concat([first, second])), 0);
+    expect(sizes).toStrictEqual([...Array(16).fill(65535), 16, second.length]);
+    expect(Buffer.compare(Buffer.concat(pieces), Buffer.concat([first, second]))).toBe(0);
   });
 
   it('a thousand headers', async () => {
@@ -317,9 +320,6 @@ describe('actions', () => {
     await filter.use({ handlers: { eom: { call: calls } } });
     await using mta = await filter.greeted();
     const { modifications } = await mta.message(ENVELOPE);
-    assert.deepEqual(
-      modifications,
-      calls.map(([, name, value]) => ({ type: 'addheader', name, value })),
-    );
+    expect(modifications).toStrictEqual(calls.map(([, name, value]) => ({ type: 'addheader', name, value })));
   });
 });

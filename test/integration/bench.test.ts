@@ -1,20 +1,19 @@
 /** The benchmark measures what is there, and says what is not: pymilter is no part of what testing installs. */
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import { runBench } from '../support/bench';
+import { expectThat } from '../support/expect';
 
 test('a row is measured, for each contender that starts', () => {
   const { status, stderr, row, report } = runBench('one');
   const failed = row.contenders.filter(({ failure }) => failure !== undefined);
-  assert.deepEqual(
+  expectThat(
     failed.filter(({ name }) => !name.startsWith('pymilter')),
-    [],
     stderr,
-  );
-  assert.equal(status, failed.length > 0 ? 1 : 0, stderr);
+  ).toStrictEqual([]);
+  expectThat(status, stderr).toBe(failed.length > 0 ? 1 : 0);
   for (const { name, trials } of row.contenders.filter((contender) => !failed.includes(contender))) {
     const [figures] = trials;
-    assert.ok(figures, `${name} has a trial`);
+    if (!figures) throw new Error(`${name} has no trial`);
     const {
       perSecond = 0,
       perMessage = 0,
@@ -24,12 +23,14 @@ test('a row is measured, for each contender that starts', () => {
       peakMib = 0,
       startup = 0,
     } = figures;
-    assert.ok(perSecond > 0 && Math.abs(perSecond * perMessage - 1000) < 1, name);
-    assert.ok(
-      p50 > 0 && p99 >= p50 && cpuPer1000 >= 0 && peakMib > 0 && startup > 0,
-      JSON.stringify(figures),
-    );
+    expectThat(perSecond, name).toBeGreaterThan(0);
+    expectThat(Math.abs(perSecond * perMessage - 1000), name).toBeLessThan(1);
+    expectThat(p50, JSON.stringify(figures)).toBeGreaterThan(0);
+    expectThat(p99, JSON.stringify(figures)).toBeGreaterThanOrEqual(p50);
+    expectThat(cpuPer1000, JSON.stringify(figures)).toBeGreaterThanOrEqual(0);
+    expectThat(peakMib, JSON.stringify(figures)).toBeGreaterThan(0);
+    expectThat(startup, JSON.stringify(figures)).toBeGreaterThan(0);
   }
-  for (const { name } of failed) assert.match(report, new RegExp(`^${name} was not measured: .+`, 'm'));
-  assert.match(report, /All filters on libmilter\.so\.\S+\.$/m);
+  for (const { name } of failed) expect(report).toMatch(new RegExp(`^${name} was not measured: .+`, 'm'));
+  expect(report).toMatch(/All filters on libmilter\.so\.\S+\.$/m);
 });

@@ -1,6 +1,5 @@
 /** Contract 2, 3: every callback with its real arguments, from libmilter itself. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, CONTINUE } from 'tsmilter';
 import type { PeerAddress } from 'tsmilter/testing';
 import { FilterProcess } from '../support/filter-process.js';
@@ -8,12 +7,13 @@ import { ALL_HANDLERS } from '../support/handlers.js';
 
 describe('callbacks', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
-  describe('contract 2: who connected', () => {
+  /** @contract 2 */
+  describe('who connected', () => {
     const cases: [title: string, hostname: string, peer: PeerAddress, expected: unknown[]][] = [
       [
         'IPv4: ip and port',
@@ -58,8 +58,8 @@ describe('callbacks', () => {
       it(title, async () => {
         await filter.use({ handlers: { connect: {} } });
         await using mta = await filter.session();
-        assert.deepEqual(await mta.connect(hostname, peer), { verdict: 'continue' });
-        assert.deepEqual(await filter.eventsOf('connect'), [['connect', hostname, ...expected]]);
+        expect(await mta.connect(hostname, peer)).toStrictEqual({ verdict: 'continue' });
+        expect(await filter.eventsOf('connect')).toStrictEqual([['connect', hostname, ...expected]]);
       });
     }
 
@@ -70,14 +70,12 @@ describe('callbacks', () => {
         await using mta = await filter.session();
         await mta.connect(name);
       }
-      assert.deepEqual(
-        (await filter.eventsOf('connect')).map(([, hostname]) => hostname),
-        names,
-      );
+      expect((await filter.eventsOf('connect')).map(([, hostname]) => hostname)).toStrictEqual(names);
     });
   });
 
-  it('contract 3: a whole session, each handler with its arguments, in order', async () => {
+  /** @contract 3 */
+  it('a whole session, each handler with its arguments, in order', async () => {
     await filter.use({ handlers: ALL_HANDLERS });
     const mta = await filter.session();
     await mta.connect('client.example', { family: 'inet', address: '192.0.2.1', port: 1025 });
@@ -91,11 +89,11 @@ describe('callbacks', () => {
     await mta.eoh();
     await mta.body('line one\r\n');
     await mta.body('line two\r\n');
-    assert.deepEqual(await mta.eom(), { verdict: 'continue', modifications: [], progress: 0 });
+    expect(await mta.eom()).toStrictEqual({ verdict: 'continue', modifications: [], progress: 0 });
     await mta.unknown('XYZZY plugh');
     await mta.quit();
-    await filter.event('close').then((event) => assert.deepEqual(event, ['close']));
-    assert.deepEqual(await filter.events(), [
+    await filter.event('close').then((event) => expect(event).toStrictEqual(['close']));
+    expect(await filter.events()).toStrictEqual([
       ['new'],
       ['connect', 'client.example', AF_INET, ['192.0.2.1', 1025]],
       ['hello', 'helo.example'],
@@ -127,7 +125,7 @@ describe('callbacks', () => {
     const names = (await filter.events()).map(([name, first]) =>
       first === undefined ? name : `${name} ${first}`,
     );
-    assert.deepEqual(names, [
+    expect(names).toStrictEqual([
       'new',
       'connect client.example',
       'hello helo.example',
@@ -140,8 +138,8 @@ describe('callbacks', () => {
     ]);
     await mta.quit();
     // The second message ended with the session.
-    assert.deepEqual(await filter.event('close'), ['close']);
-    assert.deepEqual(await filter.events(), [['abort']]);
+    expect(await filter.event('close')).toStrictEqual(['close']);
+    expect(await filter.events()).toStrictEqual([['abort']]);
   });
 
   it('abort before DATA, several times', async () => {
@@ -154,7 +152,7 @@ describe('callbacks', () => {
       await mta.abort();
     }
     await mta.helo('y');
-    assert.deepEqual((await filter.eventsOf('envfrom', 'abort')).flat(), [
+    expect((await filter.eventsOf('envfrom', 'abort')).flat()).toStrictEqual([
       'envfrom',
       '<0@b.example>',
       'abort',
@@ -180,14 +178,8 @@ describe('callbacks', () => {
     for (const part of parts) await mta.body(part);
     await mta.eom();
     const bodies = await filter.eventsOf('body');
-    assert.equal(
-      bodies.every(([, chunk]) => Buffer.isBuffer(chunk)),
-      true,
-    );
-    assert.deepEqual(
-      bodies.map(([, chunk]) => chunk),
-      parts,
-    );
+    expect(bodies.every(([, chunk]) => Buffer.isBuffer(chunk))).toBe(true);
+    expect(bodies.map(([, chunk]) => chunk)).toStrictEqual(parts);
   });
 
   it('NUL bytes in a body arrive, an empty body calls no handler', async () => {
@@ -199,7 +191,7 @@ describe('callbacks', () => {
     const message = { sender: '<a@b.example>', recipients: ['<c@d.example>'] };
     await mta.message({ ...message, body: all });
     await mta.message({ ...message, body: '' });
-    assert.deepEqual(await filter.eventsOf('body', 'eom'), [['body', all], ['eom'], ['eom']]);
+    expect(await filter.eventsOf('body', 'eom')).toStrictEqual([['body', all], ['eom'], ['eom']]);
   });
 
   it('body that travels with the end of the message is a chunk like others, and eom follows', async () => {
@@ -210,8 +202,8 @@ describe('callbacks', () => {
     await mta.mail('<a@b.example>');
     await mta.rcpt('<c@d.example>');
     await mta.body('first\r\n');
-    assert.equal((await mta.eom('last\r\n')).verdict, 'accept');
-    assert.deepEqual(await filter.eventsOf('body', 'eom'), [
+    expect((await mta.eom('last\r\n')).verdict).toBe('accept');
+    expect(await filter.eventsOf('body', 'eom')).toStrictEqual([
       ['body', Buffer.from('first\r\n')],
       ['body', Buffer.from('last\r\n')],
       ['eom'],
@@ -223,11 +215,13 @@ describe('callbacks', () => {
     await using mta = await filter.session();
     await mta.connect('client.example');
     for (const command of ['HELP', '', 'é'.repeat(200), 'x'.repeat(2000)]) {
-      assert.equal((await mta.unknown(command)).verdict, 'continue');
+      expect((await mta.unknown(command)).verdict).toBe('continue');
     }
-    assert.deepEqual(
-      (await filter.eventsOf('unknown')).map(([, command]) => command),
-      ['HELP', '', 'é'.repeat(200), 'x'.repeat(2000)],
-    );
+    expect((await filter.eventsOf('unknown')).map(([, command]) => command)).toStrictEqual([
+      'HELP',
+      '',
+      'é'.repeat(200),
+      'x'.repeat(2000),
+    ]);
   });
 });

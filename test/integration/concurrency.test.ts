@@ -1,15 +1,15 @@
 /** Async handlers: one by one within a session, hundreds of sessions side by side. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT } from 'tsmilter';
+import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
 describe('concurrency', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   it('handlers of a session run one by one: none begins before the last has ended', async () => {
     const act = { wait: 2, afterwards: [['getsymval', 'i']] as const };
@@ -40,8 +40,7 @@ describe('concurrency', () => {
         'body',
         'eom',
       ];
-      assert.deepEqual(
-        (await filter.eventsOf('result', ...names)).map(([name]) => name),
+      expect((await filter.eventsOf('result', ...names)).map(([name]) => name)).toStrictEqual(
         expected.flatMap((name) => [name, 'result']),
       );
     }
@@ -60,13 +59,13 @@ describe('concurrency', () => {
     const lanes = Array.from({ length: 10 }, async () => {
       for (let i = 0; i < 30; i++) {
         await using mta = await filter.greeted();
-        assert.equal((await mta.message(ENVELOPE)).verdict, 'continue');
+        expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
       }
     });
     await Promise.all(lanes);
-    assert.equal(done, false);
+    expect(done).toBe(false);
     await filter.request('open', 'slow');
-    assert.equal((await waiting).verdict, 'accept');
+    expect((await waiting).verdict).toBe('accept');
   });
 
   it('300 sessions await at once', async () => {
@@ -83,7 +82,7 @@ describe('concurrency', () => {
       await filter.event('eom');
     }
     await filter.request('open', 'all');
-    assert.deepEqual(await Promise.all(results), Array(300).fill('accept'));
+    expect(await Promise.all(results)).toStrictEqual(Array(300).fill('accept'));
     await Promise.all(sessions.map((mta) => mta.close()));
   });
 
@@ -104,9 +103,9 @@ describe('concurrency', () => {
           ],
           body: `body ${mark}`,
         });
-        assert.equal(verdict, 'accept');
+        expect(verdict).toBe('accept');
         const before = m === 0 ? `client-${i}.example()` : '';
-        assert.deepEqual(modifications, [
+        expect(modifications).toStrictEqual([
           {
             type: 'addheader',
             name: 'X-Seen',
@@ -121,7 +120,7 @@ describe('concurrency', () => {
     await Promise.all(sessions);
     for (let i = 0; i < 200; i++) await own.event('closed', 30_000);
     const most = await own.request<number>('most');
-    assert.ok(most > 4, `at most ${most} handlers were at work at once`);
+    expectThat(most, `at most ${most} handlers were at work at once`).toBeGreaterThan(4);
     await own.stop();
   });
 });

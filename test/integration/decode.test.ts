@@ -1,6 +1,5 @@
 /** Contract 17: how text that is not UTF-8 reaches a handler, per handler and policy. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
 import { FilterProcess } from '../support/filter-process.js';
 
@@ -61,12 +60,13 @@ const HANDLERS: readonly (readonly [
   ['unknown', (mta, text) => mta.unknown(text), (text) => [text]],
 ];
 
-describe('contract 17: decode', () => {
+/** @contract 17 */
+describe('decode', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   async function seen(handler: string, policy: string | undefined, drive: Drive, text: Buffer) {
     const statics = policy === undefined ? {} : { decode: { [handler]: policy } };
@@ -89,7 +89,7 @@ describe('contract 17: decode', () => {
           // A parameter that is plain ASCII is a Buffer under `bytes` only.
           const at = wanted.indexOf(undefined);
           if (at >= 0) wanted[at] = policy === 'bytes' ? Buffer.from('SIZE=10') : 'SIZE=10';
-          assert.deepEqual(args, wanted);
+          expect(args).toStrictEqual(wanted);
         }
       });
     }
@@ -107,7 +107,7 @@ describe('contract 17: decode', () => {
     await mta.rcpt('<c@d.example>');
     await mta.header('X-Text', LATIN1);
     await mta.eom();
-    assert.deepEqual(await filter.eventsOf('hello', 'envfrom', 'header'), [
+    expect(await filter.eventsOf('hello', 'envfrom', 'header')).toStrictEqual([
       ['hello', 'caf\udce9 \udcff'],
       ['envfrom', '<caf\udce9 \udcff@b.example>'],
       ['header', 'X-Text', LATIN1],
@@ -140,8 +140,7 @@ describe('contract 17: decode', () => {
     await using mta = await filter.session();
     await mta.connect('client.example');
     for (const [hex] of cases) await mta.helo(Buffer.from(hex, 'hex'));
-    assert.deepEqual(
-      (await filter.eventsOf('hello')).map(([, text]) => text),
+    expect((await filter.eventsOf('hello')).map(([, text]) => text)).toStrictEqual(
       cases.map(([, text]) => text),
     );
   });
@@ -160,8 +159,7 @@ describe('contract 17: decode', () => {
       }
     }
     for (const text of texts) await mta.helo(text);
-    assert.deepEqual(
-      (await filter.eventsOf('hello')).map(([, text]) => text),
+    expect((await filter.eventsOf('hello')).map(([, text]) => text)).toStrictEqual(
       texts.map((text) => text.toString('latin1').replace('\xe9', '\udce9')),
     );
   });

@@ -1,6 +1,5 @@
 /** Verdicts of header, eoh and body: kept for the end of the message, or given at once with `immediate`. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import type { Response } from 'tsmilter/testing';
 import type { Act, Acts } from '../fixtures/script.js';
@@ -53,10 +52,10 @@ const ORDER = ['header', 'header', 'header', 'eoh', 'body', 'eom'];
 
 describe('deferred verdicts', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   const called = async () =>
     (await filter.eventsOf('envfrom', 'header', 'eoh', 'body', 'eom', 'abort')).map(([name]) => name);
@@ -71,20 +70,20 @@ describe('deferred verdicts', () => {
           await filter.use({ handlers: { ...ALL, [handler]: acting } });
           await using mta = await filter.greeted();
           const result = await mta.message(MESSAGE);
-          assert.equal(result.endedAt, 'eom');
-          assert.deepEqual(result.response, expected);
-          assert.deepEqual(result.modifications, []);
-          assert.deepEqual(await called(), ['envfrom', ...ORDER.slice(0, ORDER.indexOf(handler) + 1)]);
-          assert.deepEqual(await filter.eventsOf('report', 'error'), []);
+          expect(result.endedAt).toBe('eom');
+          expect(result.response).toStrictEqual(expected);
+          expect(result.modifications).toStrictEqual([]);
+          expect(await called()).toStrictEqual(['envfrom', ...ORDER.slice(0, ORDER.indexOf(handler) + 1)]);
+          expect(await filter.eventsOf('report', 'error')).toStrictEqual([]);
         });
 
         it(`${how} answers ${name}, immediate: given at once`, async () => {
           await filter.use({ handlers: { ...ALL, [handler]: acting }, statics: { immediate: true } });
           await using mta = await filter.greeted();
           const result = await mta.message(MESSAGE);
-          assert.equal(result.endedAt, handler);
-          assert.deepEqual(result.response, expected);
-          assert.deepEqual(await called(), ['envfrom', ...ORDER.slice(0, ORDER.indexOf(handler) + 1)]);
+          expect(result.endedAt).toBe(handler);
+          expect(result.response).toStrictEqual(expected);
+          expect(await called()).toStrictEqual(['envfrom', ...ORDER.slice(0, ORDER.indexOf(handler) + 1)]);
         });
       }
     }
@@ -93,8 +92,8 @@ describe('deferred verdicts', () => {
   it('a header in the middle: those after it are not shown', async () => {
     await filter.use({ handlers: { ...ALL, header: [{}, { answer: REJECT }, {}] } });
     await using mta = await filter.greeted();
-    assert.equal((await mta.message(MESSAGE)).verdict, 'reject');
-    assert.deepEqual(await filter.eventsOf('header', 'eoh', 'body', 'eom'), [
+    expect((await mta.message(MESSAGE)).verdict).toBe('reject');
+    expect(await filter.eventsOf('header', 'eoh', 'body', 'eom')).toStrictEqual([
       ['header', 'From', 'alice'],
       ['header', 'Subject', 'first'],
     ]);
@@ -104,9 +103,9 @@ describe('deferred verdicts', () => {
     await filter.use({ handlers: { ...ALL, eom: { call: [['addheader', 'X-A', '1']], answer: ACCEPT } } });
     await using mta = await filter.greeted();
     const result = await mta.message(MESSAGE);
-    assert.equal(result.verdict, 'accept');
-    assert.deepEqual(result.modifications, [{ type: 'addheader', name: 'X-A', value: '1' }]);
-    assert.deepEqual(await called(), ['envfrom', ...ORDER]);
+    expect(result.verdict).toBe('accept');
+    expect(result.modifications).toStrictEqual([{ type: 'addheader', name: 'X-A', value: '1' }]);
+    expect(await called()).toStrictEqual(['envfrom', ...ORDER]);
   });
 
   it('a verdict that was found early, in a long message, waits for its end with its text', async () => {
@@ -116,13 +115,13 @@ describe('deferred verdicts', () => {
     await mta.rcpt('<c@d.example>');
     await mta.header('Subject', 'x');
     await mta.eoh();
-    assert.equal((await mta.body(Buffer.alloc(1_000_000, 'long\r\n'))).verdict, 'continue');
+    expect((await mta.body(Buffer.alloc(1_000_000, 'long\r\n'))).verdict).toBe('continue');
     // The batch was full: the handler has run, and the message still goes on.
-    assert.deepEqual(await called(), ['envfrom', 'header']);
-    assert.equal((await mta.body('more\r\n')).verdict, 'continue');
+    expect(await called()).toStrictEqual(['envfrom', 'header']);
+    expect((await mta.body('more\r\n')).verdict).toBe('continue');
     const { verdict, reply } = await mta.eom();
-    assert.deepEqual([verdict, reply?.lines], ['reject', ['refused', 'in several', 'lines']]);
-    assert.deepEqual(await called(), []);
+    expect([verdict, reply?.lines]).toStrictEqual(['reject', ['refused', 'in several', 'lines']]);
+    expect(await called()).toStrictEqual([]);
   });
 
   it('only header is overridden: over several messages, each for itself', async () => {
@@ -132,18 +131,21 @@ describe('deferred verdicts', () => {
     for (let i = 0; i < 5; i++) {
       verdicts.push((await mta.message({ ...ENVELOPE, headers: [['X-Number', String(i)]] })).verdict);
     }
-    assert.deepEqual(verdicts, ['continue', 'reject', 'continue', 'tempfail', 'continue']);
-    assert.deepEqual(
-      (await filter.eventsOf('header')).map(([, , value]) => value),
-      ['0', '1', '2', '3', '4'],
-    );
+    expect(verdicts).toStrictEqual(['continue', 'reject', 'continue', 'tempfail', 'continue']);
+    expect((await filter.eventsOf('header')).map(([, , value]) => value)).toStrictEqual([
+      '0',
+      '1',
+      '2',
+      '3',
+      '4',
+    ]);
   });
 
   it('eom is not overridden: body answers for the message', async () => {
     await filter.use({ handlers: { body: [{ answer: DISCARD }, {}] } });
     await using mta = await filter.greeted();
-    assert.equal((await mta.message(MESSAGE)).verdict, 'discard');
-    assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
+    expect((await mta.message(MESSAGE)).verdict).toBe('discard');
+    expect((await mta.message(MESSAGE)).verdict).toBe('continue');
   });
 
   for (const [name, act] of VERDICTS) {
@@ -155,9 +157,9 @@ describe('deferred verdicts', () => {
       await mta.message({ ...MESSAGE, headers: [['X-First', '1']] });
       await called();
       const second = await mta.message(MESSAGE);
-      assert.deepEqual(second.response, { verdict: 'continue' });
-      assert.deepEqual(await called(), ['envfrom', ...ORDER]);
-      assert.equal(second.modifications.length, 1);
+      expect(second.response).toStrictEqual({ verdict: 'continue' });
+      expect(await called()).toStrictEqual(['envfrom', ...ORDER]);
+      expect(second.modifications).toHaveLength(1);
     });
   }
 
@@ -171,7 +173,7 @@ describe('deferred verdicts', () => {
       await mta.eoh();
       await mta.abort();
       await filter.event('abort');
-      assert.deepEqual(await called(), ['envfrom', 'header', 'eoh']);
+      expect(await called()).toStrictEqual(['envfrom', 'header', 'eoh']);
     });
 
     it('after a handler refused it: the next message does not get its verdict', async () => {
@@ -182,7 +184,7 @@ describe('deferred verdicts', () => {
       await mta.header('Subject', 'x');
       await mta.body(Buffer.alloc(400_000));
       await mta.abort();
-      assert.deepEqual((await mta.message(MESSAGE)).response, { verdict: 'continue' });
+      expect((await mta.message(MESSAGE)).response).toStrictEqual({ verdict: 'continue' });
     });
 
     it('after a handler refused it: its text does not stick to a later refusal', async () => {
@@ -195,7 +197,7 @@ describe('deferred verdicts', () => {
       await mta.rcpt('<c@d.example>');
       await mta.header('Subject', 'x');
       await mta.abort();
-      assert.deepEqual(await mta.mail('<second@b.example>'), { verdict: 'reject' });
+      expect(await mta.mail('<second@b.example>')).toStrictEqual({ verdict: 'reject' });
     });
 
     it('by hanging up: abort and close, whatever has been collected', async () => {
@@ -207,7 +209,7 @@ describe('deferred verdicts', () => {
       await mta.body('x');
       mta.destroy();
       await filter.event('close');
-      assert.deepEqual(await called(), ['envfrom', 'header', 'body', 'abort']);
+      expect(await called()).toStrictEqual(['envfrom', 'header', 'body', 'abort']);
     });
   });
 
@@ -223,9 +225,9 @@ describe('deferred verdicts', () => {
       await mta.eoh();
       await mta.body('first\r\n');
       const { verdict, reply } = await mta.eom('last\r\n');
-      assert.deepEqual([verdict, reply?.lines], ['reject', ['refused', 'in several', 'lines']]);
-      assert.deepEqual(await called(), ['envfrom', 'eoh', 'body', 'body']);
-      assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
+      expect([verdict, reply?.lines]).toStrictEqual(['reject', ['refused', 'in several', 'lines']]);
+      expect(await called()).toStrictEqual(['envfrom', 'eoh', 'body', 'body']);
+      expect((await mta.message(MESSAGE)).verdict).toBe('continue');
     });
   }
 
@@ -233,11 +235,11 @@ describe('deferred verdicts', () => {
     await using own = await FilterProcess.start('scripted', { options: { immediate: true } });
     await own.use({ handlers: { header: { answer: REJECT } } });
     const eager = await own.greeted();
-    assert.equal((await eager.message(MESSAGE)).endedAt, 'header');
+    expect((await eager.message(MESSAGE)).endedAt).toBe('header');
     await eager.close();
     await own.use({ handlers: { header: { answer: REJECT } }, statics: { immediate: false } });
     const patient = await own.greeted();
-    assert.equal((await patient.message(MESSAGE)).endedAt, 'eom');
+    expect((await patient.message(MESSAGE)).endedAt).toBe('eom');
     await patient.close();
     await own.stop();
   });
@@ -247,8 +249,8 @@ describe('deferred verdicts', () => {
     try {
       await filter.use({ handlers: { ...ALL, header: [{}, { throws: 'oops' }, {}] } });
       await using mta = await filter.greeted();
-      assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
-      assert.deepEqual(await called(), ['envfrom', ...ORDER]);
+      expect((await mta.message(MESSAGE)).verdict).toBe('continue');
+      expect(await called()).toStrictEqual(['envfrom', ...ORDER]);
     } finally {
       await filter.request('policy', TEMPFAIL);
     }

@@ -1,9 +1,9 @@
 /** Contract 9: what becomes of a message whose handler fails, in every handler, for every policy. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT, ALL_OPTS, CONTINUE, REJECT, SKIP, TEMPFAIL } from 'tsmilter';
 import type { Response } from 'tsmilter/testing';
 import type { Act } from '../fixtures/script.js';
+import { errorWith, expectThat } from '../support/expect.js';
 import { FilterProcess } from '../support/filter-process.js';
 import { DEFERRED_HANDLERS, driveTo, PROMPT_HANDLERS, verdictOf } from './drive.js';
 
@@ -47,17 +47,18 @@ const ODD_ANSWERS: [title: string, act: Act, message: RegExp][] = [
   ['ALL_OPTS outside negotiate', { answer: ALL_OPTS }, /answered 10/],
 ];
 
-describe('contract 9: the exception policy', () => {
+/** @contract 9 */
+describe('the exception policy', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   for (const [policyName, policy, expected] of POLICIES) {
     describe(policyName, () => {
-      before(() => filter.request('policy', policy));
-      after(() => filter.request('policy', TEMPFAIL));
+      beforeAll(() => filter.request('policy', policy));
+      afterAll(() => filter.request('policy', TEMPFAIL));
 
       for (const [title, act, code, message] of FAILURES) {
         for (const handler of [...PROMPT_HANDLERS, ...DEFERRED_HANDLERS]) {
@@ -67,12 +68,12 @@ describe('contract 9: the exception policy', () => {
               await using mta = await filter.session();
               // ACCEPT says nothing about a command, and Postfix breaks off in the session's next message.
               const meant = handler === 'unknown' && policy === ACCEPT ? { verdict: 'continue' } : expected;
-              assert.deepEqual(await verdictOf(mta, handler), meant);
+              expect(await verdictOf(mta, handler)).toStrictEqual(meant);
               const report = await filter.report();
-              assert.equal(report.step, handler === 'hello' ? 'helo' : handler);
-              assert.equal(report.code, code);
-              assert.match(report.message, message);
-              assert.deepEqual(await filter.eventsOf('report'), []);
+              expect(report.step).toBe(handler === 'hello' ? 'helo' : handler);
+              expect(report.code).toBe(code);
+              expect(report.message).toMatch(message);
+              expect(await filter.eventsOf('report')).toStrictEqual([]);
             });
           }
         }
@@ -85,10 +86,10 @@ describe('contract 9: the exception policy', () => {
       for (const handler of ['envfrom', 'header', 'eom']) {
         await filter.use({ handlers: { [handler]: act } });
         await using mta = await filter.session();
-        assert.equal((await verdictOf(mta, handler)).verdict, 'tempfail');
+        expect((await verdictOf(mta, handler)).verdict).toBe('tempfail');
         const report = await filter.report();
-        assert.equal(report.code, 'ERR_MILTER_BAD_STATUS');
-        assert.match(report.message, message);
+        expect(report.code).toBe('ERR_MILTER_BAD_STATUS');
+        expect(report.message).toMatch(message);
       }
     });
   }
@@ -97,10 +98,10 @@ describe('contract 9: the exception policy', () => {
     for (const handler of [...PROMPT_HANDLERS, 'eoh']) {
       await filter.use({ handlers: { [handler]: { answer: SKIP } } });
       await using mta = await filter.session();
-      assert.equal((await verdictOf(mta, handler)).verdict, 'tempfail', handler);
+      expectThat((await verdictOf(mta, handler)).verdict, handler).toBe('tempfail');
       const report = await filter.report();
-      assert.equal(report.code, 'ERR_MILTER_BAD_STATUS');
-      assert.match(report.message, /answered SKIP/);
+      expect(report.code).toBe('ERR_MILTER_BAD_STATUS');
+      expect(report.message).toMatch(/answered SKIP/);
     }
   });
 
@@ -110,42 +111,44 @@ describe('contract 9: the exception policy', () => {
     });
     await using mta = await filter.session();
     const { reply } = await driveTo(mta, 'envfrom');
-    assert.equal(reply?.text, `451 4.3.0 ${TEXT}`);
+    expect(reply?.text).toBe(`451 4.3.0 ${TEXT}`);
   });
 
   it('after a failure the session goes on', async () => {
     await filter.use({ handlers: { envfrom: [{ throws: 'only the first' }, {}], eom: { answer: ACCEPT } } });
     await using mta = await filter.greeted();
-    assert.equal((await mta.mail('<first@b.example>')).verdict, 'tempfail');
-    assert.equal((await mta.mail('<second@b.example>')).verdict, 'continue');
+    expect((await mta.mail('<first@b.example>')).verdict).toBe('tempfail');
+    expect((await mta.mail('<second@b.example>')).verdict).toBe('continue');
     await mta.rcpt('<c@d.example>');
-    assert.equal((await mta.eom()).verdict, 'accept');
+    expect((await mta.eom()).verdict).toBe('accept');
   });
 
   it('something that is no error can be thrown', async () => {
     for (const throwsValue of ['a string', undefined, null, 7]) {
       await filter.use({ handlers: { envfrom: { throwsValue } } });
       await using mta = await filter.session();
-      assert.equal((await driveTo(mta, 'envfrom')).verdict, 'tempfail');
-      assert.equal((await filter.report()).message, String(throwsValue));
+      expect((await driveTo(mta, 'envfrom')).verdict).toBe('tempfail');
+      expect((await filter.report()).message).toBe(String(throwsValue));
     }
   });
 
   it('any other policy is refused', async () => {
     for (const policy of [SKIP, 2, 7, 99, -1, 'REJECT', undefined, null]) {
-      await assert.rejects(filter.request('policy', policy), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      await expect(filter.request('policy', policy)).rejects.toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
     }
-    assert.equal(await filter.request('policy', TEMPFAIL), TEMPFAIL);
+    expect(await filter.request('policy', TEMPFAIL)).toBe(TEMPFAIL);
   });
 
   it('setExceptionPolicy returns the old one and takes effect at once, also in sessions that are open', async () => {
     await filter.use({ handlers: { envfrom: { throws: 'oops' } } });
     await using mta = await filter.greeted();
-    assert.equal((await mta.mail('<a@b.example>')).verdict, 'tempfail');
-    assert.equal(await filter.request('policy', REJECT), TEMPFAIL);
-    assert.equal((await mta.mail('<a@b.example>')).verdict, 'reject');
-    assert.equal(await filter.request('policy', TEMPFAIL), REJECT);
-    assert.equal((await mta.mail('<a@b.example>')).verdict, 'tempfail');
+    expect((await mta.mail('<a@b.example>')).verdict).toBe('tempfail');
+    expect(await filter.request('policy', REJECT)).toBe(TEMPFAIL);
+    expect((await mta.mail('<a@b.example>')).verdict).toBe('reject');
+    expect(await filter.request('policy', TEMPFAIL)).toBe(REJECT);
+    expect((await mta.mail('<a@b.example>')).verdict).toBe('tempfail');
   });
 
   describe('who is told', () => {
@@ -155,10 +158,10 @@ describe('contract 9: the exception policy', () => {
       await own.use({ handlers: { envfrom: { throws: 'see me on stderr' } } });
       const mta = await own.session();
       const { reply } = await driveTo(mta, 'envfrom');
-      assert.equal(reply?.text, '451 4.3.0 named: untrapped exception');
+      expect(reply?.text).toBe('451 4.3.0 named: untrapped exception');
       await mta.close();
       await own.stop();
-      assert.match(own.stderr, /^named: untrapped exception in envfrom: Error: see me on stderr\n {4}at /);
+      expect(own.stderr).toMatch(/^named: untrapped exception in envfrom: Error: see me on stderr\n {4}at /);
     });
 
     it('a hook that throws: both errors go to stderr, and the filter lives', async () => {
@@ -166,12 +169,12 @@ describe('contract 9: the exception policy', () => {
       await own.request('brokenHook');
       await own.use({ handlers: { envfrom: { throws: 'the first error' }, hello: {} } });
       await using mta = await own.session();
-      assert.equal((await driveTo(mta, 'envfrom')).verdict, 'tempfail');
-      assert.equal((await mta.helo('again')).verdict, 'continue');
+      expect((await driveTo(mta, 'envfrom')).verdict).toBe('tempfail');
+      expect((await mta.helo('again')).verdict).toBe('continue');
       await mta.close();
       await own.stop();
-      assert.match(own.stderr, /untrapped exception in the error hook: Error: the hook is broken/);
-      assert.match(own.stderr, /untrapped exception in envfrom: Error: the first error/);
+      expect(own.stderr).toMatch(/untrapped exception in the error hook: Error: the hook is broken/);
+      expect(own.stderr).toMatch(/untrapped exception in envfrom: Error: the first error/);
     });
 
     it('a name of more than 40 characters is cut in the reply; % is doubled', async () => {
@@ -180,7 +183,7 @@ describe('contract 9: the exception policy', () => {
       await own.use({ handlers: { envfrom: { throws: 'oops' } } });
       const mta = await own.session();
       const { reply } = await driveTo(mta, 'envfrom');
-      assert.equal(reply?.text, `451 4.3.0 100%% ${'n'.repeat(35)}: untrapped exception`);
+      expect(reply?.text).toBe(`451 4.3.0 100%% ${'n'.repeat(35)}: untrapped exception`);
       await mta.close();
       await own.stop();
     });

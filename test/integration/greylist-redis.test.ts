@@ -1,22 +1,22 @@
 /** tsmilter/greylist in a real Redis. */
-import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient } from 'redis';
 import { Greylist, MilterError, RedisStore, type RedisStoreOptions } from 'tsmilter/greylist';
 import { freePort } from '../../tools/mta';
 import { RedisServer } from '../../tools/redis';
+import { errorWith, expectThat } from '../support/expect';
 import { Clock, testStore } from '../support/greylist-table';
 
 let server: RedisServer;
 let port = 0;
 let prefixes = 0;
 
-before(async () => {
+beforeAll(async () => {
   port = await freePort();
   server = await RedisServer.start(port);
 });
-after(() => server?.[Symbol.asyncDispose]());
+afterAll(() => server?.[Symbol.asyncDispose]());
 
 /** A store with a prefix of its own, so that the tests do not see each other's keys. */
 const storeIn = (at: RedisServer, options: RedisStoreOptions = {}) =>
@@ -31,14 +31,7 @@ const storeIn = (at: RedisServer, options: RedisStoreOptions = {}) =>
 const newClient = (at = server) =>
   createClient({ socket: { path: at.path, tls: false, reconnectStrategy: false } }).on('error', () => {});
 
-function storeError(message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof MilterError, String(error));
-    assert.equal(error.code, 'ERR_MILTER_STORE', error.message);
-    assert.match(error.message, message);
-    return true;
-  };
-}
+const storeError = (message: RegExp) => errorWith({ code: 'ERR_MILTER_STORE', message }, MilterError);
 
 describe('a greylist in Redis', () => {
   testStore(() => storeIn(server));
@@ -46,10 +39,10 @@ describe('a greylist in Redis', () => {
   it('is reached by a URL', async () => {
     const store = new RedisStore({ url: `redis://127.0.0.1:${port}/3`, prefix: 'url:', timeout: 20_000 });
     await using greylist = new Greylist(store);
-    assert.equal(await greylist.check('192.0.2.1', 'a', 'b'), 0);
+    expect(await greylist.check('192.0.2.1', 'a', 'b')).toBe(0);
     const client = await newClient().connect();
     await client.select(3);
-    assert.equal((await client.keys('url:*')).length, 1);
+    expect(await client.keys('url:*')).toHaveLength(1);
     await client.close();
   });
 
@@ -58,16 +51,13 @@ describe('a greylist in Redis', () => {
     const made = Array.from({ length: 4 }, () => storeIn(server, { prefix: 'shared:' }));
     const greylists = made.map((store) => new Greylist(store, { now: clock.now }));
     const [first] = greylists as [Greylist];
-    assert.equal(await first.check('192.0.2.1', 'a', 'b'), 0);
+    expect(await first.check('192.0.2.1', 'a', 'b')).toBe(0);
     clock.time += 3_600_000;
     const checks = greylists.flatMap((greylist) =>
       Array.from({ length: 50 }, () => greylist.check('192.0.2.1', 'a', 'b')),
     );
     const answers = await Promise.all(checks);
-    assert.deepEqual(
-      answers.sort((a, b) => a - b),
-      Array.from({ length: 200 }, (_, i) => i + 1),
-    );
+    expect(answers.sort((a, b) => a - b)).toStrictEqual(Array.from({ length: 200 }, (_, i) => i + 1));
     for (const greylist of greylists) await greylist.close();
   });
 
@@ -83,14 +73,17 @@ describe('a greylist in Redis', () => {
     };
     await greylist.check('192.0.2.1', 'a', 'b');
     const window = await left();
-    assert.ok(window > 50_000 && window <= 100_000, String(window));
+    expect(window).toBeGreaterThan(50_000);
+    expect(window).toBeLessThanOrEqual(100_000);
     await greylist.check('192.0.2.1', 'a', 'b');
     const lifetime = await left();
-    assert.ok(lifetime > 850_000 && lifetime <= 900_000, String(lifetime));
+    expect(lifetime).toBeGreaterThan(850_000);
+    expect(lifetime).toBeLessThanOrEqual(900_000);
     clock.time += 900_000;
-    assert.equal(await greylist.check('192.0.2.1', 'a', 'b'), 0);
+    expect(await greylist.check('192.0.2.1', 'a', 'b')).toBe(0);
     const again = await left();
-    assert.ok(again > 50_000 && again <= 100_000, String(again));
+    expect(again).toBeGreaterThan(50_000);
+    expect(again).toBeLessThanOrEqual(100_000);
     await client.close();
   });
 
@@ -101,9 +94,9 @@ describe('a greylist in Redis', () => {
     const client = await newClient().connect();
     const deadline = Date.now() + 20_000;
     while ((await client.keys('gone:*')).length > 0)
-      assert.ok(Date.now() < deadline, 'the key is still there');
+      expectThat(Date.now(), 'the key is still there').toBeLessThan(deadline);
     await client.close();
-    assert.equal(await greylist.clean(), 0);
+    expect(await greylist.clean()).toBe(0);
   });
 
   it('has keys of one length, without the addresses, whatever they are', async () => {
@@ -113,10 +106,7 @@ describe('a greylist in Redis', () => {
     await greylist.check('192.0.2.1', '', '');
     const client = await newClient().connect();
     const keys = await client.keys(`${prefix}*`);
-    assert.deepEqual(
-      keys.map((key) => key.length),
-      [49, 49],
-    );
+    expect(keys.map((key) => key.length)).toStrictEqual([49, 49]);
     await client.close();
   });
 
@@ -128,8 +118,8 @@ describe('a greylist in Redis', () => {
     await other.check('192.0.2.1', 'a', 'b');
     await greylist.check('192.0.2.1', 'a', 'b');
     clock.time += 90 * 86_400_000;
-    assert.equal(await greylist.clean(), 1);
-    assert.equal(await other.clean(), 1);
+    expect(await greylist.clean()).toBe(1);
+    expect(await other.clean()).toBe(1);
     await other.close();
   });
 });
@@ -140,13 +130,13 @@ describe('where Redis is in trouble', () => {
   it('nobody listens: an error at once, and the next check finds it when it is there', async () => {
     await using own = await RedisServer.start();
     await using greylist = new Greylist(storeIn(own));
-    assert.equal(await check(greylist), 0);
+    expect(await check(greylist)).toBe(0);
     await own.stop();
-    await assert.rejects(check(greylist), storeError(/^greylist in Redis: /));
-    await assert.rejects(check(greylist), storeError(/ENOENT|ECONNREFUSED/));
-    await assert.rejects(greylist.clean(), storeError(/ENOENT|ECONNREFUSED/));
+    await expect(check(greylist)).rejects.toThrow(storeError(/^greylist in Redis: /));
+    await expect(check(greylist)).rejects.toThrow(storeError(/ENOENT|ECONNREFUSED/));
+    await expect(greylist.clean()).rejects.toThrow(storeError(/ENOENT|ECONNREFUSED/));
     await own.start();
-    assert.equal(await check(greylist), 0);
+    expect(await check(greylist)).toBe(0);
   });
 
   it('it hangs: an error after the time given, and the next check finds it when it is back', async () => {
@@ -155,19 +145,20 @@ describe('where Redis is in trouble', () => {
     const patient = storeIn(own, { prefix: 'patient:' });
     await using greylist = new Greylist(store);
     await using second = new Greylist(patient);
-    assert.equal(await check(second), 0);
+    expect(await check(second)).toBe(0);
     own.freeze();
     const started = Date.now();
     const failed = storeError(/no answer within 300 ms|timeout/i);
-    await Promise.all(Array.from({ length: 20 }, () => assert.rejects(check(greylist), failed)));
+    await Promise.all(Array.from({ length: 20 }, () => expect(check(greylist)).rejects.toThrow(failed)));
     const took = Date.now() - started;
-    assert.ok(took >= 290 && took < 10_000, `${took} ms`);
-    await assert.rejects(check(greylist), failed);
+    expect(took).toBeGreaterThanOrEqual(290);
+    expect(took).toBeLessThan(10_000);
+    await expect(check(greylist)).rejects.toThrow(failed);
     own.thaw();
     // its connection was left as it is: the answer comes late, within its own time
-    assert.equal(typeof (await check(second)), 'number');
+    expect(typeof (await check(second))).toBe('number');
     const again = new Greylist(storeIn(own));
-    assert.equal(await check(again), 0);
+    expect(await check(again)).toBe(0);
     await again.close();
   });
 
@@ -180,8 +171,7 @@ describe('where Redis is in trouble', () => {
     try {
       const store = new RedisStore({ url: `redis://user:secret@127.0.0.1:${taken}`, timeout: 200 });
       await using greylist = new Greylist(store);
-      await assert.rejects(
-        check(greylist),
+      await expect(check(greylist)).rejects.toThrow(
         storeError(/^greylist in Redis at redis:\/\/127\.0\.0\.1:\d+: no answer/),
       );
     } finally {
@@ -193,27 +183,21 @@ describe('where Redis is in trouble', () => {
   it('it refuses: an error, and the connection is kept', async () => {
     await using own = await RedisServer.start();
     await using greylist = new Greylist(storeIn(own, { prefix: 'full:' }));
-    assert.equal(await check(greylist), 0);
+    expect(await check(greylist)).toBe(0);
     const client = await newClient(own).connect();
     const connections = async () => (await client.sendCommand<string>(['CLIENT', 'LIST'])).trim().split('\n');
     const idsBefore = (await connections()).map((line) => line.split(' ')[0]);
     await client.configSet('maxmemory', '1');
-    await assert.rejects(greylist.check('192.0.2.2', 'a', 'b'), storeError(/OOM/));
+    await expect(greylist.check('192.0.2.2', 'a', 'b')).rejects.toThrow(storeError(/OOM/));
     await client.configSet('maxmemory', '0');
-    assert.equal(await greylist.check('192.0.2.2', 'a', 'b'), 0);
-    assert.deepEqual(
-      (await connections()).map((line) => line.split(' ')[0]),
-      idsBefore,
-    );
+    expect(await greylist.check('192.0.2.2', 'a', 'b')).toBe(0);
+    expect((await connections()).map((line) => line.split(' ')[0])).toStrictEqual(idsBefore);
     // one that only reads now is left for whoever its name leads to
     await client.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
-    await assert.rejects(greylist.check('192.0.2.3', 'a', 'b'), storeError(/READONLY/));
+    await expect(greylist.check('192.0.2.3', 'a', 'b')).rejects.toThrow(storeError(/READONLY/));
     await client.sendCommand(['REPLICAOF', 'NO', 'ONE']);
-    assert.equal(await greylist.check('192.0.2.3', 'a', 'b'), 0);
-    assert.notDeepEqual(
-      (await connections()).map((line) => line.split(' ')[0]),
-      idsBefore,
-    );
+    expect(await greylist.check('192.0.2.3', 'a', 'b')).toBe(0);
+    expect((await connections()).map((line) => line.split(' ')[0])).not.toStrictEqual(idsBefore);
     await client.close();
   });
 
@@ -223,10 +207,10 @@ describe('where Redis is in trouble', () => {
     await client.configSet('requirepass', 'secret');
     await client.close();
     await using without = new Greylist(storeIn(own));
-    await assert.rejects(check(without), storeError(/NOAUTH/));
+    await expect(check(without)).rejects.toThrow(storeError(/NOAUTH/));
     const socket = { path: own.path, tls: false };
     await using greylist = new Greylist(storeIn(own, { client: { socket, password: 'secret' } }));
-    assert.equal(await check(greylist), 0);
+    expect(await check(greylist)).toBe(0);
   });
 
   it('its end has come: an error; ending twice, or unused, or while it is away is none', async () => {
@@ -235,14 +219,14 @@ describe('where Redis is in trouble', () => {
     await check(used);
     const pending = check(used);
     await used.close();
-    assert.equal(typeof (await pending), 'number');
+    expect(typeof (await pending)).toBe('number');
     await used.close();
-    await assert.rejects(check(used), storeError(/the store is closed/));
+    await expect(check(used)).rejects.toThrow(storeError(/the store is closed/));
     await new Greylist(storeIn(own)).close();
     const hanging = new Greylist(storeIn(own, { timeout: 200 }));
     await check(hanging).catch(() => {}); // whether in time or not
     own.freeze();
-    const late = assert.rejects(check(hanging), storeError(/./));
+    const late = expect(check(hanging)).rejects.toThrow(storeError(/./));
     await hanging.close();
     await late;
   });
@@ -250,12 +234,8 @@ describe('where Redis is in trouble', () => {
 
 describe('arguments of RedisStore', () => {
   const bad = (options: RedisStoreOptions, message: RegExp) =>
-    assert.throws(
-      () => new RedisStore(options),
-      (error) =>
-        error instanceof MilterError &&
-        error.code === 'ERR_MILTER_BAD_ARGUMENT' &&
-        message.test(error.message),
+    expect(() => new RedisStore(options)).toThrow(
+      errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT', message }, MilterError),
     );
 
   it('are checked when it is made', () => {

@@ -1,8 +1,8 @@
 /** handlerTimeout: a handler that takes too long is answered for by the exception policy; so is a JS thread that is stuck. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CONTINUE, REJECT, TEMPFAIL } from 'tsmilter';
 import type { ToldError } from '../fixtures/serve.js';
+import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { DEFERRED_HANDLERS, driveTo, PROMPT_HANDLERS, verdictOf } from './drive.js';
 
@@ -13,10 +13,10 @@ const POLICY_REPLY = '451 4.3.0 fixture: untrapped exception';
 
 describe('handlerTimeout', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted', { options: { handlerTimeout: TIMEOUT } });
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   const stepOf = (handler: string) => (handler === 'hello' ? 'helo' : handler);
 
@@ -26,16 +26,16 @@ describe('handlerTimeout', () => {
         await filter.use({ handlers: { [handler]: { gate: handler, watchSignal: true } } });
         await using mta = await filter.session();
         const { verdict, reply } = await verdictOf(mta, handler);
-        assert.equal(verdict, 'tempfail');
+        expect(verdict).toBe('tempfail');
         const report = await filter.report();
-        assert.deepEqual([report.step, report.code], [stepOf(handler), 'ERR_MILTER_HANDLER_TIMEOUT']);
-        assert.match(report.message, new RegExp(`${stepOf(handler)} did not answer within ${TIMEOUT} ms`));
+        expect([report.step, report.code]).toStrictEqual([stepOf(handler), 'ERR_MILTER_HANDLER_TIMEOUT']);
+        expect(report.message).toMatch(new RegExp(`${stepOf(handler)} did not answer within ${TIMEOUT} ms`));
         const [, where, reason] = await filter.event('aborted');
-        assert.deepEqual([where, (reason as ToldError).code], [handler, 'ERR_MILTER_HANDLER_TIMEOUT']);
+        expect([where, (reason as ToldError).code]).toStrictEqual([handler, 'ERR_MILTER_HANDLER_TIMEOUT']);
         await filter.request('open', handler);
         const late = await filter.report();
-        assert.deepEqual([late.step, late.code], [stepOf(handler), 'ERR_MILTER_LATE_ANSWER']);
-        assert.equal(reply?.text, POLICY_REPLY);
+        expect([late.step, late.code]).toStrictEqual([stepOf(handler), 'ERR_MILTER_LATE_ANSWER']);
+        expect(reply?.text).toBe(POLICY_REPLY);
       });
     }
 
@@ -49,7 +49,7 @@ describe('handlerTimeout', () => {
           await filter.use({ handlers: { envfrom: { gate: 'g' } } });
           await using mta = await filter.session();
           const { verdict, reply } = await driveTo(mta, 'envfrom');
-          assert.deepEqual({ verdict, text: reply?.text }, expected);
+          expect({ verdict, text: reply?.text }).toStrictEqual(expected);
           await filter.request('open', 'g');
         } finally {
           await filter.request('policy', TEMPFAIL);
@@ -72,11 +72,11 @@ describe('handlerTimeout', () => {
         },
       });
       await using mta = await filter.greeted();
-      assert.equal((await mta.message(ENVELOPE)).verdict, 'tempfail');
+      expect((await mta.message(ENVELOPE)).verdict).toBe('tempfail');
       await filter.request('open', 'eom');
       for (const method of ['addheader', 'setreply', 'getsymval']) {
         const [, what, error] = await filter.event('error');
-        assert.deepEqual([what, (error as ToldError).code], [method, 'ERR_MILTER_BAD_CONTEXT']);
+        expect([what, (error as ToldError).code]).toStrictEqual([method, 'ERR_MILTER_BAD_CONTEXT']);
       }
     });
 
@@ -85,27 +85,27 @@ describe('handlerTimeout', () => {
         handlers: { envfrom: [{ gate: 'first', answer: REJECT }, { gate: 'second' }] },
       });
       await using mta = await filter.greeted();
-      assert.equal((await mta.mail('<first@b.example>')).verdict, 'tempfail');
-      assert.equal((await filter.report()).code, 'ERR_MILTER_HANDLER_TIMEOUT');
+      expect((await mta.mail('<first@b.example>')).verdict).toBe('tempfail');
+      expect((await filter.report()).code).toBe('ERR_MILTER_HANDLER_TIMEOUT');
       const second = mta.mail('<second@b.example>');
       await filter.event('envfrom');
       await filter.event('envfrom');
       await filter.request('open', 'first');
-      assert.equal((await filter.report()).code, 'ERR_MILTER_LATE_ANSWER');
+      expect((await filter.report()).code).toBe('ERR_MILTER_LATE_ANSWER');
       await filter.request('open', 'second');
-      assert.equal((await second).verdict, 'continue');
+      expect((await second).verdict).toBe('continue');
     });
 
     it('late rejections are reported, not fatal', async () => {
       await filter.use({ handlers: { envfrom: [{ gate: 'g', throws: 'too late' }, {}] } });
       await using mta = await filter.greeted();
-      assert.equal((await mta.mail('<a@b.example>')).verdict, 'tempfail');
-      assert.equal((await filter.report()).code, 'ERR_MILTER_HANDLER_TIMEOUT');
+      expect((await mta.mail('<a@b.example>')).verdict).toBe('tempfail');
+      expect((await filter.report()).code).toBe('ERR_MILTER_HANDLER_TIMEOUT');
       await filter.request('open', 'g');
       const late = await filter.report();
-      assert.equal(late.code, 'ERR_MILTER_LATE_ANSWER');
-      assert.equal(late.cause, 'too late', 'the error is not lost');
-      assert.equal((await mta.mail('<b@b.example>')).verdict, 'continue');
+      expect(late.code).toBe('ERR_MILTER_LATE_ANSWER');
+      expectThat(late.cause, 'the error is not lost').toBe('too late');
+      expect((await mta.mail('<b@b.example>')).verdict).toBe('continue');
     });
 
     it('each handler has its own time, also within a batch', async () => {
@@ -113,39 +113,39 @@ describe('handlerTimeout', () => {
       await using mta = await filter.greeted();
       // Together they take longer than the native side would wait for one.
       const headers = Array.from({ length: 30 }, (_, i) => ['X-A', String(i)] as const);
-      assert.equal((await mta.message({ ...ENVELOPE, headers })).verdict, 'continue');
-      assert.equal((await filter.eventsOf('header')).length, 30);
-      assert.deepEqual(await filter.eventsOf('report'), []);
+      expect((await mta.message({ ...ENVELOPE, headers })).verdict).toBe('continue');
+      expect(await filter.eventsOf('header')).toHaveLength(30);
+      expect(await filter.eventsOf('report')).toStrictEqual([]);
     });
 
     it('one that answers in time hears nothing of it', async () => {
       await filter.use({ handlers: { envfrom: { wait: 1, watchSignal: true } } });
       await using mta = await filter.greeted();
-      assert.equal((await mta.mail('<a@b.example>')).verdict, 'continue');
+      expect((await mta.mail('<a@b.example>')).verdict).toBe('continue');
       // A second session's timeout is later than the first one's would have been.
       await filter.use({ handlers: { hello: { gate: 'never' } } });
       await using other = await filter.session();
-      assert.equal((await driveTo(other, 'hello')).verdict, 'tempfail');
-      assert.deepEqual(await filter.eventsOf('aborted'), []);
-      assert.equal((await filter.eventsOf('report')).length, 1);
+      expect((await driveTo(other, 'hello')).verdict).toBe('tempfail');
+      expect(await filter.eventsOf('aborted')).toStrictEqual([]);
+      expect(await filter.eventsOf('report')).toHaveLength(1);
       await filter.request('open', 'never');
     });
 
     it('the session that ran out of time goes on with its next message', async () => {
       await filter.use({ handlers: { eom: [{ gate: 'g' }, { call: [['addheader', 'X-A', '1']] }] } });
       await using mta = await filter.greeted();
-      assert.equal((await mta.message(ENVELOPE)).verdict, 'tempfail');
+      expect((await mta.message(ENVELOPE)).verdict).toBe('tempfail');
       const { verdict, modifications } = await mta.message(ENVELOPE);
-      assert.equal(verdict, 'continue');
-      assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-A', value: '1' }]);
+      expect(verdict).toBe('continue');
+      expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-A', value: '1' }]);
       await filter.request('open', 'g');
     });
 
     it('negotiate: the offer stays as it is', async () => {
       await filter.use({ handlers: { negotiate: { gate: 'g' }, envfrom: { answer: REJECT } } });
       await using mta = await filter.session();
-      assert.equal((await filter.report()).code, 'ERR_MILTER_HANDLER_TIMEOUT');
-      assert.equal((await driveTo(mta, 'envfrom')).verdict, 'reject');
+      expect((await filter.report()).code).toBe('ERR_MILTER_HANDLER_TIMEOUT');
+      expect((await driveTo(mta, 'envfrom')).verdict).toBe('reject');
       await filter.request('open', 'g');
     });
   });
@@ -171,11 +171,11 @@ describe('handlerTimeout', () => {
             free = true;
           });
           const { verdict, reply } = await answered;
-          assert.equal(free, false, 'answered before the thread was free');
-          assert.deepEqual([verdict, reply?.text], [policy === REJECT ? 'reject' : 'tempfail', text]);
+          expectThat(free, 'answered before the thread was free').toBe(false);
+          expect([verdict, reply?.text]).toStrictEqual([policy === REJECT ? 'reject' : 'tempfail', text]);
           await freed;
           const codes = [(await filter.report()).code, (await filter.report()).code];
-          assert.deepEqual(codes.sort(), ['ERR_MILTER_HANDLER_TIMEOUT', 'ERR_MILTER_LATE_ANSWER']);
+          expect(codes.sort()).toStrictEqual(['ERR_MILTER_HANDLER_TIMEOUT', 'ERR_MILTER_LATE_ANSWER']);
         } finally {
           await filter.request('policy', TEMPFAIL);
         }
@@ -192,10 +192,10 @@ describe('handlerTimeout', () => {
       const blocked = first.helo('first.example');
       await filter.event('hello');
       const [one, two] = await Promise.all([blocked, second.mail('<a@b.example>')]);
-      assert.deepEqual([one.verdict, two.verdict], ['tempfail', 'tempfail']);
+      expect([one.verdict, two.verdict]).toStrictEqual(['tempfail', 'tempfail']);
       for (const mta of [first, second]) {
         await mta.helo('again.example');
-        assert.equal((await mta.message(ENVELOPE)).verdict, 'continue');
+        expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
       }
     });
   });
@@ -204,7 +204,7 @@ describe('handlerTimeout', () => {
     await using own = await FilterProcess.start('scripted', { options: { handlerTimeout: 0 } });
     await own.use({ handlers: { envfrom: { wait: TIMEOUT * 3 } } });
     const mta = await own.greeted();
-    assert.equal((await mta.mail('<a@b.example>')).verdict, 'continue');
+    expect((await mta.mail('<a@b.example>')).verdict).toBe('continue');
     await mta.close();
     await own.stop();
   });

@@ -1,10 +1,10 @@
 /** Contract 1, 4, 5: when filter objects are made, when they end, and what is left of them. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { REJECT, TEMPFAIL } from 'tsmilter';
 import { Actions } from 'tsmilter/testing';
 import type { Acts } from '../fixtures/script.js';
 import type { ToldError } from '../fixtures/serve.js';
+import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
 /** What is told of a life. */
@@ -12,18 +12,19 @@ const LIFE: Acts = { connect: {}, envfrom: {}, eom: {}, abort: {}, close: {} };
 
 describe('lives of filter objects', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
-  describe('contract 1: made', () => {
+  /** @contract 1 */
+  describe('made', () => {
     it('at negotiate, before anybody connects', async () => {
       await filter.use({ handlers: LIFE });
       await using mta = await filter.session();
-      assert.deepEqual(await filter.events(), [['new']]);
+      expect(await filter.events()).toStrictEqual([['new']]);
       await mta.connect('client.example');
-      assert.deepEqual(await filter.eventsOf('new'), []);
+      expect(await filter.eventsOf('new')).toStrictEqual([]);
     });
 
     it('anew for each session, one for all messages of it', async () => {
@@ -33,7 +34,7 @@ describe('lives of filter objects', () => {
         await mta.message(ENVELOPE);
         await mta.message(ENVELOPE);
       }
-      assert.equal((await filter.eventsOf('new')).length, 3);
+      expect(await filter.eventsOf('new')).toHaveLength(3);
     });
 
     it('by the factory of that moment; sessions that began before keep their object', async () => {
@@ -41,48 +42,52 @@ describe('lives of filter objects', () => {
       await using older = await filter.greeted();
       await filter.use({ handlers: { envfrom: { answer: TEMPFAIL } } });
       await using newer = await filter.greeted();
-      assert.equal((await older.mail('<a@b.example>')).verdict, 'reject');
-      assert.equal((await newer.mail('<a@b.example>')).verdict, 'tempfail');
-      assert.equal((await older.mail('<a@b.example>')).verdict, 'reject');
+      expect((await older.mail('<a@b.example>')).verdict).toBe('reject');
+      expect((await newer.mail('<a@b.example>')).verdict).toBe('tempfail');
+      expect((await older.mail('<a@b.example>')).verdict).toBe('reject');
     });
 
     it('a constructor that throws: reported, the policy answers, each step tries anew', async () => {
       await filter.use({ handlers: { connect: {}, hello: {}, close: {} }, constructorThrows: 'no database' });
       await using mta = await filter.session();
-      assert.equal((await filter.report()).step, 'negotiate');
-      assert.equal((await mta.connect('client.example')).verdict, 'tempfail');
-      assert.deepEqual(await filter.report().then(({ step, message }) => [step, message]), [
+      expect((await filter.report()).step).toBe('negotiate');
+      expect((await mta.connect('client.example')).verdict).toBe('tempfail');
+      expect(await filter.report().then(({ step, message }) => [step, message])).toStrictEqual([
         'connect',
         'no database',
       ]);
       await filter.use({ handlers: { hello: {}, close: {} } });
-      assert.equal((await mta.helo('now it is there')).verdict, 'continue');
-      assert.deepEqual(await filter.eventsOf('new', 'hello'), [['new'], ['hello', 'now it is there']]);
+      expect((await mta.helo('now it is there')).verdict).toBe('continue');
+      expect(await filter.eventsOf('new', 'hello')).toStrictEqual([['new'], ['hello', 'now it is there']]);
       await mta.quit();
       await filter.event('close');
     });
   });
 
-  describe('contract 1: a connection that the MTA uses again (QUIT_NC)', () => {
+  /** @contract 1 */
+  describe('a connection that the MTA uses again (QUIT_NC)', () => {
     it('a new object without a new negotiation, by the factory of that moment', async () => {
       await filter.use({ handlers: { ...LIFE, negotiate: {} } });
       await using mta = await filter.greeted();
       await mta.message(ENVELOPE);
-      assert.deepEqual(
-        (await filter.events()).map(([name]) => name),
-        ['new', 'negotiate', 'connect', 'envfrom', 'eom'],
-      );
+      expect((await filter.events()).map(([name]) => name)).toStrictEqual([
+        'new',
+        'negotiate',
+        'connect',
+        'envfrom',
+        'eom',
+      ]);
       await mta.quitNewConnection();
-      assert.deepEqual(await filter.event('close'), ['close']);
-      assert.equal((await mta.connect('second.example', { family: 'unknown' })).verdict, 'continue');
-      assert.deepEqual(await filter.events(), [['new'], ['connect', 'second.example', 0, null]]);
+      expect(await filter.event('close')).toStrictEqual(['close']);
+      expect((await mta.connect('second.example', { family: 'unknown' })).verdict).toBe('continue');
+      expect(await filter.events()).toStrictEqual([['new'], ['connect', 'second.example', 0, null]]);
 
       await mta.helo('second.example');
       await mta.message(ENVELOPE);
       await mta.quitNewConnection();
       await filter.event('close');
       await filter.use({ handlers: { connect: { answer: REJECT }, close: {} } });
-      assert.equal((await mta.connect('third.example')).verdict, 'reject');
+      expect((await mta.connect('third.example')).verdict).toBe('reject');
       await mta.quit();
       await filter.event('close');
     });
@@ -105,22 +110,19 @@ describe('lives of filter objects', () => {
       await using mta = await filter.session({ actions: Actions.ADDHDRS });
       for (const name of ['first.example', 'second.example', 'third.example']) {
         await mta.connect(name);
-        assert.equal((await mta.helo(name)).verdict, 'noreply');
+        expect((await mta.helo(name)).verdict).toBe('noreply');
         const { modifications } = await mta.message({ ...ENVELOPE, headers: [['Subject', name]] });
-        assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-A', value: '1' }]);
+        expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-A', value: '1' }]);
         const told = await filter.events();
-        assert.deepEqual(
-          told.map(([event, first]) => (event === 'header' ? 'header' : [event, first])),
-          [
-            ['new', undefined],
-            ['hello', name],
-            'header',
-            ['eom', undefined],
-            ['result', 'addheader'],
-            ['error', 'chgheader'],
-          ],
-        );
-        assert.equal((told.at(-1)?.[2] as ToldError | undefined)?.name, 'DisabledAction');
+        expect(told.map(([event, first]) => (event === 'header' ? 'header' : [event, first]))).toStrictEqual([
+          ['new', undefined],
+          ['hello', name],
+          'header',
+          ['eom', undefined],
+          ['result', 'addheader'],
+          ['error', 'chgheader'],
+        ]);
+        expect((told.at(-1)?.[2] as ToldError | undefined)?.name).toBe('DisabledAction');
         await mta.quitNewConnection();
         await filter.event('close');
       }
@@ -141,14 +143,15 @@ describe('lives of filter objects', () => {
       await mta.connect('second.example');
       await mta.helo('second.example');
       const result = await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']] });
-      assert.equal(result.endedAt, 'eom');
-      assert.equal(result.response.reply?.text, '550 5.7.1 seen');
+      expect(result.endedAt).toBe('eom');
+      expect(result.response.reply?.text).toBe('550 5.7.1 seen');
       await mta.quit();
       await filter.event('close');
     });
   });
 
-  describe('contract 4: closed', () => {
+  /** @contract 4 */
+  describe('closed', () => {
     const names = async () => (await filter.events()).map(([name]) => name);
 
     it('once, at QUIT', async () => {
@@ -157,7 +160,7 @@ describe('lives of filter objects', () => {
       await mta.message(ENVELOPE);
       await mta.quit();
       await filter.event('close');
-      assert.deepEqual(await names(), ['new', 'connect', 'envfrom', 'eom']);
+      expect(await names()).toStrictEqual(['new', 'connect', 'envfrom', 'eom']);
     });
 
     it('once, after abort, when the MTA hangs up in a message', async () => {
@@ -166,7 +169,7 @@ describe('lives of filter objects', () => {
       await mta.mail('<a@b.example>');
       mta.destroy();
       await filter.event('close');
-      assert.deepEqual(await names(), ['new', 'connect', 'envfrom', 'abort']);
+      expect(await names()).toStrictEqual(['new', 'connect', 'envfrom', 'abort']);
     });
 
     it('without abort when it hangs up between messages', async () => {
@@ -174,7 +177,7 @@ describe('lives of filter objects', () => {
       await using mta = await filter.greeted();
       mta.destroy();
       await filter.event('close');
-      assert.deepEqual(await names(), ['new', 'connect']);
+      expect(await names()).toStrictEqual(['new', 'connect']);
     });
 
     it('without connect, where nobody connected', async () => {
@@ -182,7 +185,7 @@ describe('lives of filter objects', () => {
       await using mta = await filter.session();
       await mta.quit();
       await filter.event('close');
-      assert.deepEqual(await names(), ['new']);
+      expect(await names()).toStrictEqual(['new']);
     });
 
     it('also when every handler threw', async () => {
@@ -192,7 +195,7 @@ describe('lives of filter objects', () => {
       await mta.mail('<a@b.example>');
       await mta.quit();
       await filter.event('close');
-      assert.deepEqual((await names()).filter((name) => name === 'close').length, 0);
+      expect((await names()).filter((name) => name === 'close').length).toStrictEqual(0);
     });
 
     it('not where no object was made', async () => {
@@ -206,10 +209,12 @@ describe('lives of filter objects', () => {
       const deadline = performance.now() + 10_000;
       let ended = 0;
       while (ended !== made) {
-        assert.ok(performance.now() < deadline, `${ended} of ${made} contexts have ended after 10 s`);
+        expectThat(performance.now(), `${ended} of ${made} contexts have ended after 10 s`).toBeLessThan(
+          deadline,
+        );
         [, ended] = await filter.request<[number, number]>('diag');
       }
-      assert.deepEqual(await filter.eventsOf('close', 'abort'), []);
+      expect(await filter.eventsOf('close', 'abort')).toStrictEqual([]);
     });
 
     for (const [how, act] of [
@@ -222,8 +227,8 @@ describe('lives of filter objects', () => {
         await mta.mail('<a@b.example>');
         await mta.abort();
         const { step, message } = await filter.report();
-        assert.deepEqual([step, message], ['abort', 'thrown']);
-        assert.equal((await mta.mail('<again@b.example>')).verdict, 'continue');
+        expect([step, message]).toStrictEqual(['abort', 'thrown']);
+        expect((await mta.mail('<again@b.example>')).verdict).toBe('continue');
         await mta.quit();
         await filter.event('close');
       });
@@ -233,11 +238,11 @@ describe('lives of filter objects', () => {
         await using mta = await filter.greeted();
         await mta.quit();
         const { step, message } = await filter.report();
-        assert.deepEqual([step, message], ['close', 'thrown']);
+        expect([step, message]).toStrictEqual(['close', 'thrown']);
         await using next = await filter.greeted();
-        assert.equal((await next.message(ENVELOPE)).verdict, 'continue');
+        expect((await next.message(ENVELOPE)).verdict).toBe('continue');
         await next.quit();
-        assert.equal((await filter.report()).step, 'close'); // its own close, not to be told to the next test
+        expect((await filter.report()).step).toBe('close'); // its own close, not to be told to the next test
       });
     }
 
@@ -247,7 +252,7 @@ describe('lives of filter objects', () => {
       await mta.mail('<a@b.example>');
       await mta.quit();
       await filter.event('close');
-      assert.deepEqual(await filter.eventsOf('report'), []);
+      expect(await filter.eventsOf('report')).toStrictEqual([]);
     });
 
     it('an async abort is awaited before the next handler', async () => {
@@ -257,24 +262,25 @@ describe('lives of filter objects', () => {
       await mta.abort();
       await filter.event('abort');
       const second = mta.mail('<b@b.example>');
-      assert.deepEqual(await filter.eventsOf('envfrom'), [['envfrom', '<a@b.example>']]);
+      expect(await filter.eventsOf('envfrom')).toStrictEqual([['envfrom', '<a@b.example>']]);
       await filter.request('open', 'abort');
-      assert.equal((await second).verdict, 'continue');
-      assert.deepEqual(await filter.eventsOf('envfrom'), [['envfrom', '<b@b.example>']]);
+      expect((await second).verdict).toBe('continue');
+      expect(await filter.eventsOf('envfrom')).toStrictEqual([['envfrom', '<b@b.example>']]);
       await mta.quit();
       await filter.event('close');
     });
   });
 
-  it('contract 5: the counters say how many are open, and agree when none is', async () => {
+  /** @contract 5 */
+  it('the counters say how many are open, and agree when none is', async () => {
     await filter.use({ handlers: { close: {} } });
     const [made, ended] = await filter.request<[number, number]>('diag');
     const sessions = await Promise.all(Array.from({ length: 5 }, () => filter.greeted()));
-    assert.deepEqual(await filter.request('diag'), [made + 5, ended]);
+    expect(await filter.request('diag')).toStrictEqual([made + 5, ended]);
     for (const [i, mta] of sessions.entries()) {
       await mta.quit();
       await filter.event('close');
-      assert.deepEqual(await filter.request('diag'), [made + 5, ended + i + 1]);
+      expect(await filter.request('diag')).toStrictEqual([made + 5, ended + i + 1]);
     }
   });
 });

@@ -1,6 +1,5 @@
 /** Contract 11, 12: noreply and nocallback at run time, on real decorators and on static fields. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CONTINUE, NOREPLY, REJECT } from 'tsmilter';
 import { Protocol } from 'tsmilter/testing';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
@@ -22,13 +21,14 @@ const stepOf = (handler: string) => (handler === 'hello' ? 'helo' : handler);
 
 describe('marks', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   for (const immediate of [false, true]) {
-    describe(`contract 11: noreply${immediate ? ', immediate' : ''}`, () => {
+    /** @contract 11 */
+    describe(`noreply${immediate ? ', immediate' : ''}`, () => {
       for (const handler of HANDLERS) {
         it(`${handler}: the MTA does not wait, the handler is called`, async () => {
           await filter.use({
@@ -36,15 +36,15 @@ describe('marks', () => {
             statics: { noreply: [handler], immediate },
           });
           await using mta = await filter.session();
-          assert.equal(mta.negotiated.protocol & NR_BITS[handler], NR_BITS[handler]);
-          assert.equal((await driveTo(mta, handler)).verdict, 'noreply');
+          expect(mta.negotiated.protocol & NR_BITS[handler]).toBe(NR_BITS[handler]);
+          expect((await driveTo(mta, handler)).verdict).toBe('noreply');
           if (handler === 'unknown') await mta.mail('<a@b.example>');
           await mta.abort();
           await mta.helo('flush');
           await mta.mail('<a@b.example>');
           await mta.rcpt('<c@d.example>');
-          assert.equal((await mta.eom()).verdict, 'continue');
-          assert.equal((await filter.eventsOf(handler)).length >= 1, true);
+          expect((await mta.eom()).verdict).toBe('continue');
+          expect((await filter.eventsOf(handler)).length >= 1).toBe(true);
         });
 
         it(`${handler}: an answer other than CONTINUE is an error, and the MTA hears nothing of it`, async () => {
@@ -53,11 +53,11 @@ describe('marks', () => {
             statics: { noreply: [handler], immediate },
           });
           await using mta = await filter.session();
-          assert.equal((await driveTo(mta, handler)).verdict, 'noreply');
+          expect((await driveTo(mta, handler)).verdict).toBe('noreply');
           if (!immediate && ['header', 'eoh', 'body'].includes(handler)) await mta.eom();
           const report = await filter.report();
-          assert.deepEqual([report.step, report.code], [stepOf(handler), 'ERR_MILTER_BAD_STATUS']);
-          assert.match(report.message, /noreply/);
+          expect([report.step, report.code]).toStrictEqual([stepOf(handler), 'ERR_MILTER_BAD_STATUS']);
+          expect(report.message).toMatch(/noreply/);
         });
 
         it(`${handler}: NOREPLY says the same as CONTINUE`, async () => {
@@ -66,14 +66,15 @@ describe('marks', () => {
             statics: { noreply: [handler], immediate },
           });
           await using mta = await filter.session();
-          assert.equal((await verdictOf(mta, handler)).verdict !== 'tempfail', true);
-          assert.deepEqual(await filter.eventsOf('report'), []);
+          expect((await verdictOf(mta, handler)).verdict !== 'tempfail').toBe(true);
+          expect(await filter.eventsOf('report')).toStrictEqual([]);
         });
       }
     });
   }
 
-  describe('contract 11: a no-reply handler where no-reply was not agreed', () => {
+  /** @contract 11 */
+  describe('a no-reply handler where no-reply was not agreed', () => {
     for (const handler of ['connect', 'envfrom', 'envrcpt', 'data', 'unknown'] as const) {
       it(`${handler}: its answer counts`, async () => {
         // The negotiate handler asks for a reply after all.
@@ -83,8 +84,8 @@ describe('marks', () => {
           options: [0x1ff, Protocol.SKIP],
         });
         await using mta = await filter.session();
-        assert.equal((await driveTo(mta, handler)).verdict, 'reject');
-        assert.deepEqual(await filter.eventsOf('report'), []);
+        expect((await driveTo(mta, handler)).verdict).toBe('reject');
+        expect(await filter.eventsOf('report')).toStrictEqual([]);
       });
     }
 
@@ -97,8 +98,8 @@ describe('marks', () => {
             options: [0x1ff, Protocol.SKIP],
           });
           await using mta = await filter.session();
-          assert.equal((await verdictOf(mta, handler)).verdict, 'reject');
-          assert.deepEqual(await filter.eventsOf('report'), []);
+          expect((await verdictOf(mta, handler)).verdict).toBe('reject');
+          expect(await filter.eventsOf('report')).toStrictEqual([]);
         });
       }
     }
@@ -110,8 +111,8 @@ describe('marks', () => {
         it(`${handler}${immediate ? ', immediate' : ''}`, async () => {
           await filter.use({ handlers: { [handler]: { answer: NOREPLY } }, statics: { immediate } });
           await using mta = await filter.session({ timeout: 2000 });
-          assert.equal((await verdictOf(mta, handler)).verdict, 'continue');
-          assert.deepEqual(await filter.eventsOf('report'), []);
+          expect((await verdictOf(mta, handler)).verdict).toBe('continue');
+          expect(await filter.eventsOf('report')).toStrictEqual([]);
         });
       }
     }
@@ -122,15 +123,16 @@ describe('marks', () => {
       it(handler, async () => {
         await filter.use({ handlers: { [handler]: {} }, statics: { noreply: [handler] } });
         await using mta = await filter.session({ protocol: 0x7ff });
-        assert.equal(mta.negotiated.protocol & NR_BITS[handler] & ~0x80, 0);
+        expect(mta.negotiated.protocol & NR_BITS[handler] & ~0x80).toBe(0);
         const { verdict } = await driveTo(mta, handler);
-        assert.equal(verdict, handler === 'header' ? 'noreply' : 'continue');
+        expect(verdict).toBe(handler === 'header' ? 'noreply' : 'continue');
         if (handler === 'header') await mta.eom();
       });
     }
   });
 
-  describe('contract 11: nocallback', () => {
+  /** @contract 11 */
+  describe('nocallback', () => {
     for (const handler of HANDLERS) {
       it(`${handler} is not called`, async () => {
         await filter.use({
@@ -138,8 +140,8 @@ describe('marks', () => {
           statics: { nocallback: [handler] },
         });
         await using mta = await filter.session();
-        assert.equal((await driveTo(mta, handler)).verdict, 'skipped');
-        assert.deepEqual(await filter.eventsOf(handler), []);
+        expect((await driveTo(mta, handler)).verdict).toBe('skipped');
+        expect(await filter.eventsOf(handler)).toStrictEqual([]);
       });
 
       it(`${handler}: where an MTA calls it all the same, it may answer CONTINUE only`, async () => {
@@ -153,20 +155,21 @@ describe('marks', () => {
           });
           await using mta = await filter.session();
           const { verdict } = await verdictOf(mta, handler);
-          assert.equal(verdict, code ? 'tempfail' : 'continue');
-          assert.equal((await filter.eventsOf(handler)).length, 1);
-          if (code) assert.equal((await filter.report()).code, code);
+          expect(verdict).toBe(code ? 'tempfail' : 'continue');
+          expect(await filter.eventsOf(handler)).toHaveLength(1);
+          if (code) expect((await filter.report()).code).toBe(code);
         }
       });
     }
   });
 
-  describe('contract 12: decorators, and classes that override', () => {
+  /** @contract 12 */
+  describe('decorators, and classes that override', () => {
     let decorated: FilterProcess;
-    before(async () => {
+    beforeAll(async () => {
       decorated = await FilterProcess.start('decorated');
     });
-    after(() => decorated?.stop());
+    afterAll(() => decorated?.stop());
 
     const message = { ...ENVELOPE, headers: [['Subject', 'x']] } as const;
 
@@ -174,15 +177,15 @@ describe('marks', () => {
       await decorated.use('Decorated');
       await using mta = await decorated.session();
       const { protocol, symlists } = mta.negotiated;
-      assert.equal(protocol & Protocol.NOHELO, Protocol.NOHELO);
-      assert.equal(protocol & Protocol.NR_CONN, Protocol.NR_CONN);
-      assert.equal(protocol & Protocol.RCPT_REJ, Protocol.RCPT_REJ);
-      assert.equal(protocol & Protocol.HDR_LEADSPC, Protocol.HDR_LEADSPC);
-      assert.deepEqual(symlists, { mail: ['i', '{auth_authen}'], eom: ['{msg_id}', '{mail_addr}'] });
-      assert.equal((await mta.connect('client.example')).verdict, 'noreply');
-      assert.equal((await mta.helo('client.example')).verdict, 'skipped');
+      expect(protocol & Protocol.NOHELO).toBe(Protocol.NOHELO);
+      expect(protocol & Protocol.NR_CONN).toBe(Protocol.NR_CONN);
+      expect(protocol & Protocol.RCPT_REJ).toBe(Protocol.RCPT_REJ);
+      expect(protocol & Protocol.HDR_LEADSPC).toBe(Protocol.HDR_LEADSPC);
+      expect(symlists).toStrictEqual({ mail: ['i', '{auth_authen}'], eom: ['{msg_id}', '{mail_addr}'] });
+      expect((await mta.connect('client.example')).verdict).toBe('noreply');
+      expect((await mta.helo('client.example')).verdict).toBe('skipped');
       await mta.message(message);
-      assert.deepEqual(await decorated.events(), [
+      expect(await decorated.events()).toStrictEqual([
         ['connect', 'client.example', 0, null],
         ['envfrom', Buffer.from('<alice@client.example>')],
         ['header', 'Subject', ' x'],
@@ -195,11 +198,11 @@ describe('marks', () => {
         await decorated.use(name);
         await using mta = await decorated.session();
         const { protocol } = mta.negotiated;
-        assert.equal(protocol & Protocol.NOHELO, name === 'Overriding' ? 0 : Protocol.NOHELO);
+        expect(protocol & Protocol.NOHELO).toBe(name === 'Overriding' ? 0 : Protocol.NOHELO);
         await mta.connect('client.example');
-        assert.equal((await mta.helo('x')).verdict, name === 'Overriding' ? 'reject' : 'skipped');
+        expect((await mta.helo('x')).verdict).toBe(name === 'Overriding' ? 'reject' : 'skipped');
         // Marks of the class are inherited.
-        assert.equal(protocol & Protocol.HDR_LEADSPC, Protocol.HDR_LEADSPC);
+        expect(protocol & Protocol.HDR_LEADSPC).toBe(Protocol.HDR_LEADSPC);
       }
     });
 
@@ -213,7 +216,7 @@ describe('marks', () => {
           ['Subject', 'not sent'],
         ],
       });
-      assert.deepEqual([result.endedAt, result.verdict], ['header', 'reject']);
+      expect([result.endedAt, result.verdict]).toStrictEqual(['header', 'reject']);
     });
   });
 });

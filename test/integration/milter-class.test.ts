@@ -1,15 +1,15 @@
 /** Contract 18, 19: the class Milter logs each step; six of its callbacks are without reply. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type MtaSession, Protocol } from 'tsmilter/testing';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
-describe('contract 19: the class Milter', () => {
+/** @contract 19 */
+describe('the class Milter', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('logging');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   async function wholeSession(mta: MtaSession): Promise<void> {
     await mta.connect('client.example', { family: 'inet6', address: '2001:db8::1', port: 25 });
@@ -20,7 +20,7 @@ describe('contract 19: the class Milter', () => {
     await mta.header('Subject', 'lunch');
     await mta.eoh();
     await mta.body('x');
-    assert.equal((await mta.eom()).verdict, 'continue');
+    expect((await mta.eom()).verdict).toBe('continue');
     await mta.mail('<again@client.example>');
     await mta.abort();
     await mta.quit();
@@ -38,9 +38,9 @@ describe('contract 19: the class Milter', () => {
       Protocol.NR_HDR |
       Protocol.NR_EOH;
     const left = Protocol.NODATA | Protocol.NOBODY | Protocol.NOUNKNOWN;
-    assert.equal(protocol, silent | left | Protocol.SKIP);
-    assert.equal((await mta.connect('client.example')).verdict, 'noreply');
-    assert.equal((await mta.message(ENVELOPE)).verdict, 'continue');
+    expect(protocol).toBe(silent | left | Protocol.SKIP);
+    expect((await mta.connect('client.example')).verdict).toBe('noreply');
+    expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
   });
 
   it('each step is logged', async () => {
@@ -64,8 +64,8 @@ describe('contract 19: the class Milter', () => {
       /^abort$/,
       /^close$/,
     ];
-    assert.equal(lines.length, expected.length, lines.join('\n'));
-    for (const [i, pattern] of expected.entries()) assert.match(lines[i] as string, pattern);
+    expect(lines).toHaveLength(expected.length);
+    for (const [i, pattern] of expected.entries()) expect(lines[i] as string).toMatch(pattern);
   });
 
   it('by default on stdout, with the number of the object', async () => {
@@ -74,13 +74,14 @@ describe('contract 19: the class Milter', () => {
     await using mta = await own.session();
     await wholeSession(mta);
     await own.stop();
-    assert.match(own.stdout, /^\[\d+\] connect from client\.example at /m);
-    assert.match(own.stdout, /^\[\d+\] Subject: lunch$/m);
-    assert.match(own.stdout, /^\[\d+\] close$/m);
-    assert.equal(own.stdout.trim().split('\n').length, 10);
+    expect(own.stdout).toMatch(/^\[\d+\] connect from client\.example at /m);
+    expect(own.stdout).toMatch(/^\[\d+\] Subject: lunch$/m);
+    expect(own.stdout).toMatch(/^\[\d+\] close$/m);
+    expect(own.stdout.trim().split('\n')).toHaveLength(10);
   });
 
-  it('contract 18: each object has a number of its own, counting up by one', async () => {
+  /** @contract 18 */
+  it('each object has a number of its own, counting up by one', async () => {
     await filter.use('Telling');
     const first = await filter.request<number>('uniqueID');
     for (let i = 0; i < 3; i++) {
@@ -88,16 +89,16 @@ describe('contract 19: the class Milter', () => {
       await mta.message(ENVELOPE);
     }
     const ids = new Set((await filter.eventsOf('log')).map(([, id]) => id));
-    assert.deepEqual([...ids], [first + 1, first + 2, first + 3]);
-    assert.equal(await filter.request('uniqueID'), first + 4);
+    expect([...ids]).toStrictEqual([first + 1, first + 2, first + 3]);
+    expect(await filter.request('uniqueID')).toBe(first + 4);
   });
 
   it('a method that is overridden without a mark is answered again', async () => {
     await filter.use('Refusing');
     await using mta = await filter.session();
-    assert.equal(mta.negotiated.protocol & Protocol.NR_MAIL, 0);
+    expect(mta.negotiated.protocol & Protocol.NR_MAIL).toBe(0);
     await mta.connect('client.example');
     await mta.helo('x');
-    assert.equal((await mta.mail('<a@b.example>')).verdict, 'reject');
+    expect((await mta.mail('<a@b.example>')).verdict).toBe('reject');
   });
 });

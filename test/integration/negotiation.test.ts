@@ -1,8 +1,8 @@
 /** Contract 13: what is settled with the MTA, and what its handlers then see. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { REJECT, TEMPFAIL } from 'tsmilter';
 import { Actions, Protocol } from 'tsmilter/testing';
+import { errorWith } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { driveTo } from './drive.js';
 
@@ -22,21 +22,22 @@ const HANDLERS = Object.keys(NO_BITS) as Handler[];
 const ALL_NR = 0xff080;
 const ALL_NO = HANDLERS.reduce((bits, handler) => bits | NO_BITS[handler], 0);
 
-describe('contract 13: negotiation', () => {
+/** @contract 13 */
+describe('negotiation', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   it('a class that overrides nothing has everything left out, SKIP kept', async () => {
     await filter.use({ handlers: {} });
     await using mta = await filter.session();
-    assert.equal(mta.negotiated.version, 6);
-    assert.equal(mta.negotiated.actions, Actions.ALL);
-    assert.equal(mta.negotiated.protocol, ALL_NO | Protocol.SKIP);
-    assert.deepEqual(mta.negotiated.symlists, {});
-    assert.deepEqual((await mta.message(ENVELOPE)).verdict, 'continue');
+    expect(mta.negotiated.version).toBe(6);
+    expect(mta.negotiated.actions).toBe(Actions.ALL);
+    expect(mta.negotiated.protocol).toBe(ALL_NO | Protocol.SKIP);
+    expect(mta.negotiated.symlists).toStrictEqual({});
+    expect((await mta.message(ENVELOPE)).verdict).toStrictEqual('continue');
   });
 
   for (const handler of HANDLERS) {
@@ -44,34 +45,33 @@ describe('contract 13: negotiation', () => {
       await filter.use({ handlers: { [handler]: {} } });
       await using mta = await filter.session();
       const quiet = { header: Protocol.NR_HDR, eoh: Protocol.NR_EOH } as Partial<Record<Handler, number>>;
-      assert.equal(
-        mta.negotiated.protocol,
+      expect(mta.negotiated.protocol).toBe(
         (ALL_NO & ~NO_BITS[handler]) | Protocol.SKIP | (quiet[handler] ?? 0),
       );
       await driveTo(mta, handler);
       if (handler !== 'unknown') await mta.eom();
-      assert.equal((await filter.eventsOf(handler)).length, 1);
+      expect(await filter.eventsOf(handler)).toHaveLength(1);
     });
   }
 
   it('all handlers: nothing is left out', async () => {
     await filter.use({ handlers: Object.fromEntries(HANDLERS.map((handler) => [handler, {}])) });
     await using mta = await filter.session();
-    assert.equal(mta.negotiated.protocol & ALL_NO, 0);
+    expect(mta.negotiated.protocol & ALL_NO).toBe(0);
   });
 
   it('immediate: header and eoh are answered', async () => {
     await filter.use({ handlers: { header: {}, eoh: {}, body: {} }, statics: { immediate: true } });
     await using mta = await filter.session();
-    assert.equal(mta.negotiated.protocol & (Protocol.NR_HDR | Protocol.NR_EOH | Protocol.NR_BODY), 0);
-    assert.equal((await driveTo(mta, 'header')).verdict, 'continue');
-    assert.deepEqual(await filter.eventsOf('header'), [['header', 'Subject', 'test']]);
+    expect(mta.negotiated.protocol & (Protocol.NR_HDR | Protocol.NR_EOH | Protocol.NR_BODY)).toBe(0);
+    expect((await driveTo(mta, 'header')).verdict).toBe('continue');
+    expect(await filter.eventsOf('header')).toStrictEqual([['header', 'Subject', 'test']]);
   });
 
   it('rejected recipients and leading spaces: off unless asked for', async () => {
     await filter.use({ handlers: { envrcpt: {}, header: {} } });
     await using plain = await filter.session();
-    assert.equal(plain.negotiated.protocol & (Protocol.RCPT_REJ | Protocol.HDR_LEADSPC), 0);
+    expect(plain.negotiated.protocol & (Protocol.RCPT_REJ | Protocol.HDR_LEADSPC)).toBe(0);
 
     await filter.use({
       handlers: { envrcpt: {}, header: {}, eom: { call: [['addheader', 'X-A', ' spaced']] } },
@@ -79,10 +79,10 @@ describe('contract 13: negotiation', () => {
     });
     await using mta = await filter.greeted();
     const both = Protocol.RCPT_REJ | Protocol.HDR_LEADSPC;
-    assert.equal(mta.negotiated.protocol & both, both);
+    expect(mta.negotiated.protocol & both).toBe(both);
     const { modifications } = await mta.message({ ...ENVELOPE, headers: [['Subject', 'hello']] });
-    assert.deepEqual(await filter.eventsOf('header'), [['header', 'Subject', ' hello']]);
-    assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-A', value: ' spaced' }]);
+    expect(await filter.eventsOf('header')).toStrictEqual([['header', 'Subject', ' hello']]);
+    expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-A', value: ' spaced' }]);
   });
 
   it('asked of an MTA that does not know them, they stay off', async () => {
@@ -93,16 +93,16 @@ describe('contract 13: negotiation', () => {
     await using mta = await filter.session({
       protocol: Protocol.ALL & ~(Protocol.RCPT_REJ | Protocol.HDR_LEADSPC),
     });
-    assert.equal(mta.negotiated.protocol & (Protocol.RCPT_REJ | Protocol.HDR_LEADSPC), 0);
+    expect(mta.negotiated.protocol & (Protocol.RCPT_REJ | Protocol.HDR_LEADSPC)).toBe(0);
   });
 
   it('the handler gets the offer as it is', async () => {
     await filter.use({ handlers: { negotiate: {} } });
     await using all = await filter.session();
-    assert.deepEqual(await filter.eventsOf('negotiate'), [['negotiate', [0x1ff, 0x1fffff, 0, 0]]]);
+    expect(await filter.eventsOf('negotiate')).toStrictEqual([['negotiate', [0x1ff, 0x1fffff, 0, 0]]]);
     await using few = await filter.session({ actions: 0x11, protocol: 0x401 });
     // "No reply" is always on offer: where the MTA does not know it, libmilter replies in the filter's place.
-    assert.deepEqual(await filter.eventsOf('negotiate'), [['negotiate', [0x11, 0x401 | ALL_NR, 0, 0]]]);
+    expect(await filter.eventsOf('negotiate')).toStrictEqual([['negotiate', [0x11, 0x401 | ALL_NR, 0, 0]]]);
     void [all, few];
   });
 
@@ -113,19 +113,19 @@ describe('contract 13: negotiation', () => {
       options: [Actions.ADDHDRS, chosen],
     });
     await using mta = await filter.session();
-    assert.equal(mta.negotiated.actions, Actions.ADDHDRS);
-    assert.equal(mta.negotiated.protocol, chosen);
-    assert.equal((await mta.connect('client.example')).verdict, 'skipped');
-    assert.equal((await mta.helo('client.example')).verdict, 'continue');
-    assert.equal((await mta.mail('<a@b.example>')).verdict, 'noreply');
-    assert.equal((await mta.rcpt('<c@d.example>')).verdict, 'continue');
-    assert.deepEqual(await filter.eventsOf('connect', 'envfrom'), [['envfrom', '<a@b.example>']]);
+    expect(mta.negotiated.actions).toBe(Actions.ADDHDRS);
+    expect(mta.negotiated.protocol).toBe(chosen);
+    expect((await mta.connect('client.example')).verdict).toBe('skipped');
+    expect((await mta.helo('client.example')).verdict).toBe('continue');
+    expect((await mta.mail('<a@b.example>')).verdict).toBe('noreply');
+    expect((await mta.rcpt('<c@d.example>')).verdict).toBe('continue');
+    expect(await filter.eventsOf('connect', 'envfrom')).toStrictEqual([['envfrom', '<a@b.example>']]);
   });
 
   it('an async negotiate', async () => {
     await filter.use({ handlers: { negotiate: { wait: 5 }, envfrom: {} } });
     await using mta = await filter.session();
-    assert.equal(mta.negotiated.protocol, (ALL_NO & ~NO_BITS.envfrom) | Protocol.SKIP);
+    expect(mta.negotiated.protocol).toBe((ALL_NO & ~NO_BITS.envfrom) | Protocol.SKIP);
   });
 
   for (const [how, act] of [
@@ -137,27 +137,26 @@ describe('contract 13: negotiation', () => {
     it(`a negotiate that ${how}: reported, the offer stays as it is, the session works`, async () => {
       await filter.use({ handlers: { negotiate: act, connect: {}, header: {}, eom: {} } });
       await using mta = await filter.session();
-      assert.equal((await filter.report()).step, 'negotiate');
-      assert.equal(mta.negotiated.actions, Actions.ALL);
-      assert.equal(mta.negotiated.protocol & ALL_NO, 0);
+      expect((await filter.report()).step).toBe('negotiate');
+      expect(mta.negotiated.actions).toBe(Actions.ALL);
+      expect(mta.negotiated.protocol & ALL_NO).toBe(0);
       await mta.connect('client.example');
       await mta.helo('client.example');
-      assert.equal(
-        (await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']], body: 'y' })).verdict,
+      expect((await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']], body: 'y' })).verdict).toBe(
         'continue',
       );
       const told = (await filter.events()).map(([name]) => name);
-      assert.deepEqual(told, ['new', 'negotiate', 'connect', 'header', 'eom']);
+      expect(told).toStrictEqual(['new', 'negotiate', 'connect', 'header', 'eom']);
     });
   }
 
   it('ALL_OPTS takes all that is offered, on purpose', async () => {
     await filter.use({ handlers: { negotiate: { answer: 10 }, eom: {} } });
     await using mta = await filter.greeted();
-    assert.deepEqual(await filter.eventsOf('report'), []);
-    assert.equal(mta.negotiated.actions, Actions.ALL);
-    assert.equal(mta.negotiated.protocol & ALL_NO, 0);
-    assert.equal((await mta.message(ENVELOPE)).verdict, 'continue');
+    expect(await filter.eventsOf('report')).toStrictEqual([]);
+    expect(mta.negotiated.actions).toBe(Actions.ALL);
+    expect(mta.negotiated.protocol & ALL_NO).toBe(0);
+    expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
   });
 
   for (const [name, answer] of [
@@ -166,7 +165,7 @@ describe('contract 13: negotiation', () => {
   ] as const) {
     it(`${name} from negotiate refuses the session: the connection is closed, so is the object`, async () => {
       await filter.use({ handlers: { negotiate: { answer }, close: {} } });
-      await assert.rejects(filter.session(), { code: 'ERR_MILTER_CLOSED' });
+      await expect(filter.session()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
       await filter.event('close');
     });
   }
@@ -174,18 +173,18 @@ describe('contract 13: negotiation', () => {
   it('steps are sent where an MTA cannot leave them out; nobody is bothered', async () => {
     await filter.use({ handlers: { envfrom: {} } });
     await using mta = await filter.session({ protocol: Protocol.SKIP });
-    assert.equal(mta.negotiated.protocol, Protocol.SKIP);
-    assert.equal((await driveTo(mta, 'eom')).verdict, 'continue');
-    assert.deepEqual(await filter.events(), [['new'], ['envfrom', '<alice@client.example>']]);
+    expect(mta.negotiated.protocol).toBe(Protocol.SKIP);
+    expect((await driveTo(mta, 'eom')).verdict).toBe('continue');
+    expect(await filter.events()).toStrictEqual([['new'], ['envfrom', '<alice@client.example>']]);
   });
 
   it('a handler that is a property of the object counts like a method', async () => {
     await using own = await FilterProcess.start('decorated');
     await own.use('ArrowFilter');
     await using mta = await own.session();
-    assert.equal(mta.negotiated.protocol & ALL_NO, ALL_NO & ~(NO_BITS.hello | NO_BITS.header));
+    expect(mta.negotiated.protocol & ALL_NO).toBe(ALL_NO & ~(NO_BITS.hello | NO_BITS.header));
     await mta.connect('client.example');
-    assert.equal((await mta.helo('refused.example')).verdict, 'reject');
+    expect((await mta.helo('refused.example')).verdict).toBe('reject');
     await mta.close();
     await own.stop();
   });

@@ -1,6 +1,5 @@
 /** Contract 9, R6: answers that come in odd ways; the first one counts, and nothing is fatal. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
 const CASES: readonly (readonly [how: string, verdict: 'reject' | 'tempfail'])[] = [
@@ -20,26 +19,26 @@ const CASES: readonly (readonly [how: string, verdict: 'reject' | 'tempfail'])[]
 
 describe('odd answers', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('odd-answers');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   for (const [how, verdict] of CASES) {
     it(`${how}: ${verdict}, and the session goes on`, async () => {
       await filter.use(how);
       await using mta = await filter.greeted();
-      assert.equal((await mta.mail('<odd@b.example>')).verdict, verdict);
-      assert.equal((await mta.message({ ...ENVELOPE, sender: '<>' })).verdict, 'continue');
+      expect((await mta.mail('<odd@b.example>')).verdict).toBe(verdict);
+      expect((await mta.message({ ...ENVELOPE, sender: '<>' })).verdict).toBe('continue');
       const reports = await filter.eventsOf('report');
-      assert.equal(reports.length, verdict === 'reject' ? 0 : 1);
+      expect(reports).toHaveLength(verdict === 'reject' ? 0 : 1);
     });
   }
 
   it('the class Base itself is a filter that wants nothing', async () => {
     await filter.use('the class Base itself');
     await using mta = await filter.greeted();
-    assert.equal((await mta.message(ENVELOPE)).verdict, 'continue');
-    assert.deepEqual(await filter.eventsOf('report'), []);
+    expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
+    expect(await filter.eventsOf('report')).toStrictEqual([]);
   });
 });

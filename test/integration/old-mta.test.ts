@@ -1,9 +1,9 @@
 /** MTAs of before, and MTAs that offer little. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT, REJECT, TEMPFAIL } from 'tsmilter';
 import { Actions, type MtaSessionOptions, Protocol } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
+import { errorWith, expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { ALL_HANDLERS } from '../support/handlers.js';
 
@@ -26,10 +26,10 @@ const OFFERS: readonly (readonly [title: string, offer: MtaSessionOptions, extra
 
 describe('other MTAs', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   for (const [title, offer, extra] of OFFERS) {
     describe(title, () => {
@@ -39,34 +39,28 @@ describe('other MTAs', () => {
         await mta.connect('client.example', { family: 'inet', address: '192.0.2.1', port: 25 });
         await mta.helo('client.example');
         await mta.unknown('XYZZY');
-        assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
+        expect((await mta.message(MESSAGE)).verdict).toBe('continue');
         await mta.quit();
         await filter.event('close');
-        assert.deepEqual(
-          (await filter.events()).map(([name]) => name),
-          [
-            'new',
-            'connect',
-            'hello',
-            ...(extra.includes('unknown') ? ['unknown'] : []),
-            'envfrom',
-            'envrcpt',
-            ...(extra.includes('data') ? ['data'] : []),
-            ...COMMON,
-          ],
-        );
-        assert.deepEqual(await filter.eventsOf('report'), []);
+        expect((await filter.events()).map(([name]) => name)).toStrictEqual([
+          'new',
+          'connect',
+          'hello',
+          ...(extra.includes('unknown') ? ['unknown'] : []),
+          'envfrom',
+          'envrcpt',
+          ...(extra.includes('data') ? ['data'] : []),
+          ...COMMON,
+        ]);
+        expect(await filter.eventsOf('report')).toStrictEqual([]);
       });
 
       it('a class with one handler', async () => {
         for (const handler of ['envfrom', 'header', 'body', 'eom']) {
           await filter.use({ handlers: { [handler]: {} } });
           await using mta = await filter.greeted(offer);
-          assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
-          assert.deepEqual(
-            (await filter.events()).map(([name]) => name),
-            ['new', handler],
-          );
+          expect((await mta.message(MESSAGE)).verdict).toBe('continue');
+          expect((await filter.events()).map(([name]) => name)).toStrictEqual(['new', handler]);
         }
       });
 
@@ -80,9 +74,9 @@ describe('other MTAs', () => {
           });
           await using mta = await filter.greeted(offer);
           const { endedAt, response } = await mta.message(MESSAGE);
-          assert.equal(endedAt, 'eom');
-          assert.equal(response.reply?.text, '550-5.7.1 one\r\n550 5.7.1 two', handler);
-          assert.deepEqual(await filter.eventsOf('eom'), []);
+          expect(endedAt).toBe('eom');
+          expectThat(response.reply?.text, handler).toBe('550-5.7.1 one\r\n550 5.7.1 two');
+          expect(await filter.eventsOf('eom')).toStrictEqual([]);
         }
       });
 
@@ -91,15 +85,15 @@ describe('other MTAs', () => {
           await filter.use({ handlers: { [handler]: { answer: TEMPFAIL } }, statics: { immediate: true } });
           await using mta = await filter.greeted(offer);
           const { endedAt, verdict } = await mta.message(MESSAGE);
-          assert.deepEqual([endedAt, verdict], [handler, 'tempfail']);
+          expect([endedAt, verdict]).toStrictEqual([handler, 'tempfail']);
         }
       });
 
       it('two messages in a session, the first refused', async () => {
         await filter.use({ handlers: { header: [{ answer: REJECT }, {}], eom: { answer: ACCEPT } } });
         await using mta = await filter.greeted(offer);
-        assert.equal((await mta.message(MESSAGE)).verdict, 'reject');
-        assert.equal((await mta.message(MESSAGE)).verdict, 'accept');
+        expect((await mta.message(MESSAGE)).verdict).toBe('reject');
+        expect((await mta.message(MESSAGE)).verdict).toBe('accept');
       });
     });
   }
@@ -118,18 +112,15 @@ describe('other MTAs', () => {
       },
     });
     await using mta = await filter.greeted({ version: 2 });
-    assert.equal(mta.negotiated.version, 2);
-    assert.equal(mta.negotiated.actions, Actions.V2);
+    expect(mta.negotiated.version).toBe(2);
+    expect(mta.negotiated.actions).toBe(Actions.V2);
     const { modifications } = await mta.message(MESSAGE);
-    assert.deepEqual(
-      modifications.map(({ type }) => type),
-      ['addheader', 'quarantine'],
-    );
+    expect(modifications.map(({ type }) => type)).toStrictEqual(['addheader', 'quarantine']);
     const errors = (await filter.eventsOf('error')).map(([, method, error]) => [
       method,
       (error as ToldError).name,
     ]);
-    assert.deepEqual(errors, [
+    expect(errors).toStrictEqual([
       ['chgfrom', 'DisabledAction'],
       ['addrcpt', 'DisabledAction'],
     ]);
@@ -137,7 +128,7 @@ describe('other MTAs', () => {
 
   it('version 1 is refused by libmilter, and nothing is left of it', async () => {
     const [made] = await filter.request<[number, number]>('diag');
-    await assert.rejects(filter.session({ version: 1 }), { code: 'ERR_MILTER_CLOSED' });
-    assert.equal((await filter.request<[number, number]>('diag'))[0], made);
+    await expect(filter.session({ version: 1 })).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
+    expect((await filter.request<[number, number]>('diag'))[0]).toBe(made);
   });
 });

@@ -1,8 +1,8 @@
 /** progress: by hand, and by itself while eom is awaited. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
+import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
 /** Sends the end of a message; its frames are read one by one. */
@@ -14,10 +14,10 @@ async function endMessage(mta: MtaSession): Promise<void> {
 
 describe('progress', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted', { options: { progressInterval: 0 } });
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   describe('by hand', () => {
     it('leaves at once, ahead of the modifications, which wait for the verdict', async () => {
@@ -28,11 +28,11 @@ describe('progress', () => {
       });
       await using mta = await filter.greeted();
       await endMessage(mta);
-      assert.equal((await mta.readFrame()).command, 'p');
-      assert.equal((await mta.readFrame()).command, 'p');
+      expect((await mta.readFrame()).command).toBe('p');
+      expect((await mta.readFrame()).command).toBe('p');
       await filter.request('open', 'eom');
-      assert.equal((await mta.readFrame()).command, 'h');
-      assert.equal((await mta.readFrame()).command, 'c');
+      expect((await mta.readFrame()).command).toBe('h');
+      expect((await mta.readFrame()).command).toBe('c');
     });
 
     it('in a handler that does not wait', async () => {
@@ -41,53 +41,53 @@ describe('progress', () => {
       });
       await using mta = await filter.greeted();
       const { progress, verdict } = await mta.message(ENVELOPE);
-      assert.deepEqual([progress, verdict], [2, 'continue']);
+      expect([progress, verdict]).toStrictEqual([2, 'continue']);
     });
 
     it('a thousand times', async () => {
       await filter.use({ handlers: { eom: { call: Array(1000).fill(['progress']) } } });
       await using mta = await filter.greeted();
-      assert.equal((await mta.message(ENVELOPE)).progress, 1000);
+      expect((await mta.message(ENVELOPE)).progress).toBe(1000);
     });
 
     it('not outside eom', async () => {
       await filter.use({ handlers: { envfrom: { call: [['progress']] } } });
       await using mta = await filter.greeted();
-      assert.equal((await mta.mail('<a@b.example>')).verdict, 'continue');
+      expect((await mta.mail('<a@b.example>')).verdict).toBe('continue');
       const [, , error] = await filter.event('error');
-      assert.equal((error as ToldError).code, 'ERR_MILTER_NOT_IN_EOM');
+      expect((error as ToldError).code).toBe('ERR_MILTER_NOT_IN_EOM');
     });
   });
 
   it('progressInterval 0: none by itself', async () => {
     await filter.use({ handlers: { eom: { wait: 200 } } });
     await using mta = await filter.greeted();
-    assert.equal((await mta.message(ENVELOPE)).progress, 0);
+    expect((await mta.message(ENVELOPE)).progress).toBe(0);
   });
 
   describe('by itself, every 30 ms', () => {
     let eager: FilterProcess;
-    before(async () => {
+    beforeAll(async () => {
       eager = await FilterProcess.start('scripted', {
         options: { progressInterval: 30, handlerTimeout: 1000 },
       });
     });
-    after(() => eager?.stop());
+    afterAll(() => eager?.stop());
 
     it('while eom is awaited, and not after it has answered', async () => {
       await eager.use({ handlers: { envfrom: {}, eom: { gate: 'eom' } } });
       await using mta = await eager.greeted();
       await endMessage(mta);
-      for (let i = 0; i < 3; i++) assert.equal((await mta.readFrame()).command, 'p');
+      for (let i = 0; i < 3; i++) expect((await mta.readFrame()).command).toBe('p');
       await eager.request('open', 'eom');
       let last = 'p';
       while (last === 'p') last = (await mta.readFrame()).command;
-      assert.equal(last, 'c');
+      expect(last).toBe('c');
       // Time enough for three more; a frame that nobody awaits would fail the next step.
       await eager.use({ handlers: { envfrom: { wait: 100 } } });
       await using other = await eager.greeted();
-      assert.equal((await other.mail('<b@b.example>')).verdict, 'continue');
-      assert.equal((await mta.mail('<again@b.example>')).verdict, 'continue');
+      expect((await other.mail('<b@b.example>')).verdict).toBe('continue');
+      expect((await mta.mail('<again@b.example>')).verdict).toBe('continue');
     });
 
     it('while a header that the end of the message brought along is awaited', async () => {
@@ -97,7 +97,7 @@ describe('progress', () => {
       await mta.rcpt('<c@d.example>');
       await mta.header('Subject', 'x');
       await mta.sendFrame('E');
-      for (let i = 0; i < 3; i++) assert.equal((await mta.readFrame()).command, 'p');
+      for (let i = 0; i < 3; i++) expect((await mta.readFrame()).command).toBe('p');
       await eager.request('open', 'header');
     });
 
@@ -105,7 +105,7 @@ describe('progress', () => {
       const wait = { wait: 100 };
       await eager.use({ handlers: { connect: wait, hello: wait, envfrom: wait, envrcpt: wait, data: wait } });
       await using mta = await eager.greeted();
-      assert.deepEqual(await mta.message(ENVELOPE).then(({ verdict, progress }) => [verdict, progress]), [
+      expect(await mta.message(ENVELOPE).then(({ verdict, progress }) => [verdict, progress])).toStrictEqual([
         'continue',
         0,
       ]);
@@ -115,8 +115,8 @@ describe('progress', () => {
       await eager.use({ handlers: { eom: { gate: 'eom' } } });
       await using mta = await eager.greeted();
       const { verdict, progress } = await mta.message(ENVELOPE);
-      assert.equal(verdict, 'tempfail');
-      assert.ok(progress > 3, `${progress} signs of life`);
+      expect(verdict).toBe('tempfail');
+      expectThat(progress, `${progress} signs of life`).toBeGreaterThan(3);
       await eager.request('open', 'eom');
     });
   });

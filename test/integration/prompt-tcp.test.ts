@@ -2,13 +2,13 @@
  * Over TCP, Nagle's algorithm on one side against the delayed acknowledgement on the other costs 40 ms each time that
  * something is written in two pieces. Sendmail writes macros and command so, libmilter modifications and verdict.
  */
-import assert from 'node:assert/strict';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { after, before, describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { freePort, hasIPv6 } from '../../tools/mta';
 import { frame, offer, upTo } from '../fixtures/lifecycle/raw-peer.js';
 import { FilterProcess } from '../support/filter-process.js';
+import { describeUnless, itUnless } from '../support/skip.js';
 
 const STEPS = 20;
 /** Milliseconds that the kernel holds an acknowledgement back at least. */
@@ -65,13 +65,13 @@ class PlainPeer implements Disposable {
 async function mailSteps(port: number, host: string): Promise<number> {
   using peer = new PlainPeer(port, host);
   peer.write(offer());
-  assert.equal(await peer.next(), 'O');
+  expect(await peer.next()).toBe('O');
   const begin = performance.now();
   for (let i = 0; i < STEPS; i++) {
     peer.write(frame('D', 'Mi\0queue-id\0{mail_addr}\0alice@client.example\0'));
     await nextTurn(); // a write of its own
     peer.write(frame('M', '<alice@client.example>\0'));
-    assert.equal(await peer.next(), 'c');
+    expect(await peer.next()).toBe('c');
     peer.write(frame('A'));
   }
   return performance.now() - begin;
@@ -95,21 +95,21 @@ function plainServer(): Promise<Server> {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
-describe('TCP is not held back', { skip: process.platform !== 'linux' && 'TCP_QUICKACK is of Linux' }, () => {
+describeUnless(process.platform !== 'linux' && 'TCP_QUICKACK is of Linux', 'TCP is not held back', () => {
   let filter: FilterProcess;
   let port: number;
-  before(async () => {
+  beforeAll(async () => {
     port = await freePort();
     filter = await FilterProcess.start('scripted', { socket: `inet:${port}@127.0.0.1` });
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   it('the control: a server that leaves it to the kernel waits at nearly every step', async () => {
     const server = await plainServer();
     try {
       const { port: plain } = server.address() as { port: number };
       const took = await mailSteps(plain, '127.0.0.1');
-      assert.ok(took > (STEPS * DELAY) / 2, `${took} ms`);
+      expect(took).toBeGreaterThan((STEPS * DELAY) / 2);
     } finally {
       server.close();
     }
@@ -118,7 +118,7 @@ describe('TCP is not held back', { skip: process.platform !== 'linux' && 'TCP_QU
   it('macros and command in two writes, as Sendmail has it', async () => {
     await filter.use({ handlers: { envfrom: {} }, quiet: ['envfrom'] });
     const took = await mailSteps(port, '127.0.0.1');
-    assert.ok(took < SOON, `${took} ms`);
+    expect(took).toBeLessThan(SOON);
   });
 
   it('many connections at once, those that come later too', async () => {
@@ -129,7 +129,7 @@ describe('TCP is not held back', { skip: process.platform !== 'linux' && 'TCP_QU
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     const slowest = Math.max(...(await Promise.all(all)));
-    assert.ok(slowest < SOON, `${slowest} ms`);
+    expect(slowest).toBeLessThan(SOON);
   });
 
   it('modifications and verdict', async () => {
@@ -138,7 +138,7 @@ describe('TCP is not held back', { skip: process.platform !== 'linux' && 'TCP_QU
     using peer = new PlainPeer(port, '127.0.0.1');
     const [negotiation, greeting] = [offer(), upTo('helo').subarray(offer().length)];
     peer.write(negotiation);
-    assert.equal(await peer.next(), 'O');
+    expect(await peer.next()).toBe('O');
     peer.write(greeting);
     const begin = performance.now();
     for (let i = 0; i < STEPS; i++) {
@@ -146,17 +146,17 @@ describe('TCP is not held back', { skip: process.platform !== 'linux' && 'TCP_QU
       let commands = '';
       do commands += await peer.next();
       while (!commands.endsWith('hc'));
-      assert.match(commands, /hhhc$/);
+      expect(commands).toMatch(/hhhc$/);
     }
     const took = performance.now() - begin;
-    assert.ok(took < SOON, `${took} ms`);
+    expect(took).toBeLessThan(SOON);
   });
 
-  it('IPv6', { skip: !hasIPv6 && 'this machine has no ::1' }, async () => {
+  itUnless(!hasIPv6 && 'this machine has no ::1', 'IPv6', async () => {
     const own = await freePort();
     await using six = await FilterProcess.start('scripted', { socket: `inet6:${own}@[::1]` });
     await six.use({ handlers: { envfrom: {} }, quiet: ['envfrom'] });
     const took = await mailSteps(own, '::1');
-    assert.ok(took < SOON, `${took} ms`);
+    expect(took).toBeLessThan(SOON);
   });
 });

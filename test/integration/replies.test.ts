@@ -1,9 +1,9 @@
 /** Contract 10: setreply, as its text stands on the wire. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'tsmilter';
 import type { Reply } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
+import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { ANSWERED_HANDLERS } from '../support/handlers.js';
 import { driveTo, verdictOf } from './drive.js';
@@ -18,19 +18,20 @@ const wire = (code: string, extended: string, lines: readonly string[]) =>
     .map((line, i) => `${code}${i < lines.length - 1 ? '-' : ' '}${extended ? `${extended} ` : ''}${line}`)
     .join('\r\n');
 
-describe('contract 10: replies', () => {
+/** @contract 10 */
+describe('replies', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   /** What the MTA gets for MAIL when its handler sets a reply and answers. */
   async function replyTo(call: Call, answer: number): Promise<{ verdict: string; reply?: Reply }> {
     await filter.use({ handlers: { envfrom: { call: [call], answer } } });
     await using mta = await filter.session();
     const response = await driveTo(mta, 'envfrom');
-    assert.deepEqual(await filter.eventsOf('error'), []);
+    expect(await filter.eventsOf('error')).toStrictEqual([]);
     return response as { verdict: string; reply?: Reply };
   }
 
@@ -38,12 +39,12 @@ describe('contract 10: replies', () => {
     it(`${count} line${count === 1 ? '' : 's'}, as reject and as tempfail`, async () => {
       const lines = numbered(count);
       const rejected = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
-      assert.deepEqual(rejected, {
+      expect(rejected).toStrictEqual({
         verdict: 'reject',
         reply: { code: '550', xcode: '5.7.1', lines, text: wire('550', '5.7.1', lines) },
       });
       const deferred = await replyTo(['setreply', '452', '4.2.2', ...lines], TEMPFAIL);
-      assert.deepEqual(deferred, {
+      expect(deferred).toStrictEqual({
         verdict: 'tempfail',
         reply: { code: '452', xcode: '4.2.2', lines, text: wire('452', '4.2.2', lines) },
       });
@@ -52,53 +53,53 @@ describe('contract 10: replies', () => {
 
   it('one line without an extended code', async () => {
     const { reply } = await replyTo(['setreply', '550', null, 'go away'], REJECT);
-    assert.equal(reply?.text, '550 go away');
+    expect(reply?.text).toBe('550 go away');
   });
 
   it('several lines without an extended code: libmilter adds X.0.0', async () => {
     const { reply } = await replyTo(['setreply', '550', null, 'go', 'away'], REJECT);
-    assert.equal(reply?.text, wire('550', '5.0.0', ['go', 'away']));
+    expect(reply?.text).toBe(wire('550', '5.0.0', ['go', 'away']));
   });
 
   it('null as only line, or no line at all: the codes alone', async () => {
     for (const lines of [[null], []]) {
       const { reply } = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
-      assert.deepEqual([reply?.code, reply?.xcode, reply?.lines], ['550', '5.7.1', ['']]);
+      expect([reply?.code, reply?.xcode, reply?.lines]).toStrictEqual(['550', '5.7.1', ['']]);
     }
   });
 
   it('the code alone', async () => {
     const { verdict, reply } = await replyTo(['setreply', '550'], REJECT);
-    assert.deepEqual([verdict, reply?.code, reply?.xcode], ['reject', '550', undefined]);
+    expect([verdict, reply?.code, reply?.xcode]).toStrictEqual(['reject', '550', undefined]);
   });
 
   it('an empty line among others', async () => {
     const { reply } = await replyTo(['setreply', '550', '5.7.1', 'one', '', 'three'], REJECT);
-    assert.deepEqual(reply?.lines, ['one', '', 'three']);
+    expect(reply?.lines).toStrictEqual(['one', '', 'three']);
   });
 
   it('% is doubled by the filter and goes out doubled', async () => {
     const lines = ['100%% wrong', '%%%% twice', '%%s %%n'];
     const { reply } = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
-    assert.deepEqual(reply?.lines, lines);
+    expect(reply?.lines).toStrictEqual(lines);
   });
 
   it('8-bit text, and bytes that are not UTF-8', async () => {
     const lines = ['Grüße', 'caf\udce9'];
     const { reply } = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
-    assert.deepEqual(reply?.lines, lines);
+    expect(reply?.lines).toStrictEqual(lines);
   });
 
   it('a line of 980 bytes, of whatever characters', async () => {
     for (const line of ['x'.repeat(980), 'ü'.repeat(490), '\udce9'.repeat(980)]) {
       const { reply } = await replyTo(['setreply', '550', '5.7.1', line, 'end'], REJECT);
-      assert.deepEqual(reply?.lines, [line, 'end']);
+      expect(reply?.lines).toStrictEqual([line, 'end']);
     }
   });
 
   it('421 with TEMPFAIL', async () => {
     const { verdict, reply } = await replyTo(['setreply', '421', '4.3.2', 'closing'], TEMPFAIL);
-    assert.deepEqual([verdict, reply?.text], ['tempfail', '421 4.3.2 closing']);
+    expect([verdict, reply?.text]).toStrictEqual(['tempfail', '421 4.3.2 closing']);
   });
 
   it('in every handler that can refuse, at once or at the end of the message', async () => {
@@ -107,8 +108,8 @@ describe('contract 10: replies', () => {
       await filter.use({ handlers: { [handler]: { call: [call], answer: REJECT } } });
       await using mta = await filter.session();
       const { verdict, reply } = await verdictOf(mta, handler);
-      assert.equal(verdict, 'reject', handler);
-      assert.equal(reply?.text, wire('554', '5.7.0', [`refused in ${handler}`, 'for good']), handler);
+      expectThat(verdict, handler).toBe('reject');
+      expectThat(reply?.text, handler).toBe(wire('554', '5.7.0', [`refused in ${handler}`, 'for good']));
     }
   });
 
@@ -125,7 +126,7 @@ describe('contract 10: replies', () => {
       },
     });
     await using mta = await filter.session();
-    assert.equal((await driveTo(mta, 'envfrom')).reply?.text, '551 5.7.2 second');
+    expect((await driveTo(mta, 'envfrom')).reply?.text).toBe('551 5.7.2 second');
   });
 
   it('a text that an earlier handler of the message set goes with a later refusal', async () => {
@@ -138,18 +139,22 @@ describe('contract 10: replies', () => {
       });
       await using mta = await filter.greeted();
       const { response } = await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']] });
-      assert.equal(response.reply?.text, `550 5.7.1 found in ${handler}`);
+      expect(response.reply?.text).toBe(`550 5.7.1 found in ${handler}`);
     }
   });
 
   it('a reply of the other class is not sent with the verdict', async () => {
-    assert.deepEqual(await replyTo(['setreply', '450', '4.7.1', 'later'], REJECT), { verdict: 'reject' });
-    assert.deepEqual(await replyTo(['setreply', '550', '5.7.1', 'never'], TEMPFAIL), { verdict: 'tempfail' });
+    expect(await replyTo(['setreply', '450', '4.7.1', 'later'], REJECT)).toStrictEqual({ verdict: 'reject' });
+    expect(await replyTo(['setreply', '550', '5.7.1', 'never'], TEMPFAIL)).toStrictEqual({
+      verdict: 'tempfail',
+    });
   });
 
   it('with CONTINUE and ACCEPT there is no reply', async () => {
-    assert.deepEqual(await replyTo(['setreply', '550', '5.7.1', 'no'], CONTINUE), { verdict: 'continue' });
-    assert.deepEqual(await replyTo(['setreply', '550', '5.7.1', 'no'], ACCEPT), { verdict: 'accept' });
+    expect(await replyTo(['setreply', '550', '5.7.1', 'no'], CONTINUE)).toStrictEqual({
+      verdict: 'continue',
+    });
+    expect(await replyTo(['setreply', '550', '5.7.1', 'no'], ACCEPT)).toStrictEqual({ verdict: 'accept' });
   });
 
   it('for one recipient: the others go on', async () => {
@@ -163,15 +168,12 @@ describe('contract 10: replies', () => {
       ...ENVELOPE,
       recipients: ['<a@b>', '<c@d>', '<e@f>'],
     });
-    assert.deepEqual(
-      recipients.map((one) => [one.verdict, one.reply?.text]),
-      [
-        ['continue', undefined],
-        ['reject', '550 5.1.1 unknown user'],
-        ['continue', undefined],
-      ],
-    );
-    assert.equal(verdict, 'continue');
+    expect(recipients.map((one) => [one.verdict, one.reply?.text])).toStrictEqual([
+      ['continue', undefined],
+      ['reject', '550 5.1.1 unknown user'],
+      ['continue', undefined],
+    ]);
+    expect(verdict).toBe('continue');
   });
 
   it('what cannot be sent throws at the call, and nothing of it is kept', async () => {
@@ -199,13 +201,13 @@ describe('contract 10: replies', () => {
     ];
     await filter.use({ handlers: { envfrom: { call: wrong, answer: REJECT } } });
     await using mta = await filter.session();
-    assert.deepEqual(await driveTo(mta, 'envfrom'), { verdict: 'reject' });
+    expect(await driveTo(mta, 'envfrom')).toStrictEqual({ verdict: 'reject' });
     const told = await filter.eventsOf('error', 'result');
     for (const [i, [kind, , error]] of told.entries()) {
       const call = JSON.stringify(wrong[i]).slice(0, 80);
-      assert.equal(kind, 'error', call);
-      assert.equal((error as ToldError).code, 'ERR_MILTER_BAD_REPLY', call);
+      expectThat(kind, call).toBe('error');
+      expectThat((error as ToldError).code, call).toBe('ERR_MILTER_BAD_REPLY');
     }
-    assert.equal(told.length, wrong.length);
+    expect(told).toHaveLength(wrong.length);
   });
 });

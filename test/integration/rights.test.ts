@@ -1,8 +1,8 @@
 /** Contract 14: actions whose right was not negotiated; actions outside eom. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Actions } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
+import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { DEFERRED_HANDLERS, PROMPT_HANDLERS, verdictOf } from './drive.js';
 
@@ -23,10 +23,10 @@ const CALLS = ACTIONS.map(([, call]) => call);
 
 describe('rights', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   /** What each call became: `done`, or the name and code of its error. */
   async function outcomes(): Promise<[method: string, outcome: string][]> {
@@ -36,16 +36,14 @@ describe('rights', () => {
     ]);
   }
 
-  describe('contract 14', () => {
+  /** @contract 14 */
+  describe('what was negotiated', () => {
     it('with all rights, every action is done', async () => {
       await filter.use({ handlers: { eom: { call: CALLS } } });
       await using mta = await filter.greeted();
       const { modifications } = await mta.message(ENVELOPE);
-      assert.deepEqual(
-        await outcomes(),
-        CALLS.map(([method]) => [method, 'done']),
-      );
-      assert.equal(modifications.length, CALLS.length - 1);
+      expect(await outcomes()).toStrictEqual(CALLS.map(([method]) => [method, 'done']));
+      expect(modifications).toHaveLength(CALLS.length - 1);
     });
 
     for (const right of [
@@ -61,9 +59,8 @@ describe('rights', () => {
         await filter.use({ handlers: { eom: { call: CALLS } } });
         await using mta = await filter.greeted({ actions: Actions.ALL & ~Actions[right] });
         const { verdict } = await mta.message(ENVELOPE);
-        assert.equal(verdict, 'continue');
-        assert.deepEqual(
-          await outcomes(),
+        expect(verdict).toBe('continue');
+        expect(await outcomes()).toStrictEqual(
           ACTIONS.map(([needs, [method]]) => [
             method,
             needs === right ? 'DisabledAction ERR_MILTER_DISABLED_ACTION' : 'done',
@@ -75,8 +72,7 @@ describe('rights', () => {
         await filter.use({ handlers: { eom: { call: CALLS } } });
         await using mta = await filter.greeted({ actions: Actions[right] });
         await mta.message(ENVELOPE);
-        assert.deepEqual(
-          await outcomes(),
+        expect(await outcomes()).toStrictEqual(
           ACTIONS.map(([needs, [method]]) => [
             method,
             needs === right || needs === null ? 'done' : 'DisabledAction ERR_MILTER_DISABLED_ACTION',
@@ -88,13 +84,13 @@ describe('rights', () => {
     it('progress needs no right', async () => {
       await filter.use({ handlers: { eom: { call: [['progress']] } } });
       await using mta = await filter.greeted({ actions: Actions.SETSYMLIST });
-      assert.equal((await mta.message(ENVELOPE)).progress, 1);
+      expect((await mta.message(ENVELOPE)).progress).toBe(1);
     });
 
     it('an untouched DisabledAction follows the exception policy', async () => {
       await filter.use({ handlers: { eom: { call: [['quarantine', 'x']], throws: 'as if' } } });
       await using mta = await filter.greeted({ actions: Actions.ADDHDRS });
-      assert.equal((await mta.message(ENVELOPE)).verdict, 'tempfail');
+      expect((await mta.message(ENVELOPE)).verdict).toBe('tempfail');
     });
 
     describe('addrcpt with parameters needs both rights', () => {
@@ -122,7 +118,7 @@ describe('rights', () => {
           });
           await using mta = await filter.greeted({ actions });
           await mta.message(ENVELOPE);
-          assert.deepEqual(await outcomes(), [
+          expect(await outcomes()).toStrictEqual([
             ['addrcpt', plain],
             ['addrcpt', withParams],
           ]);
@@ -135,7 +131,7 @@ describe('rights', () => {
       await using mta = await filter.session({ actions: Actions.SETSYMLIST });
       void mta;
       for (const [method, outcome] of await outcomes()) {
-        assert.equal(outcome, 'MilterError ERR_MILTER_NOT_IN_EOM', method);
+        expectThat(outcome, method).toBe('MilterError ERR_MILTER_NOT_IN_EOM');
       }
     });
 
@@ -147,15 +143,11 @@ describe('rights', () => {
         await filter.use({ handlers: { negotiate, eom: { call: CALLS } } });
         await using mta = await filter.greeted({ actions: Actions.ADDHDRS });
         const { modifications, verdict } = await mta.message(ENVELOPE);
-        assert.equal(verdict, 'continue');
-        assert.deepEqual(
-          modifications.map(({ type }) => type),
-          ['addheader', 'insheader'],
-        );
-        assert.deepEqual(
+        expect(verdict).toBe('continue');
+        expect(modifications.map(({ type }) => type)).toStrictEqual(['addheader', 'insheader']);
+        expect(
           (await outcomes()).filter(([, outcome]) => outcome === 'done').map(([method]) => method),
-          ['addheader', 'addheader', 'progress'],
-        );
+        ).toStrictEqual(['addheader', 'addheader', 'progress']);
       });
     }
   });
@@ -165,17 +157,14 @@ describe('rights', () => {
       it(handler, async () => {
         await filter.use({ handlers: { [handler]: { call: CALLS } } });
         await using mta = await filter.session();
-        assert.equal((await verdictOf(mta, handler)).verdict, 'continue');
+        expect((await verdictOf(mta, handler)).verdict).toBe('continue');
         const told = await filter.eventsOf('error', 'result');
-        assert.equal(told.length, CALLS.length);
+        expect(told).toHaveLength(CALLS.length);
         for (const [kind, method, error] of told) {
-          assert.equal(kind, 'error', method as string);
+          expectThat(kind, method as string).toBe('error');
           const { code, message } = error as ToldError;
-          assert.equal(code, 'ERR_MILTER_NOT_IN_EOM');
-          assert.ok(
-            message.includes(`in eom only, not in ${handler === 'hello' ? 'helo' : handler}`),
-            message,
-          );
+          expect(code).toBe('ERR_MILTER_NOT_IN_EOM');
+          expect(message).toContain(`in eom only, not in ${handler === 'hello' ? 'helo' : handler}`);
         }
       });
     }
@@ -184,13 +173,13 @@ describe('rights', () => {
   it('setFlags: only the rights that were asked for', async () => {
     await using own = await FilterProcess.start('flags');
     await using mta = await own.greeted();
-    assert.equal(mta.negotiated.actions, Actions.ADDHDRS | Actions.QUARANTINE | Actions.SETSYMLIST);
+    expect(mta.negotiated.actions).toBe(Actions.ADDHDRS | Actions.QUARANTINE | Actions.SETSYMLIST);
     const { modifications } = await mta.message(ENVELOPE);
-    assert.deepEqual(modifications, [
+    expect(modifications).toStrictEqual([
       { type: 'addheader', name: 'X-A', value: 'b' },
       { type: 'quarantine', reason: 'held' },
     ]);
-    assert.deepEqual(await own.eventsOf('error'), [['error', 'chgheader', 'DisabledAction']]);
+    expect(await own.eventsOf('error')).toStrictEqual([['error', 'chgheader', 'DisabledAction']]);
     await mta.close();
     await own.stop();
   });

@@ -1,6 +1,5 @@
 /** SKIP from header and body: no more of them for this message, whether or not the MTA understands it. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { REJECT, SKIP } from 'tsmilter';
 import { Protocol } from 'tsmilter/testing';
 import type { Acts } from '../fixtures/script.js';
@@ -12,10 +11,10 @@ const NO_SKIP = { protocol: Protocol.ALL & ~Protocol.SKIP };
 
 describe('SKIP', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   const called = async () => (await filter.eventsOf('header', 'eoh', 'body', 'eom')).map(([name]) => name);
 
@@ -38,17 +37,17 @@ describe('SKIP', () => {
           await session.rcpt('<c@d.example>');
           const verdicts: string[] = [];
           for (const [name, value] of HEADERS) verdicts.push((await session.header(name, value)).verdict);
-          assert.equal((await session.eoh()).verdict, immediate ? 'continue' : 'noreply');
+          expect((await session.eoh()).verdict).toBe(immediate ? 'continue' : 'noreply');
           await session.body('text');
-          assert.equal((await session.eom()).verdict, 'continue');
+          expect((await session.eom()).verdict).toBe('continue');
           if (message === 0) {
-            assert.deepEqual(await called(), ['header', 'header', 'eoh', 'body', 'eom']);
+            expect(await called()).toStrictEqual(['header', 'header', 'eoh', 'body', 'eom']);
             const second =
               immediate && mta === 'an MTA that knows it' ? 'skip' : immediate ? 'continue' : 'noreply';
-            assert.equal(verdicts[1], second);
+            expect(verdicts[1]).toBe(second);
           } else {
             // The next message begins anew.
-            assert.deepEqual(await called(), [...HEADERS.map(() => 'header'), 'eoh', 'body', 'eom']);
+            expect(await called()).toStrictEqual([...HEADERS.map(() => 'header'), 'eoh', 'body', 'eom']);
           }
         }
       });
@@ -62,21 +61,20 @@ describe('SKIP', () => {
         await using session = await filter.greeted(offer);
         const body = Buffer.alloc(65535 * 20);
         const first = await session.message({ ...ENVELOPE, body });
-        assert.deepEqual([first.endedAt, first.verdict], ['eom', 'continue']);
-        assert.deepEqual(await called(), ['eoh', 'body', 'body', 'eom']);
+        expect([first.endedAt, first.verdict]).toStrictEqual(['eom', 'continue']);
+        expect(await called()).toStrictEqual(['eoh', 'body', 'body', 'eom']);
         await session.message({ ...ENVELOPE, body });
-        assert.deepEqual(await called(), ['eoh', ...Array(20).fill('body'), 'eom']);
+        expect(await called()).toStrictEqual(['eoh', ...Array(20).fill('body'), 'eom']);
       });
 
       it(`from the only handler there is: ${where}`, async () => {
         await filter.use({ handlers: { body: { answer: SKIP } }, statics: { immediate } });
         await using session = await filter.greeted(offer);
         for (let i = 0; i < 3; i++) {
-          assert.equal(
-            (await session.message({ ...ENVELOPE, body: Buffer.alloc(400_000) })).verdict,
+          expect((await session.message({ ...ENVELOPE, body: Buffer.alloc(400_000) })).verdict).toBe(
             'continue',
           );
-          assert.deepEqual(await called(), ['body']);
+          expect(await called()).toStrictEqual(['body']);
         }
       });
 
@@ -86,8 +84,8 @@ describe('SKIP', () => {
           statics: { immediate },
         });
         await using session = await filter.greeted(offer);
-        assert.equal((await session.message({ ...ENVELOPE, headers: HEADERS, body: 'x' })).verdict, 'reject');
-        assert.deepEqual(await called(), ['header', 'eoh']);
+        expect((await session.message({ ...ENVELOPE, headers: HEADERS, body: 'x' })).verdict).toBe('reject');
+        expect(await called()).toStrictEqual(['header', 'eoh']);
       });
     }
   }
@@ -97,10 +95,10 @@ describe('SKIP', () => {
     await using session = await filter.greeted();
     await session.mail('<a@b.example>');
     await session.rcpt('<c@d.example>');
-    assert.equal((await session.body(Buffer.alloc(200_000))).verdict, 'skip');
-    assert.equal((await session.body('more')).verdict, 'skipped');
-    assert.equal((await session.eom()).verdict, 'continue');
-    assert.deepEqual(await called(), ['body', 'eom']);
+    expect((await session.body(Buffer.alloc(200_000))).verdict).toBe('skip');
+    expect((await session.body('more')).verdict).toBe('skipped');
+    expect((await session.eom()).verdict).toBe('continue');
+    expect(await called()).toStrictEqual(['body', 'eom']);
   });
 
   it('with the end of the message in the same command: eom is called', async () => {
@@ -110,8 +108,8 @@ describe('SKIP', () => {
       await session.mail('<a@b.example>');
       await session.rcpt('<c@d.example>');
       await session.body('one');
-      assert.equal((await session.eom('two')).verdict, 'continue');
-      assert.deepEqual(await called(), ['body', 'body', 'eom']);
+      expect((await session.eom('two')).verdict).toBe('continue');
+      expect(await called()).toStrictEqual(['body', 'body', 'eom']);
     }
   });
 });

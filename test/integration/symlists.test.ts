@@ -1,6 +1,5 @@
 /** Contract 16: macros that the filter asks for, as they reach the MTA; and macros as handlers see them. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { M_CONNECT, M_DATA, M_ENVFROM, M_ENVRCPT, M_EOH, M_EOM, M_HELO } from 'tsmilter';
 import { Actions, type MacrosByStep } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
@@ -19,12 +18,13 @@ const STAGES = [
   ['eoh', 'eoh', M_EOH],
 ] as const;
 
-describe('contract 16: symbol lists', () => {
+/** @contract 16 */
+describe('symbol lists', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   const errors = async () =>
     (await filter.eventsOf('error')).map(([, , error]) => (error as ToldError).code as string);
@@ -33,8 +33,8 @@ describe('contract 16: symbol lists', () => {
     for (const [, stage, number] of STAGES) {
       await filter.use({ handlers: { negotiate: { call: [['setsymlist', number, 'i', '{auth_authen}']] } } });
       await using mta = await filter.session();
-      assert.deepEqual(await errors(), []);
-      assert.deepEqual(mta.negotiated.symlists, { [stage]: ['i', '{auth_authen}'] });
+      expect(await errors()).toStrictEqual([]);
+      expect(mta.negotiated.symlists).toStrictEqual({ [stage]: ['i', '{auth_authen}'] });
     }
   });
 
@@ -45,8 +45,7 @@ describe('contract 16: symbol lists', () => {
       statics: { symlist },
     });
     await using mta = await filter.session();
-    assert.deepEqual(
-      mta.negotiated.symlists,
+    expect(mta.negotiated.symlists).toStrictEqual(
       Object.fromEntries(STAGES.map(([, stage]) => [stage, ['j', `{of_${stage}}`]])),
     );
   });
@@ -55,7 +54,7 @@ describe('contract 16: symbol lists', () => {
     for (const macros of [['a', 'b', 'c', 'd', 'e'], ['a b c d e'], ['a b', '  c  ', 'd\te']]) {
       await filter.use({ handlers: { negotiate: { call: [['setsymlist', M_ENVFROM, ...macros]] } } });
       await using mta = await filter.session();
-      assert.deepEqual(mta.negotiated.symlists, { mail: ['a', 'b', 'c', 'd', 'e'] });
+      expect(mta.negotiated.symlists).toStrictEqual({ mail: ['a', 'b', 'c', 'd', 'e'] });
     }
   });
 
@@ -63,8 +62,8 @@ describe('contract 16: symbol lists', () => {
     for (const macros of [['a', 'b', 'c', 'd', 'e', 'f'], ['a b c d e f']]) {
       await filter.use({ handlers: { negotiate: { call: [['setsymlist', M_ENVFROM, ...macros]] } } });
       await using mta = await filter.session();
-      assert.deepEqual(await errors(), ['ERR_MILTER_BAD_SYMLIST']);
-      assert.deepEqual(mta.negotiated.symlists, {});
+      expect(await errors()).toStrictEqual(['ERR_MILTER_BAD_SYMLIST']);
+      expect(mta.negotiated.symlists).toStrictEqual({});
     }
   });
 
@@ -76,8 +75,8 @@ describe('contract 16: symbol lists', () => {
     ];
     await filter.use({ handlers: { negotiate: { call } } });
     await using mta = await filter.session();
-    assert.deepEqual(await errors(), ['ERR_MILTER_BAD_SYMLIST']);
-    assert.deepEqual(mta.negotiated.symlists, { mail: ['i'], eom: ['j'] });
+    expect(await errors()).toStrictEqual(['ERR_MILTER_BAD_SYMLIST']);
+    expect(mta.negotiated.symlists).toStrictEqual({ mail: ['i'], eom: ['j'] });
   });
 
   it('a list that was refused can be mended', async () => {
@@ -87,7 +86,7 @@ describe('contract 16: symbol lists', () => {
     ];
     await filter.use({ handlers: { negotiate: { call } } });
     await using mta = await filter.session();
-    assert.deepEqual(mta.negotiated.symlists, { mail: ['i'] });
+    expect(mta.negotiated.symlists).toStrictEqual({ mail: ['i'] });
   });
 
   it('in every other handler it is an error', async () => {
@@ -96,10 +95,7 @@ describe('contract 16: symbol lists', () => {
     await using mta = await filter.greeted();
     await mta.unknown('XYZZY');
     await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']], body: 'x' });
-    assert.deepEqual(
-      await errors(),
-      ANSWERED_HANDLERS.map(() => 'ERR_MILTER_BAD_SYMLIST'),
-    );
+    expect(await errors()).toStrictEqual(ANSWERED_HANDLERS.map(() => 'ERR_MILTER_BAD_SYMLIST'));
   });
 
   it('stages that do not exist, macros that are no text', async () => {
@@ -113,36 +109,33 @@ describe('contract 16: symbol lists', () => {
     ];
     await filter.use({ handlers: { negotiate: { call } } });
     await using mta = await filter.session();
-    assert.deepEqual(
-      await errors(),
-      call.map(() => 'ERR_MILTER_BAD_ARGUMENT'),
-    );
-    assert.deepEqual(mta.negotiated.symlists, {});
+    expect(await errors()).toStrictEqual(call.map(() => 'ERR_MILTER_BAD_ARGUMENT'));
+    expect(mta.negotiated.symlists).toStrictEqual({});
   });
 
   it('an MTA that cannot be asked: marks are passed over in silence, the session works', async () => {
     await filter.use({ handlers: { envfrom: {} }, statics: { symlist: { envfrom: ['i'] } } });
     await using mta = await filter.greeted({ actions: Actions.ALL & ~Actions.SETSYMLIST });
-    assert.deepEqual(mta.negotiated.symlists, {});
-    assert.equal((await mta.message(ENVELOPE)).verdict, 'continue');
-    assert.deepEqual(await filter.eventsOf('report'), []);
+    expect(mta.negotiated.symlists).toStrictEqual({});
+    expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
+    expect(await filter.eventsOf('report')).toStrictEqual([]);
   });
 
   it('asked for again in the next session, and the one after', async () => {
     await filter.use({ handlers: { envfrom: {} }, statics: { symlist: { envfrom: ['i', 'j'] } } });
     for (let i = 0; i < 3; i++) {
       await using mta = await filter.session();
-      assert.deepEqual(mta.negotiated.symlists, { mail: ['i', 'j'] });
+      expect(mta.negotiated.symlists).toStrictEqual({ mail: ['i', 'j'] });
     }
   });
 });
 
 describe('macros', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   const macros: MacrosByStep = {
     connect: { j: 'mx.example', daemon_name: 'MTA' },
@@ -160,15 +153,22 @@ describe('macros', () => {
     await filter.use({ handlers: { connect: all, hello: all, envfrom: all, envrcpt: all, data: all } });
     await using mta = await filter.session({ macros });
     await mta.connect('client.example');
-    assert.deepEqual(await values(), ['mx.example', 'MTA', null, null, null, null]);
+    expect(await values()).toStrictEqual(['mx.example', 'MTA', null, null, null, null]);
     await mta.helo('client.example');
-    assert.deepEqual(await values(), ['mx.example', 'MTA', 'TLSv1.3', null, null, null]);
+    expect(await values()).toStrictEqual(['mx.example', 'MTA', 'TLSv1.3', null, null, null]);
     await mta.mail('<a@b.example>');
-    assert.deepEqual(await values(), ['mx.example', 'MTA', 'TLSv1.3', 'Q1', 'a@b.example', null]);
+    expect(await values()).toStrictEqual(['mx.example', 'MTA', 'TLSv1.3', 'Q1', 'a@b.example', null]);
     await mta.rcpt('<c@d.example>');
-    assert.deepEqual(await values(), ['mx.example', 'MTA', 'TLSv1.3', 'Q1', 'a@b.example', 'c@d.example']);
+    expect(await values()).toStrictEqual([
+      'mx.example',
+      'MTA',
+      'TLSv1.3',
+      'Q1',
+      'a@b.example',
+      'c@d.example',
+    ]);
     await mta.data();
-    assert.deepEqual((await values())[3], 'Q2');
+    expect((await values())[3]).toStrictEqual('Q2');
   });
 
   it('single letters with and without braces; longer names need them', async () => {
@@ -177,21 +177,21 @@ describe('macros', () => {
     });
     await using mta = await filter.session({ macros });
     await mta.connect('client.example');
-    assert.deepEqual(await values(), ['mx.example', 'mx.example', 'MTA', null, null, null]);
+    expect(await values()).toStrictEqual(['mx.example', 'mx.example', 'MTA', null, null, null]);
   });
 
   it('in handlers of events that were collected, and in eom; bytes that are not UTF-8', async () => {
     await filter.use({ handlers: { header: ask('i', '{mail_addr}'), eom: ask('{msg_id}', '{odd}') } });
     await using mta = await filter.greeted({ macros });
     await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']] });
-    assert.deepEqual(await values(), ['Q2', 'a@b.example', '<1@b.example>', 'caf\udce9']);
+    expect(await values()).toStrictEqual(['Q2', 'a@b.example', '<1@b.example>', 'caf\udce9']);
   });
 
   it('after an await in the handler', async () => {
     await filter.use({ handlers: { envfrom: { wait: 5, afterwards: [['getsymval', 'i']] } } });
     await using mta = await filter.greeted({ macros });
     await mta.mail('<a@b.example>');
-    assert.deepEqual(await values(), ['Q1']);
+    expect(await values()).toStrictEqual(['Q1']);
   });
 
   it('after the answer has been given: bad context', async () => {
@@ -199,7 +199,7 @@ describe('macros', () => {
     await using mta = await filter.greeted({ macros });
     await mta.mail('<a@b.example>');
     const [, , error] = await filter.event('error');
-    assert.equal((error as ToldError).code, 'ERR_MILTER_BAD_CONTEXT');
+    expect((error as ToldError).code).toBe('ERR_MILTER_BAD_CONTEXT');
   });
 
   it('names that are no names', async () => {
@@ -216,8 +216,7 @@ describe('macros', () => {
     });
     await using mta = await filter.session({ macros });
     await mta.connect('client.example');
-    assert.deepEqual(
-      (await filter.eventsOf('error')).map(([, , error]) => (error as ToldError).code),
+    expect((await filter.eventsOf('error')).map(([, , error]) => (error as ToldError).code)).toStrictEqual(
       Array(3).fill('ERR_MILTER_BAD_ARGUMENT'),
     );
   });

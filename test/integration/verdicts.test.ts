@@ -1,6 +1,5 @@
 /** Each verdict from each handler that is answered at once, and what becomes of the session after it. */
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { driveTo, PROMPT_HANDLERS } from './drive.js';
@@ -16,10 +15,10 @@ const MESSAGE = { ...ENVELOPE, headers: [['Subject', 'x']] as const, body: 'text
 
 describe('verdicts', () => {
   let filter: FilterProcess;
-  before(async () => {
+  beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
   });
-  after(() => filter?.stop());
+  afterAll(() => filter?.stop());
 
   for (const handler of PROMPT_HANDLERS) {
     for (const [name, answer, meant] of VERDICTS) {
@@ -29,7 +28,7 @@ describe('verdicts', () => {
         for (const act of [{ answer }, { answer, wait: 1 }]) {
           await filter.use({ handlers: { [handler]: act, header: {}, close: {} } });
           await using mta = await filter.session();
-          assert.deepEqual(await driveTo(mta, handler), { verdict: means });
+          expect(await driveTo(mta, handler)).toStrictEqual({ verdict: means });
           await mta.close();
           await filter.event('close');
         }
@@ -50,12 +49,11 @@ describe('verdicts', () => {
         });
         await using mta = await filter.greeted();
         const first = await mta.message(MESSAGE);
-        assert.equal(first.verdict, verdict);
+        expect(first.verdict).toBe(verdict);
         await filter.events();
-        assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
+        expect((await mta.message(MESSAGE)).verdict).toBe('continue');
         const told = (await filter.events()).map(([event]) => event);
-        assert.deepEqual(
-          told,
+        expect(told).toStrictEqual(
           handler === 'eom' ? ['header', 'body', 'eom'] : [handler, 'header', 'body', 'eom'],
         );
       });
@@ -73,14 +71,14 @@ describe('verdicts', () => {
     });
     await using mta = await filter.greeted();
     await mta.mail('<a@b.example>');
-    assert.equal((await mta.rcpt('<one@d.example>')).verdict, 'reject');
-    assert.equal((await mta.rcpt('<two@d.example>')).verdict, 'continue');
-    assert.equal((await mta.unknown('XYZZY')).verdict, 'reject');
-    assert.equal((await mta.rcpt('<three@d.example>')).verdict, 'tempfail');
+    expect((await mta.rcpt('<one@d.example>')).verdict).toBe('reject');
+    expect((await mta.rcpt('<two@d.example>')).verdict).toBe('continue');
+    expect((await mta.unknown('XYZZY')).verdict).toBe('reject');
+    expect((await mta.rcpt('<three@d.example>')).verdict).toBe('tempfail');
     await mta.header('Subject', 'x');
     const { verdict, modifications } = await mta.eom();
-    assert.deepEqual([verdict, modifications.length], ['continue', 1]);
-    assert.equal((await filter.eventsOf('header')).length, 1);
+    expect([verdict, modifications.length]).toStrictEqual(['continue', 1]);
+    expect(await filter.eventsOf('header')).toHaveLength(1);
   });
 
   it('HELO again within a session, and within a message', async () => {
@@ -90,10 +88,17 @@ describe('verdicts', () => {
     await mta.mail('<a@b.example>');
     await mta.abort();
     await mta.helo('third.example');
-    assert.equal((await mta.message(MESSAGE)).verdict, 'continue');
-    assert.deepEqual(
-      (await filter.events()).map(([name]) => name),
-      ['new', 'hello', 'hello', 'envfrom', 'abort', 'hello', 'envfrom', 'header', 'eom'],
-    );
+    expect((await mta.message(MESSAGE)).verdict).toBe('continue');
+    expect((await filter.events()).map(([name]) => name)).toStrictEqual([
+      'new',
+      'hello',
+      'hello',
+      'envfrom',
+      'abort',
+      'hello',
+      'envfrom',
+      'header',
+      'eom',
+    ]);
   });
 });

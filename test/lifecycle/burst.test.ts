@@ -3,10 +3,10 @@
  * has answered. libmilter's own pool would give them to a few threads one after the other;
  * native/libmilter/pool_starvation_watchdog.h finds threads for the rest.
  */
-import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
+import { expectThat } from '../support/expect.js';
 import { until } from './support/deadline.js';
 import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -42,7 +42,7 @@ async function burst<T>(
   const results = Promise.all(acts);
   results.catch(() => {}); // told below
   await allCalled(filter, before, sessions.length);
-  assert.equal(answered, 0);
+  expect(answered).toBe(0);
   filter.tell({ do: 'release' });
   return await results;
 }
@@ -68,14 +68,14 @@ async function endsClean(filter: FilterProcess, sessions: readonly MtaSession[])
   await Promise.all(sessions.map((session) => session.quit()));
   await countsAre(filter, sessions.length);
   await servesWell(filter);
-  assert.equal(filter.count('error'), 0, filter.state());
-  assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+  expectThat(filter.count('error'), filter.state()).toBe(0);
+  expectThat(await filter.stop(), filter.state()).toStrictEqual(CLEAN_END);
 }
 
 async function message(session: MtaSession): Promise<void> {
   const { verdict, modifications } = await session.message(goodMessage);
-  assert.equal(verdict, 'continue');
-  assert.equal(modifications.length, 1);
+  expect(verdict).toBe('continue');
+  expect(modifications).toHaveLength(1);
 }
 
 /** Without handlerTimeout: it must not be what answers. */
@@ -124,7 +124,7 @@ test('negotiate', async () => {
   filter.tell({ do: 'release' });
   const sessions = await opening;
   // CONTINUE with an offer that was left as it is agrees to all of it, NOCONNECT too.
-  for (const session of sessions) assert.equal((await session.connect('none.none')).verdict, 'skipped');
+  for (const session of sessions) expect((await session.connect('none.none')).verdict).toBe('skipped');
   await endsClean(filter, sessions);
 });
 
@@ -137,7 +137,7 @@ for (const step of ['envfrom', 'header', 'eom'] as const) {
       const parks = step === 'header' ? goodMessage.headers?.slice(0, 1) : goodMessage.headers;
       await burst(filter, sessions, (session) =>
         session.message({ ...goodMessage, ...(parks && { headers: parks }) }).then(({ verdict }) => {
-          assert.equal(verdict, 'continue');
+          expect(verdict).toBe('continue');
         }),
       );
     }
@@ -168,7 +168,7 @@ test('a second burst beside handlers of the first that still wait', async () => 
   const second = await opened(filter);
   await Promise.all(second.map((session) => greet(session, 'park.eom')));
   await burst(filter, second, (session) => session.message(goodMessage));
-  for (const { verdict } of await waiting) assert.equal(verdict, 'continue');
+  for (const { verdict } of await waiting) expect(verdict).toBe('continue');
   await endsClean(filter, [...first, ...second]);
 });
 
@@ -184,5 +184,5 @@ test('sessions that behave are served while a burst waits', async () => {
   await waiting;
   await Promise.all(sessions.map((session) => session.quit()));
   await countsAre(filter, SESSIONS + 10);
-  assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+  expectThat(await filter.stop(), filter.state()).toStrictEqual(CLEAN_END);
 });

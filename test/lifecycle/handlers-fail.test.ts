@@ -2,10 +2,10 @@
  * Handlers that throw, reject or answer with what is no status: in every step the exception policy answers, the error
  * is reported once, the session's close handler runs, and the filter serves on. Contract lines 4 and 9.
  */
-import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { afterAll, expect, test } from '@jest/globals';
 import type { MtaSession, Response } from 'tsmilter/testing';
 import { FAILURES, RIGHT, TWICE } from '../fixtures/lifecycle/deeds.js';
+import { expectThat } from '../support/expect.js';
 import { STEP_HANDLERS, type StepHandler } from '../support/handlers.js';
 import { inLanes, until } from './support/deadline.js';
 import { CLEAN_END, FilterProcess } from './support/filter-process.js';
@@ -75,11 +75,11 @@ for (const immediate of [false, true]) {
   test(`control (${mode}): handlers that answer CONTINUE, now or later, go through every step`, async () => {
     await using filter = await FilterProcess.start({ run: { immediate } });
     for (const deed of Object.keys(RIGHT)) {
-      await inEveryStep(filter, deed, (_, { at }) => assert.equal(at, 'close', deed));
+      await inEveryStep(filter, deed, (_, { at }) => expectThat(at, deed).toBe('close'));
     }
     await countsAgree(filter, Object.keys(RIGHT).length * STEP_HANDLERS.length);
-    assert.equal(filter.count('error'), 0, filter.state());
-    assert.deepEqual(await filter.stop(), CLEAN_END);
+    expectThat(filter.count('error'), filter.state()).toBe(0);
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 
   for (const deed of Object.keys(FAILURES)) {
@@ -89,16 +89,16 @@ for (const immediate of [false, true]) {
       const { made } = await filter.diag();
       await inEveryStep(filter, deed, (step, { at, response }) => {
         if (step === 'abort' || step === 'close') {
-          assert.equal(at, 'close', step);
+          expectThat(at, step).toBe('close');
           return;
         }
-        assert.equal(at, !immediate && DEFERRED.includes(step) ? 'eom' : step);
-        assert.equal(response.verdict, 'tempfail');
-        assert.deepEqual(
-          [response.reply?.code, response.reply?.xcode, response.reply?.lines],
-          ['451', '4.3.0', ['steered: untrapped exception']],
-          step,
-        );
+        expect(at).toBe(!immediate && DEFERRED.includes(step) ? 'eom' : step);
+        expect(response.verdict).toBe('tempfail');
+        expectThat([response.reply?.code, response.reply?.xcode, response.reply?.lines], step).toStrictEqual([
+          '451',
+          '4.3.0',
+          ['steered: untrapped exception'],
+        ]);
       });
       await countsAgree(filter, made + STEP_HANDLERS.length);
       // What abort and close answer means nothing, so nothing can be wrong with it.
@@ -117,7 +117,7 @@ for (const immediate of [false, true]) {
     test(`${deed} (${mode}): the first answer counts`, async () => {
       const filter = await sharedFilter(immediate);
       const { made } = await filter.diag();
-      await inEveryStep(filter, deed, (step, { at }) => assert.equal(at, 'close', step));
+      await inEveryStep(filter, deed, (step, { at }) => expectThat(at, step).toBe('close'));
       await countsAgree(filter, made + STEP_HANDLERS.length);
       await servesWell(filter);
     });
@@ -126,7 +126,7 @@ for (const immediate of [false, true]) {
   test(`the filter that all this was done to (${mode}) stops with 0`, async () => {
     const filter = await sharedFilter(immediate);
     await servesWell(filter);
-    assert.deepEqual(await filter.stop(), CLEAN_END);
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 }
 
@@ -141,7 +141,7 @@ async function sharedFilter(immediate: boolean): Promise<FilterProcess> {
   return filter;
 }
 
-after(async () => {
+afterAll(async () => {
   for (const filter of shared.values()) await filter[Symbol.asyncDispose]();
 });
 
@@ -157,8 +157,8 @@ for (const hook of ['throw', 'reject', 'none'] as const) {
     });
     await countsAgree(filter, Object.keys(FAILURES).length * 4);
     await servesWell(filter);
-    assert.deepEqual(await filter.stop(), CLEAN_END);
-    assert.match(filter.output, /on purpose/); // stderr is told in the hook's place
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
+    expect(filter.output).toMatch(/on purpose/); // stderr is told in the hook's place
   });
 }
 
@@ -168,13 +168,13 @@ test('errors in negotiate leave the MTA’s offer as it is, and the session goes
     filter.tell({ do: 'negotiation', value: deed });
     await filter.event('negotiation', undefined, filter.count('negotiation') + 1);
     const session = await filter.open();
-    assert.equal((await session.helo('client.example')).verdict, 'continue', deed);
+    expectThat((await session.helo('client.example')).verdict, deed).toBe('continue');
     await session.quit();
   }
   filter.tell({ do: 'negotiation', value: '' });
   await filter.event('negotiation', undefined, Object.keys(FAILURES).length + 1);
   await servesWell(filter);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 test('stderr that is gone does not take the filter with it', async () => {
@@ -187,5 +187,5 @@ test('stderr that is gone does not take the filter with it', async () => {
     await session.quit();
   }
   await servesWell(filter);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });

@@ -3,11 +3,11 @@
  * the reason, what the handler says later is reported, and the session's next message is as any other. The same where
  * the JS thread is stuck: then libmilter's thread answers. R5 and R6 of native/README.md.
  */
-import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'tsmilter';
 import type { MtaSession, Response } from 'tsmilter/testing';
+import { expectThat } from '../support/expect.js';
 import { until } from './support/deadline.js';
 import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -50,12 +50,12 @@ async function reach(session: MtaSession, how: string, step: Step): Promise<Resp
 
 async function nextMessageIsFine(session: MtaSession, how: string, step: string, filter: FilterProcess) {
   const { verdict, modifications } = await session.message(goodMessage);
-  assert.equal(verdict, 'continue', `the next message after ${how}.${step}`);
-  assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
+  expectThat(verdict, `the next message after ${how}.${step}`).toBe('continue');
+  expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
   await filter.event('afterwards', (told) => told.of === step && told.how === how && told.step === 'eom');
   // In close it is aborted by right: the session has ended.
   const handlers = filter.all('afterwards').filter((told) => told.step !== 'close');
-  for (const told of handlers) assert.equal(told.aborted, false, JSON.stringify(told));
+  for (const told of handlers) expectThat(told.aborted, JSON.stringify(told)).toBe(false);
 }
 
 const errorsIn = (filter: FilterProcess, step: string) =>
@@ -81,7 +81,7 @@ function assertPolicy(response: Response, { verdict, text }: Policy, what: strin
   const reply = 'reply' in response ? response.reply : undefined;
   // ACCEPT says nothing about a command, and Postfix breaks off in the session's next message.
   const meant = what === 'unknown' && verdict === 'accept' ? 'continue' : verdict;
-  assert.deepEqual([response.verdict, reply?.text], [meant, text], what);
+  expectThat([response.verdict, reply?.text], what).toStrictEqual([meant, text]);
 }
 
 /** One late handler in each step, all at once, one session each. */
@@ -91,18 +91,16 @@ async function lateInEveryStep(filter: FilterProcess, how: string, policy: Polic
     const response = await reach(session, how, step);
     assertPolicy(response, policy, step);
     const aborted = await filter.event('aborted', (told) => told.step === step);
-    assert.equal(aborted.code, 'ERR_MILTER_HANDLER_TIMEOUT');
-    assert.equal(aborted.message, `${reported(step)} did not answer within ${TIMEOUT} ms (handlerTimeout)`);
+    expect(aborted.code).toBe('ERR_MILTER_HANDLER_TIMEOUT');
+    expect(aborted.message).toBe(`${reported(step)} did not answer within ${TIMEOUT} ms (handlerTimeout)`);
     const timedOut = await filter.event('error', (told) => told.step === reported(step));
-    assert.deepEqual([timedOut.code, timedOut.message], [aborted.code, aborted.message]);
-    assert.deepEqual(
-      errorsIn(filter, step),
-      ['ERR_MILTER_HANDLER_TIMEOUT'],
-      'nothing is late before it is said',
-    );
+    expect([timedOut.code, timedOut.message]).toStrictEqual([aborted.code, aborted.message]);
+    expectThat(errorsIn(filter, step), 'nothing is late before it is said').toStrictEqual([
+      'ERR_MILTER_HANDLER_TIMEOUT',
+    ]);
     filter.tell({ do: 'open', value: step });
     await filter.event('error', (told) => told.step === reported(step) && told.code !== timedOut.code);
-    assert.deepEqual(errorsIn(filter, step), ['ERR_MILTER_HANDLER_TIMEOUT', 'ERR_MILTER_LATE_ANSWER']);
+    expect(errorsIn(filter, step)).toStrictEqual(['ERR_MILTER_HANDLER_TIMEOUT', 'ERR_MILTER_LATE_ANSWER']);
     // An MTA that was told to accept or refuse the client does not go on with it.
     if (IN_MESSAGE.includes(step) || response.verdict === 'continue') {
       await nextMessageIsFine(session, how, step, filter);
@@ -120,7 +118,7 @@ for (const immediate of [false, true]) {
         await using filter = await late({ run: { immediate }, policy: policy.policy });
         await lateInEveryStep(filter, how, policy);
         await servesWell(filter);
-        assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+        expectThat(await filter.stop(), filter.state()).toStrictEqual(CLEAN_END);
       });
     }
   }
@@ -134,14 +132,14 @@ test('control: gates that are opened in time; the handlers’ own answers count,
     await filter.event('called', (told) => told.step === step);
     filter.tell({ do: 'open', value: step });
     // As above: ACCEPT of a command is none.
-    assert.equal((await answer).verdict, step === 'unknown' ? 'continue' : 'accept', step);
+    expectThat((await answer).verdict, step).toBe(step === 'unknown' ? 'continue' : 'accept');
     await session.quit();
   };
   await Promise.all(STEPS.map(inTime));
   // The end of the session aborts a signal that was asked for.
-  for (const { code } of filter.all('aborted')) assert.equal(code, 'ERR_MILTER_BAD_CONTEXT');
-  assert.equal(filter.count('error'), 0, filter.state());
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  for (const { code } of filter.all('aborted')) expect(code).toBe('ERR_MILTER_BAD_CONTEXT');
+  expectThat(filter.count('error'), filter.state()).toBe(0);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 test('a late abort handler keeps the next message waiting for handlerTimeout, no longer', async () => {
@@ -149,14 +147,14 @@ test('a late abort handler keeps the next message waiting for handlerTimeout, no
   const session = await filter.open();
   await session.connect('resolves.abort');
   await session.helo('client.example');
-  assert.equal((await session.mail('<a@client.example>')).verdict, 'continue');
+  expect((await session.mail('<a@client.example>')).verdict).toBe('continue');
   await session.abort();
   await nextMessageIsFine(session, 'resolves', 'abort', filter);
-  assert.deepEqual(errorsIn(filter, 'abort'), ['ERR_MILTER_HANDLER_TIMEOUT']);
+  expect(errorsIn(filter, 'abort')).toStrictEqual(['ERR_MILTER_HANDLER_TIMEOUT']);
   filter.tell({ do: 'open', value: 'abort' });
   await filter.event('error', (told) => told.code === 'ERR_MILTER_LATE_ANSWER');
   await session.quit();
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 test('a late close handler keeps nobody waiting; its context ends when it does', async () => {
@@ -169,8 +167,8 @@ test('a late close handler keeps nobody waiting; its context ends when it does',
   await until('the good session’s end', async () => (await filter.diag()).ended === 1);
   filter.tell({ do: 'open', value: 'close' });
   await until('the late session’s end', async () => (await filter.diag()).ended === 2);
-  assert.equal(filter.count('error'), 0, filter.state());
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expectThat(filter.count('error'), filter.state()).toBe(0);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 test('control: a thread stuck for less than its time; the handler’s own answer counts', async () => {
@@ -178,10 +176,10 @@ test('control: a thread stuck for less than its time; the handler’s own answer
   const session = await filter.open();
   const answer = reach(session, 'sticks', 'eom');
   writeFileSync(String((await filter.event('stuck')).file), '');
-  assert.equal((await answer).verdict, 'accept');
-  assert.equal(filter.count('error'), 0, filter.state());
+  expect((await answer).verdict).toBe('accept');
+  expectThat(filter.count('error'), filter.state()).toBe(0);
   await session.quit();
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 for (const how of ['sticks', 'sticksThenAwaits']) {
@@ -200,25 +198,25 @@ for (const how of ['sticks', 'sticksThenAwaits']) {
         const response = await answer;
         const took = performance.now() - asked;
         assertPolicy(response, policy, step);
-        assert.ok(took > TIMEOUT + GRACE - 50, `answered after ${took.toFixed()} ms already`);
-        assert.equal(errorsIn(filter, step).length, 0, 'the thread is stuck still');
+        expectThat(took, `answered after ${took.toFixed()} ms already`).toBeGreaterThan(TIMEOUT + GRACE - 50);
+        expectThat(errorsIn(filter, step), 'the thread is stuck still').toHaveLength(0);
         writeFileSync(String(file), '');
         const aborted = await filter.event('aborted', (told) => told.step === step);
-        assert.equal(aborted.code, 'ERR_MILTER_HANDLER_TIMEOUT');
+        expect(aborted.code).toBe('ERR_MILTER_HANDLER_TIMEOUT');
         const told = await filter.event('error', ({ step: where }) => where === 'a session', i + 1);
-        assert.deepEqual(
-          [told.code, told.message],
-          ['ERR_MILTER_HANDLER_TIMEOUT', 'the JS thread did not answer in time'],
-        );
+        expect([told.code, told.message]).toStrictEqual([
+          'ERR_MILTER_HANDLER_TIMEOUT',
+          'the JS thread did not answer in time',
+        ]);
         await filter.event('error', ({ code }) => code === 'ERR_MILTER_LATE_ANSWER', i + 1);
         if (IN_MESSAGE.includes(step) || response.verdict === 'continue') {
           await nextMessageIsFine(session, how, step, filter);
         }
         await session.quit();
-        assert.equal(filter.count('error'), 2 * (i + 1), filter.state());
+        expectThat(filter.count('error'), filter.state()).toBe(2 * (i + 1));
       }
       await servesWell(filter);
-      assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+      expectThat(await filter.stop(), filter.state()).toStrictEqual(CLEAN_END);
     });
   }
 }
@@ -233,27 +231,27 @@ test('while the thread is stuck, every session that asks is answered, a new one 
   const messages = [stuck, ...others.map((session) => session.message(goodMessage))];
   const newcomer = filter.open();
   for (const { verdict, response } of await Promise.all(messages)) {
-    assert.equal(verdict, 'tempfail');
+    expect(verdict).toBe('tempfail');
     assertPolicy(response, POLICIES.TEMPFAIL as Policy, 'a message meanwhile');
   }
   const fresh = await newcomer; // negotiated without the filter
-  assert.equal(filter.count('error'), 0, 'the thread is stuck still');
+  expectThat(filter.count('error'), 'the thread is stuck still').toBe(0);
   writeFileSync(String(file), '');
   await Promise.all(
     sessions.map(async (session) => {
       const { verdict, modifications } = await session.message(goodMessage);
-      assert.equal(verdict, 'continue');
-      assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
+      expect(verdict).toBe('continue');
+      expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
       await session.quit();
     }),
   );
   await greet(fresh);
-  assert.equal((await fresh.message(goodMessage)).verdict, 'continue');
+  expect((await fresh.message(goodMessage)).verdict).toBe('continue');
   await fresh.quit();
   await servesWell(filter);
   await until('as many contexts ended as were made', async () => {
     const { made, ended } = await filter.diag();
     return made === ended && made === 14;
   });
-  assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+  expectThat(await filter.stop(), filter.state()).toStrictEqual(CLEAN_END);
 });

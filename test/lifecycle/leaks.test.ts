@@ -2,9 +2,8 @@
  * Nothing is left behind: after thousands of sessions that came and went in every way, descriptors, threads and the
  * counts of contexts are where they were.
  */
-import assert from 'node:assert/strict';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it, test } from '@jest/globals';
 import { Actions, Protocol } from 'tsmilter/testing';
 import {
   account,
@@ -16,6 +15,7 @@ import {
   upTo,
   witness,
 } from '../fixtures/lifecycle/raw-peer.js';
+import { expectThat } from '../support/expect.js';
 import { inLanes, until } from './support/deadline.js';
 import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -66,7 +66,7 @@ async function raw(filter: FilterProcess, reads: number | null, ...bytes: Uint8A
   await using peer = await RawPeer.dial(filter.socket);
   if (bytes.length > 0) peer.send(...bytes);
   for (let i = 0; i < (reads ?? 0); i++)
-    assert.ok(await peer.read(), `the connection ended after ${i} answers`);
+    expectThat(await peer.read(), `the connection ended after ${i} answers`).toBeTruthy();
   if (reads !== null) return;
   peer.endSending();
   await peer.rest();
@@ -100,7 +100,7 @@ const VISITS: Readonly<Record<string, [times: number, visit: Visit]>> = {
     async (filter, nth) => {
       await using session = await filter.open();
       await greet(session, `throws.${['envfrom', 'header', 'body', 'eom'][nth % 4]}`);
-      assert.equal((await session.message(goodMessage)).verdict, 'tempfail');
+      expect((await session.message(goodMessage)).verdict).toBe('tempfail');
     },
   ],
   garbage: [
@@ -118,7 +118,7 @@ const VISITS: Readonly<Record<string, [times: number, visit: Visit]>> = {
     async (filter) => {
       await using session = await filter.open({ version: 2, actions: Actions.V2, protocol: Protocol.V2 });
       await greet(session);
-      assert.equal((await session.message(goodMessage)).verdict, 'continue');
+      expect((await session.message(goodMessage)).verdict).toBe('continue');
     },
   ],
   'several clients on a connection': [
@@ -127,7 +127,7 @@ const VISITS: Readonly<Record<string, [times: number, visit: Visit]>> = {
       await using session = await filter.open();
       for (let i = 0; i < 3; i++) {
         await greet(session);
-        assert.equal((await session.message(goodMessage)).verdict, 'continue');
+        expect((await session.message(goodMessage)).verdict).toBe('continue');
         if (i < 2) await session.quitNewConnection();
       }
     },
@@ -147,22 +147,33 @@ async function warm(): Promise<FilterProcess> {
   return filter;
 }
 
-test('descriptors, threads and contexts after thousands of sessions of each kind', async (t) => {
-  await using filter = await warm();
-  const before = descriptors(filter);
-  const base = threads(filter);
+describe('descriptors, threads and contexts after thousands of sessions of each kind', () => {
+  let filter: FilterProcess;
+  let before: string[];
+  let base: number;
+  beforeAll(async () => {
+    filter = await warm();
+    before = descriptors(filter);
+    base = threads(filter);
+  });
+  afterAll(() => filter?.[Symbol.asyncDispose]());
+
   for (const [kind, [times, one]] of Object.entries(VISITS)) {
-    await t.test(`${times} × ${kind}`, async () => {
+    it(`are as before after ${times} × ${kind}`, async () => {
       await visit(filter, times, one);
       await asBefore(filter, before);
       const now = threads(filter);
-      assert.ok(now <= base + IDLE_WORKERS, `${now} threads, ${base} before`);
+      expectThat(now, `${now} threads, ${base} before`).toBeLessThanOrEqual(base + IDLE_WORKERS);
     });
   }
-  await servesWell(filter);
-  const { made, ended } = await account(filter);
-  assert.ok((made as number) > 5_000 && made === ended, `${made} made, ${ended} ended`);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+
+  it('agree when the filter stops', async () => {
+    await servesWell(filter);
+    const { made, ended } = await account(filter);
+    expectThat(made as number, `${made} made, ${ended} ended`).toBeGreaterThan(5_000);
+    expectThat(made, `${made} made, ${ended} ended`).toBe(ended);
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
+  });
 });
 
 test('all kinds at once', async () => {
@@ -175,9 +186,11 @@ test('all kinds at once', async () => {
     return one(filter, Math.floor(nth / kinds.length));
   });
   await asBefore(filter, before);
-  assert.ok(threads(filter) <= base + IDLE_WORKERS, `${threads(filter)} threads, ${base} before`);
+  expectThat(threads(filter), `${threads(filter)} threads, ${base} before`).toBeLessThanOrEqual(
+    base + IDLE_WORKERS,
+  );
   await servesWell(filter);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 test('a crowd of parked sessions that is lost gives its descriptors and contexts back', async () => {
@@ -194,14 +207,17 @@ test('a crowd of parked sessions that is lost gives its descriptors and contexts
       await filter.event('parked', undefined, (round - 1) * 40 + i);
       peers.push(peer);
     }
-    assert.equal(descriptors(filter).length, before.length + 40); // the control: they are counted
+    expect(descriptors(filter)).toHaveLength(before.length + 40); // the control: they are counted
     for (const peer of peers) peer.destroy();
     await asBefore(filter, before);
     filter.tell({ do: 'release' });
     // Those of the last crowd serve the next one.
-    assert.ok(threads(filter) <= base + 40 + 2, `round ${round}: ${threads(filter)} threads, ${base} before`);
+    expectThat(
+      threads(filter),
+      `round ${round}: ${threads(filter)} threads, ${base} before`,
+    ).toBeLessThanOrEqual(base + 40 + 2);
   }
   await servesWell(filter);
   await allClosed(filter);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });

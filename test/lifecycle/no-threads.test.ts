@@ -1,8 +1,9 @@
 /** No thread is to be had (RLIMIT_NPROC, pids.max of a cgroup): a start fails, a stop goes on, nothing crashes. */
-import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { describe, it } from 'node:test';
+import { expect, it } from '@jest/globals';
 import { attempt, serves, starter } from '../fixtures/lifecycle/starter.js';
+import { expectThat } from '../support/expect.js';
+import { describeUnless } from '../support/skip.js';
 import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
 
 /** A user whose processes and threads are this test's alone. */
@@ -19,27 +20,27 @@ function allowThreads(filter: FilterProcess, count: number): void {
 async function finish(filter: FilterProcess): Promise<void> {
   allowThreads(filter, 1_000);
   filter.tell({ do: 'finish' });
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
 }
 
-describe('no thread is to be had', { skip: WHY }, () => {
+describeUnless(WHY, 'no thread is to be had', () => {
   it('at the start: an error with a code, and the process goes on', async () => {
     await using filter = await starter({ uid: UID });
     allowThreads(filter, 1);
     const told = await attempt(filter);
-    assert.equal(told.code, 'ERR_MILTER_MAIN', JSON.stringify(told));
+    expectThat(told.code, JSON.stringify(told)).toBe('ERR_MILTER_MAIN');
     await finish(filter);
   });
 
   it('at the stop: it stops as ever', async () => {
     await using filter = await starter({ uid: UID });
-    assert.equal((await attempt(filter)).listening, true);
+    expect((await attempt(filter)).listening).toBe(true);
     await serves(await filter.open());
     allowThreads(filter, 1);
     const begin = performance.now();
     filter.child.kill('SIGTERM');
     await filter.event('stopped');
-    assert.ok(performance.now() - begin < 5_000);
+    expect(performance.now() - begin).toBeLessThan(5_000);
     await finish(filter);
   });
 });

@@ -2,8 +2,7 @@
  * A peer that sends what no MTA sends: the filter answers, ignores it or hangs up, as libmilter's engine.c does, the
  * handlers see only what they are promised, every object is closed, and others are served meanwhile and afterwards.
  */
-import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { afterAll, expect, test } from '@jest/globals';
 import {
   allClosed,
   frame,
@@ -15,6 +14,7 @@ import {
   upTo,
   witness,
 } from '../fixtures/lifecycle/raw-peer.js';
+import { expectThat } from '../support/expect.js';
 import { inLanes } from './support/deadline.js';
 import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
 import { servesWell } from './support/messages.js';
@@ -26,7 +26,7 @@ async function sharedFilter(): Promise<FilterProcess> {
   return common;
 }
 
-after(async () => {
+afterAll(async () => {
   await common?.[Symbol.asyncDispose]();
 });
 
@@ -49,10 +49,10 @@ async function say(filter: FilterProcess, begin: RawStep | null, ...bad: Uint8Ar
   let heard = '';
   while (begin && heard.length < ANSWERS[begin].length) {
     const next = await peer.read();
-    assert.ok(next, `the connection ended after ${heard}`);
+    if (!next) throw new Error(`the connection ended after ${heard}`);
     heard += next.command;
   }
-  if (begin) assert.equal(heard, ANSWERS[begin]);
+  if (begin) expect(heard).toBe(ANSWERS[begin]);
   peer.send(...bad);
   peer.endSending();
   return await peer.rest();
@@ -89,7 +89,9 @@ for (const [what, bytes] of Object.entries(FATAL)) {
   test(`${what}: the filter hangs up, whenever it comes`, async () => {
     const filter = await sharedFilter();
     for (const moment of MOMENTS) {
-      assert.equal(await say(filter, moment, bytes, frame('H', 'client.example\0')), '', `after ${moment}`);
+      expectThat(await say(filter, moment, bytes, frame('H', 'client.example\0')), `after ${moment}`).toBe(
+        '',
+      );
     }
     await servesWell(filter);
     await allClosed(filter);
@@ -101,11 +103,10 @@ test('half a frame, then the end, at every byte of it', async () => {
   for (const moment of MOMENTS) {
     const bytes = frame('H', 'client.example\0');
     for (const length of [1, 3, 4, 5, 6, bytes.length - 1]) {
-      assert.equal(
+      expectThat(
         await say(filter, moment, bytes.subarray(0, length)),
-        '',
         `${length} bytes after ${moment}`,
-      );
+      ).toBe('');
     }
   }
   await servesWell(filter);
@@ -127,11 +128,11 @@ test('peers that stop in the middle of a frame, and stay, keep nobody waiting', 
 
 test('a frame as large as the limit is taken, one byte more is not', async () => {
   await using filter = await witness(); // the limit is the process's
-  assert.equal(await say(filter, 'eoh', frame('B', Buffer.alloc(65_535, 'x')), STEP_FRAMES.eom), 'chc');
-  assert.equal(await say(filter, 'eoh', frame('B', Buffer.alloc(65_536, 'x')), STEP_FRAMES.eom), '');
+  expect(await say(filter, 'eoh', frame('B', Buffer.alloc(65_535, 'x')), STEP_FRAMES.eom)).toBe('chc');
+  expect(await say(filter, 'eoh', frame('B', Buffer.alloc(65_536, 'x')), STEP_FRAMES.eom)).toBe('');
   await servesWell(filter);
   await allClosed(filter);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 /** A bad frame, after which step it comes, and whether the session goes on (HELO, or MAIL, is answered). */
@@ -177,7 +178,7 @@ for (const [what, begin, bad, goesOn] of BROKEN) {
   test(`${what}: ${goesOn ? 'passed over' : 'the end of the session'}`, async () => {
     const filter = await sharedFilter();
     const wanted = goesOn ? 'c' : '';
-    assert.equal(await say(filter, begin, bad, frame('M', '<c@client.example>\0')), wanted);
+    expect(await say(filter, begin, bad, frame('M', '<c@client.example>\0'))).toBe(wanted);
     await servesWell(filter);
     await allClosed(filter);
   });
@@ -185,9 +186,9 @@ for (const [what, begin, bad, goesOn] of BROKEN) {
 
 test('ESMTP parameters: what stands behind the last NUL is not there', async () => {
   const filter = await sharedFilter();
-  assert.equal(await say(filter, 'helo', frame('M', '<a@client.example>\0SIZE=1000')), 'c');
-  assert.equal(await say(filter, 'mail', frame('R', '<b@example.com>\0NOTIFY=NEVER')), 'c');
-  assert.equal(await say(filter, 'helo', frame('M', nul('', '', ''))), 'c');
+  expect(await say(filter, 'helo', frame('M', '<a@client.example>\0SIZE=1000'))).toBe('c');
+  expect(await say(filter, 'mail', frame('R', '<b@example.com>\0NOTIFY=NEVER'))).toBe('c');
+  expect(await say(filter, 'helo', frame('M', nul('', '', '')))).toBe('c');
   await allClosed(filter);
 });
 
@@ -196,13 +197,12 @@ test('an unknown command without NUL ends with its frame', async () => {
   for (const length of [1, 8, 24, 100, 1_000, 4_000, 65_535]) {
     const sent = 'x'.repeat(length);
     const before = filter.count('unknown');
-    assert.equal(await say(filter, 'helo', frame('U', sent)), 'c');
+    expect(await say(filter, 'helo', frame('U', sent))).toBe('c');
     const { command } = await filter.event('unknown', undefined, before + 1);
-    assert.ok((command as string).startsWith(sent));
+    expect((command as string).startsWith(sent)).toBe(true);
     // libmilter does not tell the length: what the allocator rounds it up to can be seen behind it.
-    assert.ok(
-      (command as string).length <= Math.max(24, length + 16),
-      `${length}: ${(command as string).length}`,
+    expectThat((command as string).length, `${length}: ${(command as string).length}`).toBeLessThanOrEqual(
+      Math.max(24, length + 16),
     );
   }
   await servesWell(filter);
@@ -226,7 +226,7 @@ test('three commands in every order, at once and after the negotiation', async (
     for (const begin of [null, 'negotiate'] as const) {
       const answers = await say(filter, begin, ...order.map((name) => frames[name]));
       // t: without a negotiation there is no right to add a header.
-      assert.match(answers, begin ? /^[ch]*$/ : /^O?[cht]*$/, `${begin}: ${order.join(' ')}`);
+      expectThat(answers, `${begin}: ${order.join(' ')}`).toMatch(begin ? /^[ch]*$/ : /^O?[cht]*$/);
     }
   });
   await servesWell(filter);
@@ -238,7 +238,7 @@ test('steps without a negotiation are answered one by one, whatever others have 
   const message = RAW_STEPS.slice(RAW_STEPS.indexOf('helo')).map((step) => STEP_FRAMES[step]);
   for (let round = 1; round <= 10; round++) {
     // libmilter grants no rights to modify: the fixture's addheader fails.
-    assert.equal(await say(filter, null, ...message), 'ccccccct', `round ${round}`);
+    expectThat(await say(filter, null, ...message), `round ${round}`).toBe('ccccccct');
     // libmilter uses the memory of sessions that have ended for new ones.
     await inLanes(4, Array(40).keys(), () => servesWell(filter));
     await allClosed(filter);
@@ -262,12 +262,12 @@ test('macros of all sizes at all stages', async () => {
         STEP_FRAMES.helo,
         STEP_FRAMES.mail,
       );
-      assert.equal(answers, 'ccc', filter.state());
+      expectThat(answers, filter.state()).toBe('ccc');
     }
   }
   await servesWell(filter);
   await allClosed(filter);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 /** Numbers that are the same in each run (mulberry32). */
@@ -314,8 +314,8 @@ for (const immediate of [false, true]) {
       await allClosed(filter);
       // A header cannot be added where nothing was negotiated.
       const errors = filter.all('error').filter(({ code }) => moment !== null || code !== 'ERR_MILTER_WRITE');
-      assert.deepEqual(errors, [], filter.state());
-      assert.deepEqual(await filter.stop(), CLEAN_END);
+      expectThat(errors, filter.state()).toStrictEqual([]);
+      expect(await filter.stop()).toStrictEqual(CLEAN_END);
     });
   }
 }
@@ -324,5 +324,5 @@ test('the filter that all this was done to stops with 0', async () => {
   const filter = await sharedFilter();
   await servesWell(filter);
   await allClosed(filter);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });

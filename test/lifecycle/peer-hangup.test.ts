@@ -2,10 +2,10 @@
  * The MTA hangs up, at every point of a session: the handlers of the message get their abort, once and only where a
  * message was open, every object its close, last of all, and the filter serves on. Contract line 4.
  */
-import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { afterAll, expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
 import { account, allClosed, frame, RawPeer, upTo, witness } from '../fixtures/lifecycle/raw-peer.js';
+import { errorWith, expectThat } from '../support/expect.js';
 import { inLanes, within } from './support/deadline.js';
 import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
 import { servesWell } from './support/messages.js';
@@ -47,7 +47,7 @@ async function sharedFilter(immediate: boolean): Promise<FilterProcess> {
   return filter;
 }
 
-after(async () => {
+afterAll(async () => {
   for (const filter of shared.values()) await filter[Symbol.asyncDispose]();
 });
 
@@ -82,7 +82,7 @@ for (const immediate of [false, true]) {
     const filter = await sharedFilter(immediate);
     const session = await goThrough(filter, STEPS.length);
     await session.quit();
-    assert.deepEqual(await histories(filter), [expected(STEPS.length)]);
+    expect(await histories(filter)).toStrictEqual([expected(STEPS.length)]);
   });
 
   test(`${mode}: the MTA connects and hangs up without a word: no object, no close`, async () => {
@@ -90,8 +90,8 @@ for (const immediate of [false, true]) {
     for (let i = 0; i < 20; i++) (await filter.open({ negotiate: false })).destroy();
     await servesWell(filter); // accepted after them
     const [only, ...others] = await histories(filter);
-    assert.equal(only?.at(-1), 'close');
-    assert.deepEqual(others, []);
+    expect(only?.at(-1)).toBe('close');
+    expect(others).toStrictEqual([]);
   });
 
   for (let count = 1; count <= STEPS.length; count++) {
@@ -104,12 +104,12 @@ for (const immediate of [false, true]) {
       session.destroy();
       // A step without reply may be in its socket when the end is seen: libmilter then leaves it unread.
       const [seen = [], ...others] = await histories(filter);
-      assert.deepEqual(others, []);
+      expect(others).toStrictEqual([]);
       const done = seen.filter((step) => step !== 'abort' && step !== 'close').length;
-      assert.deepEqual(seen, expected(done));
+      expect(seen).toStrictEqual(expected(done));
       const silent = !immediate && ['header', 'eoh'].includes(STEPS[count - 1] as string);
-      if (silent) assert.ok(done >= STEPS.indexOf('header'), seen.join(' '));
-      else assert.equal(done, count);
+      if (silent) expectThat(done, seen.join(' ')).toBeGreaterThanOrEqual(STEPS.indexOf('header'));
+      else expect(done).toBe(count);
       await servesWell(filter);
       await histories(filter);
     });
@@ -127,10 +127,10 @@ for (const immediate of [false, true]) {
       const seen = await histories(filter);
       for (const one of seen.slice(0, -1)) {
         const done = one.filter((step) => step !== 'abort' && step !== 'close').length;
-        assert.deepEqual(one, expected(done));
-        assert.ok(done <= count, one.join(' '));
+        expect(one).toStrictEqual(expected(done));
+        expectThat(done, one.join(' ')).toBeLessThanOrEqual(count);
       }
-      assert.ok(seen.length <= 6);
+      expect(seen.length).toBeLessThanOrEqual(6);
     });
   }
 
@@ -143,7 +143,7 @@ for (const immediate of [false, true]) {
       const dialogue = (async () => {
         for (const [, send] of DIALOGUE) await send(session, `park.${step}`);
       })();
-      const ends = assert.rejects(dialogue, { code: 'ERR_MILTER_CLOSED' });
+      const ends = expect(dialogue).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
       await filter.event('parked', undefined, parked + 1);
       session.destroy();
       await ends;
@@ -156,7 +156,7 @@ for (const immediate of [false, true]) {
       }
       const [seen] = await histories(filter);
       const deferred = !immediate && ['header', 'eoh', 'body'].includes(step);
-      assert.deepEqual(seen, expected(deferred ? STEPS.length : STEPS.indexOf(step) + 1));
+      expect(seen).toStrictEqual(expected(deferred ? STEPS.length : STEPS.indexOf(step) + 1));
     });
   }
 
@@ -172,7 +172,7 @@ for (const immediate of [false, true]) {
       await servesWell(filter);
       filter.tell({ do: 'release' });
       const [seen] = await histories(filter);
-      assert.deepEqual(seen, [...STEPS.slice(0, STEPS.indexOf('data') + 1), 'abort', 'close']);
+      expect(seen).toStrictEqual([...STEPS.slice(0, STEPS.indexOf('data') + 1), 'abort', 'close']);
     });
   }
 
@@ -186,7 +186,7 @@ for (const immediate of [false, true]) {
         session.destroy();
         const [seen] = await histories(filter);
         const bodies = Array.from({ length: chunks }, () => 'body');
-        assert.deepEqual(seen, [...STEPS.slice(0, STEPS.indexOf('body')), ...bodies, 'abort', 'close']);
+        expect(seen).toStrictEqual([...STEPS.slice(0, STEPS.indexOf('body')), ...bodies, 'abort', 'close']);
       }
     }
     await servesWell(filter);
@@ -201,9 +201,9 @@ for (const immediate of [false, true]) {
     await filter.event('parked', undefined, parked + 1);
     peer.endSending();
     filter.tell({ do: 'release' });
-    assert.match(await peer.rest(), /^O[ca]+c$/);
+    expect(await peer.rest()).toMatch(/^O[ca]+c$/);
     const [seen] = await histories(filter);
-    assert.deepEqual(seen?.slice(-2), ['eom', 'close']);
+    expect(seen?.slice(-2)).toStrictEqual(['eom', 'close']);
   });
 
   test(`${mode}: a message that has its verdict gets no abort when the MTA hangs up`, async () => {
@@ -215,7 +215,7 @@ for (const immediate of [false, true]) {
     await session.rcpt('<b@example.com>');
     await session.data();
     if (immediate) {
-      assert.equal((await session.header('Subject', 'lunch')).verdict, 'tempfail');
+      expect((await session.header('Subject', 'lunch')).verdict).toBe('tempfail');
     } else {
       // A batch is handed over when it is full: the failed header ends the message long before the MTA hears it.
       await session.header('Subject', 'lunch');
@@ -225,7 +225,7 @@ for (const immediate of [false, true]) {
     }
     session.destroy();
     const [seen] = await histories(filter);
-    assert.deepEqual(seen, [
+    expect(seen).toStrictEqual([
       ...['negotiate', 'connect', 'hello', 'envfrom', 'envrcpt', 'data', 'header', 'close'],
     ]);
     await servesWell(filter);
@@ -236,9 +236,9 @@ for (const immediate of [false, true]) {
     const filter = await sharedFilter(immediate);
     await inLanes(4, Array(50).keys(), () => servesWell(filter));
     const { objects, closed, wrong } = await allClosed(filter);
-    assert.equal(objects, closed);
-    assert.deepEqual(wrong, []);
-    assert.deepEqual(await filter.stop(), CLEAN_END);
+    expect(objects).toBe(closed);
+    expect(wrong).toStrictEqual([]);
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 }
 
@@ -263,12 +263,12 @@ for (const [what, steer] of [
     await within('the refusal of a new message', draining());
     session.destroy();
     if (parks) filter.tell({ do: 'release' });
-    assert.deepEqual(await filter.ended(3_000), CLEAN_END);
+    expect(await filter.ended(3_000)).toStrictEqual(CLEAN_END);
     const [stopped] = filter.all('stopped');
-    assert.deepEqual([stopped?.made, stopped?.ended, stopped?.closed], [2, 2, 2], filter.state());
-    assert.deepEqual(stopped?.wrong, []);
+    expectThat([stopped?.made, stopped?.ended, stopped?.closed], filter.state()).toStrictEqual([2, 2, 2]);
+    expect(stopped?.wrong).toStrictEqual([]);
     const [seen] = (stopped?.histories ?? []) as string[][];
-    assert.deepEqual(seen, expected(parks ? STEPS.length : END_OF_MESSAGE));
+    expect(seen).toStrictEqual(expected(parks ? STEPS.length : END_OF_MESSAGE));
   });
 }
 
@@ -280,7 +280,7 @@ test('an MTA that hangs up while negotiate is parked leaves an object that is cl
   opening.destroy();
   filter.tell({ do: 'release' });
   const { histories: seen } = await allClosed(filter);
-  assert.deepEqual(seen, [['negotiate', 'close']]);
-  assert.equal((await account(filter)).made, 1);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(seen).toStrictEqual([['negotiate', 'close']]);
+  expect((await account(filter)).made).toBe(1);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });

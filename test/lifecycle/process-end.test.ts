@@ -3,9 +3,9 @@
  * main script that has nothing more to do. The MTA hears a tempfail or the end of the connection, the exit code is the
  * one given, and no signal ends the process.
  */
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import type { MtaSession, Response } from 'tsmilter/testing';
+import { errorWith, expectThat } from '../support/expect.js';
 import { STEP_HANDLERS } from '../support/handlers.js';
 import { CLEAN_END, type End, FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -25,15 +25,15 @@ async function dialogue(session: MtaSession, steer: string): Promise<'tempfail' 
     await session.quit();
     return 'complete';
   } catch (error) {
-    assert.equal((error as { code?: string }).code, 'ERR_MILTER_CLOSED');
+    expect((error as { code?: string }).code).toBe('ERR_MILTER_CLOSED');
     return 'eof';
   }
 }
 
 test('control: the same dialogue with a filter that does not exit is complete', async () => {
   await using filter = await FilterProcess.start();
-  assert.equal(await dialogue(await filter.open(), 'none.none'), 'complete');
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await dialogue(await filter.open(), 'none.none')).toBe('complete');
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 for (const [deed, steps] of [
@@ -51,11 +51,11 @@ for (const [deed, steps] of [
       );
       await filter.event('parked');
       const outcome = await dialogue(await filter.open(), `${deed}.${step}`);
-      if (step === 'close' || step === 'abort') assert.ok(['complete', 'eof', 'tempfail'].includes(outcome));
-      else assert.notEqual(outcome, 'complete');
-      assert.deepEqual(await filter.ended(), EXITED, filter.state());
+      if (step === 'close' || step === 'abort') expect(['complete', 'eof', 'tempfail']).toContain(outcome);
+      else expect(outcome).not.toBe('complete');
+      expectThat(await filter.ended(), filter.state()).toStrictEqual(EXITED);
       const other = await parked;
-      assert.ok(other === 'tempfail' || other === 'ERR_MILTER_CLOSED', String(other));
+      expectThat(other === 'tempfail' || other === 'ERR_MILTER_CLOSED', String(other)).toBe(true);
     });
   }
 }
@@ -64,14 +64,14 @@ test('process.exit(7) in negotiate', async () => {
   await using filter = await FilterProcess.start();
   filter.tell({ do: 'negotiation', value: 'exits' });
   await filter.event('negotiation');
-  await assert.rejects(filter.open(), { code: 'ERR_MILTER_CLOSED' });
-  assert.deepEqual(await filter.ended(), EXITED);
+  await expect(filter.open()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
+  expect(await filter.ended()).toStrictEqual(EXITED);
 });
 
 test('process.exit() after a modification was asked for', async () => {
   await using filter = await FilterProcess.start();
-  assert.notEqual(await dialogue(await filter.open(), 'exitsWithModifications.eom'), 'complete');
-  assert.deepEqual(await filter.ended(), EXITED);
+  expect(await dialogue(await filter.open(), 'exitsWithModifications.eom')).not.toBe('complete');
+  expect(await filter.ended()).toStrictEqual(EXITED);
 });
 
 for (const [what, command, end] of [
@@ -98,9 +98,9 @@ for (const [what, command, end] of [
     }
     await Promise.all(Array.from({ length: 10 }, () => send('takesAMoment.eom')));
     filter.tell({ do: command });
-    assert.deepEqual(await filter.ended(), end, filter.state());
+    expectThat(await filter.ended(), filter.state()).toStrictEqual(end);
     for (const result of await Promise.all(results)) {
-      assert.ok(['continue', 'tempfail', 'ERR_MILTER_CLOSED'].includes(result ?? ''), String(result));
+      expectThat(['continue', 'tempfail', 'ERR_MILTER_CLOSED'], String(result)).toContain(result ?? '');
     }
   });
 }
@@ -114,9 +114,9 @@ test('an uncaught exception that the user handles ends nothing', async () => {
   filter.tell({ do: 'throw in a timer' });
   await filter.event('uncaught');
   filter.tell({ do: 'release' });
-  assert.equal((await result).verdict, 'continue');
+  expect((await result).verdict).toBe('continue');
   await servesWell(filter);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 test('process.exit() again and again, at a different moment of the traffic each time', async () => {
@@ -137,7 +137,7 @@ test('process.exit() again and again, at a different moment of the traffic each 
     );
     while (done < 5 + round * 3) await new Promise((resolve) => setImmediate(resolve));
     filter.tell({ do: 'exit in a timer' });
-    assert.deepEqual(await filter.ended(), EXITED, filter.state());
+    expectThat(await filter.ended(), filter.state()).toStrictEqual(EXITED);
     await traffic;
   }
 });
@@ -148,5 +148,5 @@ test('SIGKILL leaves a socket file that the next filter takes over', async () =>
   await filter.ended();
   await using next = await FilterProcess.start({ socket: filter.socket });
   await servesWell(next);
-  assert.deepEqual(await next.stop(), CLEAN_END);
+  expect(await next.stop()).toStrictEqual(CLEAN_END);
 });

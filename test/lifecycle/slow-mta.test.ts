@@ -2,10 +2,10 @@
  * An MTA that does not read, or has gone, while the filter writes to it: only the thread of its own session waits
  * (R2), the failed write is reported, and a handler whose MTA has gone is told before its end.
  */
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import { allClosed, RawPeer, upTo, witness } from '../fixtures/lifecycle/raw-peer.js';
 import { FLOOD_BYTES } from '../fixtures/lifecycle/witness.js';
+import { expectThat } from '../support/expect.js';
 import { inLanes } from './support/deadline.js';
 import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -47,7 +47,7 @@ async function readOut(peer: RawPeer): Promise<{ letters: string; body: number }
   let body = 0;
   while (!letters.endsWith('bc')) {
     const next = await peer.read();
-    assert.ok(next, `the connection ended after ${letters}, ${body} bytes`);
+    if (!next) throw new Error(`the connection ended after ${letters}, ${body} bytes`);
     if (next.command === 'b') body += next.payload.length;
     if (next.command !== 'b' || !letters.endsWith('b')) letters += next.command;
   }
@@ -67,15 +67,16 @@ for (const family of FAMILIES) {
     const session = await filter.open();
     await greet(session, 'floods.eom');
     const { verdict, modifications } = await session.message(goodMessage);
-    assert.equal(verdict, 'continue');
+    expect(verdict).toBe('continue');
     const [only] = modifications;
-    assert.ok(only?.type === 'replacebody' && only.body.length === FLOOD_BYTES);
+    if (only?.type !== 'replacebody') throw new Error(`the only modification is ${only?.type}`);
+    expect(only.body).toHaveLength(FLOOD_BYTES);
     await session.quit();
     await using peer = await deafPeer(filter, where);
-    assert.deepEqual(await readOut(peer), { letters: 'Occccccbc', body: FLOOD_BYTES });
+    expect(await readOut(peer)).toStrictEqual({ letters: 'Occccccbc', body: FLOOD_BYTES });
     peer.destroy();
     await allClosed(filter);
-    assert.deepEqual(await filter.stop(), CLEAN_END);
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 
   test(`others are served while an MTA does not read (${family}); what it reads later is complete`, async () => {
@@ -86,17 +87,17 @@ for (const family of FAMILIES) {
     await ticks(filter); // counts anew
     await inLanes(4, Array(60).keys(), () => servesWell(filter));
     const longest = await ticks(filter);
-    assert.ok(longest < NO_GAP, `the JS thread stood still for ${longest} ms`);
+    expectThat(longest, `the JS thread stood still for ${longest} ms`).toBeLessThan(NO_GAP);
     // None was given up meanwhile.
     for (const peer of deaf) {
-      assert.equal(peer.over, false);
-      assert.deepEqual(await readOut(peer), { letters: 'Occccccbc', body: FLOOD_BYTES });
+      expect(peer.over).toBe(false);
+      expect(await readOut(peer)).toStrictEqual({ letters: 'Occccccbc', body: FLOOD_BYTES });
       peer.destroy();
     }
     await servesWell(filter);
     await allClosed(filter);
-    assert.equal(filter.count('error'), 0, filter.state());
-    assert.deepEqual(await filter.stop(), CLEAN_END);
+    expectThat(filter.count('error'), filter.state()).toBe(0);
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 
   test(`an MTA that closes while it is written to (${family}): ERR_MILTER_WRITE, once for each`, async () => {
@@ -104,16 +105,16 @@ for (const family of FAMILIES) {
     await using _ = filter;
     for (let i = 1; i <= 10; i++) {
       const peer = await deafPeer(filter, where);
-      if (i % 2) assert.equal((await peer.read())?.command, 'O'); // some of it was read
+      if (i % 2) expect((await peer.read())?.command).toBe('O'); // some of it was read
       peer.destroy();
       await filter.event('error', undefined, i);
     }
     await servesWell(filter);
     const { histories } = await allClosed(filter);
     const codes = filter.all('error').map(({ code }) => code);
-    assert.deepEqual(codes, Array(10).fill('ERR_MILTER_WRITE'), filter.state());
-    for (const seen of histories as string[][]) assert.deepEqual(seen.slice(-2), ['eom', 'close']);
-    assert.deepEqual(await filter.stop(), CLEAN_END);
+    expectThat(codes, filter.state()).toStrictEqual(Array(10).fill('ERR_MILTER_WRITE'));
+    for (const seen of histories as string[][]) expect(seen.slice(-2)).toStrictEqual(['eom', 'close']);
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 
   test(`a lost MTA is noticed by failing progress (${family}): the signal is aborted before the end`, async () => {
@@ -127,22 +128,19 @@ for (const family of FAMILIES) {
     await filter.event('parked');
     peer.destroy();
     const aborted = await filter.event('aborted');
-    assert.deepEqual([aborted.step, aborted.code], ['eom', 'ERR_MILTER_WRITE']);
+    expect([aborted.step, aborted.code]).toStrictEqual(['eom', 'ERR_MILTER_WRITE']);
     // The session ends while the handler is still at work.
     const { histories } = await allClosed(filter);
-    assert.deepEqual((histories as string[][])[0]?.slice(-2), ['eom', 'close']);
-    assert.deepEqual(
-      filter.all('error').map(({ code }) => code),
-      ['ERR_MILTER_WRITE'],
-    );
+    expect((histories as string[][])[0]?.slice(-2)).toStrictEqual(['eom', 'close']);
+    expect(filter.all('error').map(({ code }) => code)).toStrictEqual(['ERR_MILTER_WRITE']);
     await servesWell(filter);
     filter.tell({ do: 'release' });
     await filter.event('error', ({ code }) => code === 'ERR_MILTER_LATE_ANSWER');
     await servesWell(filter);
     await allClosed(filter);
-    assert.equal(filter.count('error'), 2, filter.state());
-    assert.equal(filter.count('aborted'), 1, filter.state());
-    assert.deepEqual(await filter.stop(), CLEAN_END);
+    expectThat(filter.count('error'), filter.state()).toBe(2);
+    expectThat(filter.count('aborted'), filter.state()).toBe(1);
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 
   test(`control (${family}): an MTA that is there gets progress and the answer`, async () => {
@@ -150,13 +148,13 @@ for (const family of FAMILIES) {
     await using _ = filter;
     await using peer = await RawPeer.dial(where);
     peer.send(upTo('eom', 'park.eom'));
-    for (const letter of 'Occccccppp') assert.equal((await peer.read())?.command, letter);
+    for (const letter of 'Occccccppp') expect((await peer.read())?.command).toBe(letter);
     filter.tell({ do: 'release' });
     peer.endSending();
-    assert.match(await peer.rest(), /^p*c$/);
+    expect(await peer.rest()).toMatch(/^p*c$/);
     await allClosed(filter);
-    assert.equal(filter.count('error'), 0, filter.state());
-    assert.deepEqual(await filter.stop(), CLEAN_END);
+    expectThat(filter.count('error'), filter.state()).toBe(0);
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 
   test(`the filter stops although an MTA does not read (${family})`, async () => {
@@ -166,9 +164,9 @@ for (const family of FAMILIES) {
     for (let i = 0; i < 3; i++) deaf.push(await deafPeer(filter, where));
     await servesWell(filter);
     filter.child.kill('SIGTERM');
-    assert.deepEqual(await filter.ended(), CLEAN_END);
+    expect(await filter.ended()).toStrictEqual(CLEAN_END);
     const [stopped] = filter.all('stopped');
-    assert.deepEqual([stopped?.made, stopped?.ended, stopped?.wrong], [4, 4, []], filter.state());
+    expectThat([stopped?.made, stopped?.ended, stopped?.wrong], filter.state()).toStrictEqual([4, 4, []]);
     for (const peer of deaf) peer.destroy();
   });
 }
@@ -188,13 +186,15 @@ test('a lost MTA is noticed while the JS thread has many handlers parked', async
   filter.tell({ do: 'release' });
   for (const peer of kept) {
     peer.endSending();
-    assert.match(await peer.rest(), /^Occccccp*c$/);
+    expect(await peer.rest()).toMatch(/^Occccccp*c$/);
   }
   await servesWell(filter);
   await allClosed(filter);
   // A signal outlives its handler: those of the others were aborted by the end of their session.
   const codes = filter.all('aborted').map(({ code }) => code);
-  assert.deepEqual(codes.slice(0, lost.length), Array(lost.length).fill('ERR_MILTER_WRITE'), filter.state());
-  assert.ok(!codes.slice(lost.length).includes('ERR_MILTER_WRITE'), filter.state());
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expectThat(codes.slice(0, lost.length), filter.state()).toStrictEqual(
+    Array(lost.length).fill('ERR_MILTER_WRITE'),
+  );
+  expectThat(codes.slice(lost.length), filter.state()).not.toContain('ERR_MILTER_WRITE');
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });

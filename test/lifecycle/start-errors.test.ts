@@ -2,11 +2,10 @@
  * Starts that are refused: each with its code and a sentence that says what to do, nothing left listening, nobody
  * else harmed, and a good start possible afterwards in the same process. Issue 2, section 6; contract lines 7 and 8.
  */
-import assert from 'node:assert/strict';
 import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import {
   BAD_SOCKET,
   IN_USE,
@@ -24,14 +23,16 @@ import {
   starter,
   startsWellNow,
 } from '../fixtures/lifecycle/starter.js';
+import { expectThat } from '../support/expect.js';
 import { FilterProcess, type Told } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
 
 function assertRefused(told: Told, code: string, message: string): void {
-  assert.deepEqual(
-    { code: told.code, message: told.message, name: told.name },
-    { code, message, name: 'MilterError' },
-  );
+  expect({ code: told.code, message: told.message, name: told.name }).toStrictEqual({
+    code,
+    message,
+    name: 'MilterError',
+  });
 }
 
 for (const { title, socket: socketIn, code, message, run, uid } of REFUSALS) {
@@ -42,9 +43,9 @@ for (const { title, socket: socketIn, code, message, run, uid } of REFUSALS) {
     const there = existsSync(path);
     for (let time = 1; time <= 2; time++) {
       assertRefused(await attempt(filter, { socket, ...(run && { run }) }), code, message(socket, path));
-      assert.deepEqual(await listeners(filter), []);
+      expect(await listeners(filter)).toStrictEqual([]);
     }
-    if (path.startsWith('/')) assert.equal(existsSync(path), there);
+    if (path.startsWith('/')) expect(existsSync(path)).toBe(there);
     await startsWellNow(filter);
   });
 }
@@ -65,13 +66,13 @@ test('EADDRINUSE: a running filter has the unix socket, and goes on unharmed', a
     );
   }
   const after = lstatSync(other.path);
-  assert.deepEqual([after.ino, after.mode, after.ctimeMs], [before.ino, before.mode, before.ctimeMs]);
+  expect([after.ino, after.mode, after.ctimeMs]).toStrictEqual([before.ino, before.mode, before.ctimeMs]);
   other.tell({ do: 'release' });
-  assert.equal((await message).verdict, 'continue');
+  expect((await message).verdict).toBe('continue');
   await session.quit();
   await servesWell(other);
   // What asked whether anybody answers was no session.
-  assert.deepEqual([(await other.diag()).made, other.count('error')], [2, 0]);
+  expect([(await other.diag()).made, other.count('error')]).toStrictEqual([2, 0]);
   await startsWellNow(filter);
   await servesWell(other);
 });
@@ -82,13 +83,13 @@ test('EADDRINUSE: a filter that is frozen is not mistaken for a dead one', async
   other.child.kill('SIGSTOP');
   await using filter = await starter();
   assertRefused(await attempt(filter, { socket: other.socket }), 'EADDRINUSE', `${other.path} ${IN_USE}`);
-  assert.equal(lstatSync(other.path).ino, ino);
+  expect(lstatSync(other.path).ino).toBe(ino);
   other.child.kill('SIGCONT');
   await servesWell(other);
   // Control: dead, it is stale.
   other.child.kill('SIGKILL');
   await other.ended();
-  assert.equal((await attempt(filter, { socket: other.socket })).listening, true);
+  expect((await attempt(filter, { socket: other.socket })).listening).toBe(true);
   await servesWell(other);
   await endsWell(filter);
 });
@@ -107,7 +108,7 @@ test('a stale socket is removed; with removeSocket: false it is EADDRINUSE', asy
   const { ino } = lstatSync(filter.path);
   const refused = await attempt(filter, { run: { removeSocket: false } });
   assertRefused(refused, 'EADDRINUSE', `${filter.path} ${IN_USE}`);
-  assert.equal(lstatSync(filter.path).ino, ino);
+  expect(lstatSync(filter.path).ino).toBe(ino);
   await startsWellNow(filter);
 });
 
@@ -123,7 +124,7 @@ for (const [family, host, socketOf] of [
     try {
       const socket = socketOf((server.address() as AddressInfo).port);
       assertRefused(await attempt(filter, { socket }), 'EADDRINUSE', `${socket} ${IN_USE}`);
-      assert.deepEqual(await listeners(filter), []);
+      expect(await listeners(filter)).toStrictEqual([]);
     } finally {
       server.close();
     }
@@ -137,7 +138,7 @@ test('ENOTSOCK: a regular file stays as it was', async () => {
   writeFileSync(path, 'precious');
   const refused = await attempt(filter, { socket: `unix:${path}` });
   assertRefused(refused, 'ENOTSOCK', `${path} ${NO_SOCKET}`);
-  assert.equal(readFileSync(path, 'utf8'), 'precious');
+  expect(readFileSync(path, 'utf8')).toBe('precious');
   await startsWellNow(filter);
 });
 
@@ -151,26 +152,26 @@ test('ENAMETOOLONG: from 107 bytes on, and 106 are served', async () => {
   await using filter = await starter();
   const umlauts = `${filter.directory}/${'ä'.repeat(50)}`;
   for (const path of [pathOf(filter.directory, 107), pathOf(filter.directory, 108), umlauts]) {
-    assert.ok(Buffer.byteLength(path) >= 107);
+    expect(Buffer.byteLength(path)).toBeGreaterThanOrEqual(107);
     const { code, message } = await attempt(filter, { socket: `unix:${path}` });
-    assert.equal(code, 'ENAMETOOLONG');
-    assert.ok(
+    expect(code).toBe('ENAMETOOLONG');
+    expectThat(
       String(message).startsWith(`${path}: the path of a unix socket must be shorter than `),
       String(message),
-    );
+    ).toBe(true);
   }
   const longest = pathOf(filter.directory, 106);
-  assert.equal((await attempt(filter, { socket: longest })).listening, true);
-  assert.deepEqual(await listeners(filter), [longest]);
+  expect((await attempt(filter, { socket: longest })).listening).toBe(true);
+  expect(await listeners(filter)).toStrictEqual([longest]);
   await endsWell(filter);
-  assert.equal(existsSync(longest), false);
+  expect(existsSync(longest)).toBe(false);
 });
 
 test('ENAMETOOLONG: the sentence tells the limit that is refused', async () => {
   await using filter = await starter();
   const { message } = await attempt(filter, { socket: pathOf(filter.directory, 107) });
   const limit = /shorter than (\d+) bytes/.exec(String(message))?.[1];
-  assert.equal(limit, '107', `a path of 107 bytes was refused: ${message}`);
+  expectThat(limit, `a path of 107 bytes was refused: ${message}`).toBe('107');
 });
 
 test('ERR_MILTER_BAD_SOCKET: what libmilter would misread', async () => {
@@ -219,7 +220,7 @@ test('ERR_MILTER_BAD_SOCKET: what libmilter would misread', async () => {
   for (const [i, socket] of sockets.entries()) {
     assertRefused(told[i] as Told, 'ERR_MILTER_BAD_SOCKET', `${JSON.stringify(socket)} ${BAD_SOCKET}`);
   }
-  assert.deepEqual(await listeners(filter), []);
+  expect(await listeners(filter)).toStrictEqual([]);
   await startsWellNow(filter);
 });
 
@@ -255,11 +256,11 @@ test('ERR_MILTER_BAD_ARGUMENT: what is no socket, name, factory or option; nothi
   for (const [one, word] of bad) {
     const { code, message } = await attempt(bare, one);
     const shown = `${JSON.stringify(one)}: ${code} ${message}`;
-    assert.equal(code, 'ERR_MILTER_BAD_ARGUMENT', shown);
-    assert.ok(String(message).startsWith(word), shown);
+    expectThat(code, shown).toBe('ERR_MILTER_BAD_ARGUMENT');
+    expectThat(String(message).startsWith(word), shown).toBe(true);
   }
-  assert.deepEqual(await listeners(bare), []);
-  assert.equal(existsSync(bare.path), false);
+  expect(await listeners(bare)).toStrictEqual([]);
+  expect(existsSync(bare.path)).toBe(false);
   await startsWellNow(bare);
 });
 
@@ -273,11 +274,11 @@ test('ERR_MILTER_IN_USE: of three starts at once one is, and a fourth later is r
     { socket: second },
     { socket: filter.socket },
   );
-  assert.equal(first?.listening, true);
+  expect(first?.listening).toBe(true);
   for (const told of [...others, await attempt(filter, { socket: second })]) {
     assertRefused(told, 'ERR_MILTER_IN_USE', message);
   }
-  assert.deepEqual(await listeners(filter), [filter.path]);
+  expect(await listeners(filter)).toStrictEqual([filter.path]);
   await servesWell(filter);
   await endsWell(filter);
 });
@@ -285,7 +286,7 @@ test('ERR_MILTER_IN_USE: of three starts at once one is, and a fourth later is r
 /** A filter that has run and ended. */
 async function hasRun(): Promise<FilterProcess> {
   const filter = await starter();
-  assert.equal((await attempt(filter)).listening, true);
+  expect((await attempt(filter)).listening).toBe(true);
   await servesWell(filter);
   filter.tell({ do: 'stop' });
   await filter.event('stop resolved');
@@ -296,9 +297,9 @@ test('ERR_MILTER_ALREADY_RUN: after the end, on another socket', async () => {
   await using filter = await hasRun();
   for (const socket of [`${filter.socket}2`, 'inet:0@127.0.0.1']) {
     const { code, message } = await attempt(filter, { socket });
-    assert.equal(code, 'ERR_MILTER_ALREADY_RUN', String(message));
-    assert.match(String(message), /start a new process$/);
-    assert.deepEqual(await listeners(filter), []);
+    expectThat(code, String(message)).toBe('ERR_MILTER_ALREADY_RUN');
+    expect(String(message)).toMatch(/start a new process$/);
+    expect(await listeners(filter)).toStrictEqual([]);
   }
   await finishes(filter);
 });
@@ -310,35 +311,35 @@ test('ERR_MILTER_ALREADY_RUN: after the end, on the same socket: onListening is 
     'ERR_MILTER_ALREADY_RUN',
     'a filter has run and ended in this process; libmilter cannot start again: start a new process',
   );
-  assert.deepEqual(await listeners(filter), []);
+  expect(await listeners(filter)).toStrictEqual([]);
   await finishes(filter);
 });
 
 test('ERR_MILTER_ALREADY_RUN: the process lives, whatever onListening would have done', async () => {
   await using filter = await hasRun();
   await attempt(filter, { throws: 'never called' });
-  assert.deepEqual(await listeners(filter), []);
+  expect(await listeners(filter)).toStrictEqual([]);
   await finishes(filter);
 });
 
 test('onListening that throws: the filter is stopped, and runmilter rejects with its error', async () => {
   await using filter = await starter();
   const throwing = await attempt(filter, { throws: 'I changed my mind' });
-  assert.equal(throwing.listening, true);
+  expect(throwing.listening).toBe(true);
   const { code, name, message } = await filter.event('rejected');
-  assert.deepEqual({ code, name, message }, { code: null, name: 'Error', message: 'I changed my mind' });
-  assert.deepEqual(await listeners(filter), []);
-  assert.equal(existsSync(filter.path), false);
-  assert.equal((await attempt(filter, { socket: 'inet:0' })).code, 'ERR_MILTER_ALREADY_RUN');
+  expect({ code, name, message }).toStrictEqual({ code: null, name: 'Error', message: 'I changed my mind' });
+  expect(await listeners(filter)).toStrictEqual([]);
+  expect(existsSync(filter.path)).toBe(false);
+  expect((await attempt(filter, { socket: 'inet:0' })).code).toBe('ERR_MILTER_ALREADY_RUN');
   await finishes(filter);
 });
 
 test('the options of a refused start do not hold for the next', async () => {
   await using control = await starter();
   await using filter = await starter();
-  assert.equal((await attempt(filter, { socket: 'unix:/none/sock', run: { timeout: 1 } })).code, 'ENOENT');
-  assert.equal((await attempt(filter)).listening, true);
-  assert.equal((await attempt(control, { run: { timeout: 1 } })).listening, true);
+  expect((await attempt(filter, { socket: 'unix:/none/sock', run: { timeout: 1 } })).code).toBe('ENOENT');
+  expect((await attempt(filter)).listening).toBe(true);
+  expect((await attempt(control, { run: { timeout: 1 } })).listening).toBe(true);
   const half = Buffer.from([0, 0, 0, 3, 0x48, 0x78]); // HELO x, its last byte missing
   const slow = await filter.open();
   await slow.connect('client.example');
@@ -350,9 +351,9 @@ test('the options of a refused start do not hold for the next', async () => {
     await session.sendRaw(half);
     await session.waitForClose();
   }
-  assert.equal(slow.closed, false, 'closed by the timeout of the refused start');
+  expectThat(slow.closed, 'closed by the timeout of the refused start').toBe(false);
   const reply = slow.readFrame();
   await slow.sendRaw(Buffer.of(0));
-  assert.equal((await reply).command, 'c');
+  expect((await reply).command).toBe('c');
   await slow.quit();
 });

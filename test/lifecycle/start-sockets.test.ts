@@ -2,15 +2,15 @@
  * The sockets a filter listens on: their permissions, from the first moment on; ports that the system chooses; sockets
  * that were open already. Issue 2, section 6.
  */
-import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { linkSync, lstatSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import { MtaSession } from 'tsmilter/testing';
 import { attempt, endsWell, listeners, serves, starter } from '../fixtures/lifecycle/starter.js';
+import { errorWith, expectThat } from '../support/expect.js';
 import { within } from './support/deadline.js';
 import type { FilterProcess } from './support/filter-process.js';
 
@@ -132,21 +132,21 @@ for (const { title, run, umask, uid, expected, before, mayConnect } of PERMISSIO
     await using filter = await starter({ umask, ...(uid === undefined ? {} : { uid }) });
     const seen = await seenDuring(filter, async () => {
       const told = await attempt(filter, { run });
-      assert.equal(told.listening, true, JSON.stringify(told));
-      assert.equal(told.umask, umask, 'the process has its own umask again');
+      expectThat(told.listening, JSON.stringify(told)).toBe(true);
+      expectThat(told.umask, 'the process has its own umask again').toBe(umask);
     });
     const { uid: owner, gid, mode } = lstatSync(filter.path);
-    assert.equal(`${owner}:${gid} ${(mode & 0o777).toString(8)}`, expected);
+    expect(`${owner}:${gid} ${(mode & 0o777).toString(8)}`).toBe(expected);
     const own = uid ?? 0;
     const allowed = new Set([expected, `${own}:${own} 600`, ...(before ?? [])]);
     const undressed = Object.keys(run).length === 0;
-    assert.ok((seen as string[]).includes(expected), `seen: ${seen}`);
+    expectThat(seen as string[], `seen: ${seen}`).toContain(expected);
     const surprises = (seen as string[]).filter((one) => (undressed ? one !== expected : !allowed.has(one)));
-    assert.deepEqual(surprises, [], 'seen before the permissions were as asked for');
+    expectThat(surprises, 'seen before the permissions were as asked for').toStrictEqual([]);
     const users = { nobody: [NOBODY, NOBODY], group: [STRANGER + 1, NOBODY], stranger: [STRANGER, STRANGER] };
     for (const [who, [asUid = 0, asGid = 0]] of Object.entries(users)) {
       const may = mayConnect[who as keyof typeof mayConnect];
-      assert.equal(await dial(filter.path, asUid, asGid), may ? 'connected' : 'EACCES', who);
+      expectThat(await dial(filter.path, asUid, asGid), who).toBe(may ? 'connected' : 'EACCES');
     }
     await serves(await filter.open()); // root always may
     await endsWell(filter);
@@ -157,8 +157,8 @@ for (const spelling of ['unix:', 'UNIX:', 'local:', 'Local:', ':', '']) {
   test(`a path after '${spelling}'`, async () => {
     await using filter = await starter();
     const told = await attempt(filter, { socket: `${spelling}${filter.path}`, run: { mode: 0o640 } });
-    assert.deepEqual([told.listening, told.heard, told.port], [true, `${spelling}${filter.path}`, 0]);
-    assert.equal(lstatSync(filter.path).mode & 0o777, 0o640);
+    expect([told.listening, told.heard, told.port]).toStrictEqual([true, `${spelling}${filter.path}`, 0]);
+    expect(lstatSync(filter.path).mode & 0o777).toBe(0o640);
     await serves(await filter.open());
     await endsWell(filter);
   });
@@ -176,13 +176,16 @@ for (const [socket, ...reached] of [
   test(`${socket}: the system chooses a port, onListening tells it`, async () => {
     await using filter = await starter({ socket });
     const { listening, heard, port, code, message } = await attempt(filter);
-    assert.equal(listening, true, `${code} ${message}`);
-    assert.equal(heard, socket);
-    assert.ok(Number.isInteger(port) && (port as number) > 0, `port ${port}`);
-    assert.deepEqual(await listeners(filter), ['tcp']);
+    expectThat(listening, `${code} ${message}`).toBe(true);
+    expect(heard).toBe(socket);
+    expectThat(Number.isInteger(port), `port ${port}`).toBe(true);
+    expectThat(port as number, `port ${port}`).toBeGreaterThan(0);
+    expect(await listeners(filter)).toStrictEqual(['tcp']);
     for (const to of reached) await serves(await MtaSession.open(to.replace('PORT', String(port))));
     if (socket.includes('@127')) {
-      await assert.rejects(MtaSession.open(`inet:${port}@127.0.0.2`), { code: 'ECONNREFUSED' });
+      await expect(MtaSession.open(`inet:${port}@127.0.0.2`)).rejects.toThrow(
+        errorWith({ code: 'ECONNREFUSED' }),
+      );
     }
     await endsWell(filter);
   });
@@ -196,7 +199,7 @@ test('a port of the test’s choice, again as soon as the filter before has ende
   await session.waitForClose();
   await using second = await starter({ socket: `inet:${port}@127.0.0.1` });
   const told = await attempt(second);
-  assert.deepEqual([told.listening, told.port, told.message], [true, port, undefined]);
+  expect([told.listening, told.port, told.message]).toStrictEqual([true, port, undefined]);
   await serves(await second.open());
   await endsWell(second);
 });
@@ -218,10 +221,16 @@ for (const [family, host, spec] of [
     await using filter = await starter({ socket: 'fd:4', descriptors: [fd] });
     server.close(); // the filter has its own copy
     const told = await attempt(filter);
-    assert.deepEqual([told.listening, told.heard, told.port], [true, 'fd:4', port], JSON.stringify(told));
+    expectThat([told.listening, told.heard, told.port], JSON.stringify(told)).toStrictEqual([
+      true,
+      'fd:4',
+      port,
+    ]);
     for (let time = 1; time <= 2; time++) await serves(await MtaSession.open(`${spec}:${port}@${host}`));
     await endsWell(filter);
-    await assert.rejects(MtaSession.open(`${spec}:${port}@${host}`), { code: 'ECONNREFUSED' });
+    await expect(MtaSession.open(`${spec}:${port}@${host}`)).rejects.toThrow(
+      errorWith({ code: 'ECONNREFUSED' }),
+    );
   });
 }
 
@@ -234,10 +243,10 @@ test('fd:5, a unix socket: the filter serves it, and leaves the file to whom it 
   await using filter = await starter({ socket: 'fd:5', descriptors: [fd, fd] });
   server.close();
   const told = await attempt(filter);
-  assert.deepEqual([told.listening, told.port], [true, 0], JSON.stringify(told));
+  expectThat([told.listening, told.port], JSON.stringify(told)).toStrictEqual([true, 0]);
   await serves(await MtaSession.open(`unix:${path}.kept`));
   await endsWell(filter);
-  assert.ok(lstatSync(`${path}.kept`).isSocket());
+  expect(lstatSync(`${path}.kept`).isSocket()).toBe(true);
 });
 
 test('fd: of a connection, not of a listener, is refused; the listener beside it is served', async () => {
@@ -247,8 +256,8 @@ test('fd: of a connection, not of a listener, is refused; the listener beside it
   await using filter = await starter({ socket: 'fd:4', descriptors: [fd] });
   server.close();
   // 3 is the line to this test.
-  assert.equal((await attempt(filter, { socket: 'fd:3' })).code, 'ENOTSOCK');
-  assert.equal((await attempt(filter)).listening, true);
+  expect((await attempt(filter, { socket: 'fd:3' })).code).toBe('ENOTSOCK');
+  expect((await attempt(filter)).listening).toBe(true);
   await serves(await MtaSession.open(`inet:${port}@127.0.0.1`));
   await endsWell(filter);
 });

@@ -2,10 +2,10 @@
  * Stopping a filter that is at work: a message that has begun may end within drainTimeout, nothing new begins, and
  * what is not done by then is told to come again. The promises of issue 2, section 7.
  */
-import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
+import { errorWith, expectThat } from '../support/expect.js';
 import { ANSWERED_HANDLERS } from '../support/handlers.js';
 import { CLEAN_END, FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -13,9 +13,9 @@ import { goodMessage, greet, servesWell } from './support/messages.js';
 const STOPPING = { verdict: 'tempfail', reply: { code: '451', xcode: '4.3.2' } };
 
 function assertTempfail(response: { verdict: string; reply?: { code: string } | undefined }): void {
-  assert.equal(response.verdict, 'tempfail');
+  expect(response.verdict).toBe('tempfail');
   // Without a text of the filter's the MTA takes its own.
-  if (response.reply) assert.match(response.reply.code, /^4/);
+  if (response.reply) expect(response.reply.code).toMatch(/^4/);
 }
 
 /** A session whose eom handler waits for the test. */
@@ -34,7 +34,7 @@ async function draining(filter: FilterProcess, idle: MtaSession): Promise<void> 
   for (;;) {
     const mail = await idle.mail('<probe@client.example>');
     if (mail.verdict === 'tempfail') return;
-    assert.equal(mail.verdict, 'continue');
+    expect(mail.verdict).toBe('continue');
     await idle.abort();
   }
 }
@@ -44,11 +44,11 @@ test('control: without a stop the parked message ends with its modification', as
   const { session, result } = await parkedMessage(filter);
   filter.tell({ do: 'release' });
   const { verdict, modifications } = await result;
-  assert.equal(verdict, 'continue');
-  assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Parked', value: 'yes' }]);
+  expect(verdict).toBe('continue');
+  expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-Parked', value: 'yes' }]);
   await session.quit();
   await servesWell(filter);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 test('a message at its end when the filter stops is finished, its modification arrives', async () => {
@@ -60,9 +60,9 @@ test('a message at its end when the filter stops is finished, its modification a
   await draining(filter, idle);
   filter.tell({ do: 'release' });
   const { verdict, modifications } = await result;
-  assert.equal(verdict, 'continue');
-  assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Parked', value: 'yes' }]);
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(verdict).toBe('continue');
+  expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-Parked', value: 'yes' }]);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
 });
 
 test('a message between two steps when the filter stops is finished, step by step', async () => {
@@ -71,18 +71,18 @@ test('a message between two steps when the filter stops is finished, step by ste
   await greet(idle);
   const session = await filter.open();
   await greet(session);
-  assert.equal((await session.mail('<a@client.example>')).verdict, 'continue');
+  expect((await session.mail('<a@client.example>')).verdict).toBe('continue');
   filter.tell({ do: 'stop' });
   await draining(filter, idle);
-  assert.equal((await session.rcpt('<b@example.com>')).verdict, 'continue');
-  assert.equal((await session.data()).verdict, 'continue');
+  expect((await session.rcpt('<b@example.com>')).verdict).toBe('continue');
+  expect((await session.data()).verdict).toBe('continue');
   await session.header('Subject', 'lunch');
   await session.eoh();
-  assert.equal((await session.body('At noon.\r\n')).verdict, 'continue');
+  expect((await session.body('At noon.\r\n')).verdict).toBe('continue');
   const { verdict, modifications } = await session.eom();
-  assert.equal(verdict, 'continue');
-  assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(verdict).toBe('continue');
+  expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
 });
 
 test('a message that is given up while the filter stops is not waited for', async () => {
@@ -96,7 +96,7 @@ test('a message that is given up while the filter stops is not waited for', asyn
   filter.tell({ do: 'stop' });
   await aborted.abort();
   gone.destroy();
-  assert.deepEqual(await filter.ended(2_000), CLEAN_END); // not drainTimeout's 10 s
+  expect(await filter.ended(2_000)).toStrictEqual(CLEAN_END); // not drainTimeout's 10 s
 });
 
 test('while it stops, a new message gets 451 4.3.2 and a new session is refused', async () => {
@@ -108,23 +108,20 @@ test('while it stops, a new message gets 451 4.3.2 and a new session is refused'
   await draining(filter, old);
   for (let again = 0; again < 3; again++) {
     const mail = await old.mail('<a@client.example>');
-    assert.deepEqual(
-      { verdict: mail.verdict, reply: { code: mail.reply?.code, xcode: mail.reply?.xcode } },
-      STOPPING,
-    );
+    expect({
+      verdict: mail.verdict,
+      reply: { code: mail.reply?.code, xcode: mail.reply?.xcode },
+    }).toStrictEqual(STOPPING);
   }
-  await assert.rejects(
-    async () => {
-      const session = await filter.open({ timeout: 5_000 });
-      await greet(session);
-      await session.message(goodMessage);
-    },
-    (error: { code?: string }) => ['ERR_MILTER_CLOSED', 'ECONNREFUSED', 'ENOENT'].includes(error.code ?? ''),
-  );
-  assert.ok(filter.running);
+  await expect(async () => {
+    const session = await filter.open({ timeout: 5_000 });
+    await greet(session);
+    await session.message(goodMessage);
+  }).rejects.toThrow(errorWith({ code: /^(ERR_MILTER_CLOSED|ECONNREFUSED|ENOENT)$/ }));
+  expect(filter.running).toBe(true);
   filter.tell({ do: 'release' });
-  assert.equal((await result).verdict, 'continue');
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect((await result).verdict).toBe('continue');
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
 });
 
 for (const way of ['stop()', 'SIGTERM', 'SIGINT'] as const) {
@@ -134,12 +131,12 @@ for (const way of ['stop()', 'SIGTERM', 'SIGINT'] as const) {
     if (way === 'stop()') filter.tell({ do: 'stop' });
     else filter.child.kill(way);
     assertTempfail((await result).response);
-    assert.deepEqual(await filter.ended(), CLEAN_END);
-    assert.equal(filter.count('aborted'), 1, filter.state());
-    assert.equal(filter.all('step').filter((told) => told.step === 'close').length, 1);
+    expect(await filter.ended()).toStrictEqual(CLEAN_END);
+    expectThat(filter.count('aborted'), filter.state()).toBe(1);
+    expect(filter.all('step').filter((told) => told.step === 'close')).toHaveLength(1);
     const [stopped] = filter.all('stopped');
-    assert.deepEqual([stopped?.made, stopped?.ended], [1, 1]);
-    assert.ok(!existsSync(filter.path));
+    expect([stopped?.made, stopped?.ended]).toStrictEqual([1, 1]);
+    expect(existsSync(filter.path)).toBe(false);
   });
 }
 
@@ -158,8 +155,8 @@ for (const step of ANSWERED_HANDLERS) {
     await filter.event('parked');
     filter.tell({ do: 'stop' });
     assertTempfail(await dialogue);
-    assert.deepEqual(await filter.ended(), CLEAN_END);
-    assert.equal(filter.count('aborted'), 1);
+    expect(await filter.ended()).toStrictEqual(CLEAN_END);
+    expect(filter.count('aborted')).toBe(1);
   });
 }
 
@@ -176,11 +173,11 @@ test('handlers that never settle in negotiate, abort and close do not hold the s
   await filter.event('parked', (told) => told.step === 'close');
   filter.tell({ do: 'negotiation', value: 'never' });
   await filter.event('negotiation');
-  const negotiates = assert.rejects(filter.open(), { code: 'ERR_MILTER_CLOSED' });
+  const negotiates = expect(filter.open()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
   await filter.event('parked', (told) => told.step === 'negotiate');
   filter.tell({ do: 'stop' });
   await negotiates;
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
 });
 
 test('many parked messages are all answered for', async () => {
@@ -190,9 +187,9 @@ test('many parked messages are all answered for', async () => {
   for (let i = 0; i < 50; i++) messages.push(await parkedMessage(filter, 'park.eom'));
   filter.tell({ do: 'stop' });
   for (const { result } of messages) assertTempfail((await result).response);
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
   const [stopped] = filter.all('stopped');
-  assert.deepEqual([stopped?.made, stopped?.ended], [50, 50]);
+  expect([stopped?.made, stopped?.ended]).toStrictEqual([50, 50]);
 });
 
 test('stop(milliseconds) has precedence over drainTimeout', async () => {
@@ -200,5 +197,5 @@ test('stop(milliseconds) has precedence over drainTimeout', async () => {
   const { result } = await parkedMessage(filter, 'park.eom');
   filter.tell({ do: 'stop', value: 50 });
   assertTempfail((await result).response);
-  assert.deepEqual(await filter.ended(5_000), CLEAN_END);
+  expect(await filter.ended(5_000)).toStrictEqual(CLEAN_END);
 });

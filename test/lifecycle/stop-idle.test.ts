@@ -2,9 +2,9 @@
  * Stopping a filter that has nothing to do: within a second, exit code 0 without help, no socket file left behind,
  * as root and as an ordinary user, by each of the ways to stop.
  */
-import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
+import { expectThat } from '../support/expect.js';
 import { CLEAN_END, FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet } from './support/messages.js';
 
@@ -21,10 +21,10 @@ const WAYS = {
 async function stopsSoon(filter: FilterProcess, stop: (filter: FilterProcess) => unknown) {
   const began = performance.now();
   stop(filter);
-  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
   const took = performance.now() - began;
-  assert.ok(took < SOON, `the idle filter took ${took.toFixed()} ms to end`);
-  assert.ok(!existsSync(filter.path), 'the socket file is still there');
+  expectThat(took, `the idle filter took ${took.toFixed()} ms to end`).toBeLessThan(SOON);
+  expectThat(existsSync(filter.path), 'the socket file is still there').toBe(false);
 }
 
 for (const [way, stop] of Object.entries(WAYS)) {
@@ -35,7 +35,7 @@ for (const [way, stop] of Object.entries(WAYS)) {
     test(`${way} ends a filter that never had a session, as ${user}`, async () => {
       for (let round = 0; round < 2; round++) {
         await using filter = await FilterProcess.start(uid === undefined ? {} : { uid });
-        assert.ok(existsSync(filter.path));
+        expect(existsSync(filter.path)).toBe(true);
         await stopsSoon(filter, stop);
       }
     });
@@ -47,11 +47,11 @@ for (const [way, stop] of Object.entries(WAYS)) {
       await greet(greeted);
       const used = await filter.open();
       await greet(used);
-      assert.equal((await used.message(goodMessage)).verdict, 'continue');
+      expect((await used.message(goodMessage)).verdict).toBe('continue');
       await stopsSoon(filter, stop);
       for (const session of [negotiated, greeted, used]) await session.waitForClose();
       const stopped = await filter.event('stopped');
-      assert.deepEqual([stopped.made, stopped.ended], [3, 3]);
+      expect([stopped.made, stopped.ended]).toStrictEqual([3, 3]);
     });
   }
 }
@@ -68,7 +68,7 @@ test('a filter that has served and is idle again stops as soon', async () => {
   for (let i = 0; i < 20; i++) {
     await using session = await filter.open();
     await greet(session);
-    assert.equal((await session.message(goodMessage)).verdict, 'continue');
+    expect((await session.message(goodMessage)).verdict).toBe('continue');
   }
   await stopsSoon(filter, WAYS.SIGTERM);
 });
@@ -77,9 +77,9 @@ test('a process with something else to do lives on after stop(), until that is d
   await using filter = await FilterProcess.start({ more: { linger: 600 } });
   filter.tell({ do: 'stop' });
   await filter.event('stopped', undefined, 1, SOON);
-  assert.ok(filter.running);
-  assert.ok(!existsSync(filter.path));
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(filter.running).toBe(true);
+  expect(existsSync(filter.path)).toBe(false);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
 });
 
 test('with signals: false SIGTERM is the user’s: nothing stops but what his handler does', async () => {
@@ -90,22 +90,22 @@ test('with signals: false SIGTERM is the user’s: nothing stops but what his ha
     filter.child.kill(signal);
     await filter.event('signal', (told) => told.signal === signal);
   }
-  assert.equal((await session.message(goodMessage)).verdict, 'continue');
+  expect((await session.message(goodMessage)).verdict).toBe('continue');
   filter.tell({ do: 'stop' });
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
 });
 
 test('with signals: false and no handler of the user’s SIGTERM ends the process as any other', async () => {
   await using filter = await FilterProcess.start({ run: { signals: false } });
   filter.child.kill('SIGTERM');
-  assert.deepEqual(await filter.ended(), { code: null, signal: 'SIGTERM' });
+  expect(await filter.ended()).toStrictEqual({ code: null, signal: 'SIGTERM' });
 });
 
 test('a handler of the user’s for SIGTERM runs beside the filter’s own', async () => {
   await using filter = await FilterProcess.start({ more: { ownSignals: true } });
   filter.child.kill('SIGTERM');
-  assert.deepEqual(await filter.ended(), CLEAN_END);
-  assert.equal(filter.count('signal'), 1);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
+  expect(filter.count('signal')).toBe(1);
 });
 
 test('signal handlers are gone after the end: a second SIGTERM ends a process that lives on', async () => {
@@ -113,5 +113,5 @@ test('signal handlers are gone after the end: a second SIGTERM ends a process th
   filter.child.kill('SIGTERM');
   await filter.event('stopped');
   filter.child.kill('SIGTERM');
-  assert.deepEqual(await filter.ended(), { code: null, signal: 'SIGTERM' });
+  expect(await filter.ended()).toStrictEqual({ code: null, signal: 'SIGTERM' });
 });

@@ -2,9 +2,9 @@
  * Stopping in the middle of things: sessions that come and go meanwhile, several stops at once, a JS thread that is
  * never blocked, and a socket that the next process takes over at once.
  */
-import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { test } from 'node:test';
+import { existsSync, renameSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+import { expectThat } from '../support/expect.js';
 import { inLanes, within } from './support/deadline.js';
 import { CLEAN_END, FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -24,7 +24,7 @@ async function comeAndGo(filter: FilterProcess, seen: Map<string, number>, steer
       await using session = await filter.open({ timeout: 8_000 });
       await greet(session, steer);
       const { verdict } = await session.message(goodMessage);
-      assert.ok(ANSWERS.has(verdict), `a session was answered ${verdict}`);
+      expectThat(ANSWERS.has(verdict), `a session was answered ${verdict}`).toBe(true);
       note(verdict);
     } catch (error) {
       const code = (error as { code?: string }).code ?? '';
@@ -39,9 +39,9 @@ test('control: sessions that come and go see no failure while nothing stops', as
   await using filter = await FilterProcess.start();
   await inLanes(8, Array(100).keys(), () => servesWell(filter));
   const { made, ended } = await filter.diag();
-  assert.equal(made, 100);
-  assert.equal(ended, 100);
-  assert.deepEqual(await filter.stop(), CLEAN_END);
+  expect(made).toBe(100);
+  expect(ended).toBe(100);
+  expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
 for (const steer of ['none.none', 'takesAMoment.eom', 'takesAMoment.close']) {
@@ -56,11 +56,13 @@ for (const steer of ['none.none', 'takesAMoment.eom', 'takesAMoment.close']) {
       const target = 20 + round * 13;
       while ((seen.get('continue') ?? 0) < target) await new Promise((resolve) => setImmediate(resolve));
       filter.child.kill('SIGTERM');
-      assert.deepEqual(await filter.ended(8_000), CLEAN_END);
+      expect(await filter.ended(8_000)).toStrictEqual(CLEAN_END);
       await within('the end of the traffic', traffic);
       const [stopped] = filter.all('stopped');
-      assert.equal(stopped?.made, stopped?.ended, filter.state());
-      assert.ok((stopped?.longest as number) < NO_GAP, `the JS thread stood still: ${filter.state()}`);
+      expectThat(stopped?.made, filter.state()).toBe(stopped?.ended);
+      expectThat(stopped?.longest as number, `the JS thread stood still: ${filter.state()}`).toBeLessThan(
+        NO_GAP,
+      );
     }
   });
 }
@@ -80,10 +82,10 @@ test('sessions that are refused while the filter stops do not hold it up', async
   );
   const began = performance.now();
   filter.child.kill('SIGTERM');
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
   const took = performance.now() - began;
   await knocking;
-  assert.ok(took < 2_000, `no message was under way, yet the stop took ${took.toFixed()} ms`);
+  expectThat(took, `no message was under way, yet the stop took ${took.toFixed()} ms`).toBeLessThan(2_000);
 });
 
 test('new messages that are refused while the filter stops do not hold it up', async () => {
@@ -100,10 +102,10 @@ test('new messages that are refused while the filter stops do not hold it up', a
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   })().catch(() => {});
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
   const took = performance.now() - began;
   await insisting;
-  assert.ok(took < 2_000, `no message was under way, yet the stop took ${took.toFixed()} ms`);
+  expectThat(took, `no message was under way, yet the stop took ${took.toFixed()} ms`).toBeLessThan(2_000);
 });
 
 test('the JS thread is not blocked while an idle filter, or one with a parked handler, stops', async () => {
@@ -118,9 +120,9 @@ test('the JS thread is not blocked while an idle filter, or one with a parked ha
     filter.tell({ do: 'ticks' }); // begins to count anew
     await filter.event('ticks');
     filter.tell({ do: 'stop' });
-    assert.deepEqual(await filter.ended(), CLEAN_END);
+    expect(await filter.ended()).toStrictEqual(CLEAN_END);
     const longest = filter.all('stopped')[0]?.longest as number;
-    assert.ok(longest < NO_GAP, `no tick for ${longest} ms`);
+    expectThat(longest, `no tick for ${longest} ms`).toBeLessThan(NO_GAP);
   }
 });
 
@@ -130,45 +132,45 @@ test('stop() many times, and signals besides: each resolves, once the filter has
   for (let i = 0; i < 5; i++) filter.tell({ do: 'stop' });
   filter.child.kill('SIGTERM');
   filter.child.kill('SIGINT');
-  assert.deepEqual(await filter.ended(), CLEAN_END);
-  assert.equal(filter.count('stop resolved'), 5);
-  assert.equal(filter.count('stopped'), 1);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
+  expect(filter.count('stop resolved')).toBe(5);
+  expect(filter.count('stopped')).toBe(1);
 });
 
 test('stop() before the start, and after the end, does nothing and resolves', async () => {
   await using filter = await FilterProcess.start({ more: { stopFirst: true, linger: 300 } });
-  assert.equal(filter.count('stop resolved'), 1);
+  expect(filter.count('stop resolved')).toBe(1);
   await servesWell(filter);
   filter.tell({ do: 'stop' });
   await filter.event('stopped');
   filter.tell({ do: 'stop' });
   await filter.event('stop resolved', undefined, 3);
-  assert.deepEqual(await filter.ended(), CLEAN_END);
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
 });
 
 test('stop() from onListening, before anybody came, stops', async () => {
   await using filter = await FilterProcess.start({ more: { stopAtOnce: true } });
-  assert.deepEqual(await filter.ended(2_000), CLEAN_END);
-  assert.ok(!existsSync(filter.path));
+  expect(await filter.ended(2_000)).toStrictEqual(CLEAN_END);
+  expect(existsSync(filter.path)).toBe(false);
 });
 
 for (const step of ['connect', 'eom', 'close', 'abort']) {
   test(`stop() from inside the ${step} handler lets it finish`, async () => {
     await using filter = await FilterProcess.start();
     const session = await filter.open();
-    assert.equal((await session.connect(`stopsTheFilter.${step}`)).verdict, 'continue');
+    expect((await session.connect(`stopsTheFilter.${step}`)).verdict).toBe('continue');
     if (step === 'eom') {
       await session.helo('client.example');
       const { verdict, modifications } = await session.message(goodMessage);
-      assert.equal(verdict, 'continue');
-      assert.deepEqual(modifications, [{ type: 'addheader', name: 'X-Stopped', value: 'yes' }]);
+      expect(verdict).toBe('continue');
+      expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-Stopped', value: 'yes' }]);
     } else if (step === 'abort') {
       await session.mail('<a@client.example>');
       await session.abort();
     } else if (step === 'close') {
       await session.quit();
     }
-    assert.deepEqual(await filter.ended(2_000), CLEAN_END);
+    expect(await filter.ended(2_000)).toStrictEqual(CLEAN_END);
   });
 }
 
@@ -182,21 +184,20 @@ test('the socket of a stopped filter is taken over at once by the next process',
     const next = await FilterProcess.start({ socket: first.socket });
     if (before !== first) await before[Symbol.asyncDispose]();
     await servesWell(next);
-    assert.deepEqual(await before.ended(), CLEAN_END);
+    expect(await before.ended()).toStrictEqual(CLEAN_END);
     await servesWell(next); // the end of the last one took nothing of this one's away
     before = next;
   }
-  assert.deepEqual(await before.stop(), CLEAN_END);
+  expect(await before.stop()).toStrictEqual(CLEAN_END);
   await before[Symbol.asyncDispose]();
 });
 
 test('a filter that stops leaves a socket file alone that another process has put in its place', async () => {
   await using first = await FilterProcess.start();
-  const { renameSync } = await import('node:fs');
   renameSync(first.path, `${first.path}.old`); // an operator's way to let two filters overlap
   await using second = await FilterProcess.start({ socket: first.socket });
-  assert.deepEqual(await first.stop(), CLEAN_END);
-  assert.ok(existsSync(second.path));
+  expect(await first.stop()).toStrictEqual(CLEAN_END);
+  expect(existsSync(second.path)).toBe(true);
   await servesWell(second);
-  assert.deepEqual(await second.stop(), CLEAN_END);
+  expect(await second.stop()).toStrictEqual(CLEAN_END);
 });

@@ -3,10 +3,10 @@
  * uncaught exception in the worker, the end of the whole process. R5: whoever waits for an answer is told that none
  * will come; the main thread lives on.
  */
-import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
+import { expectThat } from '../support/expect.js';
 import { inLanes } from './support/deadline.js';
 import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -17,7 +17,7 @@ const host = (options: StartOptions = {}) => FilterProcess.start({ fixture: 'wor
 async function mainLivesOn(filter: FilterProcess): Promise<void> {
   await filter.event('alive', undefined, filter.count('alive') + 2);
   filter.tell({ do: 'finish' });
-  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
 }
 
 /** Sessions parked in `step`; what each of them hears in the end. */
@@ -48,9 +48,9 @@ test('control: a filter in a worker serves, stops, and the process ends', async 
   await inLanes(4, Array(20).keys(), () => servesWell(filter));
   filter.tell({ do: 'stop' });
   const stopped = await filter.event('stopped');
-  assert.deepEqual([stopped.made, stopped.ended], [20, 20]);
-  assert.equal((await filter.event('worker exit')).code, 0);
-  assert.ok(!existsSync(filter.path));
+  expect([stopped.made, stopped.ended]).toStrictEqual([20, 20]);
+  expect((await filter.event('worker exit')).code).toBe(0);
+  expect(existsSync(filter.path)).toBe(false);
   await mainLivesOn(filter);
 });
 
@@ -58,7 +58,7 @@ test('terminate() while a worker loads the addon, or is inside one of its functi
   const rounds = 200;
   await using filter = await host({ fixture: 'terminator', listening: false, more: { rounds } });
   await filter.event('survived', undefined, 1, 60_000);
-  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
 });
 
 for (const loadHere of [false, true]) {
@@ -68,7 +68,7 @@ for (const loadHere of [false, true]) {
       await using filter = await host({ more: { loadHere } });
       const outcomes = await parkedSessions(filter, step, 5);
       filter.tell({ do: 'terminate' });
-      assert.deepEqual(await Promise.all(outcomes), Array(5).fill('tempfail'));
+      expect(await Promise.all(outcomes)).toStrictEqual(Array(5).fill('tempfail'));
       await filter.event('worker exit');
       await mainLivesOn(filter);
     });
@@ -79,7 +79,7 @@ test('terminate() of a worker whose handler blocks its thread', async () => {
   await using filter = await host({ more: { blocks: true } });
   const outcomes = await parkedSessions(filter, 'eom', 1);
   filter.tell({ do: 'terminate' });
-  assert.deepEqual(await Promise.all(outcomes), ['tempfail']);
+  expect(await Promise.all(outcomes)).toStrictEqual(['tempfail']);
   await filter.event('worker exit');
   await mainLivesOn(filter);
 });
@@ -92,7 +92,7 @@ for (const [what, command] of [
     await using filter = await host();
     const outcomes = await parkedSessions(filter, 'eom', 5);
     filter.tell({ do: command });
-    assert.deepEqual(await Promise.all(outcomes), Array(5).fill('tempfail'));
+    expect(await Promise.all(outcomes)).toStrictEqual(Array(5).fill('tempfail'));
     await filter.event('worker exit');
     await mainLivesOn(filter);
   });
@@ -111,7 +111,7 @@ test('terminate() in the middle of traffic, several times', async () => {
           }
         } catch (error) {
           // Refused, hung up on, or answered tempfail; not left waiting.
-          assert.notEqual((error as { code?: string }).code, 'ERR_MILTER_TIMEOUT');
+          expect((error as { code?: string }).code).not.toBe('ERR_MILTER_TIMEOUT');
         }
       }),
     );
@@ -133,33 +133,33 @@ test('after terminate() an MTA that comes, or whose session is open, is not left
     ({ verdict }) => verdict,
     (error: { code?: string }) => error.code,
   );
-  assert.ok(['tempfail', 'ERR_MILTER_CLOSED'].includes(outcome ?? ''), outcome);
+  expectThat(['tempfail', 'ERR_MILTER_CLOSED'], outcome).toContain(outcome ?? '');
   const fresh = await filter.open({ timeout: 3_000 }).then(
     () => 'opened',
     (error: { code?: string }) => error.code,
   );
-  assert.ok(['ERR_MILTER_CLOSED', 'ECONNREFUSED', 'ENOENT'].includes(fresh ?? ''), fresh);
+  expectThat(['ERR_MILTER_CLOSED', 'ECONNREFUSED', 'ENOENT'], fresh).toContain(fresh ?? '');
   await mainLivesOn(filter);
 });
 
 test('a second worker in the same process is refused: in use while one runs, already run after', async () => {
   await using filter = await host();
   filter.tell({ do: 'another' });
-  assert.equal((await filter.event('refused')).code, 'ERR_MILTER_IN_USE');
+  expect((await filter.event('refused')).code).toBe('ERR_MILTER_IN_USE');
   await servesWell(filter);
   await using ended = await host();
   ended.tell({ do: 'stop' });
   await ended.event('worker exit');
   ended.tell({ do: 'another' });
-  assert.equal((await ended.event('refused')).code, 'ERR_MILTER_ALREADY_RUN');
+  expect((await ended.event('refused')).code).toBe('ERR_MILTER_ALREADY_RUN');
 });
 
 test('process.exit() of the main thread, with sessions parked in the worker', async () => {
   await using filter = await host();
   const outcomes = await parkedSessions(filter, 'eom', 5);
   filter.tell({ do: 'exit' });
-  assert.deepEqual(await filter.ended(), { code: 7, signal: null });
+  expect(await filter.ended()).toStrictEqual({ code: 7, signal: null });
   for (const outcome of await Promise.all(outcomes)) {
-    assert.ok(['tempfail', 'ERR_MILTER_CLOSED'].includes(outcome ?? ''), outcome);
+    expectThat(['tempfail', 'ERR_MILTER_CLOSED'], outcome).toContain(outcome ?? '');
   }
 });

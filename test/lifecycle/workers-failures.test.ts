@@ -2,10 +2,10 @@
  * Workers that die: their sessions are refused for now, the others do not notice, and somebody follows. R5 for each way
  * to die: an exception that nobody catches, process.exit(), out of memory, terminate(), a loop without end.
  */
-import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { test } from 'node:test';
+import { expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
+import { expectThat } from '../support/expect.js';
 import { until } from './support/deadline.js';
 import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet } from './support/messages.js';
@@ -28,10 +28,10 @@ async function message(session: MtaSession): Promise<{ verdict: string; thread: 
 }
 
 async function endsWell(filter: FilterProcess): Promise<void> {
-  assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+  expectThat(await filter.stop(), filter.state()).toStrictEqual(CLEAN_END);
   const [stopped] = filter.all('stopped');
-  assert.equal(stopped?.made, stopped?.ended, filter.state());
-  assert.ok(!existsSync(filter.path));
+  expectThat(stopped?.made, filter.state()).toBe(stopped?.ended);
+  expect(existsSync(filter.path)).toBe(false);
 }
 
 /** Resolves when so many workers have loaded their module in all, and serve as far as that can be seen. */
@@ -55,32 +55,32 @@ for (const [how, deed, why, causeCode] of [
     const inMessage = await Promise.all([1, 2].map(() => open(filter, 'none.none')));
     const homes = await Promise.all(inMessage.map(message));
     for (const session of inMessage)
-      assert.equal((await session.mail('<a@client.example>')).verdict, 'continue');
+      expect((await session.mail('<a@client.example>')).verdict).toBe('continue');
 
     const culprit = deed === 'terminate' ? null : await open(filter, `${deed}.eom`);
     const dying = culprit ? culprit.message(goodMessage) : null;
     if (!culprit) filter.tell({ do: 'terminate', value: homes[0]?.thread as number });
 
     const { thread } = await filter.event('worker exit');
-    if (dying) assert.equal((await dying).verdict, 'tempfail');
+    if (dying) expect((await dying).verdict).toBe('tempfail');
     filter.tell({ do: 'to workers', value: 'release' });
     const verdicts = (await Promise.all(outcomes)).map(({ verdict }) => verdict).sort();
-    assert.deepEqual(verdicts, ['continue', 'continue', 'tempfail', 'tempfail']);
+    expect(verdicts).toStrictEqual(['continue', 'continue', 'tempfail', 'tempfail']);
     for (const [index, session] of inMessage.entries()) {
       const died = homes[index]?.thread === thread;
       await session.rcpt('<b@example.com>');
       await session.header('Subject', 'still here');
-      assert.equal((await session.eom()).verdict, died ? 'tempfail' : 'continue');
+      expect((await session.eom()).verdict).toBe(died ? 'tempfail' : 'continue');
     }
     const later = (await Promise.all(idle.map((session) => session.message(goodMessage)))).map(
       ({ verdict }) => verdict,
     );
-    assert.deepEqual(later.sort(), ['continue', 'tempfail']);
+    expect(later.sort()).toStrictEqual(['continue', 'tempfail']);
 
     const error = await filter.event('error');
-    assert.deepEqual([error.code, error.step], ['ERR_MILTER_WORKER', 'a worker']);
-    assert.match(String(error.message), why);
-    assert.equal((error.cause as { code: unknown } | null)?.code ?? null, causeCode);
+    expect([error.code, error.step]).toStrictEqual(['ERR_MILTER_WORKER', 'a worker']);
+    expect(String(error.message)).toMatch(why);
+    expect((error.cause as { code: unknown } | null)?.code ?? null).toBe(causeCode);
 
     await replaced(filter, 3);
     const all = [...parked, ...idle, ...inMessage, ...(culprit ? [culprit] : [])];
@@ -92,9 +92,9 @@ for (const [how, deed, why, causeCode] of [
       threads.add((await message(session)).thread);
       return threads.size === 2;
     });
-    assert.ok(!threads.has(thread as number));
+    expect(threads.has(thread as number)).toBe(false);
     await endsWell(filter);
-    assert.equal(filter.count('error'), 1);
+    expect(filter.count('error')).toBe(1);
   });
 }
 
@@ -105,8 +105,8 @@ test('with no worker alive a session is refused for now, whatever the MTA does w
   filter.tell({ do: 'terminate', value: thread });
   await filter.event('worker exit');
   const fresh = await filter.open();
-  assert.equal((await fresh.connect('client.example')).verdict, 'tempfail');
-  assert.equal((await old.mail('<a@client.example>')).verdict, 'tempfail');
+  expect((await fresh.connect('client.example')).verdict).toBe('tempfail');
+  expect((await old.mail('<a@client.example>')).verdict).toBe('tempfail');
   await fresh.close();
   await old.close();
   await endsWell(filter);
@@ -116,7 +116,7 @@ test('one worker that dies is followed by one that serves', async () => {
   await using filter = await host({ run: { workers: 1 } });
   for (let life = 1; life <= 3; life++) {
     const session = await open(filter, 'exit.eom');
-    assert.equal((await message(session)).verdict, 'tempfail');
+    expect((await message(session)).verdict).toBe('tempfail');
     await session.close();
     await filter.event('worker exit', undefined, life);
     await until('its follower serves', async () => {
@@ -124,7 +124,7 @@ test('one worker that dies is followed by one that serves', async () => {
       return (await next.connect('none.none')).verdict === 'continue';
     });
   }
-  assert.equal(filter.count('error'), 3);
+  expect(filter.count('error')).toBe(3);
   await endsWell(filter);
 });
 
@@ -135,13 +135,13 @@ test('a module that cannot be loaded any more is tried again, each time after a 
   const times = filter.all('error').map(({ at }) => at as number);
   for (const [index, least] of [100, 200, 400, 800].entries()) {
     const pause = (times[index + 1] as number) - (times[index] as number);
-    assert.ok(pause > least - 5, `pause ${index + 1} was ${pause} ms`);
+    expectThat(pause, `pause ${index + 1} was ${pause} ms`).toBeGreaterThan(least - 5);
   }
-  assert.match(String(filter.all('error')[1]?.message), /ended while its module was loaded: TypeError/);
+  expect(String(filter.all('error')[1]?.message)).toMatch(/ended while its module was loaded: TypeError/);
   // Stopped in the middle of a pause.
   const before = performance.now();
   await endsWell(filter);
-  assert.ok(performance.now() - before < 5_000);
+  expect(performance.now() - before).toBeLessThan(5_000);
 });
 
 test('a stop while a follower is being loaded', async () => {
@@ -161,23 +161,23 @@ test('a loop without end: the policy answers, the others go on, the worker is re
   const outcome = stuck.message(goodMessage);
   const { thread } = await filter.event('spins');
   const others = neighbours.filter((_, index) => homes[index]?.thread !== thread);
-  assert.equal(others.length, 2);
+  expect(others).toHaveLength(2);
   let served = 0;
   let over = false;
   const traffic = (async () => {
     for (; !over; served++) {
-      for (const session of others) assert.equal((await message(session)).verdict, 'continue');
+      for (const session of others) expect((await message(session)).verdict).toBe('continue');
     }
   })();
   const { response } = await outcome;
-  assert.equal(response.reply?.text, '451 4.3.0 crew: untrapped exception');
+  expect(response.reply?.text).toBe('451 4.3.0 crew: untrapped exception');
   const error = await filter.event('error');
-  assert.equal(error.code, 'ERR_MILTER_WORKER');
-  assert.match(String(error.message), /was blocked by one handler for 2300 ms, and was terminated/);
+  expect(error.code).toBe('ERR_MILTER_WORKER');
+  expect(String(error.message)).toMatch(/was blocked by one handler for 2300 ms, and was terminated/);
   await replaced(filter, 3);
   over = true;
   await traffic;
-  assert.ok(served > 10, `${served} rounds`);
+  expect(served).toBeGreaterThan(10);
   await Promise.all([stuck, ...neighbours].map((session) => session.close()));
   await endsWell(filter);
 });
@@ -195,7 +195,7 @@ test('under load, workers die one after the other: nobody waits in vain, and onl
         const connect = await session.connect('none.none');
         const helo = connect.verdict === 'continue' ? await session.helo('client.example') : connect;
         const { verdict } = helo.verdict === 'continue' ? await session.message(goodMessage) : helo;
-        assert.ok(['continue', 'tempfail'].includes(verdict), verdict);
+        expectThat(['continue', 'tempfail'], verdict).toContain(verdict);
         if (verdict === 'tempfail') refused++;
         else done++;
       }
@@ -205,14 +205,14 @@ test('under load, workers die one after the other: nobody waits in vain, and onl
     const before = done;
     await until('traffic', () => done > before + 30);
     await using culprit = await open(filter, 'exit.envfrom');
-    assert.equal((await culprit.mail('<a@client.example>')).verdict, 'tempfail');
+    expect((await culprit.mail('<a@client.example>')).verdict).toBe('tempfail');
     await replaced(filter, 3 + death);
   }
   over = true;
   await lanes;
-  assert.equal(filter.count('error'), DEATHS);
+  expect(filter.count('error')).toBe(DEATHS);
   // A worker had at most as many sessions as there are lanes.
-  assert.ok(refused <= 6 * DEATHS, `${refused} refused, ${done} served`);
+  expectThat(refused, `${refused} refused, ${done} served`).toBeLessThanOrEqual(6 * DEATHS);
   await endsWell(filter);
 });
 
@@ -230,7 +230,7 @@ test('a stop under load while workers die', async () => {
           done++;
         }
       } catch (error) {
-        assert.notEqual((error as { code?: string }).code, 'ERR_MILTER_TIMEOUT');
+        expect((error as { code?: string }).code).not.toBe('ERR_MILTER_TIMEOUT');
       }
     }),
   );
@@ -250,9 +250,9 @@ test('process.exit() of the main thread, with sessions parked in workers', async
   );
   await filter.event('parked', undefined, 4);
   filter.tell({ do: 'exit' });
-  assert.deepEqual(await filter.ended(), { code: 7, signal: null });
+  expect(await filter.ended()).toStrictEqual({ code: 7, signal: null });
   for (const outcome of await Promise.all(outcomes)) {
-    assert.ok(['tempfail', 'ERR_MILTER_CLOSED'].includes(outcome ?? ''), outcome);
+    expectThat(['tempfail', 'ERR_MILTER_CLOSED'], outcome).toContain(outcome ?? '');
   }
 });
 
@@ -260,14 +260,14 @@ test('the thread that runs the filter is itself a worker: it serves and stops', 
   await using filter = await host({ fixture: '../workers/nested' });
   for (let i = 0; i < 4; i++) {
     await using session = await filter.open();
-    assert.equal((await session.connect('none')).verdict, 'continue');
-    assert.equal((await session.message(goodMessage)).verdict, 'continue');
+    expect((await session.connect('none')).verdict).toBe('continue');
+    expect((await session.message(goodMessage)).verdict).toBe('continue');
   }
   filter.tell({ do: 'stop' });
   await filter.event('stopped');
-  assert.equal((await filter.event('lead exit')).code, 0);
-  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
-  assert.ok(!existsSync(filter.path));
+  expect((await filter.event('lead exit')).code).toBe(0);
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
+  expect(existsSync(filter.path)).toBe(false);
 });
 
 test('terminate() of the thread that runs the filter ends its workers too', async () => {
@@ -281,10 +281,10 @@ test('terminate() of the thread that runs the filter ends its workers too', asyn
   // Each worker has taken its sessions when it answers one that came after them.
   for (let i = 0; i < 2; i++) {
     await using session = await filter.open();
-    assert.equal((await session.connect('none')).verdict, 'continue');
+    expect((await session.connect('none')).verdict).toBe('continue');
   }
   filter.tell({ do: 'terminate' });
   await filter.event('lead exit');
-  assert.deepEqual(await Promise.all(outcomes), Array(4).fill('tempfail'));
-  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
+  expect(await Promise.all(outcomes)).toStrictEqual(Array(4).fill('tempfail'));
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
 });

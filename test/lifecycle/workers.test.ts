@@ -1,11 +1,11 @@
 /** A filter whose sessions are served in worker threads: who gets a session, settings, the start and the stop. */
-import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { afterAll, expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
+import { expectThat } from '../support/expect.js';
 import { inLanes, until } from './support/deadline.js';
 import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet } from './support/messages.js';
@@ -15,7 +15,7 @@ const host = (options: StartOptions = {}) => FilterProcess.start({ fixture: '../
 /** What the worker of a session says of itself in a message. */
 async function message(session: MtaSession): Promise<{ thread: string; id: number }> {
   const { verdict, modifications } = await session.message(goodMessage);
-  assert.equal(verdict, 'continue');
+  expect(verdict).toBe('continue');
   const value = (name: string) =>
     modifications.flatMap((one) => (one.type === 'addheader' && one.name === name ? [one.value] : []))[0];
   return { thread: String(value('X-Thread')), id: Number(value('X-Id')) };
@@ -28,40 +28,35 @@ async function open(filter: FilterProcess, steer = 'none.none'): Promise<MtaSess
 }
 
 async function endsWell(filter: FilterProcess): Promise<void> {
-  assert.deepEqual(await filter.stop(), CLEAN_END, filter.state());
+  expectThat(await filter.stop(), filter.state()).toStrictEqual(CLEAN_END);
   const [stopped] = filter.all('stopped');
-  assert.equal(stopped?.made, stopped?.ended, filter.state());
-  assert.ok(!existsSync(filter.path));
+  expectThat(stopped?.made, filter.state()).toBe(stopped?.ended);
+  expect(existsSync(filter.path)).toBe(false);
 }
 
-test('contract 18: sessions go to the workers in turn, their numbers are unique, getdiag adds up, the process ends', async () => {
+/** @contract 18 */
+test('sessions go to the workers in turn, their numbers are unique, getdiag adds up, the process ends', async () => {
   await using filter = await host({ run: { workers: 3 } });
   const sessions = await Promise.all(Array.from({ length: 9 }, () => open(filter)));
   const answers = await Promise.all(sessions.map(message));
   const counts = new Map<string, number>();
   for (const { thread } of answers) counts.set(thread, (counts.get(thread) ?? 0) + 1);
-  assert.deepEqual([...counts.values()], [3, 3, 3]);
+  expect([...counts.values()]).toStrictEqual([3, 3, 3]);
   const ids = answers.map(({ id }) => id).sort((a, b) => a - b);
-  assert.deepEqual(ids, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(ids).toStrictEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
   const { made, ended } = await filter.diag();
-  assert.deepEqual([made, ended], [9, 0]);
+  expect([made, ended]).toStrictEqual([9, 0]);
   // A session belongs to its worker for life.
   const again = await Promise.all(sessions.map(message));
-  assert.deepEqual(
-    again.map(({ thread }) => thread),
-    answers.map(({ thread }) => thread),
-  );
+  expect(again.map(({ thread }) => thread)).toStrictEqual(answers.map(({ thread }) => thread));
   filter.tell({ do: 'to workers', value: 'diag' });
   for (let nth = 1; nth <= 3; nth++) {
-    assert.deepEqual((await filter.event('worker diag', undefined, nth)).counts, [3, 0]);
+    expect((await filter.event('worker diag', undefined, nth)).counts).toStrictEqual([3, 0]);
   }
   await Promise.all(sessions.map((session) => session.close()));
   await endsWell(filter);
-  assert.equal(filter.count('closed down'), 3); // the module's export `stopped`
-  assert.deepEqual(
-    filter.all('worker exit').map(({ code }) => code),
-    [0, 0, 0],
-  );
+  expect(filter.count('closed down')).toBe(3); // the module's export `stopped`
+  expect(filter.all('worker exit').map(({ code }) => code)).toStrictEqual([0, 0, 0]);
 });
 
 test('a new session goes to the worker that has the fewest', async () => {
@@ -70,10 +65,10 @@ test('a new session goes to the worker that has the fewest', async () => {
   const threads = (await Promise.all(sessions.map(message))).map(({ thread }) => thread);
   const idle = threads[0];
   const leaving = sessions.filter((_, index) => threads[index] === idle);
-  assert.equal(leaving.length, 3);
+  expect(leaving).toHaveLength(3);
   await Promise.all(leaving.map((session) => session.close()));
   await until('three ended', async () => (await filter.diag()).ended === 3);
-  for (let i = 0; i < 3; i++) assert.equal((await message(await open(filter))).thread, idle);
+  for (let i = 0; i < 3; i++) expect((await message(await open(filter))).thread).toBe(idle);
   await endsWell(filter);
 });
 
@@ -82,8 +77,7 @@ test('the default is one worker for each core', async () => {
     fixture: '../workers/host',
     run: { workers: undefined as never },
   });
-  const { availableParallelism } = await import('node:os');
-  assert.equal(filter.count('worker'), availableParallelism());
+  expect(filter.count('worker')).toBe(availableParallelism());
   await endsWell(filter);
 });
 
@@ -92,28 +86,29 @@ test("the main thread's rights and exception policy are where workers begin; a m
   const ACCEPT = 3;
   await using filter = await host({ policy: ACCEPT, more: { flags: ADDHDRS } });
   await using session = await filter.open();
-  assert.equal(session.negotiated.actions & 0xff, ADDHDRS);
-  assert.equal((await session.connect('fail.connect')).verdict, 'accept');
+  expect(session.negotiated.actions & 0xff).toBe(ADDHDRS);
+  expect((await session.connect('fail.connect')).verdict).toBe('accept');
   // By way of the main thread, as all that a worker prints.
   const report = /crew: untrapped exception in connect: Error: the handler fails/;
   await until('the report', () => report.test(filter.output));
   await endsWell(filter);
   await using own = await host({ policy: ACCEPT, more: { mode: 'hook' } });
   await using other = await own.open();
-  assert.equal((await other.connect('fail.connect')).verdict, 'reject');
-  assert.equal((await own.event('worker hook')).message, 'the handler fails');
-  assert.equal(own.count('error'), 0);
+  expect((await other.connect('fail.connect')).verdict).toBe('reject');
+  expect((await own.event('worker hook')).message).toBe('the handler fails');
+  expect(own.count('error')).toBe(0);
   await endsWell(own);
 });
 
-test('contract 9: setExceptionPolicy in the main thread holds in the workers from then on', async () => {
+/** @contract 9 */
+test('setExceptionPolicy in the main thread holds in the workers from then on', async () => {
   const REJECT = 1;
   await using filter = await host();
   const verdict = async () => {
     await using session = await filter.open();
     return (await session.connect('fail.connect')).verdict;
   };
-  assert.equal(await verdict(), 'tempfail');
+  expect(await verdict()).toBe('tempfail');
   filter.tell({ do: 'policy', value: REJECT });
   await until('the new policy', async () => (await verdict()) === 'reject');
   await endsWell(filter);
@@ -124,8 +119,8 @@ test('stop() in a worker stops the filter', async () => {
   const session = await open(filter, 'stop.eom');
   await session.message(goodMessage);
   await session.close();
-  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
-  assert.deepEqual(filter.all('stopped')[0], { event: 'stopped', made: 1, ended: 1 });
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
+  expect(filter.all('stopped')[0]).toStrictEqual({ event: 'stopped', made: 1, ended: 1 });
 });
 
 test('a stop lets messages finish, in every worker', async () => {
@@ -140,8 +135,8 @@ test('a stop lets messages finish, in every worker', async () => {
     return fresh === null;
   });
   filter.tell({ do: 'to workers', value: 'release' });
-  for (const { verdict } of await Promise.all(outcomes)) assert.equal(verdict, 'continue');
-  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
+  for (const { verdict } of await Promise.all(outcomes)) expect(verdict).toBe('continue');
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
 });
 
 test('a stop releases what is not done in time, and closes sessions that are open', async () => {
@@ -151,8 +146,8 @@ test('a stop releases what is not done in time, and closes sessions that are ope
   const outcome = parked.message(goodMessage);
   await filter.event('parked');
   await endsWell(filter);
-  assert.equal((await outcome).verdict, 'tempfail');
-  assert.deepEqual(filter.all('stopped')[0], { event: 'stopped', made: 5, ended: 5 });
+  expect((await outcome).verdict).toBe('tempfail');
+  expect(filter.all('stopped')[0]).toStrictEqual({ event: 'stopped', made: 5, ended: 5 });
   await Promise.all(idle.map((session) => session.close()));
 });
 
@@ -168,7 +163,7 @@ test('a stop under load', async () => {
           done++;
         }
       } catch (error) {
-        assert.notEqual((error as { code?: string }).code, 'ERR_MILTER_TIMEOUT');
+        expect((error as { code?: string }).code).not.toBe('ERR_MILTER_TIMEOUT');
       }
     }),
   );
@@ -181,10 +176,10 @@ test('what a module leaves open is ended after the drain time, and told', async 
   await using filter = await host({ run: { drainTimeout: 100 }, more: { mode: 'hold' } });
   await endsWell(filter);
   const errors = filter.all('error');
-  assert.equal(errors.length, 2);
+  expect(errors).toHaveLength(2);
   for (const { code, message: text } of errors) {
-    assert.equal(code, 'ERR_MILTER_WORKER');
-    assert.match(String(text), /still running 100 ms after the filter had stopped.*`stopped`/);
+    expect(code).toBe('ERR_MILTER_WORKER');
+    expect(String(text)).toMatch(/still running 100 ms after the filter had stopped.*`stopped`/);
   }
 });
 
@@ -193,8 +188,8 @@ test('a second signal waits for no worker', async () => {
   filter.child.kill('SIGTERM');
   await filter.event('closed down', undefined, 2);
   filter.child.kill('SIGTERM');
-  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
-  assert.equal(filter.count('error'), 0);
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
+  expect(filter.count('error')).toBe(0);
 });
 
 test('a close handler that blocks its worker does not keep the filter', async () => {
@@ -202,7 +197,7 @@ test('a close handler that blocks its worker does not keep the filter', async ()
   const session = await open(filter, 'spin.close');
   await message(session);
   await endsWell(filter);
-  assert.match(String(filter.all('error')[0]?.message), /still running/);
+  expect(String(filter.all('error')[0]?.message)).toMatch(/still running/);
   await session.close();
 });
 
@@ -210,17 +205,17 @@ test('stop() while the workers load ends them, before there is a socket; another
   await using filter = await host({ listening: false, more: { stopWhileLoading: true } });
   await filter.event('stopped');
   await filter.event('stop resolved');
-  assert.equal((await filter.event('another refused')).code, 'ERR_MILTER_IN_USE');
-  assert.deepEqual(await filter.ended(), CLEAN_END);
-  assert.equal(filter.count('listening'), 0);
-  assert.ok(!existsSync(filter.path));
+  expect((await filter.event('another refused')).code).toBe('ERR_MILTER_IN_USE');
+  expect(await filter.ended()).toStrictEqual(CLEAN_END);
+  expect(filter.count('listening')).toBe(0);
+  expect(existsSync(filter.path)).toBe(false);
 });
 
 test('a start that fails ends the workers', async () => {
   await using filter = await host({ listening: false, socket: 'unix:/nowhere/at/all/sock' });
-  assert.equal((await filter.event('refused')).code, 'ENOENT');
-  assert.deepEqual(await filter.ended(), CLEAN_END, filter.state());
-  assert.equal(filter.count('error'), 0);
+  expect((await filter.event('refused')).code).toBe('ENOENT');
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
+  expect(filter.count('error')).toBe(0);
 });
 
 for (const [mode, cause] of [
@@ -233,21 +228,20 @@ for (const [mode, cause] of [
   test(`a module that cannot be loaded (${mode}): runmilter rejects and says why`, async () => {
     await using filter = await host({ listening: false, more: { mode } });
     const refused = await filter.event('refused');
-    assert.equal(refused.code, 'ERR_MILTER_WORKER');
-    assert.match(
-      String(refused.message),
+    expect(refused.code).toBe('ERR_MILTER_WORKER');
+    expect(String(refused.message)).toMatch(
       /^worker \d \(.*filter\.js\) (ended|exited with code 4) while its module was loaded/,
     );
     const told = refused.cause as { name: string; code: unknown; message: string };
     if (cause) {
-      assert.equal(told.name, cause.name);
-      assert.equal(told.code, cause.code);
-      assert.match(told.message, new RegExp(cause.message));
+      expect(told.name).toBe(cause.name);
+      expect(told.code).toBe(cause.code);
+      expect(told.message).toMatch(new RegExp(cause.message));
     } else {
-      assert.equal(told.message, 'undefined');
+      expect(told.message).toBe('undefined');
     }
-    assert.deepEqual(await filter.ended(), CLEAN_END);
-    assert.ok(!existsSync(filter.path));
+    expect(await filter.ended()).toStrictEqual(CLEAN_END);
+    expect(existsSync(filter.path)).toBe(false);
   });
 }
 
@@ -255,12 +249,12 @@ test('SIGTERM while the workers load kills the process: there is no socket yet',
   await using filter = await host({ listening: false, more: { mode: 'spin' } });
   await filter.event('worker', undefined, 2);
   filter.child.kill('SIGTERM');
-  assert.equal((await filter.ended()).signal, 'SIGTERM');
-  assert.ok(!existsSync(filter.path));
+  expect((await filter.ended()).signal).toBe('SIGTERM');
+  expect(existsSync(filter.path)).toBe(false);
 });
 
 const modules = mkdtempSync(join(tmpdir(), 'tsmilter-modules-'));
-after(() => rmSync(modules, { recursive: true, force: true }));
+afterAll(() => rmSync(modules, { recursive: true, force: true }));
 const library = JSON.stringify(require.resolve('tsmilter'));
 const CLASS =
   "class extends Milter.Base { eom() { this.addheader('X-Thread', '0'); return Milter.CONTINUE; } }";
@@ -284,7 +278,7 @@ for (const [file, text] of [
     await using session = await filter.open();
     await session.connect('client.example');
     await session.helo('client.example');
-    assert.equal((await message(session)).thread, '0');
+    expect((await message(session)).thread).toBe('0');
     await session.close();
     await endsWell(filter);
   });
@@ -308,11 +302,11 @@ for (const [file, text, code, why] of [
     if (text !== null) writeFileSync(module, text);
     await using filter = await host({ listening: false, run: { module } });
     const refused = await filter.event('refused');
-    assert.equal(refused.code, 'ERR_MILTER_WORKER');
+    expect(refused.code).toBe('ERR_MILTER_WORKER');
     const cause = refused.cause as { code: unknown; message: string };
-    assert.equal(cause.code, code);
-    assert.match(cause.message, why);
-    assert.deepEqual(await filter.ended(), CLEAN_END);
+    expect(cause.code).toBe(code);
+    expect(cause.message).toMatch(why);
+    expect(await filter.ended()).toStrictEqual(CLEAN_END);
   });
 }
 
@@ -323,6 +317,6 @@ test('a hundred sessions at once over four workers, none mixed up', async () => 
     await using session = await open(filter);
     ids.add((await message(session)).id);
   });
-  assert.equal(ids.size, 100);
+  expect(ids.size).toBe(100);
   await endsWell(filter);
 });

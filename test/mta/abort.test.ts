@@ -1,9 +1,9 @@
 // Transactions and connections that end early: abort comes once for each message that ended without eom, and close
 // once, after it.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACCEPT, DISCARD, REJECT } from 'tsmilter';
 import type { Acts } from '../fixtures/script';
+import { expectThat } from '../support/expect';
 import { type Kind, kinds, Lab, patienceMs } from './support/lab';
 
 const every: Acts = Object.fromEntries(
@@ -55,10 +55,10 @@ const cases: readonly (readonly [title: string, said: readonly string[], called:
 // Over TCP, because at the end of a connection through a unix socket libmilter may not look at what came last.
 describe('abort', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ doors: [door] });
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   /** The handlers that a session calls, repeated headers once. */
   async function called(kind: Kind, handlers: Acts, said: readonly string[]): Promise<string[]> {
@@ -81,7 +81,7 @@ describe('abort', () => {
       for (const [title, said, wanted] of cases) {
         test(title, async () => {
           const names = ['new', 'connect', ...wanted.split(' ').filter(Boolean)];
-          assert.deepEqual(await called(kind, every, said), names);
+          expect(await called(kind, every, said)).toStrictEqual(names);
         });
       }
 
@@ -95,14 +95,14 @@ describe('abort', () => {
           const eom = answer === undefined ? {} : { answer };
           const handlers = { body: {}, eom, abort: {}, close: {} };
           const names = await called(kind, handlers, ['EHLO', ...message, ...message, 'QUIT']);
-          assert.deepEqual(names, ['new', 'body', 'eom', 'body', 'eom']);
+          expect(names).toStrictEqual(['new', 'body', 'eom', 'body', 'eom']);
         });
       }
 
       test('none for a message that a verdict in header has ended', async () => {
         const handlers = { header: { answer: REJECT }, eom: {}, abort: {}, close: {} };
         const names = await called(kind, handlers, ['EHLO', ...message, 'RSET', 'QUIT']);
-        assert.deepEqual(names, ['new', 'header']);
+        expect(names).toStrictEqual(['new', 'header']);
       });
 
       test('not more than one where no step of the envelope is wanted', async () => {
@@ -112,7 +112,7 @@ describe('abort', () => {
           'RSET',
           'QUIT',
         ]);
-        assert.ok(names.filter((name) => name === 'abort').length <= 1, names.join(' '));
+        expectThat(names.filter((name) => name === 'abort').length, names.join(' ')).toBeLessThanOrEqual(1);
       });
     });
   }
@@ -120,10 +120,10 @@ describe('abort', () => {
 
 describe('abort after a MAIL without reply', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ doors: [door], fixture: 'logging' }); // its envfrom is marked noreply
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   // Sendmail does not send it then; libmilter makes it up when it sees the next MAIL.
   for (const kind of kinds) {
@@ -135,7 +135,7 @@ describe('abort after a MAIL without reply', () => {
       const steps: unknown[] = [];
       while (steps.at(-1) !== 'close') steps.push((await lab.filter(door).event('log', patienceMs))[2]);
       const envelope = steps.filter((step) => /^(mail from|rcpt to|abort|eom)$/.test(String(step)));
-      assert.deepEqual(envelope, ['mail from', 'rcpt to', 'abort', 'mail from', 'rcpt to', 'eom']);
+      expect(envelope).toStrictEqual(['mail from', 'rcpt to', 'abort', 'mail from', 'rcpt to', 'eom']);
     });
   }
 });

@@ -1,17 +1,18 @@
 // Handlers that take their time, under real MTAs: in every step, many at once, and for longer than they may.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { doors } from '../../tools/mta';
 import type { Acts } from '../fixtures/script';
+import { expectThat } from '../support/expect';
+import { itUnless } from '../support/skip';
 import { heard } from './support/conversation';
 import { type Kind, kinds, Lab, patienceMs, type Sent, skipWithout } from './support/lab';
 
 describe('asynchronous handlers in every step', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ doors });
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   const names = 'connect hello envfrom envrcpt data header eoh body eom';
 
@@ -19,7 +20,7 @@ describe('asynchronous handlers in every step', () => {
     for (const door of doors) {
       for (const immediate of [false, true]) {
         const how = immediate ? 'immediate' : 'deferred';
-        test(`run one by one, in order: ${kind}, ${door}, ${how}`, { skip: skipWithout(door) }, async () => {
+        itUnless(skipWithout(door), `run one by one, in order: ${kind}, ${door}, ${how}`, async () => {
           const filter = lab.filter(door);
           // each looks for a macro after its wait: the MTA's thread must still be there
           const slow = { wait: 3, afterwards: [['getsymval', 'j']] } as const;
@@ -37,18 +38,15 @@ describe('asynchronous handlers in every step', () => {
             door,
             body: 'x'.repeat(70).concat('\r\n').repeat(3000),
           });
-          assert.equal(last.code, 250, last.text);
-          assert.match((await lab.delivered(id)).text, /^X-Late: yes\r$/m);
+          expectThat(last.code, last.text).toBe(250);
+          expect((await lab.delivered(id)).text).toMatch(/^X-Late: yes\r$/m);
           await filter.event('close', patienceMs);
           const events = await filter.events();
           const calls = events.filter(([name]) => names.split(' ').includes(name)).map(([name]) => name);
-          assert.deepEqual(
-            calls.filter((name, i) => name !== calls[i - 1]),
-            names.split(' '),
-          );
+          expect(calls.filter((name, i) => name !== calls[i - 1])).toStrictEqual(names.split(' '));
           const results = events.filter(([name, method]) => name === 'result' && method === 'getsymval');
-          assert.equal(results.length, calls.length);
-          assert.ok(results.every(([, , value]) => value === `${kind}.test`));
+          expect(results).toHaveLength(calls.length);
+          expect(results.every(([, , value]) => value === `${kind}.test`)).toBe(true);
         });
       }
     }
@@ -57,10 +55,10 @@ describe('asynchronous handlers in every step', () => {
 
 describe('sessions that wait', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ fixture: 'mta/holding' });
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   const others = 20;
 
@@ -72,8 +70,8 @@ describe('sessions that wait', () => {
       ),
     );
     for (const { id, last } of sent) {
-      assert.equal(last.code, 250, last.text);
-      assert.match((await lab.delivered(id)).text, /^X-Filtered: /m);
+      expectThat(last.code, last.text).toBe(250);
+      expect((await lab.delivered(id)).text).toMatch(/^X-Filtered: /m);
     }
   }
 
@@ -88,12 +86,12 @@ describe('sessions that wait', () => {
         const waiting = lab.submit(kind, mail).finally(() => {
           over = true;
         });
-        assert.deepEqual(await filter.event('held', patienceMs), ['held', handler, gate]);
+        expect(await filter.event('held', patienceMs)).toStrictEqual(['held', handler, gate]);
         await traffic(others);
-        assert.equal(over, false, 'it still waits');
+        expectThat(over, 'it still waits').toBe(false);
         await filter.request('open', gate);
         const { id, last } = await waiting;
-        assert.equal(last.code, 250, last.text);
+        expectThat(last.code, last.text).toBe(250);
         await lab.delivered(id);
       });
     }
@@ -108,7 +106,7 @@ describe('sessions that wait', () => {
       for (let i = 0; i < others; i++) await filter.event('held', patienceMs);
       await filter.request('open', gate);
       for (const { id, last } of (await waiting) as Sent[]) {
-        assert.equal(last.code, 250, last.text);
+        expectThat(last.code, last.text).toBe(250);
         await lab.delivered(id);
       }
     });
@@ -131,10 +129,10 @@ describe('sessions that wait', () => {
 
 describe('handlerTimeout', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ filter: { handlerTimeout: 400 } });
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   for (const kind of kinds) {
     for (const handler of ['envfrom', 'envrcpt', 'data', 'header', 'body', 'eom'] as const) {
@@ -147,15 +145,18 @@ describe('handlerTimeout', () => {
         const refused = first.last === first.data ? first.data : first.last;
         // DATA without a recipient is what comes after a recipient that was refused
         const reply = handler === 'envrcpt' ? first.rcpt[0] : refused;
-        assert.equal(reply && heard(reply), '451 4.3.0 fixture: untrapped exception');
+        expect(reply && heard(reply)).toBe('451 4.3.0 fixture: untrapped exception');
         const report = await filter.report();
-        assert.deepEqual([report.step, report.code], [handler, 'ERR_MILTER_HANDLER_TIMEOUT']);
+        expect([report.step, report.code]).toStrictEqual([handler, 'ERR_MILTER_HANDLER_TIMEOUT']);
         const [, where, error] = await filter.event('aborted', patienceMs);
-        assert.deepEqual([where, (error as { code: string }).code], [handler, 'ERR_MILTER_HANDLER_TIMEOUT']);
+        expect([where, (error as { code: string }).code]).toStrictEqual([
+          handler,
+          'ERR_MILTER_HANDLER_TIMEOUT',
+        ]);
 
         await client.command('RSET');
         const second = await lab.send(client);
-        assert.equal(second.last.code, 250, second.last.text);
+        expectThat(second.last.code, second.last.text).toBe(250);
         await client.quit();
         await lab.delivered(second.id);
         await filter.event('close', patienceMs);

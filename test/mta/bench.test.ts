@@ -1,10 +1,11 @@
 /** The benchmark through real MTAs: that it works, not what comes out. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { it } from '@jest/globals';
 import { unavailable } from '../../tools/mta';
 import { runBench } from '../support/bench';
+import { expectThat } from '../support/expect';
+import { describeUnless } from '../support/skip';
 
-describe('the benchmark', { skip: unavailable() ?? false }, () => {
+describeUnless(unavailable() ?? false, 'the benchmark', () => {
   for (const [row, other] of [
     ['postfix', 'no filter'],
     ['sendmail', 'no filter'],
@@ -14,8 +15,8 @@ describe('the benchmark', { skip: unavailable() ?? false }, () => {
       const { stderr, row: result } = runBench(row);
       for (const name of ['tsmilter', other]) {
         const found = result.contenders.find((contender) => contender.name === name);
-        assert.equal(found?.failure, undefined, stderr);
-        assert.ok((found?.trials[0]?.perSecond ?? 0) > 0, stderr);
+        expectThat(found?.failure, stderr).toBeUndefined();
+        expectThat(found?.trials[0]?.perSecond ?? 0, stderr).toBeGreaterThan(0);
       }
     });
   }

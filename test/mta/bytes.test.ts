@@ -1,8 +1,9 @@
 // No byte is lost between what arrives and what is sent back: headers and bodies that are not UTF-8, addresses with
 // SMTPUTF8, and the space after a header's colon.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { doors } from '../../tools/mta';
+import { expectThat } from '../support/expect';
+import { itUnless } from '../support/skip';
 import { heard } from './support/conversation';
 import { type Call, type Kind, kinds, Lab, patienceMs, skipWithout } from './support/lab';
 import { bodyOf, forMta, headersOf, type PerMta, spelled } from './support/view';
@@ -47,10 +48,10 @@ const spaces: readonly (readonly [line: string, without: string, withSpace: stri
 
 describe('bytes', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ doors });
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   for (const kind of kinds) {
     describe(kind, () => {
@@ -58,14 +59,11 @@ describe('bytes', () => {
         test(`a header comes through unharmed: ${title}`, async () => {
           await lab.filter().use({ handlers: { header: {} } });
           const { id, last } = await lab.submit(kind, { headers: [latin1(`X-In: ${bytes}`)] });
-          assert.equal(last.code, 250, last.text);
+          expectThat(last.code, last.text).toBe(250);
           const told = await lab.filter().events();
-          assert.deepEqual(
-            told.find(([, name]) => name === 'X-In'),
-            ['header', 'X-In', text],
-          );
+          expect(told.find(([, name]) => name === 'X-In')).toStrictEqual(['header', 'X-In', text]);
           const { raw } = await lab.delivered(id);
-          assert.ok(raw.includes(latin1(`\r\nX-In: ${bytes}\r\n`)), raw.toString('latin1'));
+          expectThat(raw.includes(latin1(`\r\nX-In: ${bytes}\r\n`)), raw.toString('latin1')).toBe(true);
         });
 
         test(`what a handler got goes out as it came in: ${title}`, async () => {
@@ -78,11 +76,11 @@ describe('bytes', () => {
             ],
             { headers: ['X-Changed: old'] },
           );
-          assert.equal(last.code, 250, last.text);
+          expectThat(last.code, last.text).toBe(250);
           const fields = headersOf(await lab.delivered(id));
           const wanted = bytes.replaceAll('\r\n', '\n');
           for (const name of ['X-Added', 'X-Inserted', 'X-Changed'])
-            assert.ok(fields.includes(`${name}: ${wanted}`), fields.join('\n'));
+            expect(fields).toContain(`${name}: ${wanted}`);
         });
       }
 
@@ -91,11 +89,8 @@ describe('bytes', () => {
         await lab.filter().use({ handlers: { header: {} } });
         const { id } = await lab.submit(kind, { headers: ['X-In: a\0b'] });
         const told = await lab.filter().events();
-        assert.deepEqual(
-          told.find(([, name]) => name === 'X-In'),
-          ['header', 'X-In', forMta(nul, kind)],
-        );
-        assert.ok(headersOf(await lab.delivered(id)).includes(`X-In: ${forMta(nul, kind)}`));
+        expect(told.find(([, name]) => name === 'X-In')).toStrictEqual(['header', 'X-In', forMta(nul, kind)]);
+        expect(headersOf(await lab.delivered(id))).toContain(`X-In: ${forMta(nul, kind)}`);
       });
 
       for (const [policy, value] of [
@@ -109,25 +104,30 @@ describe('bytes', () => {
           await lab.submit(kind, { headers: [latin1('X-In: gr\xfcn \xc3\xbc')] });
           const told = await lab.filter().events();
           const [, , found] = told.find(([, name]) => `${name}` === 'X-In') ?? [];
-          assert.deepEqual(found instanceof Uint8Array ? Buffer.from(found) : found, value);
+          expect(found instanceof Uint8Array ? Buffer.from(found) : found).toStrictEqual(value);
         });
       }
 
       for (const door of doors) {
-        test(`a body of every byte, in and out: ${door}`, { skip: skipWithout(door) }, async () => {
+        itUnless(skipWithout(door), `a body of every byte, in and out: ${door}`, async () => {
           const noLineEnds = bytesFrom(0).replace(/[\r\n]/g, '');
           const body = latin1(`${noLineEnds}\r\n`.repeat(400));
           const filter = lab.filter(door);
           await filter.use({ handlers: { body: {}, eom: {} } });
           const plain = await lab.submit(kind, { body, door, mailParams: 'BODY=8BITMIME' });
-          assert.equal(plain.last.code, 250, plain.last.text);
+          expectThat(plain.last.code, plain.last.text).toBe(250);
           const chunks = (await filter.eventsOf('body')).map(([, chunk]) => chunk as Buffer);
-          assert.ok(Buffer.concat(chunks).equals(body), 'the handler gets what was sent');
-          assert.ok(bodyOf(await lab.delivered(plain.id)).equals(body), 'and so does the recipient');
+          expectThat(Buffer.concat(chunks).equals(body), 'the handler gets what was sent').toBe(true);
+          expectThat(bodyOf(await lab.delivered(plain.id)).equals(body), 'and so does the recipient').toBe(
+            true,
+          );
 
           const replaced = await lab.modify(kind, [['replacebody', body]], { door, body: 'old\r\n' });
-          assert.equal(replaced.last.code, 250, replaced.last.text);
-          assert.ok(bodyOf(await lab.delivered(replaced.id)).equals(body), 'the new body is what was passed');
+          expectThat(replaced.last.code, replaced.last.text).toBe(250);
+          expectThat(
+            bodyOf(await lab.delivered(replaced.id)).equals(body),
+            'the new body is what was passed',
+          ).toBe(true);
         });
       }
 
@@ -150,13 +150,12 @@ describe('bytes', () => {
             statics: { headerLeadingSpace },
           });
           const { id, last } = await lab.submit(kind, { headers: headers.map(({ line }) => line) });
-          assert.equal(last.code, 250, last.text);
-          assert.deepEqual(
-            (await filter.events()).filter(([, name]) => `${name}`.startsWith('X-S')),
+          expectThat(last.code, last.text).toBe(250);
+          expect((await filter.events()).filter(([, name]) => `${name}`.startsWith('X-S'))).toStrictEqual(
             headers.map(({ name, value }) => ['header', name, value]),
           );
           const fields = headersOf(await lab.delivered(id)).filter((field) => field.startsWith('X-S'));
-          assert.deepEqual(fields, [
+          expect(fields).toStrictEqual([
             ...headers.map(({ line, name, value, sent }) => (value === '' ? line : `${name}:${sent}`)),
             ...filled.map(({ name, sent }) => `${name}-Added:${sent}`),
           ]);
@@ -177,7 +176,7 @@ describe('bytes', () => {
           ['unknown', 'XY\udcfc\udcff z'],
           ['envfrom', '<gr\udcfcn@src.test>'],
         ];
-        assert.deepEqual(await filter.events(), [['new'], ...(kind === 'sendmail' ? seen : [])]);
+        expect(await filter.events()).toStrictEqual([['new'], ...(kind === 'sendmail' ? seen : [])]);
       });
     });
   }
@@ -198,11 +197,14 @@ describe('bytes', () => {
   }
 
   test('SMTPUTF8: Debian builds Sendmail without it', async () => {
-    assert.deepEqual(await internationalEnvelope('sendmail'), { replies: ['555', '503'], events: [['new']] });
+    expect(await internationalEnvelope('sendmail')).toStrictEqual({
+      replies: ['555', '503'],
+      events: [['new']],
+    });
   });
 
   test('SMTPUTF8: Postfix shows addresses as UTF-8', async () => {
-    assert.deepEqual(await internationalEnvelope('postfix'), {
+    expect(await internationalEnvelope('postfix')).toStrictEqual({
       replies: ['250', '250'],
       events: [['new'], ['envfrom', '<grün@src.test>', 'SMTPUTF8'], ['envrcpt', '<用户@dést.test>']],
     });
@@ -221,11 +223,11 @@ describe('bytes', () => {
       headers: ['Subject: grüße'],
     };
     const { id, last } = await lab.modify('postfix', calls, mail);
-    assert.equal(last.code, 250, last.text);
+    expectThat(last.code, last.text).toBe(250);
     const { mailFrom, rcptTo, raw } = await lab.delivered(id);
-    assert.equal(mailFrom.address, 'neu-ü@src.test');
-    assert.ok(mailFrom.params.includes('SMTPUTF8'), spelled(mailFrom));
-    assert.deepEqual(rcptTo.map(({ address }) => address).sort(), ['ajouté@dést.test', 'rcpt@dest.test']);
-    assert.ok(raw.includes('Subject: grüße\r\n'));
+    expect(mailFrom.address).toBe('neu-ü@src.test');
+    expectThat(mailFrom.params, spelled(mailFrom)).toContain('SMTPUTF8');
+    expect(rcptTo.map(({ address }) => address).sort()).toStrictEqual(['ajouté@dést.test', 'rcpt@dest.test']);
+    expect(raw.includes('Subject: grüße\r\n')).toBe(true);
   });
 });

@@ -1,11 +1,12 @@
 // Every callback with its real arguments, from both MTAs and through all doors. Macros are in macros.test.ts, broken
 // transactions in abort.test.ts.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AF_INET, AF_INET6, CURR_ACTS } from 'tsmilter';
 import { type ClientOptions, type Door, doors } from '../../tools/mta';
 import type { Acts } from '../fixtures/script';
+import { expectThat } from '../support/expect';
 import type { FilterEvent } from '../support/filter-process';
+import { itUnless } from '../support/skip';
 import { type Kind, kinds, Lab, nextId, patienceMs, skipWithout } from './support/lab';
 import { forMta } from './support/view';
 
@@ -41,10 +42,10 @@ const rcptParams = ['NOTIFY=SUCCESS,DELAY', 'ORCPT=rfc822;Orig+2Binal@dest.test'
 
 describe('callbacks', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ doors });
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   /** What a filter is told of a session of these commands; a Buffer is the content that follows DATA. */
   async function events(
@@ -57,7 +58,7 @@ describe('callbacks', () => {
     using client = await lab.open(kind, door, options);
     for (const line of lines) {
       if (typeof line === 'string') await client.command(line);
-      else assert.equal((await client.content(line)).code, 250);
+      else expect((await client.content(line)).code).toBe(250);
     }
     await client.quit();
     await filter.event('close', patienceMs);
@@ -66,7 +67,7 @@ describe('callbacks', () => {
 
   for (const kind of kinds) {
     for (const door of doors) {
-      test(`a whole session: ${kind}, ${door}`, { skip: skipWithout(door) }, async () => {
+      itUnless(skipWithout(door), `a whole session: ${kind}, ${door}`, async () => {
         await lab.filter(door).use({ handlers: every });
         const id = `<${nextId()}@src.test>`;
         const body = 'the first line\r\n.a dot in front\r\n.\r\nthe last\r\n';
@@ -86,21 +87,21 @@ describe('callbacks', () => {
           door === 'inet6' ? {} : { localAddress: '127.0.0.2' },
         )) as [FilterEvent, ...FilterEvent[]];
 
-        assert.deepEqual([made, connected], ['new', 'connect']);
+        expect([made, connected]).toStrictEqual(['new', 'connect']);
         const [family, address] = peer as [number, unknown[]];
         const port = address[1];
-        assert.ok(typeof port === 'number' && port > 1023, String(port));
+        expectThat(typeof port, String(port)).toBe('number');
+        expect(port).toBeGreaterThan(1023);
         if (door === 'inet6') {
-          assert.deepEqual([family, address], [AF_INET6, ['::1', port, 0, 0]]);
+          expect([family, address]).toStrictEqual([AF_INET6, ['::1', port, 0, 0]]);
           // Sendmail finds the name in a hosts file
-          assert.match(
-            hostname as string,
+          expect(hostname as string).toMatch(
             kind === 'sendmail' ? /^(localhost|[\w.-]+|\[IPv6:[0:]*1\])$/ : /^\[::1\]$/,
           );
         } else {
-          assert.deepEqual([hostname, family, address], ['[127.0.0.2]', AF_INET, ['127.0.0.2', port]]);
+          expect([hostname, family, address]).toStrictEqual(['[127.0.0.2]', AF_INET, ['127.0.0.2', port]]);
         }
-        assert.deepEqual(rest, [
+        expect(rest).toStrictEqual([
           ['hello', 'client.test'],
           ['unknown', forMta({ sendmail: 'XYZZY plugh  twice', postfix: 'XYZZY' }, kind)],
           ['envfrom', '<From+tag@Src.test>', ...mailParams],
@@ -130,16 +131,19 @@ describe('callbacks', () => {
           ([name]) => name,
         );
         const once = ['envfrom', 'envrcpt', 'data', 'eoh', 'body', 'eom'];
-        assert.deepEqual(
-          names.filter((name) => name !== 'header'),
-          ['new', 'connect', 'hello', ...once, ...once],
-        );
+        expect(names.filter((name) => name !== 'header')).toStrictEqual([
+          'new',
+          'connect',
+          'hello',
+          ...once,
+          ...once,
+        ]);
         for (let i = 0; i < 2; i++) await lab.sink.next(({ raw }) => raw.includes('X-A: b\r\n'), patienceMs);
       });
 
       test('HELO, and EHLO after it', async () => {
         await lab.filter().use({ handlers: { hello: {}, close: {} } });
-        assert.deepEqual(await events(kind, ['HELO First.test', 'EHLO [127.0.0.2]']), [
+        expect(await events(kind, ['HELO First.test', 'EHLO [127.0.0.2]'])).toStrictEqual([
           ['new'],
           ['hello', 'First.test'],
           ['hello', '[127.0.0.2]'],
@@ -152,7 +156,7 @@ describe('callbacks', () => {
           { sendmail: [], postfix: [['unknown', 'HELP']] },
           kind,
         );
-        assert.deepEqual(await events(kind, ['EHLO client.test', 'HELP', 'NOOP']), [['new'], ...unknown]);
+        expect(await events(kind, ['EHLO client.test', 'HELP', 'NOOP'])).toStrictEqual([['new'], ...unknown]);
       });
 
       test('addresses as they are typed', async () => {
@@ -168,7 +172,7 @@ describe('callbacks', () => {
           'MAIL FROM:bare@src.test',
           'RCPT TO:bare@dest.test',
         ]);
-        assert.deepEqual(told, [
+        expect(told).toStrictEqual([
           ['new'],
           ['envfrom', '<>'],
           ['envrcpt', '<@relay.test:User@Dest.test>'],
@@ -194,12 +198,9 @@ describe('callbacks', () => {
           const seen = told.filter(
             ([name, header]) => name !== 'new' && !(name === 'header' && added.test(`${header}`)),
           );
-          assert.deepEqual(
-            seen.map(([name]) => name),
-            wanted,
-          );
+          expect(seen.map(([name]) => name)).toStrictEqual(wanted);
           const names = told.filter(([name]) => name === 'header').map(([, name]) => name);
-          assert.equal(names.includes('Message-Id'), kind === 'postfix', names.join(' '));
+          expectThat(names.includes('Message-Id'), names.join(' ')).toBe(kind === 'postfix');
           await lab.sink.next(undefined, patienceMs);
         });
       }
@@ -210,14 +211,13 @@ describe('callbacks', () => {
           const body = Buffer.alloc(size, 'abcdefghijklmnopqrstuvwxyz0123456789.\r\n');
           body.write('\r\n', size - 2);
           const { id, last } = await lab.submit(kind, { body });
-          assert.equal(last.code, 250, last.text);
+          expectThat(last.code, last.text).toBe(250);
           const told = await lab.filter().events();
           const chunks = told.filter(([name]) => name === 'body').map(([, chunk]) => chunk as Buffer);
-          assert.deepEqual(
-            chunks.map(({ length }) => length),
+          expect(chunks.map(({ length }) => length)).toStrictEqual(
             [...Array(Math.floor(size / 65_535)).fill(65_535), size % 65_535].filter((length) => length > 0),
           );
-          assert.ok(Buffer.concat(chunks).equals(body), 'the same bytes');
+          expectThat(Buffer.concat(chunks).equals(body), 'the same bytes').toBe(true);
           await lab.delivered(id);
         });
       }
@@ -227,8 +227,8 @@ describe('callbacks', () => {
         const told = await events(kind, ['EHLO client.test']);
         const [, offer] = told.find(([name]) => name === 'negotiate') ?? [];
         const [actions, protocol] = offer as number[];
-        assert.equal(actions, CURR_ACTS);
-        assert.equal((protocol as number) & 0x1fffff, 0x1fffff);
+        expect(actions).toBe(CURR_ACTS);
+        expect((protocol as number) & 0x1fffff).toBe(0x1fffff);
       });
 
       test('handlers without reply are called all the same', async () => {
@@ -242,7 +242,9 @@ describe('callbacks', () => {
           'DATA',
           Buffer.from('X-A: b\r\n\r\nno reply\r\n'),
         ]);
-        assert.deepEqual([...new Set(told.map(([name]) => name))].sort(), ['new', 'eom', ...silent].sort());
+        expect([...new Set(told.map(([name]) => name))].sort()).toStrictEqual(
+          ['new', 'eom', ...silent].sort(),
+        );
         await lab.sink.next(({ raw }) => raw.includes('no reply'), patienceMs);
       });
     });

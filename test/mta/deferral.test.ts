@@ -1,10 +1,10 @@
 // header, eoh and body are answered at the end of the message, unless `immediate`. The SMTP client must not be able to
 // tell: each case here runs both ways, and the two dialogues are compared line by line, as are the handlers that were
 // called and what was delivered.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACCEPT, DISCARD, REJECT, SKIP, TEMPFAIL } from 'tsmilter';
 import type { Act, Acts } from '../fixtures/script';
+import { expectThat } from '../support/expect';
 import { heard } from './support/conversation';
 import { defaultReplies } from './support/default-replies';
 import { compose, type Kind, kinds, Lab, nextId, patienceMs } from './support/lab';
@@ -14,7 +14,7 @@ import { compose, type Kind, kinds, Lab, nextId, patienceMs } from './support/la
  * what is delivered differs nowhere: both MTAs keep what a filter says of header, eoh and body until the final dot.
  * Handlers: Sendmail understands SKIP of a header as SKIP of the body; a deferred SKIP stays within the binding.
  */
-export const differences: Readonly<Record<Kind, readonly string[]>> = {
+const differences: Readonly<Record<Kind, readonly string[]>> = {
   sendmail: ['SKIP in the second header: no other is shown, the body is'],
   postfix: [],
 };
@@ -87,20 +87,20 @@ const cases: Case[] = [
     handlers: {},
     expected: { delivered: true },
     calls: (calls) =>
-      assert.deepEqual([counted(calls, 'header'), counted(calls, 'body'), calls.at(-1)], [4, 1, 'eom']),
+      expect([counted(calls, 'header'), counted(calls, 'body'), calls.at(-1)]).toStrictEqual([4, 1, 'eom']),
   },
   {
     title: 'REJECT in the third header: the fourth is not shown',
     handlers: { header: [{}, {}, { ...set('551', '5.7.1', 'third'), answer: REJECT }] },
     expected: { reply: '551 5.7.1 third', delivered: false },
-    calls: (calls) => assert.equal(counted(calls, 'header'), 3),
+    calls: (calls) => expect(counted(calls, 'header')).toBe(3),
   },
   {
     title: 'REJECT in the tenth chunk of a body',
     handlers: { body: [...Array(9).fill({}), { ...set('551', '5.7.1', 'tenth'), answer: REJECT }] },
     body: large,
     expected: { reply: '551 5.7.1 tenth', delivered: false },
-    calls: (calls) => assert.equal(counted(calls, 'body'), 10),
+    calls: (calls) => expect(counted(calls, 'body')).toBe(10),
   },
   {
     title: 'TEMPFAIL in an asynchronous header',
@@ -112,7 +112,7 @@ const cases: Case[] = [
     handlers: { body: { wait: 5, afterwards: [['setreply', '551', '5.7.1', 'no']], answer: REJECT } },
     body: large,
     expected: { reply: '551 5.7.1 no', delivered: false },
-    calls: (calls) => assert.equal(counted(calls, 'body'), 1),
+    calls: (calls) => expect(counted(calls, 'body')).toBe(1),
   },
   ...deferred.map(
     (handler): Case => ({
@@ -156,29 +156,29 @@ const cases: Case[] = [
     handlers: { body: { answer: SKIP } },
     body: large,
     expected: { delivered: true },
-    calls: (calls) => assert.deepEqual([counted(calls, 'body'), calls.at(-1)], [1, 'eom']),
+    calls: (calls) => expect([counted(calls, 'body'), calls.at(-1)]).toStrictEqual([1, 'eom']),
   },
   {
     title: 'SKIP in the second header: no other is shown, the body is',
     handlers: { header: [{}, { answer: SKIP }] },
     expected: { delivered: true },
-    calls: (calls) => assert.deepEqual([counted(calls, 'header'), counted(calls, 'body')], [2, 1]),
+    calls: (calls) => expect([counted(calls, 'header'), counted(calls, 'body')]).toStrictEqual([2, 1]),
   },
   {
     title: 'ACCEPT in header, 1 MB: the body is not shown',
     handlers: { header: { answer: ACCEPT } },
     body: large,
     expected: { delivered: true },
-    calls: (calls) => assert.equal(calls.at(-1), 'header'),
+    calls: (calls) => expect(calls.at(-1)).toBe('header'),
   },
 ];
 
 describe('deferred verdicts', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start();
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   /** Two messages in a session, the second as a sign that the first left nothing behind. */
   async function dialogue(kind: Kind, { handlers, body = small }: Case, immediate: boolean) {
@@ -210,21 +210,17 @@ describe('deferred verdicts', () => {
         test(one.title, async () => {
           const now = await dialogue(kind, one, true);
           const later = await dialogue(kind, one, false);
-          assert.deepEqual(
-            [later.said, later.delivered],
-            [now.said, now.delivered],
-            'the dialogue, deferred and immediate',
-          );
+          expectThat([later.said, later.delivered], 'the dialogue, deferred and immediate').toStrictEqual([
+            now.said,
+            now.delivered,
+          ]);
           const differ = differences[kind].includes(one.title);
-          assert[differ ? 'notDeepEqual' : 'deepEqual'](
-            later.calls,
-            now.calls,
-            'handlers, deferred and immediate',
-          );
+          const handlers = expectThat(later.calls, 'handlers, deferred and immediate');
+          (differ ? handlers.not : handlers).toStrictEqual(now.calls);
           const expected = typeof one.expected === 'function' ? one.expected(kind) : one.expected;
-          if (expected.reply === undefined) assert.match(later.last, /^250 2\.0\.0 /);
-          else assert.equal(later.last, expected.reply);
-          assert.equal(later.delivered, expected.delivered);
+          if (expected.reply === undefined) expect(later.last).toMatch(/^250 2\.0\.0 /);
+          else expect(later.last).toBe(expected.reply);
+          expect(later.delivered).toBe(expected.delivered);
           one.calls?.(later.calls.filter((name) => !['new', 'report'].includes(name)));
         });
       }

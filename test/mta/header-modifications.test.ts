@@ -1,7 +1,7 @@
 // addheader, insheader and chgheader as they show in the message that is delivered. Where the two MTAs understand the
 // same request differently, the table says what each makes of it.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { expectThat } from '../support/expect';
 import { type Call, kinds, Lab } from './support/lab';
 import { forMta, headerLine, type PerMta } from './support/view';
 
@@ -182,18 +182,18 @@ const cases: Case[] = [
 
 describe('modifications of headers', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start();
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   for (const kind of kinds) {
     describe(kind, () => {
       for (const [title, calls, expected] of cases) {
         test(title, async () => {
           const { id, last } = await lab.modify(kind, calls, { headers: threeHeaders });
-          assert.equal(last.code, 250, last.text);
-          assert.equal(headerLine(await lab.delivered(id)), forMta(expected, kind));
+          expectThat(last.code, last.text).toBe(250);
+          expect(headerLine(await lab.delivered(id))).toBe(forMta(expected, kind));
         });
       }
     });

@@ -1,9 +1,8 @@
 // Proves the laboratory itself: without filters, messages come through the MTAs unharmed; where a filter is
 // configured and not there, or silent, clients are put off. All else in this folder builds on that.
-import * as assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   doors,
   type FilterFailure,
@@ -16,6 +15,8 @@ import {
   startPostfix,
   startSendmail,
 } from '../../tools/mta';
+import { errorWith, expectThat } from '../support/expect';
+import { itUnless } from '../support/skip';
 
 const kinds = [
   ['sendmail', startSendmail],
@@ -45,10 +46,10 @@ function message(id: string): Buffer {
 
 describe('client and sink', () => {
   let sink: Sink;
-  before(async () => {
+  beforeAll(async () => {
     sink = await Sink.start();
   });
-  after(() => sink.stop());
+  afterAll(() => sink.stop());
 
   const dots = Buffer.from('.\r\n..\r\n\r\n.x\r\n\n.\n\r.\r\r\n', 'latin1');
   const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
@@ -67,7 +68,7 @@ describe('client and sink', () => {
       await SmtpClient.submit({ host: '127.0.0.1', port: sink.port }, { from: '', to: 'a@dest.test', data });
       const arrived = await sink.next();
       // not deepEqual, which would print both
-      assert.ok(arrived.raw.equals(data), `${arrived.raw.length} bytes of ${data.length}`);
+      expectThat(arrived.raw.equals(data), `${arrived.raw.length} bytes of ${data.length}`).toBe(true);
     });
   }
 
@@ -80,9 +81,9 @@ describe('client and sink', () => {
       client.write(byte);
       await new Promise(setImmediate);
     }
-    assert.equal((await client.reply()).text, '2.0.0 Kept');
-    assert.equal((await client.reply()).code, 250);
-    assert.equal((await sink.next()).text, '.\r\n..\r\nx\r\n');
+    expect((await client.reply()).text).toBe('2.0.0 Kept');
+    expect((await client.reply()).code).toBe(250);
+    expect((await sink.next()).text).toBe('.\r\n..\r\nx\r\n');
     await client.quit();
   });
 
@@ -99,24 +100,24 @@ describe('client and sink', () => {
     await client.command('RCPT TO:<@relay.test:ü@xn--mnchen-3ya.test>');
     await client.data('x\r\n');
     const { helo, mailFrom, rcptTo } = await sink.next();
-    assert.equal(helo, 'grün.test');
-    assert.deepEqual(
-      [mailFrom.address, mailFrom.params],
-      ['"a b>"@src.test', ['SIZE=5', 'ENVID=a+2Bb', 'SMTPUTF8']],
-    );
-    assert.deepEqual(rcptTo[0]?.bytes, bytes.subarray('RCPT TO:'.length));
-    assert.deepEqual([rcptTo[0]?.address, rcptTo[0]?.params], ['\xfc\xff@DEST.test', ['X=y']]);
-    assert.equal(rcptTo[1]?.address, '@relay.test:ü@xn--mnchen-3ya.test');
+    expect(helo).toBe('grün.test');
+    expect([mailFrom.address, mailFrom.params]).toStrictEqual([
+      '"a b>"@src.test',
+      ['SIZE=5', 'ENVID=a+2Bb', 'SMTPUTF8'],
+    ]);
+    expect(rcptTo[0]?.bytes).toStrictEqual(bytes.subarray('RCPT TO:'.length));
+    expect([rcptTo[0]?.address, rcptTo[0]?.params]).toStrictEqual(['\xfc\xff@DEST.test', ['X=y']]);
+    expect(rcptTo[1]?.address).toBe('@relay.test:ü@xn--mnchen-3ya.test');
     await client.quit();
   });
 
   test('say what was waited for in vain', async () => {
-    await assert.rejects(sink.next(undefined, 20), /no such message at the sink within 20 ms/);
+    await expect(sink.next(undefined, 20)).rejects.toThrow(/no such message at the sink within 20 ms/);
     const client = await SmtpClient.open('127.0.0.1', sink.port, { timeoutMs: 50 });
     await client.command('DATA');
-    await assert.rejects(client.command('NOOP'), /the reply to 'NOOP' from .* not within 50 ms/);
+    await expect(client.command('NOOP')).rejects.toThrow(/the reply to 'NOOP' from .* not within 50 ms/);
     client.destroy();
-    await assert.rejects(client.command('NOOP'), /the connection is closed/);
+    await expect(client.command('NOOP')).rejects.toThrow(/the connection is closed/);
   });
 });
 
@@ -126,7 +127,7 @@ for (const [name, start] of kinds) {
     let plain: Mta;
     let filtered: Mta;
 
-    before(async () => {
+    beforeAll(async () => {
       sink = await Sink.start();
       const [inet, inet6] = await freePorts(2);
       const filters: MtaOptions['filters'] = {
@@ -140,13 +141,13 @@ for (const [name, start] of kinds) {
       ]);
     });
 
-    after(async () => {
+    afterAll(async () => {
       await Promise.all([plain?.stop(), filtered?.stop(), sink?.stop()]);
     });
 
     for (const door of doors) {
       const skip = door === 'inet6' && !hasIPv6 && 'this machine has no ::1';
-      test(`delivers every byte through the door ${door}`, { skip }, async () => {
+      itUnless(skip, `delivers every byte through the door ${door}`, async () => {
         const id = `${door}.${name}@src.test`;
         const sent = message(id);
         const replies = await SmtpClient.submit(plain.endpoints[door], {
@@ -156,28 +157,28 @@ for (const [name, start] of kinds) {
           mailParams: 'BODY=8BITMIME',
           rcptParams: 'NOTIFY=NEVER',
         });
-        assert.equal(replies.last.code, 250, replies.last.text);
+        expectThat(replies.last.code, replies.last.text).toBe(250);
 
         const arrived = await sink.next(({ raw }) => raw.includes(id));
-        assert.deepEqual(arrived.raw.subarray(-sent.length), sent);
+        expect(arrived.raw.subarray(-sent.length)).toStrictEqual(sent);
         const trace = arrived.raw.subarray(0, -sent.length).toString('latin1');
-        assert.match(trace, /^Received: /, 'only trace headers are added, and above');
-        assert.equal(arrived.mailFrom.address, 'from@src.test');
-        assert.ok(arrived.mailFrom.params.includes('BODY=8BITMIME'), arrived.mailFrom.params.join(' '));
-        assert.deepEqual(arrived.rcptTo.map(({ address }) => address).sort(), [
+        expectThat(trace, 'only trace headers are added, and above').toMatch(/^Received: /);
+        expect(arrived.mailFrom.address).toBe('from@src.test');
+        expect(arrived.mailFrom.params).toContain('BODY=8BITMIME');
+        expect(arrived.rcptTo.map(({ address }) => address).sort()).toStrictEqual([
           'Second.Rcpt@dest.test',
           'rcpt@dest.test',
         ]);
-        assert.ok(arrived.rcptTo.every(({ params }) => params.includes('NOTIFY=NEVER')));
+        expect(arrived.rcptTo.every(({ params }) => params.includes('NOTIFY=NEVER'))).toBe(true);
       });
 
-      test(`puts the client off where the filter of the door ${door} is not there`, { skip }, async () => {
+      itUnless(skip, `puts the client off where the filter of the door ${door} is not there`, async () => {
         const replies = await SmtpClient.submit(filtered.endpoints[door], {
           from: 'from@src.test',
           to: 'rcpt@dest.test',
           data: message('nowhere@src.test'),
         });
-        assert.equal(replies.last.code, 451, replies.last.text);
+        expectThat(replies.last.code, replies.last.text).toBe(451);
       });
     }
 
@@ -187,15 +188,9 @@ for (const [name, start] of kinds) {
         to: ['mtareject@dest.test', 'rcpt@dest.test'],
         data: message('mtareject@src.test'),
       });
-      assert.deepEqual(
-        rcpt.map(({ code }) => Math.floor(code / 100)),
-        [5, 2],
-      );
+      expect(rcpt.map(({ code }) => Math.floor(code / 100))).toStrictEqual([5, 2]);
       const arrived = await sink.next(({ raw }) => raw.includes('mtareject@src.test'));
-      assert.deepEqual(
-        arrived.rcptTo.map(({ address }) => address),
-        ['rcpt@dest.test'],
-      );
+      expect(arrived.rcptTo.map(({ address }) => address)).toStrictEqual(['rcpt@dest.test']);
     });
 
     test('gives a silent filter the time it was told to, and then does what it was told to', async () => {
@@ -215,7 +210,7 @@ for (const [name, start] of kinds) {
       };
       try {
         const answers = await Promise.all([ask('tempfail'), ask('reject'), ask('accept')]);
-        assert.deepEqual(answers, [
+        expect(answers).toStrictEqual([
           [4, 1],
           [5, 1],
           [2, 1],
@@ -226,13 +221,13 @@ for (const [name, start] of kinds) {
     });
 
     test('writes a log', () => {
-      assert.match(plain.log(), /rcpt@dest\.test/);
+      expect(plain.log()).toMatch(/rcpt@dest\.test/);
     });
 
     test('leaves nothing behind', async () => {
       await plain.stop();
-      assert.equal(fs.existsSync(plain.dir), false);
-      assert.throws(() => process.kill(plain.pid, 0), { code: 'ESRCH' });
+      expect(fs.existsSync(plain.dir)).toBe(false);
+      expect(() => process.kill(plain.pid, 0)).toThrow(errorWith({ code: 'ESRCH' }));
     });
   });
 }

@@ -1,8 +1,8 @@
 // Which macros each MTA sends by itself, from which step on, and with which value; then the choosing of macros. The
 // table is for the docs to cite.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Acts } from '../fixtures/script';
+import { expectThat } from '../support/expect';
 import { type Kind, kinds, Lab, patienceMs } from './support/lab';
 
 /** The steps of the session that is looked at, in their order. */
@@ -61,10 +61,10 @@ type Found = Readonly<Record<string, string | null>>;
 
 describe('macros', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start();
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   /** The macros that each step of a session finds. */
   async function found(
@@ -105,7 +105,7 @@ describe('macros', () => {
         steps.set(step as Step, current);
       }
     }
-    assert.deepEqual([...steps.keys()], allSteps);
+    expect([...steps.keys()]).toStrictEqual(allSteps);
     return steps;
   }
 
@@ -119,8 +119,8 @@ describe('macros', () => {
             value = table[kind][name]?.[step] ?? value;
             const actual = seen.get(step)?.[name] ?? null;
             const what = `${name} in ${step}: ${actual}`;
-            if (value instanceof RegExp) assert.match(actual ?? '', value, what);
-            else assert.equal(actual, value, what);
+            if (value instanceof RegExp) expectThat(actual ?? '', what).toMatch(value);
+            else expectThat(actual, what).toBe(value);
           }
         }
       });
@@ -129,15 +129,15 @@ describe('macros', () => {
       test('deferred handlers find all that immediate ones do, and those of eom too', async () => {
         const seen = await found(kind, names, {});
         const atTheEnd = seen.get('eom');
-        for (const step of ['header', 'eoh', 'body'] as const) assert.deepEqual(seen.get(step), atTheEnd);
+        for (const step of ['header', 'eoh', 'body'] as const) expect(seen.get(step)).toStrictEqual(atTheEnd);
       });
 
       test('a single letter may stand in braces or not; nothing else may', async () => {
         const seen = await found(kind, ['j', '{j}', '{daemon_name}', 'daemon_name'], {});
         const { j, '{j}': braced, '{daemon_name}': long, daemon_name: bare } = seen.get('connect') ?? {};
-        assert.deepEqual([j, bare], [`${kind}.test`, null]);
-        assert.equal(braced, j);
-        assert.ok(long);
+        expect([j, bare]).toStrictEqual([`${kind}.test`, null]);
+        expect(braced).toBe(j);
+        expect(long).toBeTruthy();
       });
 
       /** Macros that are chosen for steps, and those that are found there then. */
@@ -156,26 +156,27 @@ describe('macros', () => {
           envrcpt: ['{rcpt_addr}'],
           data: ['_'],
         });
-        assert.deepEqual(at('connect'), ['{client_addr}']);
-        assert.deepEqual(at('hello'), ['{client_addr}']);
-        assert.deepEqual(at('envfrom'), ['{client_addr}', '{mail_addr}']);
-        assert.deepEqual(at('2nd envrcpt'), ['{client_addr}', '{mail_addr}', '{rcpt_addr}']);
-        assert.deepEqual(at('data'), ['_', '{client_addr}', '{mail_addr}', '{rcpt_addr}']);
+        expect(at('connect')).toStrictEqual(['{client_addr}']);
+        expect(at('hello')).toStrictEqual(['{client_addr}']);
+        expect(at('envfrom')).toStrictEqual(['{client_addr}', '{mail_addr}']);
+        expect(at('2nd envrcpt')).toStrictEqual(['{client_addr}', '{mail_addr}', '{rcpt_addr}']);
+        expect(at('data')).toStrictEqual(['_', '{client_addr}', '{mail_addr}', '{rcpt_addr}']);
       });
 
       // Sendmail looks whether there is a list for eoh when it takes the one for eom (milter_data in its milter.c).
       test('chosen for eom: Sendmail wants a list for eoh as well', async () => {
         const connect = ['{client_addr}'];
         const alone = await chosen({ connect, eom: ['j'] });
-        assert.equal(alone('eom').includes('j'), kind === 'postfix');
+        expect(alone('eom').includes('j')).toBe(kind === 'postfix');
         const both = await chosen({ connect, eoh: ['_'], eom: ['j'] });
-        assert.ok(both('eoh').includes('_') && !both('eoh').includes('j'), both('eoh').join(' '));
-        assert.ok(both('eom').includes('j'), both('eom').join(' '));
+        expect(both('eoh')).toContain('_');
+        expect(both('eoh')).not.toContain('j');
+        expect(both('eom')).toContain('j');
       });
 
       test('chosen for eoh alone: Sendmail\u2019s own for eom stay away', async () => {
-        assert.equal((await chosen({}))('eom').includes('{msg_id}'), kind === 'sendmail');
-        assert.equal((await chosen({ eoh: ['_'] }))('eom').includes('{msg_id}'), false);
+        expect((await chosen({}))('eom').includes('{msg_id}')).toBe(kind === 'sendmail');
+        expect((await chosen({ eoh: ['_'] }))('eom')).not.toContain('{msg_id}');
       });
 
       test('the message\u2019s are gone with the message', async () => {
@@ -188,7 +189,7 @@ describe('macros', () => {
         await client.quit();
         await filter.event('close', patienceMs);
         const values = (await filter.eventsOf('result')).map(([, , value]) => value);
-        assert.deepEqual(values, [null, `${kind}.test`, null, `${kind}.test`]);
+        expect(values).toStrictEqual([null, `${kind}.test`, null, `${kind}.test`]);
       });
     });
   }

@@ -1,11 +1,11 @@
 // Debian's miltertest, another hand's view of the milter protocol, drives the sample filter by the script sample.lua.
-import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { freePort, projectRoot } from '../../tools/mta';
 import { makeRunDir } from '../../tools/mta/run-dir';
+import { expectThat } from '../support/expect';
 import { patienceMs } from './support/lab';
 import { Program } from './support/program';
 
@@ -50,10 +50,10 @@ function miltertest(socket: string): Promise<End> {
 
 describe('miltertest', () => {
   const dir = makeRunDir('miltertest');
-  before(() => {
+  beforeAll(() => {
     fs.mkdirSync(path.join(dir, 'sockets'));
   });
-  after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  afterAll(() => fs.rmSync(dir, { recursive: true, force: true }));
 
   // miltertest knows no IPv6
   const sockets: readonly (readonly [kind: string, socket: () => Promise<string>])[] = [
@@ -71,9 +71,9 @@ describe('miltertest', () => {
         path.join(dir, kind),
       );
       const { code, output } = await miltertest(socket);
-      assert.equal(code, 0, output);
+      expectThat(code, output).toBe(0);
       const named = output.split('\n').flatMap((line) => /^ok: (.*)$/.exec(line)?.[1] ?? []);
-      assert.deepEqual(named, cases, output);
+      expectThat(named, output).toStrictEqual(cases);
       await sample.wrote(/user alice sends mail from <alice@client\.example> SIZE=100/);
       await sample.stop();
     });
@@ -81,6 +81,6 @@ describe('miltertest', () => {
 
   test('control: it notices a filter that is not there', async () => {
     const { code, output } = await miltertest(`unix:${dir}/nowhere`);
-    assert.notEqual(code, 0, output);
+    expectThat(code, output).not.toBe(0);
   });
 });

@@ -1,9 +1,10 @@
 // Modifications of envelope and body, quarantine, and all together, as they show in what is delivered; those of headers
 // are in header-modifications.test.ts. Where the two MTAs understand a request differently, the table says how.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { REJECT } from 'tsmilter';
 import { doors } from '../../tools/mta';
+import { expectThat } from '../support/expect';
+import { itUnless } from '../support/skip';
 import { type Call, kinds, Lab, skipWithout } from './support/lab';
 import { bodyOf, forMta, headerLine, type PerMta, spelled } from './support/view';
 
@@ -77,15 +78,14 @@ const bodyCases: Case<string>[] = [
 
 describe('modifications', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ doors });
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   // Its own fault (milter_addrcpt_par in milter.c writes there unasked): the client loses count of the replies.
   test('addrcpt with parameters that Sendmail refuses: it prints into the SMTP dialogue', async () => {
-    await assert.rejects(
-      lab.modify('sendmail', [['addrcpt', added, 'NONSENSE=1']]),
+    await expect(lab.modify('sendmail', [['addrcpt', added, 'NONSENSE=1']])).rejects.toThrow(
       /olderrors=0, Errors=1\n250 /,
     );
   });
@@ -95,18 +95,18 @@ describe('modifications', () => {
       for (const [title, calls, expected] of envelopeCases) {
         test(title, async () => {
           const { id, last } = await lab.modify(kind, calls, { to: ['rcpt@dest.test', 'two@dest.test'] });
-          assert.equal(last.code, 250, last.text);
+          expectThat(last.code, last.text).toBe(250);
           const { mailFrom, rcptTo } = await lab.delivered(id);
           // Postfix tells the next host of the original recipient
           const recipients = rcptTo.map((address) => spelled(address).replace(/ ORCPT=\S+/, ''));
-          assert.deepEqual([spelled(mailFrom), ...recipients.sort()], forMta(expected, kind));
+          expect([spelled(mailFrom), ...recipients.sort()]).toStrictEqual(forMta(expected, kind));
         });
       }
 
       test('all recipients deleted: the message is accepted and goes to nobody', async () => {
         const { id, last } = await lab.modify(kind, [['delrcpt', rcpt]]);
-        assert.equal(last.code, 250, last.text);
-        assert.equal(await lab.wasDelivered(kind, id), false);
+        expectThat(last.code, last.text).toBe(250);
+        expect(await lab.wasDelivered(kind, id)).toBe(false);
       });
     });
 
@@ -114,19 +114,19 @@ describe('modifications', () => {
       test('with another modification between two calls: Postfix puts the message off', async () => {
         const calls: Call[] = [...replace('one\r\n'), ['addheader', 'X-New', 'v'], ...replace('two\r\n')];
         const { id, last } = await lab.modify(kind, calls);
-        assert.equal(last.code, forMta({ sendmail: 250, postfix: 451 }, kind), last.text);
+        expectThat(last.code, last.text).toBe(forMta({ sendmail: 250, postfix: 451 }, kind));
         if (kind === 'sendmail')
-          assert.equal(bodyOf(await lab.delivered(id)).toString('latin1'), 'one\r\ntwo\r\n');
+          expect(bodyOf(await lab.delivered(id)).toString('latin1')).toBe('one\r\ntwo\r\n');
       });
 
       for (const [title, calls, expected] of bodyCases) {
         test(title, async () => {
           const { id, last } = await lab.modify(kind, calls, { body: 'the old body\r\n'.repeat(3) });
-          assert.equal(last.code, 250, last.text);
+          expectThat(last.code, last.text).toBe(250);
           const body = bodyOf(await lab.delivered(id)).toString('latin1');
           // not assert.equal, which would print all 200 KiB
           const wanted = forMta(expected, kind);
-          assert.ok(body === wanted, `${body.length} bytes: ${JSON.stringify(body.slice(0, 100))}`);
+          expectThat(body, `${body.length} bytes: ${JSON.stringify(body.slice(0, 100))}`).toBe(wanted);
         });
       }
     });
@@ -141,14 +141,13 @@ describe('modifications', () => {
 
       test('holds the message; Sendmail keeps the reason', async () => {
         const { id, last } = await lab.modify(kind, [['quarantine', 'looks odd: 50% <x@y>']]);
-        assert.equal(last.code, 250, last.text);
-        assert.equal(await lab.wasDelivered(kind, id), false);
+        expectThat(last.code, last.text).toBe(250);
+        expect(await lab.wasDelivered(kind, id)).toBe(false);
         const [held = '', ...more] = heldOf(id);
-        assert.equal(more.length, 0);
-        assert.match(held, /rcpt@dest\.test/);
-        assert.equal(/^qlooks odd: 50% <x@y>$/m.test(held), kind === 'sendmail');
-        assert.match(
-          lab.mta(kind).log(),
+        expect(more).toHaveLength(0);
+        expect(held).toMatch(/rcpt@dest\.test/);
+        expect(/^qlooks odd: 50% <x@y>$/m.test(held)).toBe(kind === 'sendmail');
+        expect(lab.mta(kind).log()).toMatch(
           kind === 'sendmail' ? /quarantine=looks odd/ : /milter triggers HOLD/,
         );
       });
@@ -159,23 +158,23 @@ describe('modifications', () => {
           ['quarantine', 'reason'],
           ['addheader', 'X-New-Too', 'after'],
         ]);
-        assert.equal(last.code, 250, last.text);
+        expectThat(last.code, last.text).toBe(250);
         const [held = ''] = heldOf(id);
-        assert.match(held, /X-New: before[\s\S]*X-New-Too: after/);
+        expect(held).toMatch(/X-New: before[\s\S]*X-New-Too: after/);
       });
 
       test('a verdict other than CONTINUE or ACCEPT is stronger', async () => {
         const filter = lab.filter();
         await filter.use({ handlers: { eom: { call: [['quarantine', 'reason']], answer: REJECT } } });
         const { id, last } = await lab.submit(kind);
-        assert.equal(Math.floor(last.code / 100), 5, last.text);
-        assert.equal(await lab.wasDelivered(kind, id), false);
-        assert.deepEqual(heldOf(id), []);
+        expectThat(Math.floor(last.code / 100), last.text).toBe(5);
+        expect(await lab.wasDelivered(kind, id)).toBe(false);
+        expect(heldOf(id)).toStrictEqual([]);
       });
     });
 
     for (const door of doors) {
-      test(`all of them at once: ${kind}, ${door}`, { skip: skipWithout(door) }, async () => {
+      itUnless(skipWithout(door), `all of them at once: ${kind}, ${door}`, async () => {
         const calls: Call[] = [
           ['addheader', 'X-New', 'last'],
           ['addheader', 'X-New', 'first', 0],
@@ -194,18 +193,17 @@ describe('modifications', () => {
           body: 'old\r\n',
         };
         const { id, last } = await lab.modify(kind, calls, mail);
-        assert.equal(last.code, 250, last.text);
+        expectThat(last.code, last.text).toBe(250);
         const message = await lab.delivered(id);
-        assert.equal(
-          headerLine(message),
+        expect(headerLine(message)).toBe(
           `X-New: first | ${head} | X-One: changed | X-One: c | Message-Id | X-New: last`,
         );
-        assert.equal(message.mailFrom.address, 'new@src.test');
-        assert.deepEqual(message.rcptTo.map(({ address }) => address).sort(), [
+        expect(message.mailFrom.address).toBe('new@src.test');
+        expect(message.rcptTo.map(({ address }) => address).sort()).toStrictEqual([
           'new@dest.test',
           'rcpt@dest.test',
         ]);
-        assert.ok(bodyOf(message).equals(Buffer.from(big + big)), 'the new body, twice 200 KiB');
+        expectThat(bodyOf(message).equals(Buffer.from(big + big)), 'the new body, twice 200 KiB').toBe(true);
       });
     }
   }

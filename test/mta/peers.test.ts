@@ -1,11 +1,10 @@
 // Who is said to have connected: the shapes of connect's arguments that a client on this machine's loopback does not
 // show. Postfix lets a test pretend to be anybody (XCLIENT); Sendmail also speaks SMTP on its standard input.
-import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from 'tsmilter';
 import { startPostfix } from '../../tools/mta';
 import { installation } from '../../tools/mta/installation';
@@ -17,12 +16,12 @@ const any = Symbol('the port of the real connection');
 
 describe('peers', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     // for what does not come through a door
     const extraConfig = "define(`confINPUT_MAIL_FILTERS', `unix')dnl";
     lab = await Lab.start({ mta: { sendmail: { extraConfig } } });
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   const cases: readonly (readonly [
     xclient: string,
@@ -47,7 +46,7 @@ describe('peers', () => {
       await filter.use({ handlers: { connect: {}, close: {} } });
       using client = await lab.open('postfix');
       await client.command('EHLO client.test');
-      assert.equal((await client.command(`XCLIENT ${xclient}`)).code, 220);
+      expect((await client.command(`XCLIENT ${xclient}`)).code).toBe(220);
       await client.quit();
       // one session for the real client, another for the pretended one
       for (let i = 0; i < 2; i++) await filter.event('close', patienceMs);
@@ -55,7 +54,7 @@ describe('peers', () => {
       const [, , , address] = real ?? [];
       const [, port] = address as [string, number];
       const wanted = hostaddr.map((part) => (part === any ? port : part));
-      assert.deepEqual(pretended, ['connect', hostname, family, wanted]);
+      expect(pretended).toStrictEqual(['connect', hostname, family, wanted]);
     });
   }
 
@@ -88,11 +87,11 @@ describe('peers', () => {
   }
 
   test('sendmail: a client on a pipe has no address', async () => {
-    assert.deepEqual(await onStandardInput(true), ['connect', 'localhost', AF_UNSPEC, null]);
+    expect(await onStandardInput(true)).toStrictEqual(['connect', 'localhost', AF_UNSPEC, null]);
   });
 
   test('sendmail: a client on a unix socket that has no name', async () => {
-    assert.deepEqual(await onStandardInput(false), ['connect', 'localhost', AF_UNIX, '']);
+    expect(await onStandardInput(false)).toStrictEqual(['connect', 'localhost', AF_UNIX, '']);
   });
 
   test("postfix: mail that is not from SMTP shows the filter a client of the MTA's own making", async () => {
@@ -110,10 +109,10 @@ describe('peers', () => {
     });
     const ended = once(child, 'close', { signal: AbortSignal.timeout(patienceMs) });
     child.stdin.end('Subject: local\n\nhello\n');
-    assert.deepEqual(await ended, [0, null]);
+    expect(await ended).toStrictEqual([0, null]);
     await lab.sink.next(({ text }) => text.includes('Subject: local'), patienceMs);
     await filter.event('close', patienceMs);
-    assert.deepEqual(await filter.events(), [
+    expect(await filter.events()).toStrictEqual([
       ['new'],
       ['connect', 'localhost', AF_INET, ['127.0.0.1', 0]],
       ['hello', 'localhost'],

@@ -1,13 +1,13 @@
 // An eom handler that takes longer than the MTA waits for an answer: progress says that it is at work. These tests wait
-// for seconds, because the MTAs' timeouts are in seconds, and run side by side.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+// for seconds, because the MTAs' timeouts are in seconds.
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { expectThat } from '../support/expect';
 import { type Kind, kinds, Lab, type Sent } from './support/lab';
 
-describe('a slow eom', { concurrency: true }, () => {
-  describe('short timeouts', { concurrency: false }, () => {
+describe('a slow eom', () => {
+  describe('short timeouts', () => {
     let lab: Lab;
-    before(async () => {
+    beforeAll(async () => {
       lab = await Lab.start({
         doors: ['unix', 'inet'],
         filter: (door) => ({ progressInterval: door === 'unix' ? 300 : 0 }),
@@ -18,7 +18,7 @@ describe('a slow eom', { concurrency: true }, () => {
         },
       });
     });
-    after(() => lab?.stop());
+    afterAll(() => lab?.stop());
 
     /** A message to each MTA at once, whose eom takes that long. */
     async function both(door: 'unix' | 'inet', wait: number): Promise<Readonly<Record<Kind, Sent>>> {
@@ -32,24 +32,24 @@ describe('a slow eom', { concurrency: true }, () => {
       const [withProgress, without] = await Promise.all([both('unix', 4000), both('inet', 4000)]);
       for (const kind of kinds) {
         const { id, last } = withProgress[kind];
-        assert.equal(last.code, 250, `${kind}: ${last.text}`);
-        assert.match((await lab.delivered(id)).text, /^X-Late: yes\r$/m, 'modified after the wait');
-        assert.equal(without[kind].last.code, 451, `${kind} without progress: ${without[kind].last.text}`);
-        assert.equal(await lab.wasDelivered(kind, without[kind].id), false);
+        expectThat(last.code, `${kind}: ${last.text}`).toBe(250);
+        expectThat((await lab.delivered(id)).text, 'modified after the wait').toMatch(/^X-Late: yes\r$/m);
+        expectThat(without[kind].last.code, `${kind} without progress: ${without[kind].last.text}`).toBe(451);
+        expect(await lab.wasDelivered(kind, without[kind].id)).toBe(false);
       }
     });
 
     test('Sendmail has a limit (E) that progress does not move, Postfix has none', async () => {
       const { sendmail, postfix } = await both('unix', 9000);
-      assert.deepEqual([sendmail.last.code, postfix.last.code], [451, 250]);
+      expect([sendmail.last.code, postfix.last.code]).toStrictEqual([451, 250]);
     });
   });
 
   // Sendmail gives a filter 10 s for each answer where MAIL_FILTER has no T=: less than the package's default interval,
   // so docs/delivery.md says what to set.
-  describe('the defaults of the MTAs', { concurrency: false }, () => {
+  describe('the defaults of the MTAs', () => {
     let lab: Lab;
-    before(async () => {
+    beforeAll(async () => {
       lab = await Lab.start({
         filter: () => ({ progressInterval: 5000 }),
         mta: {
@@ -59,15 +59,12 @@ describe('a slow eom', { concurrency: true }, () => {
         },
       });
     });
-    after(() => lab?.stop());
+    afterAll(() => lab?.stop());
 
     test('an eom of 13 s is waited for with a sign of life every 5 s', async () => {
       await lab.filter().use({ handlers: { eom: { wait: 13_000 } } });
       const sent = await Promise.all(kinds.map((kind) => lab.submit(kind)));
-      assert.deepEqual(
-        sent.map(({ last }) => last.code),
-        [250, 250],
-      );
+      expect(sent.map(({ last }) => last.code)).toStrictEqual([250, 250]);
     });
   });
 });

@@ -1,9 +1,9 @@
 // Recipients that are refused one by one: by the filter, and by the MTA, of which a filter hears where it asks for
 // rejectedRecipients.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import type { Act } from '../fixtures/script';
+import { expectThat } from '../support/expect';
 import { heard } from './support/conversation';
 import { defaultReplies } from './support/default-replies';
 import { kinds, Lab, patienceMs } from './support/lab';
@@ -27,10 +27,10 @@ const macros = ['{rcpt_mailer}', '{rcpt_host}', '{rcpt_addr}'];
 
 describe('recipients', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start();
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   /** Which of the recipients got the message. */
   async function recipientsOf(id: string): Promise<string[]> {
@@ -61,7 +61,7 @@ describe('recipients', () => {
         const { id, rcpt, last } = await lab.submit(kind, { to });
         const ok = (address: string) =>
           forMta({ sendmail: `250 2.1.5 <${address}>... Recipient ok`, postfix: '250 2.1.5 Ok' }, kind);
-        assert.deepEqual(rcpt.map(heard), [
+        expect(rcpt.map(heard)).toStrictEqual([
           '551 5.7.1 the first',
           ok('b@dest.test'),
           defaultReplies.REJECT[kind].envrcpt,
@@ -69,8 +69,8 @@ describe('recipients', () => {
           '452-4.2.2 the fifth|452 4.2.2 is full',
           ok('f@dest.test'),
         ]);
-        assert.equal(last.code, 250, last.text);
-        assert.deepEqual(await recipientsOf(id), ['b@dest.test', 'f@dest.test']);
+        expectThat(last.code, last.text).toBe(250);
+        expect(await recipientsOf(id)).toStrictEqual(['b@dest.test', 'f@dest.test']);
       });
 
       test('without any left, DATA is refused', async () => {
@@ -81,10 +81,10 @@ describe('recipients', () => {
         await client.command('RCPT TO:<a@dest.test>');
         await client.command('RCPT TO:<b@dest.test>');
         const { code } = await client.command('DATA');
-        assert.equal(code, forMta({ sendmail: 503, postfix: 554 }, kind));
+        expect(code).toBe(forMta({ sendmail: 503, postfix: 554 }, kind));
         await client.quit();
         await lab.filter().event('close', patienceMs);
-        assert.deepEqual(await lab.filter().eventsOf('data'), []);
+        expect(await lab.filter().eventsOf('data')).toStrictEqual([]);
       });
 
       for (const [verdict, answer] of [
@@ -94,11 +94,11 @@ describe('recipients', () => {
         test(`${verdict} of one is about the whole message`, async () => {
           await lab.filter().use({ handlers: { envrcpt: { answer }, eom: {} } });
           const { id, last } = await lab.submit(kind, { to: ['a@dest.test', 'b@dest.test'] });
-          assert.equal(last.code, 250, last.text);
+          expectThat(last.code, last.text).toBe(250);
           const told = await lab.filter().events();
-          assert.deepEqual(told, [['new'], ['envrcpt', '<a@dest.test>']]);
-          if (answer === ACCEPT) assert.deepEqual(await recipientsOf(id), ['a@dest.test', 'b@dest.test']);
-          else assert.equal(await lab.wasDelivered(kind, id), false);
+          expect(told).toStrictEqual([['new'], ['envrcpt', '<a@dest.test>']]);
+          if (answer === ACCEPT) expect(await recipientsOf(id)).toStrictEqual(['a@dest.test', 'b@dest.test']);
+          else expect(await lab.wasDelivered(kind, id)).toBe(false);
         });
       }
     });
@@ -110,7 +110,7 @@ describe('recipients', () => {
         const look = { call: macros.map((name) => ['getsymval', name] as const), answer };
         await filter.use({ handlers: { envrcpt: [look, {}], eom: {} }, statics: { rejectedRecipients } });
         const sent = await lab.submit(kind, { to: [rejected, 'rcpt@dest.test'] });
-        assert.equal(sent.rcpt[0] && heard(sent.rcpt[0]), own[kind].reply);
+        expect(sent.rcpt[0] && heard(sent.rcpt[0])).toBe(own[kind].reply);
         const told = await filter.events();
         const values = told.filter(([name]) => name === 'result').map(([, , value]) => value);
         return { sent, values, told: told.filter(([name]) => name === 'envrcpt' || name === 'eom') };
@@ -118,15 +118,15 @@ describe('recipients', () => {
 
       test('not told where it is not asked for', async () => {
         const { sent, told } = await withRejected(CONTINUE, false);
-        assert.deepEqual(told, [['envrcpt', '<rcpt@dest.test>'], ['eom']]);
-        assert.deepEqual(await recipientsOf(sent.id), ['rcpt@dest.test']);
+        expect(told).toStrictEqual([['envrcpt', '<rcpt@dest.test>'], ['eom']]);
+        expect(await recipientsOf(sent.id)).toStrictEqual(['rcpt@dest.test']);
       });
 
       test('told with rejectedRecipients: {rcpt_mailer} is error, {rcpt_addr} the reason', async () => {
         const { sent, told, values } = await withRejected(CONTINUE, true);
-        assert.deepEqual(told, [['envrcpt', `<${rejected}>`], ['envrcpt', '<rcpt@dest.test>'], ['eom']]);
-        assert.deepEqual(values, own[kind].macros);
-        assert.deepEqual(await recipientsOf(sent.id), ['rcpt@dest.test']);
+        expect(told).toStrictEqual([['envrcpt', `<${rejected}>`], ['envrcpt', '<rcpt@dest.test>'], ['eom']]);
+        expect(values).toStrictEqual(own[kind].macros);
+        expect(await recipientsOf(sent.id)).toStrictEqual(['rcpt@dest.test']);
       });
 
       for (const [verdict, answer] of [
@@ -135,23 +135,23 @@ describe('recipients', () => {
       ] as const) {
         test(`${verdict} for it changes nothing`, async () => {
           const { sent, told } = await withRejected(answer, true);
-          assert.equal(told.length, 3);
-          assert.deepEqual(await recipientsOf(sent.id), ['rcpt@dest.test']);
+          expect(told).toHaveLength(3);
+          expect(await recipientsOf(sent.id)).toStrictEqual(['rcpt@dest.test']);
         });
       }
 
       // Only that reply is not the filter's to give: other answers mean what they always do.
       test('ACCEPT for it accepts the whole message', async () => {
         const { sent, told } = await withRejected(ACCEPT, true);
-        assert.deepEqual(told, [['envrcpt', `<${rejected}>`]]);
-        assert.deepEqual(await recipientsOf(sent.id), ['rcpt@dest.test']);
+        expect(told).toStrictEqual([['envrcpt', `<${rejected}>`]]);
+        expect(await recipientsOf(sent.id)).toStrictEqual(['rcpt@dest.test']);
       });
 
       test('DISCARD for it discards the whole message; Postfix delivers it, without another look', async () => {
         const { sent, told } = await withRejected(DISCARD, true);
-        assert.deepEqual(told, [['envrcpt', `<${rejected}>`]]);
-        assert.equal(sent.last.code, 250, sent.last.text);
-        assert.equal(await lab.wasDelivered(kind, sent.id), kind === 'postfix');
+        expect(told).toStrictEqual([['envrcpt', `<${rejected}>`]]);
+        expectThat(sent.last.code, sent.last.text).toBe(250);
+        expect(await lab.wasDelivered(kind, sent.id)).toBe(kind === 'postfix');
       });
     });
   }

@@ -1,7 +1,6 @@
 // What the SMTP client hears of each verdict of each handler, line by line; test/mta/support/default-replies.ts is the
 // table of what the MTAs say by themselves.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACCEPT, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import { converse, filterWith, session } from './support/conversation';
 import { defaultReplies, heardAt, messageStages, type Stage, stages } from './support/default-replies';
@@ -49,21 +48,21 @@ function classed(verdict: Verdict, text: string): string {
 
 describe('replies', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start();
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   function refusals(kind: Kind, stage: Stage, verdict: Verdict): void {
     const ofTheMta = defaultReplies[verdict][kind][stage];
 
     test(`${verdict} in ${stage}, no reply set`, async () => {
       const { id, said } = await session(lab, kind, filterWith(stage, { answer: verdicts[verdict] }));
-      assert.equal(said[heardAt[stage]], ofTheMta);
+      expect(said[heardAt[stage]]).toBe(ofTheMta);
       // EHLO is never refused: the client shall be able to end the session decently
-      assert.match(said.EHLO ?? '', /^250-/);
-      assert.match(said.greeting ?? '', stage === 'connect' && verdict === 'REJECT' ? /^554 / : /^220 /);
-      assert.equal(await lab.wasDelivered(kind, id), false);
+      expect(said.EHLO ?? '').toMatch(/^250-/);
+      expect(said.greeting ?? '').toMatch(stage === 'connect' && verdict === 'REJECT' ? /^554 / : /^220 /);
+      expect(await lab.wasDelivered(kind, id)).toBe(false);
     });
 
     for (const [title, args, expected] of stage === 'eom' ? [...cases, ...moreCases] : cases) {
@@ -72,7 +71,7 @@ describe('replies', () => {
         const { said } = await session(lab, kind, filterWith(stage, { call, answer: verdicts[verdict] }));
         // Sendmail forgets a text that is set in connect
         const lost = kind === 'sendmail' && stage === 'connect';
-        assert.equal(said[heardAt[stage]], lost ? ofTheMta : classed(verdict, forMta(expected, kind)));
+        expect(said[heardAt[stage]]).toBe(lost ? ofTheMta : classed(verdict, forMta(expected, kind)));
       });
     }
   }
@@ -85,18 +84,18 @@ describe('replies', () => {
 
         test(`ACCEPT in ${stage}: delivered, and no handler hears of the rest`, async () => {
           const { id, said, calls } = await session(lab, kind, filterWith(stage, { answer: ACCEPT }));
-          assert.match(said['.'] ?? '', /^250 /);
+          expect(said['.'] ?? '').toMatch(/^250 /);
           await lab.delivered(id);
-          assert.equal(calls.at(-1), stage);
+          expect(calls.at(-1)).toBe(stage);
         });
       }
 
       for (const stage of messageStages) {
         test(`DISCARD in ${stage}: the client hears that all is well, and nothing is delivered`, async () => {
           const { id, said, calls } = await session(lab, kind, filterWith(stage, { answer: DISCARD }));
-          assert.match(said['.'] ?? '', /^250 /);
-          assert.equal(await lab.wasDelivered(kind, id), false);
-          assert.equal(calls.filter((name) => name !== 'abort').at(-1), stage);
+          expect(said['.'] ?? '').toMatch(/^250 /);
+          expect(await lab.wasDelivered(kind, id)).toBe(false);
+          expect(calls.filter((name) => name !== 'abort').at(-1)).toBe(stage);
         });
       }
 
@@ -104,9 +103,9 @@ describe('replies', () => {
       for (const stage of ['connect', 'hello'] as const) {
         test(`DISCARD in ${stage}: delivered`, async () => {
           const { id, said, calls } = await session(lab, kind, filterWith(stage, { answer: DISCARD }));
-          assert.match(said['.'] ?? '', /^250 /);
+          expect(said['.'] ?? '').toMatch(/^250 /);
           await lab.delivered(id);
-          assert.equal(calls.at(-1), kind === 'sendmail' && stage === 'connect' ? 'connect' : 'eom');
+          expect(calls.at(-1)).toBe(kind === 'sendmail' && stage === 'connect' ? 'connect' : 'eom');
         });
       }
 
@@ -117,11 +116,11 @@ describe('replies', () => {
           using client = await lab.open(kind);
           await client.command('EHLO client.test');
           const first = await converse(client, nextId());
-          assert.equal(first[heardAt[stage]], '551 5.7.1 not this one');
+          expect(first[heardAt[stage]]).toBe('551 5.7.1 not this one');
           await client.command('RSET');
           const id = nextId();
           const second = await converse(client, id);
-          assert.match(second['.'] ?? '', /^250 /);
+          expect(second['.'] ?? '').toMatch(/^250 /);
           await client.quit();
           await lab.delivered(id);
         });

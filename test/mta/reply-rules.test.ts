@@ -1,6 +1,5 @@
 // The finer rules of setreply, and what else an SMTP client may hear because of a filter.
-import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACCEPT, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import { converse, filterWith, heard, session } from './support/conversation';
 import { defaultReplies, heardAt } from './support/default-replies';
@@ -9,10 +8,10 @@ import { forMta } from './support/view';
 
 describe('rules of replies', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start();
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   for (const kind of kinds) {
     describe(kind, () => {
@@ -23,7 +22,7 @@ describe('rules of replies', () => {
         test(`${verdict} with a reply of the other class: as if none were set`, async () => {
           const act = { call: [['setreply', code, extended, 'x']], answer } as const;
           const { said } = await session(lab, kind, filterWith('eom', act));
-          assert.equal(said['.'], defaultReplies[verdict][kind].eom);
+          expect(said['.']).toBe(defaultReplies[verdict][kind].eom);
         });
       }
 
@@ -33,7 +32,7 @@ describe('rules of replies', () => {
           ['setreply', '552', '5.7.2', 'third'],
         ] as const;
         const { said } = await session(lab, kind, filterWith('eom', { call, answer: REJECT }));
-        assert.equal(said['.'], '552 5.7.2 third');
+        expect(said['.']).toBe('552 5.7.2 third');
       });
 
       test('a reply that was set and not used waits for the next verdict of its class', async () => {
@@ -41,14 +40,14 @@ describe('rules of replies', () => {
           ...filterWith('envfrom', { call: [['setreply', '551', '5.7.1', 'set in envfrom']] }),
           eom: { answer: REJECT },
         });
-        assert.equal(said['.'], '551 5.7.1 set in envfrom');
+        expect(said['.']).toBe('551 5.7.1 set in envfrom');
       });
 
       // A reply is ASCII, but in an SMTPUTF8 session (RFC 6531), and no MTA tells a filter that a session is one.
       test('a reply in UTF-8: Sendmail takes the eighth bit away', async () => {
         const act = { call: [['setreply', '551', '5.7.1', 'grün']], answer: REJECT } as const;
         const { said } = await session(lab, kind, filterWith('eom', act));
-        assert.equal(said['.'], forMta({ sendmail: '551 5.7.1 grC<n', postfix: '551 5.7.1 grün' }, kind));
+        expect(said['.']).toBe(forMta({ sendmail: '551 5.7.1 grC<n', postfix: '551 5.7.1 grün' }, kind));
       });
 
       for (const [handler, act] of [
@@ -62,8 +61,8 @@ describe('rules of replies', () => {
           using client = await lab.open(kind);
           await client.command('EHLO client.test');
           const said = await converse(client, nextId());
-          assert.equal(said[heardAt[handler]], '451 4.3.0 fixture: untrapped exception');
-          assert.equal((await filter.report()).step, handler);
+          expect(said[heardAt[handler]]).toBe('451 4.3.0 fixture: untrapped exception');
+          expect((await filter.report()).step).toBe(handler);
           await client.quit();
         });
       }
@@ -74,9 +73,9 @@ describe('rules of replies', () => {
         using client = await lab.open(kind);
         await client.command('EHLO client.test');
         await client.command('MAIL FROM:<from@src.test>');
-        assert.equal(heard(await client.command('RCPT TO:<rcpt@dest.test>')), '421 4.7.0 go away');
+        expect(heard(await client.command('RCPT TO:<rcpt@dest.test>'))).toBe('421 4.7.0 go away');
         await lab.filter().event('close', patienceMs);
-        await assert.rejects(client.command('NOOP'), /did not come: (?!not within)/);
+        await expect(client.command('NOOP')).rejects.toThrow(/did not come: (?!not within)/);
       });
 
       for (const [verdict, answer, code, extended] of [
@@ -85,7 +84,7 @@ describe('rules of replies', () => {
       ] as const) {
         test(`${verdict} of an unknown command: it is the command's reply, and the session goes on`, async () => {
           const unknown = { call: [['setreply', code, extended, 'one', 'two']], answer } as const;
-          assert.deepEqual(await unknownThenMessage(kind, unknown), [
+          expect(await unknownThenMessage(kind, unknown)).toStrictEqual([
             `${code}-${extended} one|${code} ${extended} two`,
             true,
           ]);
@@ -100,8 +99,8 @@ describe('rules of replies', () => {
       ] as const) {
         test(`${verdict} of an unknown command: the session goes on`, async () => {
           const [reply, delivered] = await unknownThenMessage(kind, { answer });
-          assert.match(reply, /^500 5\.5\.[12] /);
-          assert.equal(delivered, true);
+          expect(reply).toMatch(/^500 5\.5\.[12] /);
+          expect(delivered).toBe(true);
         });
       }
     });
@@ -117,7 +116,7 @@ describe('rules of replies', () => {
     await client.command('EHLO client.test');
     const reply = heard(await client.command('XYZZY'));
     const id = nextId();
-    assert.match((await converse(client, id))['.'] ?? '', /^250 /);
+    expect((await converse(client, id))['.'] ?? '').toMatch(/^250 /);
     await client.quit();
     return [reply, await lab.wasDelivered(kind, id)];
   }

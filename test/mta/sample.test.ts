@@ -1,8 +1,8 @@
 // The sample filter (examples/sample.ts) behind both MTAs, as its user runs it.
-import assert from 'node:assert/strict';
 import * as path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { projectRoot } from '../../tools/mta';
+import { expectThat } from '../support/expect';
 import { heard } from './support/conversation';
 import { kinds, Lab, type Mail } from './support/lab';
 import { Program } from './support/program';
@@ -56,7 +56,7 @@ const refusals: readonly (readonly [title: string, mail: Mail, reply: string])[]
 describe('the sample filter', () => {
   let lab: Lab;
   let sample: Program;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ fixture: null });
     const script = path.join(projectRoot, '.build/examples/sample.js');
     const temporary = path.join(lab.dir, 'tmp');
@@ -67,10 +67,10 @@ describe('the sample filter', () => {
       temporary,
     );
   });
-  after(async () => {
+  afterAll(async () => {
     try {
       await sample?.stop();
-      assert.match(sample.output, /^sample: stopped$/m);
+      expect(sample.output).toMatch(/^sample: stopped$/m);
     } finally {
       await lab?.stop();
     }
@@ -84,18 +84,18 @@ describe('the sample filter', () => {
           mailParams: 'BODY=8BITMIME',
         };
         const { id, last } = await lab.submit(kind, mail);
-        assert.equal(last.code, 250, last.text);
+        expectThat(last.code, last.text).toBe(250);
         const message = await lab.delivered(id);
-        assert.equal(bodyOf(message).toString(), mail.body);
-        assert.ok(headersOf(message).includes('Subject: files for you'));
+        expect(bodyOf(message).toString()).toBe(mail.body);
+        expect(headersOf(message)).toContain('Subject: files for you');
         await sample.wrote(/Subject: files for you/);
       });
 
       for (const [title, mail, reply] of refusals) {
         test(`refuses ${title}`, async () => {
           const { id, message } = await lab.submit(kind, mail);
-          assert.equal(message && heard(message), `550 5.7.1 ${reply}`);
-          assert.equal(await lab.wasDelivered(kind, id), false);
+          expect(message && heard(message)).toBe(`550 5.7.1 ${reply}`);
+          expect(await lab.wasDelivered(kind, id)).toBe(false);
         });
       }
 
@@ -104,8 +104,7 @@ describe('the sample filter', () => {
         await client.command('EHLO client.test');
         await client.command('MAIL FROM:<from@src.test>');
         await client.command('RCPT TO:<rcpt@dest.test>');
-        assert.equal(
-          heard(await client.data('Message-Id: <>\r\n\r\nx\r\n')),
+        expect(heard(await client.data('Message-Id: <>\r\n\r\nx\r\n'))).toBe(
           '550 5.7.1 that is no Message-ID',
         );
         await client.quit();
@@ -114,8 +113,8 @@ describe('the sample filter', () => {
       for (const to of ['mailer-daemon@dest.test', 'MAILER-DAEMON@dest.test']) {
         test(`discards mail to ${to}`, async () => {
           const { id, last } = await lab.submit(kind, { to });
-          assert.equal(last.code, 250, last.text);
-          assert.equal(await lab.wasDelivered(kind, id), false);
+          expectThat(last.code, last.text).toBe(250);
+          expect(await lab.wasDelivered(kind, id)).toBe(false);
           await sample.wrote(new RegExp(`DISCARD: rcpt to <${to}>`));
         });
       }
@@ -125,21 +124,20 @@ describe('the sample filter', () => {
           const harmless = attachment('notes.txt', 'bm90ZXM=');
           const mail = multipart(plainPart, attachment(name, 'TVqQAAMAAAAEAAAA'), harmless);
           const { id, last } = await lab.submit(kind, mail);
-          assert.equal(last.code, 250, last.text);
+          expectThat(last.code, last.text).toBe(250);
           const body = bodyOf(await lab.delivered(id)).toString();
-          assert.ok(!body.includes('TVqQAAMAAAAEAAAA'), body);
-          assert.ok(body.includes('Content-Type: text/plain; charset=utf-8; name="WARNING.TXT"'), body);
-          assert.match(
-            body,
+          expect(body).not.toContain('TVqQAAMAAAAEAAAA');
+          expect(body).toContain('Content-Type: text/plain; charset=utf-8; name="WARNING.TXT"');
+          expect(body).toMatch(
             new RegExp(`The attachment "${name}" was removed by the mail filter of ${kind}\\.test`),
           );
           const sent = `${mail.body}`;
           const at = sent.indexOf(`--${boundary}\r\nContent-Type: application`);
-          assert.ok(body.startsWith(sent.slice(0, at)), 'what stands before it');
-          assert.ok(
+          expectThat(body.startsWith(sent.slice(0, at)), 'what stands before it').toBe(true);
+          expectThat(
             body.endsWith(sent.slice(sent.indexOf(`--${boundary}\r\n${harmless[0][0]}`))),
             'and after it',
-          );
+          ).toBe(true);
           await sample.wrote(new RegExp(`REPLACED: "${name}"`));
         });
       }
@@ -152,30 +150,26 @@ describe('the sample filter', () => {
           'Content-Transfer-Encoding: base64',
         ];
         const { id, last } = await lab.submit(kind, { headers, body: 'TVqQAAMAAAAEAAAA\r\n' });
-        assert.equal(last.code, 250, last.text);
+        expectThat(last.code, last.text).toBe(250);
         const message = await lab.delivered(id);
         const fields = headersOf(message);
-        assert.ok(
-          fields.includes('Content-Type: text/plain; charset=utf-8; name="WARNING.TXT"'),
-          fields.join('\n'),
-        );
-        assert.ok(fields.includes('Content-Transfer-Encoding: 7bit'));
-        assert.ok(fields.includes('Content-Disposition: inline; filename="WARNING.TXT"'));
-        assert.match(bodyOf(message).toString(), /^The attachment "run\.exe" was removed/);
+        expect(fields).toContain('Content-Type: text/plain; charset=utf-8; name="WARNING.TXT"');
+        expect(fields).toContain('Content-Transfer-Encoding: 7bit');
+        expect(fields).toContain('Content-Disposition: inline; filename="WARNING.TXT"');
+        expect(bodyOf(message).toString()).toMatch(/^The attachment "run\.exe" was removed/);
       });
 
       test('keeps no copy of a message', async () => {
-        assert.equal(
+        expect(
           (await lab.submit(kind, { body: 'x'.repeat(900).concat('\r\n').repeat(1000) })).last.code,
-          250,
-        );
+        ).toBe(250);
         using client = await lab.open(kind);
         await client.command('EHLO client.test');
         await client.command('MAIL FROM:<from@src.test>');
         client.destroy();
         const { id } = await lab.submit(kind);
         await lab.delivered(id);
-        assert.deepEqual(sample.temporaryFiles(), []);
+        expect(sample.temporaryFiles()).toStrictEqual([]);
       });
     });
   }
@@ -194,9 +188,9 @@ describe('the sample filter', () => {
       /\[\d+\] Subject: Grüße$/,
       /\[\d+\] end of message, 8 bytes of body$/,
     ])
-      assert.ok(
+      expectThat(
         lines.some((line) => wanted.test(line)),
         `${wanted} in ${lines.join('\n')}`,
-      );
+      ).toBe(true);
   });
 });

@@ -1,12 +1,13 @@
 // The SPF filter (examples/spfmilter.ts) behind both MTAs, with a DNS server of its own: every result of SPF with every kind of
 // policy, for senders and HELO names, and what is not checked.
-import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { DnsServer } from '../../tools/dns-server';
 import { type Door, projectRoot, type Reply, type SmtpClient } from '../../tools/mta';
+import { expectThat } from '../support/expect';
+import { itUnless } from '../support/skip';
 import {
   accessOfCases,
   nameFor,
@@ -90,7 +91,7 @@ describe('spfmilter', () => {
     return Program.start(program, [file], /: listening on /, path.join(lab.dir, `tmp-${name}`));
   }
 
-  before(async () => {
+  beforeAll(async () => {
     dns = await DnsServer.start(zone);
     lab = await Lab.start({
       fixture: null,
@@ -111,11 +112,11 @@ describe('spfmilter', () => {
     );
     filter = await run('main', file);
   });
-  after(async () => {
+  afterAll(async () => {
     try {
       await filter?.stop();
-      assert.match(filter.output, / spftest\[\d+\]: stopped$/m);
-      assert.doesNotMatch(filter.output, /untrapped/);
+      expect(filter.output).toMatch(/ spftest\[\d+\]: stopped$/m);
+      expect(filter.output).not.toMatch(/untrapped/);
     } finally {
       await lab?.stop();
       await dns?.close();
@@ -125,7 +126,7 @@ describe('spfmilter', () => {
   async function session<T>(kind: Kind, how: Session, talk: (client: SmtpClient) => Promise<T>): Promise<T> {
     const { door = 'unix', at, helo = 'client.test' } = how;
     using client = await lab.open(kind, door, at === undefined ? {} : { localAddress: at });
-    if (helo !== null) assert.equal((await client.command(`EHLO ${helo}`)).code, 250);
+    if (helo !== null) expect((await client.command(`EHLO ${helo}`)).code).toBe(250);
     const result = await talk(client);
     await client.quit();
     return result;
@@ -141,20 +142,23 @@ describe('spfmilter', () => {
     // Sendmail puts the sender before some replies of one line.
     const said = heard(await mailFrom(kind, sender, how)).replace(`<${sender}>... `, '');
     const [code, extended, ...text] = reply.split(' ');
-    if (text.length > 0) assert.equal(said, reply);
+    if (text.length > 0) expect(said).toBe(reply);
     // the codes stand before every line
-    for (const line of said.split('|')) assert.match(line, new RegExp(`^${code}[- ]${extended} `));
+    for (const line of said.split('|')) expect(line).toMatch(new RegExp(`^${code}[- ]${extended} `));
     return said;
   }
 
   /** A message that passes; its headers that the filter has put at its top, before the MTA's own. */
   async function passed(kind: Kind, sender: string, how: Session = {}, mail: Mail = {}): Promise<string[]> {
     const sent = await session(kind, how, (client) => lab.send(client, { ...mail, from: sender }));
-    assert.equal(sent.last.code, 250, sent.last.text);
+    expectThat(sent.last.code, sent.last.text).toBe(250);
     const headers = headersOf(await lab.delivered(sent.id));
     const own = headers.findIndex((header) => /^Received:/i.test(header));
-    assert.ok(own >= 0, headers.join('\n'));
-    assert.ok(!headers.slice(own).some((header) => /^(Received-SPF|X-Hello-SPF):/.test(header)), 'not below');
+    expectThat(own, headers.join('\n')).toBeGreaterThanOrEqual(0);
+    expectThat(
+      headers.slice(own).some((header) => /^(Received-SPF|X-Hello-SPF):/.test(header)),
+      'not below',
+    ).toBe(false);
     return headers.slice(0, own).filter((header) => !/^Return-Path:/i.test(header));
   }
 
@@ -171,10 +175,10 @@ describe('spfmilter', () => {
                 return;
               }
               const [spf = '', ...others] = await passed(kind, sender);
-              assert.match(spf, new RegExp(`^Received-SPF: ${result} \\(${kind}\\.test: `));
+              expect(spf).toMatch(new RegExp(`^Received-SPF: ${result} \\(${kind}\\.test: `));
               // OK and a pass need no more; else the HELO name is looked at, which has no record here
               const hello = policy === 'ok' || result === 'pass' ? [] : ['X-Hello-SPF: none'];
-              assert.deepEqual(others, hello);
+              expect(others).toStrictEqual(hello);
             });
           }
         }
@@ -191,8 +195,8 @@ describe('spfmilter', () => {
                 return;
               }
               const [spf = '', ...others] = await passed(kind, 'joe@default.none.test', { helo });
-              assert.match(spf, /^Received-SPF: none /);
-              assert.deepEqual(others, [`X-Hello-SPF: ${result}`]);
+              expect(spf).toMatch(/^Received-SPF: none /);
+              expect(others).toStrictEqual([`X-Hello-SPF: ${result}`]);
             });
           }
         }
@@ -200,8 +204,7 @@ describe('spfmilter', () => {
 
       describe('replies', () => {
         test('a fail, in the words of this filter', async () => {
-          assert.equal(
-            await refused(kind, 'joe@default.fail.test', {}, '550 5.7.1'),
+          expect(await refused(kind, 'joe@default.fail.test', {}, '550 5.7.1')).toBe(
             [
               '550-5.7.1 SPF fail: 127.0.0.1 may not send mail in the name of joe@default.fail.test',
               '550 5.7.1 If this is no forgery: send it through a server of default.fail.test, or tell its postmaster.',
@@ -210,8 +213,7 @@ describe('spfmilter', () => {
         });
 
         test('a fail, in the words of the domain', async () => {
-          assert.equal(
-            await refused(kind, 'joe@explains.test', {}, '550 5.7.1'),
+          expect(await refused(kind, 'joe@explains.test', {}, '550 5.7.1')).toBe(
             [
               '550-5.7.1 SPF fail. explains.test explains: 127.0.0.1 is not ours, 100% sure; ask explains.test',
               '550 5.7.1 If this is no forgery: send it through a server of explains.test, or tell its postmaster.',
@@ -221,44 +223,42 @@ describe('spfmilter', () => {
 
         test('a fail of the HELO name, in the words of its domain', async () => {
           const said = await refused(kind, 'joe@default.none.test', { helo: 'explains.test' }, '550 5.7.1');
-          assert.match(
-            said,
+          expect(said).toMatch(
             /^550-5\.7\.1 SPF fail of your HELO name\. explains\.test explains: 127\.0\.0\.1 is not ours/,
           );
         });
 
         test('a record that is wrong', async () => {
           const said = await refused(kind, 'joe@default.permerror.test', {}, '550 5.5.2');
-          assert.match(said, /not-a-mechanism/);
-          assert.match(
-            said,
+          expect(said).toMatch(/not-a-mechanism/);
+          expect(said).toMatch(
             /Please tell the postmaster of default\.permerror\.test that its SPF record is wrong\.$/,
           );
         });
 
         test('DNS that does not work', async () => {
           const said = await refused(kind, 'joe@default.temperror.test', {}, '451 4.4.3');
-          assert.match(said, /Please try again later\.$/);
+          expect(said).toMatch(/Please try again later\.$/);
         });
       });
 
       describe('which entry counts', () => {
         test('that of the address before that of the domain', async () => {
           const [spf] = await passed(kind, 'friend@default.fail.test');
-          assert.match(spf ?? '', /^Received-SPF: fail /);
+          expect(spf ?? '').toMatch(/^Received-SPF: fail /);
         });
 
         test('that of a parent domain', async () => {
           dns.zone['sub.wild.test'] = { TXT: ['v=spf1 -all'] };
-          assert.match((await passed(kind, 'joe@sub.wild.test'))[0] ?? '', /^Received-SPF: fail /);
+          expect((await passed(kind, 'joe@sub.wild.test'))[0] ?? '').toMatch(/^Received-SPF: fail /);
         });
 
         test('that of the HELO name for the null sender, who is checked once', async () => {
           const helo = nameFor('tempfail', 'softfail');
           await refused(kind, '', { helo }, '451 4.7.1');
           const headers = await passed(kind, '', { helo: nameFor('default', 'softfail') });
-          assert.equal(headers.length, 1);
-          assert.match(headers[0] ?? '', /^Received-SPF: softfail /);
+          expect(headers).toHaveLength(1);
+          expect(headers[0] ?? '').toMatch(/^Received-SPF: softfail /);
           await filter.wrote(
             /SPF mailfrom postmaster@default\.softfail\.test softfail \(all\) policy CONTINUE/,
           );
@@ -269,7 +269,7 @@ describe('spfmilter', () => {
         for (const helo of ['192.0.2.1', '2001:db8::1']) {
           test(`${helo} is refused`, async () => {
             const said = await refused(kind, 'joe@default.pass.test', { helo }, '550 5.7.1');
-            assert.match(said, /that is an address and not a name/);
+            expect(said).toMatch(/that is an address and not a name/);
           });
         }
 
@@ -297,21 +297,20 @@ describe('spfmilter', () => {
         const forged = 'joe@default.fail.test';
 
         test('a client inside', async () => {
-          assert.deepEqual(await passed(kind, forged, { at: from.inside }), []);
-          assert.deepEqual(await passed(kind, forged, { at: from.inside, helo: '10.0.0.1' }), []);
+          expect(await passed(kind, forged, { at: from.inside })).toStrictEqual([]);
+          expect(await passed(kind, forged, { at: from.inside, helo: '10.0.0.1' })).toStrictEqual([]);
         });
 
         test('a trusted relay, by its address and by its name', async () => {
-          assert.deepEqual(await passed(kind, forged, { at: from.relay }), []);
-          assert.deepEqual(await passed(kind, forged, { at: from.namedRelay }), []);
+          expect(await passed(kind, forged, { at: from.relay })).toStrictEqual([]);
+          expect(await passed(kind, forged, { at: from.namedRelay })).toStrictEqual([]);
           await refused(kind, forged, { at: from.relay, helo: '10.0.0.1' }, '550 5.7.1');
         });
 
         test('the sender of what a trusted forwarder sends', async () => {
           const headers = await passed(kind, forged, { at: from.forwarder });
-          assert.equal(headers.length, 1);
-          assert.match(
-            headers[0] ?? '',
+          expect(headers).toHaveLength(1);
+          expect(headers[0] ?? '').toMatch(
             /^Received-SPF: pass [\s\S]*identity=helo;[\s\S]*helo=forwarder\.test/,
           );
           await filter.wrote(/trusted forwarder forwarder\.test/);
@@ -332,8 +331,8 @@ describe('spfmilter', () => {
           // Postfix takes the user's word for it (XCLIENT), Sendmail the rules above
           if (kind === 'sendmail') return session(kind, { at: from.user, helo: user }, talk);
           return session(kind, {}, async (client) => {
-            assert.equal((await client.command(`XCLIENT ADDR=192.0.2.99 LOGIN=${user}`)).code, 220);
-            assert.equal((await client.command(`EHLO ${helo}`)).code, 250);
+            expect((await client.command(`XCLIENT ADDR=192.0.2.99 LOGIN=${user}`)).code).toBe(220);
+            expect((await client.command(`EHLO ${helo}`)).code).toBe(250);
             return talk(client);
           });
         }
@@ -352,13 +351,13 @@ describe('spfmilter', () => {
             const mail = { from: sender };
             if (reply === null) {
               const sent = await asUser(user, '10.0.0.1', (client) => lab.send(client, mail));
-              assert.equal(sent.last.code, 250, sent.last.text);
+              expectThat(sent.last.code, sent.last.text).toBe(250);
               const headers = headersOf(await lab.delivered(sent.id));
-              assert.ok(!headers.some((header) => /^(Received-SPF|X-Hello-SPF):/.test(header)));
+              expect(headers.some((header) => /^(Received-SPF|X-Hello-SPF):/.test(header))).toBe(false);
             } else {
               const command = `MAIL FROM:<${sender}>`;
               const said = heard(await asUser(user, 'client.test', (client) => client.command(command)));
-              assert.equal(said.replace(`<${sender}>... `, ''), reply);
+              expect(said.replace(`<${sender}>... `, '')).toBe(reply);
             }
           });
         }
@@ -367,13 +366,13 @@ describe('spfmilter', () => {
       test('a session with several messages has a verdict for each', async () => {
         await session(kind, {}, async (client) => {
           const say = async (sender: string) => (await client.command(`MAIL FROM:<${sender}>`)).code;
-          assert.equal(await say('joe@default.fail.test'), 550);
-          assert.equal(await say('joe@tempfail.none.test'), 451);
+          expect(await say('joe@default.fail.test')).toBe(550);
+          expect(await say('joe@tempfail.none.test')).toBe(451);
           const { id, last } = await lab.send(client, { from: 'joe@default.pass.test' });
-          assert.equal(last.code, 250, last.text);
+          expectThat(last.code, last.text).toBe(250);
           const spf = headersOf(await lab.delivered(id)).filter((header) => /SPF:/.test(header));
-          assert.equal(spf.length, 1);
-          assert.match(spf[0] ?? '', /^Received-SPF: pass /);
+          expect(spf).toHaveLength(1);
+          expect(spf[0] ?? '').toMatch(/^Received-SPF: pass /);
         });
       });
 
@@ -381,10 +380,10 @@ describe('spfmilter', () => {
         const forged = 'Received-SPF: pass (forged)';
         const { id } = await lab.submit(kind, { from: 'joe@default.softfail.test', headers: [forged] });
         const headers = headersOf(await lab.delivered(id)).filter((header) => /SPF:/.test(header));
-        assert.equal(headers.length, 3);
-        assert.match(headers[0] ?? '', /^Received-SPF: softfail /);
-        assert.equal(headers[1], 'X-Hello-SPF: none');
-        assert.equal(headers[2], forged);
+        expect(headers).toHaveLength(3);
+        expect(headers[0] ?? '').toMatch(/^Received-SPF: softfail /);
+        expect(headers[1]).toBe('X-Hello-SPF: none');
+        expect(headers[2]).toBe(forged);
       });
     });
   }
@@ -393,20 +392,19 @@ describe('spfmilter', () => {
     test('postfix: a client whose network the record has, and one that it has not', async () => {
       const mail = async (address: string) =>
         session('postfix', {}, async (client) => {
-          assert.equal((await client.command(`XCLIENT ADDR=IPV6:${address}`)).code, 220);
+          expect((await client.command(`XCLIENT ADDR=IPV6:${address}`)).code).toBe(220);
           return lab.send(client, { from: 'joe@v6.test' });
         });
       const good = await mail('2001:db8::25');
-      assert.equal(good.last.code, 250, good.last.text);
+      expectThat(good.last.code, good.last.text).toBe(250);
       const [spf = ''] = headersOf(await lab.delivered(good.id));
-      assert.match(spf, /^Received-SPF: pass [\s\S]*client-ip="2001:db8::25"/);
-      assert.match(
-        heard((await mail('2001:db9::25')).last),
+      expect(spf).toMatch(/^Received-SPF: pass [\s\S]*client-ip="2001:db8::25"/);
+      expect(heard((await mail('2001:db9::25')).last)).toMatch(
         /^550-5\.7\.1 SPF fail: 2001:db9::25 may not send/,
       );
     });
 
-    test('a client and a filter on ::1', { skip: skipWithout('inet6') }, async () => {
+    itUnless(skipWithout('inet6'), 'a client and a filter on ::1', async () => {
       const file = configure(
         'inet6.cfg',
         { socketname: lab.socket('inet6') },
@@ -416,7 +414,7 @@ describe('spfmilter', () => {
       try {
         for (const kind of kinds) {
           const [spf = ''] = await passed(kind, 'joe@default.pass.test', { door: 'inet6' });
-          assert.match(spf, /^Received-SPF: pass [\s\S]*client-ip="::1"/);
+          expect(spf).toMatch(/^Received-SPF: pass [\s\S]*client-ip="::1"/);
           await refused(kind, 'joe@v4only.test', { door: 'inet6' }, '550 5.7.1');
         }
       } finally {
@@ -448,7 +446,7 @@ describe('spfmilter', () => {
           for (const kind of kinds) {
             const how = { door: 'inet' } as const;
             if (reply !== null) await refused(kind, 'joe@default.pass.test', how, reply);
-            else assert.deepEqual(await passed(kind, 'joe@default.pass.test', how), []);
+            else expect(await passed(kind, 'joe@default.pass.test', how)).toStrictEqual([]);
           }
           await broken.wrote(/ broken\[\d+\]: untrapped exception in \w+: Error: broken on purpose/);
         } finally {
@@ -460,7 +458,7 @@ describe('spfmilter', () => {
 
   test('the umask is that of the configuration', () => {
     const socket = lab.socket().replace(/^unix:/, '');
-    assert.equal((fs.statSync(socket).mode & 0o777).toString(8), '666');
+    expect((fs.statSync(socket).mode & 0o777).toString(8)).toBe('666');
   });
 
   test('logs each step in a line, as syslog does', async () => {
@@ -469,18 +467,17 @@ describe('spfmilter', () => {
     const stamp = /^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ spftest\[\d+\]: (\[\d+\]) /;
     const lines = filter.output.trimEnd().split('\n');
     const session = stamp.exec(lines.find((line) => line.includes('<log@')) ?? '')?.[1];
-    assert.deepEqual(
+    expect(
       lines
         .filter((line) => stamp.exec(line)?.[1] === session)
         .map((line) => line.replace(stamp, '').split(':')[0]),
-      [
-        'connect from [127.0.0.1] at 127.0.0.1 EXTERNAL',
-        'hello from client.test',
-        'mail from <log@default.fail.test>',
-        'SPF mailfrom log@default.fail.test fail (all) policy REJECT',
-        'REJECT',
-      ],
-    );
+    ).toStrictEqual([
+      'connect from [127.0.0.1] at 127.0.0.1 EXTERNAL',
+      'hello from client.test',
+      'mail from <log@default.fail.test>',
+      'SPF mailfrom log@default.fail.test fail (all) policy REJECT',
+      'REJECT',
+    ]);
   });
 
   test('an entry that is no policy is complained of', async () => {
@@ -531,16 +528,14 @@ describe('spfmilter', () => {
     });
 
     async function saysAndEnds(args: string[], message: RegExp): Promise<void> {
-      const env: NodeJS.ProcessEnv = { ...process.env };
-      delete env.NODE_TEST_CONTEXT;
       const [code, stderr] = await new Promise<[unknown, string]>((resolve) => {
-        execFile(process.execPath, [script, ...args], { env, timeout: patienceMs }, (error, _, text) =>
+        execFile(process.execPath, [script, ...args], { timeout: patienceMs }, (error, _, text) =>
           resolve([error?.code, text]),
         );
       });
-      assert.equal(code, 1, stderr);
-      assert.match(stderr, message);
-      assert.match(stderr, /^spfmilter: [^\n]+\n$/);
+      expectThat(code, stderr).toBe(1);
+      expect(stderr).toMatch(message);
+      expect(stderr).toMatch(/^spfmilter: [^\n]+\n$/);
     }
   });
 });

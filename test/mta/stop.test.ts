@@ -1,17 +1,17 @@
 // A filter that stops or dies while SMTP clients are in the middle of something.
-import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { SmtpClient } from '../../tools/mta';
+import { expectThat } from '../support/expect';
 import { compose, type Kind, kinds, Lab, nextId, patienceMs } from './support/lab';
 
 const drainTimeout = 1500;
 
 describe('a filter ends', () => {
   let lab: Lab;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ fixture: 'mta/holding', filter: { drainTimeout } });
   });
-  after(() => lab?.stop());
+  afterAll(() => lab?.stop());
 
   // A test that fails must not make the next ones fail, whose filter would be the one that it left behind.
   let sound = true;
@@ -28,7 +28,7 @@ describe('a filter ends', () => {
     const client = await lab.open(kind);
     await client.command('EHLO client.test');
     await client.command('MAIL FROM:<from@src.test>');
-    assert.equal((await client.command('RCPT TO:<rcpt@dest.test>')).code, 250);
+    expect((await client.command('RCPT TO:<rcpt@dest.test>')).code).toBe(250);
     return client;
   }
 
@@ -52,8 +52,8 @@ describe('a filter ends', () => {
 
   async function worksAgain(kind: Kind): Promise<void> {
     const { id, last } = await lab.submit(kind);
-    assert.equal(last.code, 250, last.text);
-    assert.match((await lab.delivered(id)).text, /^X-Filtered: /m);
+    expectThat(last.code, last.text).toBe(250);
+    expect((await lab.delivered(id)).text).toMatch(/^X-Filtered: /m);
     sound = true;
   }
 
@@ -63,13 +63,13 @@ describe('a filter ends', () => {
         using client = await inTransaction(kind);
         await beginToStop();
         const { last } = await lab.submit(kind);
-        assert.equal(last.code, 451, last.text);
+        expectThat(last.code, last.text).toBe(451);
         const id = nextId();
-        assert.equal(await finish(client, id), 250);
-        assert.match((await lab.delivered(id)).text, /^X-Filtered: /m, 'by the filter that stops');
+        expect(await finish(client, id)).toBe(250);
+        expectThat((await lab.delivered(id)).text, 'by the filter that stops').toMatch(/^X-Filtered: /m);
         await lab.filter().exited(patienceMs);
         // the same session: its filter is gone
-        assert.equal((await client.command('MAIL FROM:<from@src.test>')).code, 451);
+        expect((await client.command('MAIL FROM:<from@src.test>')).code).toBe(451);
         await replaceFilter();
         await worksAgain(kind);
       });
@@ -79,9 +79,9 @@ describe('a filter ends', () => {
         await idle.command('EHLO client.test');
         using client = await inTransaction(kind);
         await beginToStop();
-        assert.equal((await idle.command('MAIL FROM:<from@src.test>')).code, 451);
+        expect((await idle.command('MAIL FROM:<from@src.test>')).code).toBe(451);
         const id = nextId();
-        assert.equal(await finish(client, id), 250);
+        expect(await finish(client, id)).toBe(250);
         await lab.delivered(id);
         await replaceFilter();
         await worksAgain(kind);
@@ -96,8 +96,8 @@ describe('a filter ends', () => {
         await filter.event('held', patienceMs);
         await beginToStop();
         await filter.request('open', 'eom');
-        assert.equal(await reply, 250);
-        assert.match((await lab.delivered(id)).text, /^X-Filtered: /m);
+        expect(await reply).toBe(250);
+        expect((await lab.delivered(id)).text).toMatch(/^X-Filtered: /m);
         await replaceFilter();
         await worksAgain(kind);
       });
@@ -110,10 +110,10 @@ describe('a filter ends', () => {
         const reply = finish(client, id, ['X-Hold: never']);
         await filter.event('held', patienceMs);
         await beginToStop();
-        assert.equal(await reply, 451);
-        assert.deepEqual((await filter.event('aborted', patienceMs)).slice(0, 2), ['aborted', 'eom']);
+        expect(await reply).toBe(451);
+        expect((await filter.event('aborted', patienceMs)).slice(0, 2)).toStrictEqual(['aborted', 'eom']);
         await replaceFilter();
-        assert.equal(await lab.wasDelivered(kind, id), false);
+        expect(await lab.wasDelivered(kind, id)).toBe(false);
         await worksAgain(kind);
       });
 
@@ -122,9 +122,9 @@ describe('a filter ends', () => {
         await beginToStop();
         await lab.filter().exited(patienceMs);
         const id = nextId();
-        assert.equal(await finish(client, id), 451);
+        expect(await finish(client, id)).toBe(451);
         await replaceFilter();
-        assert.equal(await lab.wasDelivered(kind, id), false);
+        expect(await lab.wasDelivered(kind, id)).toBe(false);
         await worksAgain(kind);
       });
 
@@ -143,10 +143,10 @@ describe('a filter ends', () => {
             await filter.event('held', patienceMs);
           }
           await lab.killFilter();
-          assert.equal(await (reply ?? finish(client, id)), 451);
-          assert.equal((await lab.submit(kind)).last.code, 451, 'nor is a new message taken');
+          expect(await (reply ?? finish(client, id))).toBe(451);
+          expectThat((await lab.submit(kind)).last.code, 'nor is a new message taken').toBe(451);
           await lab.startFilter();
-          assert.equal(await lab.wasDelivered(kind, id), false);
+          expect(await lab.wasDelivered(kind, id)).toBe(false);
           await worksAgain(kind);
         });
       }

@@ -1,8 +1,8 @@
 // The template (examples/template.ts) behind both MTAs, as those run it who copy it.
-import assert from 'node:assert/strict';
 import * as path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { projectRoot } from '../../tools/mta';
+import { expectThat } from '../support/expect';
 import { kinds, Lab, type Mail } from './support/lab';
 import { Program } from './support/program';
 import { bodyOf, headersOf } from './support/view';
@@ -33,17 +33,17 @@ const mail: Mail = {
 describe('the template', () => {
   let lab: Lab;
   let template: Program;
-  before(async () => {
+  beforeAll(async () => {
     lab = await Lab.start({ fixture: null });
     const script = path.join(projectRoot, '.build/examples/template.js');
     const args = [lab.socket(), '--bcc', copies, '--mode', '666'];
     template = await Program.start(script, args, /^template: listening on /m, path.join(lab.dir, 'tmp'));
   });
-  after(async () => {
+  afterAll(async () => {
     try {
       await template?.stop();
-      assert.match(template.output, /^template: stopped$/m);
-      assert.doesNotMatch(template.output, /untrapped/);
+      expect(template.output).toMatch(/^template: stopped$/m);
+      expect(template.output).not.toMatch(/untrapped/);
     } finally {
       await lab?.stop();
     }
@@ -65,11 +65,11 @@ describe('the template', () => {
     describe(kind, () => {
       test('adds a recipient whom the message does not name, and changes nothing', async () => {
         const { id, last } = await lab.submit(kind, mail);
-        assert.equal(last.code, 250, last.text);
+        expectThat(last.code, last.text).toBe(250);
         const message = await lab.delivered(id);
-        assert.deepEqual(message.rcptTo.map(({ address }) => address).sort(), [copies, 'rcpt@dest.test']);
-        assert.doesNotMatch(headersOf(message).join('\n'), new RegExp(copies));
-        assert.equal(bodyOf(message).toString(), mail.body);
+        expect(message.rcptTo.map(({ address }) => address).sort()).toStrictEqual([copies, 'rcpt@dest.test']);
+        expect(headersOf(message).join('\n')).not.toMatch(new RegExp(copies));
+        expect(bodyOf(message).toString()).toBe(mail.body);
       });
 
       test('logs every step, and the attachments by their names', async () => {
@@ -92,37 +92,33 @@ describe('the template', () => {
           /^close$/,
         ];
         const found = steps.map((step) => lines.findIndex((line) => step.test(line)));
-        assert.ok(!found.includes(-1), `${steps[found.indexOf(-1)]} in\n${lines.join('\n')}`);
-        assert.deepEqual(
+        expectThat(found, `${steps[found.indexOf(-1)]} in\n${lines.join('\n')}`).not.toContain(-1);
+        expectThat(
           [...found].sort((one, other) => one - other),
-          found,
           'in order',
-        );
-        assert.equal(lines.filter((line) => line.startsWith('attachment')).length, 2);
+        ).toStrictEqual(found);
+        expect(lines.filter((line) => line.startsWith('attachment'))).toHaveLength(2);
       });
 
       test('forgets a message that is given up', async () => {
         using client = await lab.open(kind);
         await client.command('EHLO client.test');
-        assert.equal((await client.command('XYZZY')).code, 500);
+        expect((await client.command('XYZZY')).code).toBe(500);
         const sender = `given-up-${kind}@src.test`;
         await client.command(`MAIL FROM:<${sender}>`);
         await client.command('RCPT TO:<rcpt@dest.test>');
         await client.command('RSET');
         await client.command('PLUGH');
         const { id, last } = await lab.send(client);
-        assert.equal(last.code, 250, last.text);
+        expectThat(last.code, last.text).toBe(250);
         await client.quit();
         await lab.delivered(id);
         const lines = await sessionWith(sender);
-        assert.ok(lines.includes('unknown command XYZZY'), lines.join('\n'));
+        expect(lines).toContain('unknown command XYZZY');
         // to Sendmail, a filter whose message was given up is done until the next one
-        assert.equal(lines.includes('unknown command PLUGH'), kind === 'postfix', lines.join('\n'));
-        assert.ok(lines.includes('abort'), lines.join('\n'));
-        assert.deepEqual(
-          lines.filter((line) => line.startsWith('attachment')),
-          [],
-        );
+        expectThat(lines.includes('unknown command PLUGH'), lines.join('\n')).toBe(kind === 'postfix');
+        expect(lines).toContain('abort');
+        expect(lines.filter((line) => line.startsWith('attachment'))).toStrictEqual([]);
       });
     });
   }

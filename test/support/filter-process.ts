@@ -2,7 +2,7 @@
  * A fixture filter (test/fixtures) in a process of its own, for libmilter runs once per process, with a socket in a
  * private directory. Every wait has a deadline and says what it waited for.
  */
-import assert from 'node:assert/strict';
+
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { MtaSession, type MtaSessionOptions } from 'tsmilter/testing';
 import type { Script } from '../fixtures/script.js';
 import { type Message, type ToldError, toldError } from '../fixtures/serve.js';
+import { expectThat } from './expect.js';
 
 /** What a filter told: its name, then what goes with it. */
 export type FilterEvent = readonly [name: string, ...args: unknown[]];
@@ -78,8 +79,6 @@ export class FilterProcess implements AsyncDisposable {
     this.directory = directory;
     this.socket = options.socket ?? `unix:${join(directory, 'sock')}`;
     const env = { ...process.env };
-    // node:test would take the child for a part of itself.
-    delete env.NODE_TEST_CONTEXT;
     this.#child = fork(
       join(fixtures, `${fixture}.js`),
       [this.socket, options.name ?? 'fixture', JSON.stringify(options.options ?? {})],
@@ -238,12 +237,12 @@ export class FilterProcess implements AsyncDisposable {
   async ended(): Promise<void> {
     try {
       const code = await this.exited();
-      assert.equal(code, '0', `exit code; ${this.#story()}`);
+      expectThat(code, `exit code; ${this.#story()}`).toBe('0');
       const [, , path] = /^(unix|local):(.*)$/.exec(this.socket) ?? [];
-      if (path !== undefined) assert.equal(existsSync(path), false, 'the socket is gone');
+      if (path !== undefined) expectThat(existsSync(path), 'the socket is gone').toBe(false);
       const counts = this.#phases.find(({ phase }) => phase === 'stopped')?.value;
-      assert.ok(Array.isArray(counts), `the fixture told its counts; ${this.#story()}`);
-      assert.equal(counts[1], counts[0], 'contexts ended and made');
+      if (!Array.isArray(counts)) throw new Error(`the fixture did not tell its counts; ${this.#story()}`);
+      expectThat(counts[1], 'contexts ended and made').toBe(counts[0]);
     } finally {
       await this[Symbol.asyncDispose]();
     }

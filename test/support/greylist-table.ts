@@ -1,8 +1,8 @@
 /** What every store of tsmilter/greylist does; the tests of each run the same table. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { Greylist, type GreylistOptions, type GreylistStore, type Triple } from 'tsmilter/greylist';
 import { afterTry, isOver, type Known } from '#lib/greylist/rules.js';
+import { expectThat } from './expect';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -139,14 +139,15 @@ export function testStore(makeStore: MakeStore): void {
   };
   const ALICE: Triple = ['192.0.2.1', 'alice@example.com', 'bob@example.net'];
 
-  describe('contract 35: a triple', () => {
+  /** @contract 35 */
+  describe('a triple', () => {
     for (const [title, tries] of TABLE) {
       it(title, () =>
         withGreylist(async (greylist, clock) => {
           const start = clock.time;
           for (const [time, answer] of tries) {
             clock.time = start + time;
-            assert.equal(await greylist.check(...ALICE), answer, `after ${time} ms`);
+            expectThat(await greylist.check(...ALICE), `after ${time} ms`).toBe(answer);
           }
         }),
       );
@@ -160,18 +161,15 @@ export function testStore(makeStore: MakeStore): void {
             clock.time = start + time;
             return greylist.check(...ALICE);
           };
-          assert.deepEqual(
-            [
-              await at(0),
-              await at(14),
-              await at(30),
-              await at(44),
-              await at(45),
-              await at(1044),
-              await at(2044),
-            ],
-            [0, 0, 0, 0, 1, 2, 0],
-          );
+          expect([
+            await at(0),
+            await at(14),
+            await at(30),
+            await at(44),
+            await at(45),
+            await at(1044),
+            await at(2044),
+          ]).toStrictEqual([0, 0, 0, 0, 1, 2, 0]);
         },
         { delay: 10, grace: 5, window: 30, lifetime: 1000 },
       ));
@@ -179,8 +177,8 @@ export function testStore(makeStore: MakeStore): void {
     it('may be let in at once', () =>
       withGreylist(
         async (greylist) => {
-          assert.equal(await greylist.check(...ALICE), 0);
-          assert.equal(await greylist.check(...ALICE), 1);
+          expect(await greylist.check(...ALICE)).toBe(0);
+          expect(await greylist.check(...ALICE)).toBe(1);
         },
         { delay: 0, grace: 0 },
       ));
@@ -203,10 +201,10 @@ export function testStore(makeStore: MakeStore): void {
         ];
         await greylist.check(...ALICE);
         clock.time += HOUR;
-        for (const other of others) assert.equal(await greylist.check(...other), 0, JSON.stringify(other));
+        for (const other of others) expectThat(await greylist.check(...other), JSON.stringify(other)).toBe(0);
         clock.time += HOUR;
-        for (const other of others) assert.equal(await greylist.check(...other), 1, JSON.stringify(other));
-        assert.equal(await greylist.check(...ALICE), 1);
+        for (const other of others) expectThat(await greylist.check(...other), JSON.stringify(other)).toBe(1);
+        expect(await greylist.check(...ALICE)).toBe(1);
       }));
 
     it('is counted right by many at once', () =>
@@ -214,35 +212,33 @@ export function testStore(makeStore: MakeStore): void {
         await greylist.check(...ALICE);
         clock.time += HOUR;
         const answers = await Promise.all(Array.from({ length: 50 }, () => greylist.check(...ALICE)));
-        assert.deepEqual(
-          answers.sort((a, b) => a - b),
-          Array.from({ length: 50 }, (_, i) => i + 1),
-        );
+        expect(answers.sort((a, b) => a - b)).toStrictEqual(Array.from({ length: 50 }, (_, i) => i + 1));
       }));
   });
 
-  describe('contract 35: clean', () => {
+  /** @contract 35 */
+  describe('clean', () => {
     it('counts and removes what is over, and nothing else', () =>
       withGreylist(async (greylist, clock) => {
         const [, sender, recipient] = ALICE;
         const check = (name: string) => greylist.check(name, sender, recipient);
-        assert.equal(await greylist.clean(), 0);
+        expect(await greylist.clean()).toBe(0);
         for (const name of ['known', 'late', 'once']) await check(name);
         clock.time += HOUR;
         for (const name of ['known', 'late']) await check(name);
-        assert.equal(await greylist.clean(), 0);
+        expect(await greylist.clean()).toBe(0);
         clock.time += 3 * HOUR - 1; // the window's last moment
-        assert.equal(await greylist.clean(), 0);
+        expect(await greylist.clean()).toBe(0);
         clock.time += 1;
-        assert.equal(await greylist.clean(), 1, 'once');
+        expectThat(await greylist.clean(), 'once').toBe(1);
         await check('known');
         clock.time += LIFE - 3 * HOUR; // since 'late' was let in
-        assert.equal(await greylist.clean(), 1, 'late');
-        assert.equal(await check('known'), 3);
-        assert.equal(await check('late'), 0);
+        expectThat(await greylist.clean(), 'late').toBe(1);
+        expect(await check('known')).toBe(3);
+        expect(await check('late')).toBe(0);
         clock.time += 10 * LIFE;
-        assert.equal(await greylist.clean(), 2, 'known, and late again');
-        assert.equal(await greylist.clean(), 0);
+        expectThat(await greylist.clean(), 'known, and late again').toBe(2);
+        expect(await greylist.clean()).toBe(0);
       }));
 
     it('counts many', () =>
@@ -251,14 +247,14 @@ export function testStore(makeStore: MakeStore): void {
         const names = Array.from({ length: 1500 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
         await Promise.all(names.map((name) => greylist.check(name, sender, recipient)));
         clock.time += 4 * HOUR;
-        assert.equal(await greylist.clean(), 1500);
+        expect(await greylist.clean()).toBe(1500);
       }));
 
     it('removes what a clock that was ahead has left', () =>
       withGreylist(async (greylist, clock) => {
         await greylist.check(...ALICE);
         clock.time -= DAY;
-        assert.equal(await greylist.clean(), 1);
+        expect(await greylist.clean()).toBe(1);
       }));
   });
 
@@ -287,11 +283,11 @@ export function testStore(makeStore: MakeStore): void {
         if (random(20) === 0) {
           const over = [...known].filter(([, record]) => isOver(record, clock.time, rules));
           for (const [gone] of over) known.delete(gone);
-          assert.equal(await greylist.clean(), over.length, `step ${i}`);
+          expectThat(await greylist.clean(), `step ${i}`).toBe(over.length);
         }
         const expected = afterTry(known.get(name), clock.time, rules);
         known.set(name, expected);
-        assert.equal(await greylist.check(name, 'a', 'b'), expected.count, `step ${i}`);
+        expectThat(await greylist.check(name, 'a', 'b'), `step ${i}`).toBe(expected.count);
       }
     }));
 }

@@ -1,9 +1,9 @@
 /** SPF checks against a DNS server on loopback: a zone, a client, and what must come of it. */
-import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { DnsSession } from 'tsmilter/dns';
 import { checkSpf, type SpfCheck, type SpfOptions, type SpfQuery, type SpfResultName } from 'tsmilter/spf';
 import { DnsServer, type Zone } from '../../tools/dns-server';
+import { expectThat } from './expect';
 
 /** What a check begins with where a case says nothing else. */
 export const CLIENT: SpfQuery = { ip: '192.0.2.1', helo: 'mail.example.com', sender: 'ann@example.com' };
@@ -32,14 +32,14 @@ export class SpfBench {
   #server: DnsServer | undefined;
 
   constructor() {
-    before(async () => {
+    beforeAll(async () => {
       this.#server = await DnsServer.start();
     });
-    after(() => this.#server?.close());
+    afterAll(() => this.#server?.close());
   }
 
   get server(): DnsServer {
-    assert.ok(this.#server, 'the server is there when the first test begins');
+    if (!this.#server) throw new Error('the server is there when the first test begins');
     return this.#server;
   }
 
@@ -60,14 +60,14 @@ export class SpfBench {
     for (const [what, record, result, rest = {}] of rows) {
       it(`${what}: ${result}`, async () => {
         const check = await this.check(record, rest);
-        assert.equal(check.result, result, check.problem ?? check.explanation);
-        assert.equal(check.problem !== null, /error$/.test(result));
+        expectThat(check.result, check.problem ?? check.explanation).toBe(result);
+        expect(check.problem !== null).toBe(/error$/.test(result));
         for (const [field, expected] of Object.entries(rest.is ?? {})) {
           const actual = check[field as keyof SpfCheck];
-          if (expected instanceof RegExp) assert.match(String(actual), expected);
-          else assert.deepEqual(actual, expected, field);
+          if (expected instanceof RegExp) expect(String(actual)).toMatch(expected);
+          else expectThat(actual, field).toStrictEqual(expected);
         }
-        if (rest.asks) assert.deepEqual(this.server.queries, rest.asks);
+        if (rest.asks) expect(this.server.queries).toStrictEqual(rest.asks);
       });
     }
   }

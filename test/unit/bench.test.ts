@@ -1,9 +1,8 @@
 /** The benchmark's reckoning: medians, ratios, verdicts, the table, and the command line. */
-import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { type Contender, commandOf, contenders, onInet } from '../../bench/contenders';
 import { cpuSeconds, resident } from '../../bench/proc';
 import { filledIn, report } from '../../bench/report';
@@ -11,6 +10,7 @@ import { judge, type Results, resultOf } from '../../bench/results';
 import { type DirectRow, idealRate, rows, type Target } from '../../bench/rows';
 import { median, summarize } from '../../bench/statistics';
 import { projectRoot } from '../../tools/mta/installation';
+import { expectThat } from '../support/expect';
 
 const { C, C_NOOP, MILTER, NONE, PYMILTER } = contenders;
 
@@ -42,14 +42,14 @@ const result = () =>
 
 describe('statistics of the benchmark', () => {
   it('takes the middle, or the mean of two', () => {
-    assert.equal(median([9, 1, 5]), 5);
-    assert.equal(median([4, 1, 9, 2]), 3);
-    assert.throws(() => median([]), RangeError);
+    expect(median([9, 1, 5])).toBe(5);
+    expect(median([4, 1, 9, 2])).toBe(3);
+    expect(() => median([])).toThrow(RangeError);
   });
 
   it('tells the spread', () => {
-    assert.deepEqual(summarize([10, 8, 12]), { median: 10, least: 8, most: 12, spread: 0.4 });
-    assert.equal(summarize([0, 0]).spread, 0);
+    expect(summarize([10, 8, 12])).toStrictEqual({ median: 10, least: 8, most: 12, spread: 0.4 });
+    expect(summarize([0, 0]).spread).toBe(0);
   });
 });
 
@@ -57,17 +57,16 @@ describe('verdicts of the benchmark', () => {
   it('come of the ratio of medians, the ideal rate, or a figure as it stands', () => {
     const { judgements, idealPerSecond } = result();
     // 10 x 5 messages in 2 x 20 + 5 x (4 x 20 + 100) ms
-    assert.equal(idealPerSecond?.toFixed(3), (50 / 0.94).toFixed(3));
-    assert.deepEqual(
+    expect(idealPerSecond?.toFixed(3)).toBe((50 / 0.94).toFixed(3));
+    expect(
       judgements.map(({ value, verdict }) => [value === null ? null : Number(value.toFixed(3)), verdict]),
-      [
-        [1.3, 'met'],
-        [2.444, 'met'],
-        [101, 'missed'],
-        [null, 'not measured'],
-        [1.88, 'told'],
-      ],
-    );
+    ).toStrictEqual([
+      [1.3, 'met'],
+      [2.444, 'met'],
+      [101, 'missed'],
+      [null, 'not measured'],
+      [1.88, 'told'],
+    ]);
   });
 
   it('take the floor away from both sides', () => {
@@ -85,19 +84,19 @@ describe('verdicts of the benchmark', () => {
       );
       return [value, verdict];
     };
-    assert.deepEqual(judged(2, 3, 1), [0.5, 'met']);
-    assert.deepEqual(judged(4, 3, 1), [1.5, 'missed']);
-    assert.deepEqual(judged(2, 1, 1), [null, 'not measured']);
+    expect(judged(2, 3, 1)).toStrictEqual([0.5, 'met']);
+    expect(judged(4, 3, 1)).toStrictEqual([1.5, 'missed']);
+    expect(judged(2, 1, 1)).toStrictEqual([null, 'not measured']);
   });
 
   it('know no ideal where nothing waits', () => {
-    assert.equal(idealRate({ ...row, work: {}, load: { ...row.load, pause: 0 } }, 5), undefined);
+    expect(idealRate({ ...row, work: {}, load: { ...row.load, pause: 0 } }, 5)).toBeUndefined();
   });
 });
 
 describe('rows of the benchmark', () => {
   it('have names of their own', () => {
-    assert.equal(new Set(rows.map(({ name }) => name)).size, rows.length);
+    expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
   });
 
   for (const { name, contenders: bearers, targets } of rows) {
@@ -106,10 +105,7 @@ describe('rows of the benchmark', () => {
       const named = targets
         .flatMap(({ of, against, above }) => [of, against, above])
         .filter((who) => typeof who === 'object');
-      assert.deepEqual(
-        named.filter((who) => !measured.has(who.name)),
-        [],
-      );
+      expect(named.filter((who) => !measured.has(who.name))).toStrictEqual([]);
     });
   }
 
@@ -117,9 +113,9 @@ describe('rows of the benchmark', () => {
     const socket = 'unix:/run/sock';
     for (const contender of [C, PYMILTER, onInet(MILTER)]) {
       const { args } = commandOf(contender, '/project', socket, { wait: 100 });
-      assert.deepEqual(args.slice(-4), [socket, 'plain', '100', '0']);
+      expect(args.slice(-4)).toStrictEqual([socket, 'plain', '100', '0']);
     }
-    assert.throws(() => commandOf(NONE, '/project', socket, {}), /no filter is no program/);
+    expect(() => commandOf(NONE, '/project', socket, {})).toThrow(/no filter is no program/);
   });
 });
 
@@ -142,27 +138,25 @@ describe('report of the benchmark', () => {
 
   it('has medians with their range, ratios with their verdicts, and what failed', () => {
     const text = report(results());
-    assert.match(text, /^A quick run/);
-    assert.match(text, /^2026-01-02: A CPU, 2 cores, 4 GiB, Linux 6, load 0\.1 before the run\.$/m);
-    assert.match(text, /^\| An example: tsmilter : C, messages\/s \| 1\.30 x \| at least 1\.3 \| met \|$/m);
-    assert.match(text, /^\| An example: tsmilter, KiB per connection \| 101 \| at most 100 \| missed \|$/m);
-    assert.match(
-      text,
+    expect(text).toMatch(/^A quick run/);
+    expect(text).toMatch(/^2026-01-02: A CPU, 2 cores, 4 GiB, Linux 6, load 0\.1 before the run\.$/m);
+    expect(text).toMatch(/^\| An example: tsmilter : C, messages\/s \| 1\.30 x \| at least 1\.3 \| met \|$/m);
+    expect(text).toMatch(/^\| An example: tsmilter, KiB per connection \| 101 \| at most 100 \| missed \|$/m);
+    expect(text).toMatch(
       /^\| An example: tsmilter : pymilter, messages\/s \| {2}\| at least 2 \| not measured \|$/m,
     );
-    assert.match(text, /^\| C \| 100 \(80 to 120\) \| {2}\|$/m);
-    assert.match(text, /^Ideal: 53 messages\/s\.$/m);
-    assert.match(text, /^tsmilter was not measured further: it broke off$/m);
+    expect(text).toMatch(/^\| C \| 100 \(80 to 120\) \| {2}\|$/m);
+    expect(text).toMatch(/^Ideal: 53 messages\/s\.$/m);
+    expect(text).toMatch(/^tsmilter was not measured further: it broke off$/m);
   });
 
   it('tells what bounds that which was missed, and only that', () => {
     const text = report(results());
-    assert.match(
-      text,
+    expect(text).toMatch(
       /^### What bounds those that are missed\n\n- Strings take room\.\n {2}- An example: tsmilter, KiB per connection\n\n###/m,
     );
     const met = { ...results(), rows: [{ ...result(), judgements: [] }] };
-    assert.doesNotMatch(report(met), /What bounds/);
+    expect(report(met)).not.toMatch(/What bounds/);
   });
 });
 
@@ -170,12 +164,12 @@ describe('the page with the results', () => {
   it('gets them between its marks, again and again', () => {
     const page = readFileSync(join(projectRoot, 'docs/performance.md'), 'utf8');
     const once = filledIn(page, 'first\n');
-    assert.match(once, /<!-- results -->\n\nfirst\n\n<!-- end of results -->/);
-    assert.equal(filledIn(once, 'second'), filledIn(page, 'second'));
+    expect(once).toMatch(/<!-- results -->\n\nfirst\n\n<!-- end of results -->/);
+    expect(filledIn(once, 'second')).toBe(filledIn(page, 'second'));
   });
 
   it('must have marks', () => {
-    assert.throws(() => filledIn('# A page\n', 'text'), /no <!-- results -->/);
+    expect(() => filledIn('# A page\n', 'text')).toThrow(/no <!-- results -->/);
   });
 });
 
@@ -184,9 +178,11 @@ describe('what the kernel tells of a process', () => {
     const before = cpuSeconds(process.pid);
     spawnSync(process.execPath, ['-e', 'for (const end = Date.now() + 300; Date.now() < end; );']);
     const used = cpuSeconds(process.pid) - before;
-    assert.ok(used > 0.05 && used < 30, `${used} s`);
+    expect(used).toBeGreaterThan(0.05);
+    expect(used).toBeLessThan(30);
     const { now, peak } = resident(process.pid);
-    assert.ok(now > 2 ** 20 && peak >= now, `${now} of ${peak}`);
+    expectThat(now, `${now} of ${peak}`).toBeGreaterThan(2 ** 20);
+    expectThat(peak, `${now} of ${peak}`).toBeGreaterThanOrEqual(now);
   });
 });
 
@@ -196,17 +192,16 @@ describe('command line of the benchmark', () => {
 
   it('lists the rows', () => {
     const { status, stdout } = bench('--list');
-    assert.equal(status, 0);
-    assert.deepEqual(
+    expect(status).toBe(0);
+    expect(
       stdout
         .trim()
         .split('\n')
         .map((line) => line.split(' ')[0]),
-      rows.map(({ name }) => name),
-    );
+    ).toStrictEqual(rows.map(({ name }) => name));
   });
 
-  it('explains itself', () => assert.match(bench('--help').stdout, /npm run bench -- --quick/));
+  it('explains itself', () => expect(bench('--help').stdout).toMatch(/npm run bench -- --quick/));
 
   for (const [args, message] of [
     [['--only', 'nothing'], /no row is called nothing: see --list/],
@@ -216,8 +211,8 @@ describe('command line of the benchmark', () => {
   ] as const) {
     it(`refuses ${args.join(' ')}`, () => {
       const { status, stderr } = bench(...args);
-      assert.equal(status, 2);
-      assert.match(stderr, message);
+      expect(status).toBe(2);
+      expect(stderr).toMatch(message);
     });
   }
 });

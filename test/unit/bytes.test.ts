@@ -1,7 +1,6 @@
 /** Text that keeps every byte: lib/internal/bytes.ts against Python's surrogateescape. */
-import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { decodeBytes, encodeBytes } from '#lib/internal/bytes.js';
 
 /** A random generator that Python repeats in one line: s = (s * 1103515245 + 12345) & 0x7fffffff. */
@@ -54,14 +53,14 @@ describe('decodeBytes equals Python 3.11 (surrogateescape)', () => {
         count++;
       }
     }
-    assert.equal(count, 406900);
-    assert.equal(digest.toString(), '0f988189d3c2d2a2248e88b4060c71fa8e6ff7eb386fe3e90b250ada05c8e079');
+    expect(count).toBe(406900);
+    expect(digest.toString()).toBe('0f988189d3c2d2a2248e88b4060c71fa8e6ff7eb386fe3e90b250ada05c8e079');
   });
 
   it('for every pair of bytes', () => {
     const digest = new Digest();
     for (let pair = 0; pair < 65536; pair++) digest.add(Uint8Array.of(pair >> 8, pair & 0xff));
-    assert.equal(digest.toString(), 'fe306e4d746a67ffeccadc6ab0ccfe3bc5e7c148c5e95494b2cce2601b1d4d0e');
+    expect(digest.toString()).toBe('fe306e4d746a67ffeccadc6ab0ccfe3bc5e7c148c5e95494b2cce2601b1d4d0e');
   });
 
   it('for 2,000 random mixtures of letters and any bytes', () => {
@@ -71,7 +70,7 @@ describe('decodeBytes equals Python 3.11 (surrogateescape)', () => {
       const length = next() % 64;
       digest.add(Uint8Array.from({ length }, () => (next() % 3 ? next() & 0xff : 0x61 + (next() % 26))));
     }
-    assert.equal(digest.toString(), '99ae517eefb9d4ae271e04f9300f8be43b87b6b82c764fa5d2ce509ec4cec0ce');
+    expect(digest.toString()).toBe('99ae517eefb9d4ae271e04f9300f8be43b87b6b82c764fa5d2ce509ec4cec0ce');
   });
 
   const cases: readonly (readonly [what: string, hex: string, text: string])[] = [
@@ -97,16 +96,16 @@ describe('decodeBytes equals Python 3.11 (surrogateescape)', () => {
     ['the last code point', 'f48fbfbf', '\u{10ffff}'],
   ];
   for (const [what, hex, text] of cases) {
-    it(what, () => assert.equal(decodeBytes(Buffer.from(hex, 'hex')), text));
+    it(what, () => expect(decodeBytes(Buffer.from(hex, 'hex'))).toBe(text));
   }
 });
 
 describe('encodeBytes', () => {
   it('turns every decoded byte back into itself', () => {
     const all = Uint8Array.from({ length: 256 }, (_, i) => i);
-    assert.deepEqual(encodeBytes(decodeBytes(all)), Buffer.from(all));
+    expect(encodeBytes(decodeBytes(all))).toStrictEqual(Buffer.from(all));
     for (let byte = 0; byte < 256; byte++) {
-      assert.deepEqual([...encodeBytes(decodeBytes(Uint8Array.of(byte)))], [byte]);
+      expect([...encodeBytes(decodeBytes(Uint8Array.of(byte)))]).toStrictEqual([byte]);
     }
   });
 
@@ -114,7 +113,7 @@ describe('encodeBytes', () => {
     const next = generator();
     for (let i = 0; i < 5000; i++) {
       const bytes = Buffer.from(Array.from({ length: next() % 80 }, () => next() & 0xff));
-      assert.equal(encodeBytes(decodeBytes(bytes)).toString('hex'), bytes.toString('hex'));
+      expect(encodeBytes(decodeBytes(bytes)).toString('hex')).toBe(bytes.toString('hex'));
     }
   });
 
@@ -122,24 +121,24 @@ describe('encodeBytes', () => {
     const bytes = Buffer.from('é€😀ü', 'utf8');
     for (let at = 0; at <= bytes.length; at++) {
       const text = decodeBytes(bytes.subarray(0, at)) + decodeBytes(bytes.subarray(at));
-      assert.deepEqual(encodeBytes(text), bytes);
+      expect(encodeBytes(text)).toStrictEqual(bytes);
     }
   });
 
   it('other lone surrogates become U+FFFD; pairs are characters', () => {
     for (const lone of ['\ud800', '\udbff', '\udc00', '\udc7f', '\udd00', '\udfff']) {
-      assert.equal(encodeBytes(`a${lone}b`).toString(), 'a\ufffdb');
+      expect(encodeBytes(`a${lone}b`).toString()).toBe('a\ufffdb');
     }
-    assert.equal(encodeBytes('\ud83d\ude00').toString('hex'), 'f09f9880');
+    expect(encodeBytes('\ud83d\ude00').toString('hex')).toBe('f09f9880');
     // A high surrogate takes the escape that follows it: together they are a character.
-    assert.equal(encodeBytes('\ud83d\udc80').toString('hex'), 'f09f9280');
-    assert.equal(encodeBytes('\udc80\ud83d\ude00').toString('hex'), '80f09f9880');
+    expect(encodeBytes('\ud83d\udc80').toString('hex')).toBe('f09f9280');
+    expect(encodeBytes('\udc80\ud83d\ude00').toString('hex')).toBe('80f09f9880');
   });
 
   it('leaves its argument alone and gives a Buffer of its own', () => {
     const bytes = Buffer.from('abc');
     const encoded = encodeBytes(decodeBytes(bytes));
     encoded[0] = 0;
-    assert.equal(bytes.toString(), 'abc');
+    expect(bytes.toString()).toBe('abc');
   });
 });

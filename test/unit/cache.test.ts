@@ -1,5 +1,4 @@
 /** `tsmilter/cache`. */
-import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -18,8 +17,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { AddrCache, type AddrCacheOptions } from '#lib/cache/index.js';
+import { errorWith, expectThat } from '../support/expect';
+import { nodeProcess } from '../support/node-process';
+import { itUnless } from '../support/skip';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2026, 10, 24, 9, 30, 0);
@@ -48,36 +50,37 @@ function loaded(content: string | Buffer, options: AddrCacheOptions = {}): AddrC
   return cache;
 }
 
-describe('contract 35: AddrCache in memory', () => {
+/** @contract 35 */
+describe('AddrCache in memory', () => {
   it('is case-insensitive', () => {
     const cache = new AddrCache({ now });
     cache.set('New@A.com', '550 no such user');
-    assert.equal(cache.get('nEW@a.COM'), '550 no such user');
-    assert.equal(cache.has('new@a.com'), true);
-    assert.equal(cache.hasPrecise('NEW@A.COM'), true);
-    assert.equal(cache.size, 1);
+    expect(cache.get('nEW@a.COM')).toBe('550 no such user');
+    expect(cache.has('new@a.com')).toBe(true);
+    expect(cache.hasPrecise('NEW@A.COM')).toBe(true);
+    expect(cache.size).toBe(1);
   });
 
   it('tells an entry without a result from no entry', () => {
     const cache = new AddrCache({ now });
     cache.set('a@b');
-    assert.equal(cache.get('a@b'), null);
-    assert.equal(cache.has('a@b'), true);
-    assert.equal(cache.get('c@d'), undefined);
-    assert.equal(cache.has('c@d'), false);
-    assert.equal(cache.has(''), false);
+    expect(cache.get('a@b')).toBeNull();
+    expect(cache.has('a@b')).toBe(true);
+    expect(cache.get('c@d')).toBeUndefined();
+    expect(cache.has('c@d')).toBe(false);
+    expect(cache.has('')).toBe(false);
   });
 
   it('domain entries stand for addresses without one of their own, not for subdomains', () => {
     const cache = new AddrCache({ now });
     cache.set('Bar.com', 'domain');
     cache.set('own@bar.com', 'own');
-    assert.equal(cache.get('any@bar.com'), 'domain');
-    assert.equal(cache.get('own@bar.com'), 'own');
-    assert.equal(cache.hasPrecise('any@bar.com'), false);
-    assert.equal(cache.has('bar.com'), true);
-    assert.equal(cache.has('any@sub.bar.com'), false);
-    assert.equal(cache.has('any@foo.com'), false);
+    expect(cache.get('any@bar.com')).toBe('domain');
+    expect(cache.get('own@bar.com')).toBe('own');
+    expect(cache.hasPrecise('any@bar.com')).toBe(false);
+    expect(cache.has('bar.com')).toBe(true);
+    expect(cache.has('any@sub.bar.com')).toBe(false);
+    expect(cache.has('any@foo.com')).toBe(false);
   });
 
   it('expires after renew days, and falls back to the domain then', () => {
@@ -87,19 +90,19 @@ describe('contract 35: AddrCache in memory', () => {
     time += DAY_MS;
     cache.set('bar.com', 'domain');
     time += DAY_MS - 1;
-    assert.equal(cache.get('a@bar.com'), 'address');
+    expect(cache.get('a@bar.com')).toBe('address');
     time += 1;
-    assert.equal(cache.get('a@bar.com'), 'domain');
-    assert.equal(cache.size, 1);
+    expect(cache.get('a@bar.com')).toBe('domain');
+    expect(cache.size).toBe(1);
     time += DAY_MS;
-    assert.equal(cache.get('a@bar.com'), undefined);
-    assert.equal(cache.size, 0);
+    expect(cache.get('a@bar.com')).toBeUndefined();
+    expect(cache.size).toBe(0);
   });
 
   it('with renew 0 nothing is remembered', () => {
     const cache = new AddrCache({ renew: 0, now });
     cache.set('a@b');
-    assert.equal(cache.has('a@b'), false);
+    expect(cache.has('a@b')).toBe(false);
   });
 
   it('permanent entries do not expire, and setting them changes the result alone', () => {
@@ -109,22 +112,19 @@ describe('contract 35: AddrCache in memory', () => {
     cache.addPermanent('A@b', 'permanent');
     cache.addPermanent('c@d');
     time += 1e6 * DAY_MS;
-    assert.equal(cache.get('a@b'), 'permanent');
-    assert.equal(cache.get('c@d'), null);
+    expect(cache.get('a@b')).toBe('permanent');
+    expect(cache.get('c@d')).toBeNull();
     cache.set('a@b', 'new');
     time += 1e6 * DAY_MS;
-    assert.equal(cache.get('a@b'), 'new');
-    assert.equal(cache.size, 2);
+    expect(cache.get('a@b')).toBe('new');
+    expect(cache.size).toBe(2);
   });
 
   it('keeps maxEntries, the newest', () => {
     const cache = new AddrCache({ maxEntries: 2, now });
     for (const address of ['a@x', 'b@x', 'a@x', 'c@x']) cache.set(address);
-    assert.deepEqual(
-      ['a@x', 'b@x', 'c@x'].map((address) => cache.has(address)),
-      [true, false, true],
-    );
-    assert.equal(cache.size, 2);
+    expect(['a@x', 'b@x', 'c@x'].map((address) => cache.has(address))).toStrictEqual([true, false, true]);
+    expect(cache.size).toBe(2);
   });
 
   it('does not keep addresses longer than maxAddressLength', () => {
@@ -132,14 +132,15 @@ describe('contract 35: AddrCache in memory', () => {
     cache.set('a@bcd');
     cache.set('a@bcde');
     cache.addPermanent('b@bcde');
-    assert.deepEqual(
-      ['a@bcd', 'a@bcde', 'b@bcde'].map((address) => cache.has(address)),
-      [true, false, false],
-    );
+    expect(['a@bcd', 'a@bcde', 'b@bcde'].map((address) => cache.has(address))).toStrictEqual([
+      true,
+      false,
+      false,
+    ]);
     const standard = new AddrCache();
     standard.set(`${'x'.repeat(319)}@`);
     standard.set(`${'x'.repeat(320)}@`);
-    assert.equal(standard.size, 1);
+    expect(standard.size).toBe(1);
   });
 
   it('refuses bad options', () => {
@@ -151,14 +152,19 @@ describe('contract 35: AddrCache in memory', () => {
       { maxAddressLength: 0 },
       { maxFileSize: 0.5 },
     ]) {
-      assert.throws(() => new AddrCache(options as AddrCacheOptions), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      expect(() => new AddrCache(options as AddrCacheOptions)).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
     }
-    assert.throws(() => new AddrCache().load(), { code: 'ERR_MILTER_BAD_ARGUMENT' });
-    assert.throws(() => new AddrCache({ file }).load(undefined, -1), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    expect(() => new AddrCache().load()).toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
+    expect(() => new AddrCache({ file }).load(undefined, -1)).toThrow(
+      errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+    );
   });
 });
 
-describe('contract 35: AddrCache with a file', () => {
+/** @contract 35 */
+describe('AddrCache with a file', () => {
   it('appends entries without a result, and finds them again', () => {
     const cache = new AddrCache({ file, now });
     cache.load();
@@ -166,15 +172,18 @@ describe('contract 35: AddrCache with a file', () => {
     cache.set('bad@a.com', '550 no');
     cache.addPermanent('perm@a.com');
     cache.addPermanent('perm2@a.com', '550 no');
-    assert.deepEqual(lines(), [' new@a.com 2026Nov24 09:30:00 UTC', ' perm@a.com 9999Dec31 23:59:59 UTC']);
+    expect(lines()).toStrictEqual([
+      ' new@a.com 2026Nov24 09:30:00 UTC',
+      ' perm@a.com 9999Dec31 23:59:59 UTC',
+    ]);
     const again = new AddrCache({ file, now: () => NOW + 6 * DAY_MS });
     again.load();
-    assert.equal(again.has('new@a.com'), true);
-    assert.equal(again.has('bad@a.com'), false);
+    expect(again.has('new@a.com')).toBe(true);
+    expect(again.has('bad@a.com')).toBe(false);
     const later = new AddrCache({ now: () => NOW + 600 * DAY_MS });
     later.load(file);
-    assert.deepEqual([later.has('new@a.com'), later.has('perm@a.com')], [false, true]);
-    assert.deepEqual(lines(), ['perm@a.com']);
+    expect([later.has('new@a.com'), later.has('perm@a.com')]).toStrictEqual([false, true]);
+    expect(lines()).toStrictEqual(['perm@a.com']);
   });
 
   it("reads pymilter's file; keeps entries without a date, drops garbage and what is too old", () => {
@@ -206,11 +215,10 @@ describe('contract 35: AddrCache with a file', () => {
     ];
     const cache = loaded([...good, ...garbage].map((line) => `${line}\n`).join(''));
     for (const address of ['perm@x.com', 'fresh@x.com', 'q@bar.com', 'q@baz.com', 'future@x']) {
-      assert.equal(cache.has(address), true, address);
+      expectThat(cache.has(address), address).toBe(true);
     }
-    assert.equal(cache.size, good.length);
-    assert.deepEqual(
-      lines().sort(),
+    expect(cache.size).toBe(good.length);
+    expect(lines().sort()).toStrictEqual(
       good.map((line) => line.replace(/^\S+/, (word) => word.toLowerCase())).sort(),
     );
   });
@@ -218,27 +226,27 @@ describe('contract 35: AddrCache with a file', () => {
   it('leaves a file without garbage alone', () => {
     const before = `perm@x.com\nfresh@x.com ${ago(1)}\n`;
     loaded(before);
-    assert.equal(readFileSync(file, 'utf8'), before);
-    assert.deepEqual(readdirSync(folder), ['cache.log']);
+    expect(readFileSync(file, 'utf8')).toBe(before);
+    expect(readdirSync(folder)).toStrictEqual(['cache.log']);
   });
 
   it('of several lines for an address the newest counts, or the one without a date', () => {
     const cache = loaded(
       `a@x ${ago(1)}\na@x ${ago(6)}\nb@x\nb@x ${ago(1)}\nc@x ${ago(1)}\nc@x\nd@x ${ago(6)}\nd@x ${ago(1)}\n`,
     );
-    assert.equal(cache.size, 4);
-    assert.deepEqual(lines().sort(), [`a@x ${ago(1)}`, 'b@x', 'c@x', `d@x ${ago(1)}`]);
+    expect(cache.size).toBe(4);
+    expect(lines().sort()).toStrictEqual([`a@x ${ago(1)}`, 'b@x', 'c@x', `d@x ${ago(1)}`]);
   });
 
   it('keeps what is younger than keep days in the file, also beyond renew', () => {
     writeFileSync(file, `a@x ${ago(20)}\nb@x ${ago(40)}\n`);
     const cache = new AddrCache({ now });
     cache.load(file, 30);
-    assert.equal(cache.has('a@x'), false);
-    assert.deepEqual(lines(), [`a@x ${ago(20)}`]);
+    expect(cache.has('a@x')).toBe(false);
+    expect(lines()).toStrictEqual([`a@x ${ago(20)}`]);
     const longer = new AddrCache({ renew: 30, now });
     longer.load(file);
-    assert.equal(longer.has('a@x'), true);
+    expect(longer.has('a@x')).toBe(true);
   });
 
   it('a second load adds what is new, and keeps results', () => {
@@ -248,27 +256,32 @@ describe('contract 35: AddrCache with a file', () => {
     cache.addPermanent('p@x', 'permanent');
     appendFileSync(file, `d@x ${ago(1)}\nb@x ${ago(1)}\np@x ${ago(1)}\np@x\na@x\n`);
     cache.load();
-    assert.equal(cache.get('d@x'), null);
-    assert.equal(cache.get('b@x'), 'result');
-    assert.equal(cache.get('p@x'), 'permanent');
-    assert.equal(cache.size, 5);
+    expect(cache.get('d@x')).toBeNull();
+    expect(cache.get('b@x')).toBe('result');
+    expect(cache.get('p@x')).toBe('permanent');
+    expect(cache.size).toBe(5);
   });
 
   it('keeps the newest maxEntries of a file, and all without a date', () => {
     const cache = loaded(`p@x\nq@x\na@x ${ago(3)}\nb@x ${ago(1)}\nc@x ${ago(2)}\n`, { maxEntries: 2 });
-    assert.deepEqual(
-      ['p@x', 'q@x', 'a@x', 'b@x', 'c@x'].map((address) => cache.has(address)),
-      [true, true, false, true, true],
-    );
-    assert.equal(lines().length, 4);
+    expect(['p@x', 'q@x', 'a@x', 'b@x', 'c@x'].map((address) => cache.has(address))).toStrictEqual([
+      true,
+      true,
+      false,
+      true,
+      true,
+    ]);
+    expect(lines()).toHaveLength(4);
   });
 
   it('does not read a file larger than maxFileSize, or what is no file', () => {
     writeFileSync(file, 'a@x\n');
     new AddrCache({ maxFileSize: 4 }).load(file);
-    assert.throws(() => new AddrCache({ maxFileSize: 3 }).load(file), { code: 'ERR_MILTER_STORE' });
-    assert.throws(() => new AddrCache().load(folder), { code: 'ERR_MILTER_STORE' });
-    assert.throws(() => new AddrCache().load(join(file, 'x')), { code: 'ENOTDIR' });
+    expect(() => new AddrCache({ maxFileSize: 3 }).load(file)).toThrow(
+      errorWith({ code: 'ERR_MILTER_STORE' }),
+    );
+    expect(() => new AddrCache().load(folder)).toThrow(errorWith({ code: 'ERR_MILTER_STORE' }));
+    expect(() => new AddrCache().load(join(file, 'x'))).toThrow(errorWith({ code: 'ENOTDIR' }));
   });
 
   it('does not let an address write lines of its own', () => {
@@ -276,20 +289,21 @@ describe('contract 35: AddrCache with a file', () => {
     const hostile = ['a@x\nroot@y', '"a b"@x', 'a@x\tb', 'a@x\0', '#a@x', 'a\u0085b@x', ''];
     for (const address of hostile) cache.set(address);
     cache.addPermanent('p@x\nroot@z');
-    assert.equal(existsSync(file), false);
-    for (const address of hostile) assert.equal(cache.has(address), true);
+    expect(existsSync(file)).toBe(false);
+    for (const address of hostile) expect(cache.has(address)).toBe(true);
   });
 
   it('keeps bytes that are not UTF-8', () => {
     new AddrCache({ file, now }).set('j\udcf6rg@x');
-    assert.deepEqual(lines(), [' j\u00f6rg@x 2026Nov24 09:30:00 UTC']);
+    expect(lines()).toStrictEqual([' j\u00f6rg@x 2026Nov24 09:30:00 UTC']);
     const cache = new AddrCache({ file, now });
     cache.load();
-    assert.equal(cache.has('j\udcf6rg@x'), true);
+    expect(cache.has('j\udcf6rg@x')).toBe(true);
   });
 });
 
-describe('contract 35: appends survive a crash', () => {
+/** @contract 35 */
+describe('appends survive a crash', () => {
   it('a line that was cut off anywhere is never taken for another address', () => {
     new AddrCache({ file, now }).set('joe@example.com');
     new AddrCache({ file, now }).addPermanent('ann@example.com');
@@ -298,8 +312,8 @@ describe('contract 35: appends survive a crash', () => {
     for (let end = 1; end < whole.length; end++) {
       const cache = loaded(whole.subarray(0, end));
       const complete = Number(end >= first - 1) + Number(end >= whole.length - 1);
-      assert.equal(cache.size, complete, `${end} bytes`);
-      if (complete > 0) assert.equal(cache.has('joe@example.com'), true);
+      expectThat(cache.size, `${end} bytes`).toBe(complete);
+      if (complete > 0) expect(cache.has('joe@example.com')).toBe(true);
     }
   });
 
@@ -308,28 +322,28 @@ describe('contract 35: appends survive a crash', () => {
     new AddrCache({ file, now }).set('b@x');
     const cache = new AddrCache({ file, now });
     cache.load();
-    assert.deepEqual([cache.size, cache.has('a@x'), cache.has('b@x')], [2, true, true]);
-    assert.deepEqual(lines(), [`a@x ${ago(1)}`, `b@x ${ago(0)}`]);
+    expect([cache.size, cache.has('a@x'), cache.has('b@x')]).toStrictEqual([2, true, true]);
+    expect(lines()).toStrictEqual([`a@x ${ago(1)}`, `b@x ${ago(0)}`]);
   });
 
   it('a line by hand without an end stays', () => {
     const cache = loaded('a@x\nhand@x');
     cache.set('b@x');
-    assert.equal(cache.has('hand@x'), true);
-    assert.deepEqual(lines(), ['a@x', 'hand@x', ` b@x ${ago(0)}`]);
+    expect(cache.has('hand@x')).toBe(true);
+    expect(lines()).toStrictEqual(['a@x', 'hand@x', ` b@x ${ago(0)}`]);
   });
 
   it('a half-written new file of a crashed rewrite is not looked at', () => {
     writeFileSync(`${file}.new`, 'half@');
     const cache = loaded(`a@x ${ago(1)}\ngarbage here\n`);
-    assert.equal(cache.size, 1);
-    assert.deepEqual(readdirSync(folder), ['cache.log']);
+    expect(cache.size).toBe(1);
+    expect(readdirSync(folder)).toStrictEqual(['cache.log']);
   });
 
   it('an entry that cannot be written is in memory, and the error is told', () => {
     const cache = new AddrCache({ file: join(folder, 'none', 'cache.log'), now });
-    assert.throws(() => cache.set('a@x'), { code: 'ENOENT' });
-    assert.equal(cache.has('a@x'), true);
+    expect(() => cache.set('a@x')).toThrow(errorWith({ code: 'ENOENT' }));
+    expect(cache.has('a@x')).toBe(true);
   });
 
   it('an entry that was written in part is reported, and is no entry', () => {
@@ -349,18 +363,18 @@ describe('contract 35: appends survive a crash', () => {
         encoding: 'utf8',
       });
       if (statSync(file).size !== size) continue;
-      assert.equal(stdout, 'ERR_MILTER_STORE\n');
+      expect(stdout).toBe('ERR_MILTER_STORE\n');
       const cache = new AddrCache();
       cache.load(file);
-      assert.deepEqual([cache.size, cache.has('perm@example.com')], [1, true]);
+      expect([cache.size, cache.has('perm@example.com')]).toStrictEqual([1, true]);
       return;
     }
-    assert.fail('no limit took hold');
+    throw new Error('no limit took hold');
   });
 
-  it('a disk that is full is reported', { skip: !existsSync('/dev/full') && 'no /dev/full here' }, () => {
+  itUnless(!existsSync('/dev/full') && 'no /dev/full here', 'a disk that is full is reported', () => {
     const cache = new AddrCache({ file: '/dev/full', now });
-    assert.throws(() => cache.set('a@x'), { code: 'ENOSPC' });
+    expect(() => cache.set('a@x')).toThrow(errorWith({ code: 'ENOSPC' }));
   });
 });
 
@@ -371,57 +385,56 @@ describe('rewriting the file', () => {
     chmodSync(file, 0o604);
     symlinkSync(file, link);
     new AddrCache({ now }).load(link);
-    assert.equal(readlinkSync(link), file);
-    assert.deepEqual(lines(), [`a@x ${ago(1)}`]);
-    assert.equal(statSync(file).mode & 0o777, 0o604);
+    expect(readlinkSync(link)).toBe(file);
+    expect(lines()).toStrictEqual([`a@x ${ago(1)}`]);
+    expect(statSync(file).mode & 0o777).toBe(0o604);
   });
 
   it('is left to another process that is at it, until its lock is ten minutes old', () => {
     const before = `a@x ${ago(1)}\ngarbage here\n`;
     writeFileSync(`${file}.lock`, 'another');
     const cache = loaded(before);
-    assert.equal(cache.has('a@x'), true);
-    assert.equal(cache.compact(), false);
-    assert.equal(readFileSync(file, 'utf8'), before);
+    expect(cache.has('a@x')).toBe(true);
+    expect(cache.compact()).toBe(false);
+    expect(readFileSync(file, 'utf8')).toBe(before);
     utimesSync(`${file}.lock`, new Date(), new Date(Date.now() - 601_000));
-    assert.equal(cache.compact(), true);
-    assert.deepEqual(lines(), [`a@x ${ago(1)}`]);
-    assert.deepEqual(readdirSync(folder), ['cache.log']);
+    expect(cache.compact()).toBe(true);
+    expect(lines()).toStrictEqual([`a@x ${ago(1)}`]);
+    expect(readdirSync(folder)).toStrictEqual(['cache.log']);
   });
 
-  it("by a user who may not give files away, the file becomes that user's", {
-    skip: process.getuid?.() !== 0 && 'only root can make a file of another user',
-  }, () => {
-    const nobody = 65_534;
-    writeFileSync(file, `a@x\ngarbage here\n`);
-    chmodSync(file, 0o666);
-    chmodSync(folder, 0o777);
-    process.setegid?.(nobody);
-    process.seteuid?.(nobody);
-    try {
-      new AddrCache().load(file);
-    } finally {
-      process.seteuid?.(0);
-      process.setegid?.(0);
-    }
-    assert.deepEqual(lines(), ['a@x']);
-    assert.equal(statSync(file).uid, nobody);
-    assert.equal(statSync(file).mode & 0o777, 0o666);
-  });
+  itUnless(
+    process.getuid?.() !== 0 && 'only root can make a file of another user',
+    "by a user who may not give files away, the file becomes that user's",
+    () => {
+      const nobody = 65_534;
+      writeFileSync(file, `a@x\ngarbage here\n`);
+      chmodSync(file, 0o666);
+      chmodSync(folder, 0o777);
+      process.setegid?.(nobody);
+      process.seteuid?.(nobody);
+      try {
+        new AddrCache().load(file);
+      } finally {
+        process.seteuid?.(0);
+        process.setegid?.(0);
+      }
+      expect(lines()).toStrictEqual(['a@x']);
+      expect(statSync(file).uid).toBe(nobody);
+      expect(statSync(file).mode & 0o777).toBe(0o666);
+    },
+  );
 
   it('does nothing without a file', () => {
-    assert.equal(new AddrCache().compact(), false);
-    assert.equal(new AddrCache({ file }).compact(), false);
+    expect(new AddrCache().compact()).toBe(false);
+    expect(new AddrCache({ file }).compact()).toBe(false);
   });
 
   it('needs a folder that it may write to', () => {
     const cache = loaded('a@x\n');
     rmSync(file);
     symlinkSync('/proc/version', file);
-    assert.throws(
-      () => cache.compact(),
-      (error: NodeJS.ErrnoException) => /^E(NOENT|ACCES|PERM|ROFS)$/.test(error.code ?? ''),
-    );
+    expect(() => cache.compact()).toThrow(errorWith({ code: /^E(NOENT|ACCES|PERM|ROFS)$/ }));
     rmSync(file);
   });
 
@@ -432,19 +445,19 @@ describe('rewriting the file', () => {
       time += 1000;
       cache.set(`sender${at % 5}@example.com`);
     }
-    assert.ok(lines().length < 1100, String(lines().length));
+    expect(lines().length).toBeLessThan(1100);
     const again = new AddrCache({ file, now: () => time });
     again.load();
-    assert.equal(again.size, 5);
+    expect(again.size).toBe(5);
   });
 
   it('a rewrite that fails now and then costs no entry, only a warning', async () => {
     const cache = new AddrCache({ file, maxFileSize: 1, now });
-    const warned = once(process, 'warning');
+    const warned = once(nodeProcess, 'warning');
     for (let at = 0; at < 1000; at++) cache.set('a@x');
     const [warning] = await warned;
-    assert.match(warning.message, /cache file could not be rewritten/);
-    assert.equal(lines().length, 1000);
+    expect(warning.message).toMatch(/cache file could not be rewritten/);
+    expect(lines()).toHaveLength(1000);
   });
 
   it('several processes append and rewrite at once, and no entry is lost', async () => {
@@ -459,10 +472,10 @@ describe('rewriting the file', () => {
       spawn(process.execPath, ['-e', program, file, name], { stdio: ['ignore', 'inherit', 'inherit'] }),
     );
     const codes = await Promise.all(writers.map(async (writer) => (await once(writer, 'exit'))[0]));
-    assert.deepEqual(codes, [0, 0, 0]);
+    expect(codes).toStrictEqual([0, 0, 0]);
     const cache = new AddrCache();
     cache.load(file);
-    assert.equal(cache.size, 900);
-    assert.deepEqual(readdirSync(folder), ['cache.log']);
+    expect(cache.size).toBe(900);
+    expect(readdirSync(folder)).toStrictEqual(['cache.log']);
   });
 });

@@ -1,10 +1,10 @@
 /** `tsmilter/config`. The expected values are what pymilter's MilterConfigParser answers, except where said. */
-import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MilterConfigParser } from '#lib/config/index.js';
+import { errorWith } from '../support/expect';
 
 const CONFIG = { code: 'ERR_MILTER_CONFIG' };
 
@@ -27,7 +27,8 @@ function valuesOf(text: string): Record<string, Record<string, string | null>> {
   );
 }
 
-describe('contract 33: ini files', () => {
+/** @contract 33 */
+describe('ini files', () => {
   const texts: [string, Record<string, Record<string, string>>][] = [
     ['[a]\nx=1\ny: 2\nZ Z = 3', { a: { x: '1', y: '2', 'z z': '3' } }],
     ['# c\n; c\n\n[a]\n  # c\nx=1', { a: { x: '1' } }],
@@ -48,16 +49,16 @@ describe('contract 33: ini files', () => {
     ['\uFEFF[a]\nx=1', { a: { x: '1' } }],
   ];
   for (const [text, expected] of texts) {
-    it(JSON.stringify(text), () => assert.deepEqual(valuesOf(text.replace('\uFEFF', '')), expected));
+    it(JSON.stringify(text), () => expect(valuesOf(text.replace('\uFEFF', ''))).toStrictEqual(expected));
   }
 
   it('names of objects are names like others', () => {
     const config = parse('[__proto__]\n__proto__=1\nconstructor=2\n');
-    assert.deepEqual(config.sections(), ['__proto__']);
-    assert.equal(config.get('__proto__', '__proto__'), '1');
-    assert.equal(config.get('__proto__', 'constructor'), '2');
-    assert.equal(config.get('constructor', 'name'), null);
-    assert.equal(config.get('__proto__', 'toString'), null);
+    expect(config.sections()).toStrictEqual(['__proto__']);
+    expect(config.get('__proto__', '__proto__')).toBe('1');
+    expect(config.get('__proto__', 'constructor')).toBe('2');
+    expect(config.get('constructor', 'name')).toBeNull();
+    expect(config.get('__proto__', 'toString')).toBeNull();
   });
 
   const faulty: [string, RegExp][] = [
@@ -71,52 +72,56 @@ describe('contract 33: ini files', () => {
   ];
   for (const [text, message] of faulty) {
     it(`${JSON.stringify(text)} is refused, with the line`, () =>
-      assert.throws(() => parse(text), { ...CONFIG, message }));
+      expect(() => parse(text)).toThrow(errorWith({ ...CONFIG, message })));
   }
 
   it('takes nothing over from a faulty text', () => {
     const config = parse('[a]\nx=1');
-    assert.throws(() => config.readString('[a]\nx=2\ny\n', 'second.cfg'), { message: /^second\.cfg:3/ });
-    assert.equal(config.get('a', 'x'), '1');
+    expect(() => config.readString('[a]\nx=2\ny\n', 'second.cfg')).toThrow(
+      errorWith({ message: /^second\.cfg:3/ }),
+    );
+    expect(config.get('a', 'x')).toBe('1');
   });
 
   it('a later text adds to the earlier, and wins', () => {
     const config = parse('[a]\nx=1\ny=2');
     config.readString('[a]\nx=3\n[b]\nz=4');
-    assert.deepEqual([config.get('a', 'x'), config.get('a', 'y'), config.get('b', 'z')], ['3', '2', '4']);
+    expect([config.get('a', 'x'), config.get('a', 'y'), config.get('b', 'z')]).toStrictEqual(['3', '2', '4']);
   });
 });
 
-describe('contract 33: defaults never appear as options of a section', () => {
+/** @contract 33 */
+describe('defaults never appear as options of a section', () => {
   const config = parse('[DEFAULT]\nBase=/var\n[s]\nown=1\n[t]\nbase=/t', { Timeout: '600', own: '2' });
 
   it('those of the constructor', () => {
-    assert.deepEqual(config.options('s'), ['own']);
-    assert.equal(config.hasOption('s', 'timeout'), false);
-    assert.equal(config.get('s', 'TIMEOUT'), '600');
-    assert.equal(config.getint('s', 'timeout'), 600);
-    assert.equal(config.get('s', 'own'), '1');
-    assert.equal(config.get('no such section', 'timeout'), '600');
+    expect(config.options('s')).toStrictEqual(['own']);
+    expect(config.hasOption('s', 'timeout')).toBe(false);
+    expect(config.get('s', 'TIMEOUT')).toBe('600');
+    expect(config.getint('s', 'timeout')).toBe(600);
+    expect(config.get('s', 'own')).toBe('1');
+    expect(config.get('no such section', 'timeout')).toBe('600');
   });
 
   it('those of [DEFAULT]', () => {
-    assert.deepEqual(config.sections(), ['s', 't']);
-    assert.equal(config.hasSection('DEFAULT'), false);
-    assert.equal(config.hasOption('s', 'base'), false);
-    assert.equal(config.get('s', 'base'), '/var');
-    assert.equal(config.get('t', 'base'), '/t');
+    expect(config.sections()).toStrictEqual(['s', 't']);
+    expect(config.hasSection('DEFAULT')).toBe(false);
+    expect(config.hasOption('s', 'base')).toBe(false);
+    expect(config.get('s', 'base')).toBe('/var');
+    expect(config.get('t', 'base')).toBe('/t');
   });
 
   it('sections and options can be asked for', () => {
-    assert.equal(config.hasSection('s'), true);
-    assert.equal(config.hasSection('S'), false);
-    assert.equal(config.hasOption('s', 'OWN'), true);
-    assert.equal(config.hasOption('x', 'own'), false);
-    assert.throws(() => config.options('x'), CONFIG);
+    expect(config.hasSection('s')).toBe(true);
+    expect(config.hasSection('S')).toBe(false);
+    expect(config.hasOption('s', 'OWN')).toBe(true);
+    expect(config.hasOption('x', 'own')).toBe(false);
+    expect(() => config.options('x')).toThrow(errorWith(CONFIG));
   });
 });
 
-describe('contract 33: values', () => {
+/** @contract 33 */
+describe('values', () => {
   const config = parse(
     `[m]
 yes=Yes
@@ -144,59 +149,62 @@ lines = one
   );
 
   it('get', () => {
-    assert.equal(config.get('m', 'NUM'), '12');
-    assert.equal(config.get('m', 'empty'), '');
-    assert.equal(config.get('m', 'nope'), null);
-    assert.equal(config.get('nope', 'num'), null);
-    assert.equal(config.get('m', 'nope', 'fallback'), 'fallback');
-    assert.equal(config.get('m', 'nope', 7), 7);
+    expect(config.get('m', 'NUM')).toBe('12');
+    expect(config.get('m', 'empty')).toBe('');
+    expect(config.get('m', 'nope')).toBeNull();
+    expect(config.get('nope', 'num')).toBeNull();
+    expect(config.get('m', 'nope', 'fallback')).toBe('fallback');
+    expect(config.get('m', 'nope', 7)).toBe(7);
   });
 
   it('getboolean', () => {
-    for (const option of ['yes', 'on', 't', 'one', 'flag'])
-      assert.equal(config.getboolean('m', option), true);
-    for (const option of ['no', 'zero', 'off', 'f']) assert.equal(config.getboolean('m', option), false);
+    for (const option of ['yes', 'on', 't', 'one', 'flag']) expect(config.getboolean('m', option)).toBe(true);
+    for (const option of ['no', 'zero', 'off', 'f']) expect(config.getboolean('m', option)).toBe(false);
     for (const option of ['bad', 'num', 'empty', 'nope']) {
-      assert.throws(() => config.getboolean('m', option), {
-        ...CONFIG,
-        message: new RegExp(`^\\[m\\] ${option}: `),
-      });
+      expect(() => config.getboolean('m', option)).toThrow(
+        errorWith({
+          ...CONFIG,
+          message: new RegExp(`^\\[m\\] ${option}: `),
+        }),
+      );
     }
-    assert.equal(config.getboolean('m', 'nope', false), false);
-    assert.throws(() => config.getboolean('m', 'bad', true), CONFIG);
+    expect(config.getboolean('m', 'nope', false)).toBe(false);
+    expect(() => config.getboolean('m', 'bad', true)).toThrow(errorWith(CONFIG));
   });
 
   it('getint', () => {
-    assert.equal(config.getint('m', 'num'), 12);
-    assert.equal(config.getint('m', 'neg'), -3);
+    expect(config.getint('m', 'num')).toBe(12);
+    expect(config.getint('m', 'neg')).toBe(-3);
     for (const option of ['hex', 'float', 'huge', 'bad', 'empty', 'nope']) {
-      assert.throws(() => config.getint('m', option), {
-        ...CONFIG,
-        message: new RegExp(`^\\[m\\] ${option}: `),
-      });
+      expect(() => config.getint('m', option)).toThrow(
+        errorWith({
+          ...CONFIG,
+          message: new RegExp(`^\\[m\\] ${option}: `),
+        }),
+      );
     }
-    assert.equal(config.getint('m', 'nope', 3), 3);
+    expect(config.getint('m', 'nope', 3)).toBe(3);
   });
 
   it("getdefault and getintdefault have their own default, not the constructor's", () => {
-    assert.equal(config.getdefault('m', 'num', 'x'), '12');
-    assert.equal(config.getdefault('m', 'timeout', 'x'), 'x');
-    assert.equal(config.getdefault('m', 'timeout'), null);
-    assert.equal(config.getintdefault('m', 'num', 7), 12);
-    assert.equal(config.getintdefault('m', 'timeout', 7), 7);
-    assert.equal(config.getintdefault('m', 'timeout'), null);
-    assert.throws(() => config.getintdefault('m', 'bad', 7), CONFIG);
+    expect(config.getdefault('m', 'num', 'x')).toBe('12');
+    expect(config.getdefault('m', 'timeout', 'x')).toBe('x');
+    expect(config.getdefault('m', 'timeout')).toBeNull();
+    expect(config.getintdefault('m', 'num', 7)).toBe(12);
+    expect(config.getintdefault('m', 'timeout', 7)).toBe(7);
+    expect(config.getintdefault('m', 'timeout')).toBeNull();
+    expect(() => config.getintdefault('m', 'bad', 7)).toThrow(errorWith(CONFIG));
   });
 
   it('getlist', () => {
-    assert.deepEqual(config.getlist('m', 'networks'), ['192.168.0.0/16', '127.*', '10.*']);
-    assert.deepEqual(config.getlist('m', 'nope'), []);
-    assert.deepEqual(config.getlist('nope', 'list'), []);
-    assert.deepEqual(config.getlist('m', 'l'), []);
+    expect(config.getlist('m', 'networks')).toStrictEqual(['192.168.0.0/16', '127.*', '10.*']);
+    expect(config.getlist('m', 'nope')).toStrictEqual([]);
+    expect(config.getlist('nope', 'list')).toStrictEqual([]);
+    expect(config.getlist('m', 'l')).toStrictEqual([]);
     // in pymilter, empty entries count, and lines do not separate
-    assert.deepEqual(config.getlist('m', 'list'), ['a', 'b', 'c']);
-    assert.deepEqual(config.getlist('m', 'empty'), []);
-    assert.deepEqual(config.getlist('m', 'lines'), ['one', 'two', 'three']);
+    expect(config.getlist('m', 'list')).toStrictEqual(['a', 'b', 'c']);
+    expect(config.getlist('m', 'empty')).toStrictEqual([]);
+    expect(config.getlist('m', 'lines')).toStrictEqual(['one', 'two', 'three']);
   });
 });
 
@@ -205,28 +213,29 @@ describe('values in values', () => {
     parse(`[DEFAULT]\nbase=/var\n[s]\n${lines}`, defaults).get('s', 'x');
 
   it('%(name)s is the value of that option, %% is %', () => {
-    assert.equal(inSection('x=%(base)s/log'), '/var/log');
-    assert.equal(inSection('x=%(Y)s\ny=%(z)s%%\nz=1'), '1%');
-    assert.equal(inSection('x=%(y)s\ny=%%d'), '%d');
-    assert.equal(inSection('x=%(t)s', { t: '600' }), '600');
-    assert.equal(inSection('x=$y $(y)'), '$y $(y)');
+    expect(inSection('x=%(base)s/log')).toBe('/var/log');
+    expect(inSection('x=%(Y)s\ny=%(z)s%%\nz=1')).toBe('1%');
+    expect(inSection('x=%(y)s\ny=%%d')).toBe('%d');
+    expect(inSection('x=%(t)s', { t: '600' })).toBe('600');
+    expect(inSection('x=$y $(y)')).toBe('$y $(y)');
   });
 
   for (const lines of ['x=%(nope)s', 'x=%z', 'x=100%', 'x=%(y)', 'x=%(x)s', 'x=%(y)s\ny=%(x)s']) {
     it(`${JSON.stringify(lines)} is refused`, () =>
-      assert.throws(() => inSection(lines), { ...CONFIG, message: /^\[s\] x: / }));
+      expect(() => inSection(lines)).toThrow(errorWith({ ...CONFIG, message: /^\[s\] x: / })));
   }
 
   it('do not grow without end', () => {
     const lines = Array.from({ length: 8 }, (_, at) => `v${at}=${`%(v${at + 1})s`.repeat(10)}`);
     const text = `x=%(v0)s\n${lines.join('\n')}\nv8=0123456789`;
-    assert.throws(() => inSection(text), { ...CONFIG, message: /longer than 1048576/ });
+    expect(() => inSection(text)).toThrow(errorWith({ ...CONFIG, message: /longer than 1048576/ }));
   });
 });
 
-describe('contract 33: files', () => {
+/** @contract 33 */
+describe('files', () => {
   let folder: string;
-  before(() => {
+  beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'tsmilter-config-'));
     mkdirSync(join(folder, 'lists'));
     writeFileSync(join(folder, 'lists', 'B.example'), 'Joe bar # not counted\n\n# nor this\n\tbob\n');
@@ -235,7 +244,7 @@ describe('contract 33: files', () => {
     writeFileSync(join(folder, 'two.cfg'), '[s]\nx=2\n');
     writeFileSync(join(folder, 'bad.cfg'), '[s]\nx\n');
   });
-  after(() => rmSync(folder, { recursive: true }));
+  afterAll(() => rmSync(folder, { recursive: true }));
 
   it('read answers which files were there', () => {
     const [one, two, none] = ['one.cfg', 'two.cfg', 'none.cfg'].map((name) => join(folder, name)) as [
@@ -244,31 +253,37 @@ describe('contract 33: files', () => {
       string,
     ];
     const config = new MilterConfigParser();
-    assert.deepEqual(config.read([one, none, two]), [one, two]);
-    assert.equal(config.get('s', 'x'), '2');
-    assert.deepEqual(config.read(none), []);
-    assert.deepEqual(config.read(one), [one]);
-    assert.equal(config.get('s', 'x'), '1');
+    expect(config.read([one, none, two])).toStrictEqual([one, two]);
+    expect(config.get('s', 'x')).toBe('2');
+    expect(config.read(none)).toStrictEqual([]);
+    expect(config.read(one)).toStrictEqual([one]);
+    expect(config.get('s', 'x')).toBe('1');
   });
 
   it('a file that cannot be understood or read is named', () => {
     const config = new MilterConfigParser();
-    assert.throws(() => config.read(join(folder, 'bad.cfg')), { ...CONFIG, message: /bad\.cfg:2: / });
-    assert.throws(() => config.read(folder), { ...CONFIG, message: /not a regular file/ });
-    assert.throws(() => config.read('/dev/zero'), { ...CONFIG, message: /not a regular file/ });
-    assert.throws(() => config.read(join(folder, 'one.cfg', 'x')), { code: 'ENOTDIR' });
+    expect(() => config.read(join(folder, 'bad.cfg'))).toThrow(
+      errorWith({ ...CONFIG, message: /bad\.cfg:2: / }),
+    );
+    expect(() => config.read(folder)).toThrow(errorWith({ ...CONFIG, message: /not a regular file/ }));
+    expect(() => config.read('/dev/zero')).toThrow(errorWith({ ...CONFIG, message: /not a regular file/ }));
+    expect(() => config.read(join(folder, 'one.cfg', 'x'))).toThrow(errorWith({ code: 'ENOTDIR' }));
   });
 
   it('a file larger than maxFileSize is refused', () => {
     const size = Buffer.byteLength('\uFEFF[s]\nx=1\n');
     const file = join(folder, 'one.cfg');
-    assert.deepEqual(new MilterConfigParser({}, { maxFileSize: size }).read(file), [file]);
-    assert.throws(() => new MilterConfigParser({}, { maxFileSize: size - 1 }).read(file), {
-      ...CONFIG,
-      message: /maxFileSize/,
-    });
+    expect(new MilterConfigParser({}, { maxFileSize: size }).read(file)).toStrictEqual([file]);
+    expect(() => new MilterConfigParser({}, { maxFileSize: size - 1 }).read(file)).toThrow(
+      errorWith({
+        ...CONFIG,
+        message: /maxFileSize/,
+      }),
+    );
     for (const maxFileSize of [0, -1, Number.NaN]) {
-      assert.throws(() => new MilterConfigParser({}, { maxFileSize }), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      expect(() => new MilterConfigParser({}, { maxFileSize })).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
     }
   });
 
@@ -291,39 +306,41 @@ spam=file:spam.txt
     const config = parse(lists());
     const dir = join(folder, 'lists');
     const set = (option: string) => Object.fromEntries(config.getaddrset('s', option, dir));
-    assert.deepEqual(set('set1'), { 'x.com': ['a', 'B'], 'y.com': [''], 'z.com': ['*'] });
-    assert.deepEqual(set('set2'), { 'a.example': ['joe'], 'b.example': ['Joe', 'bar', 'bob', 'ann'] });
-    assert.deepEqual(set('set3'), { 'b.example': ['Joe', 'bar', 'bob'] });
-    assert.deepEqual(set('set5'), { 'c.example': ['a@b'], 'e.example': ['d'] });
-    assert.deepEqual(set('nope'), {});
+    expect(set('set1')).toStrictEqual({ 'x.com': ['a', 'B'], 'y.com': [''], 'z.com': ['*'] });
+    expect(set('set2')).toStrictEqual({ 'a.example': ['joe'], 'b.example': ['Joe', 'bar', 'bob', 'ann'] });
+    expect(set('set3')).toStrictEqual({ 'b.example': ['Joe', 'bar', 'bob'] });
+    expect(set('set5')).toStrictEqual({ 'c.example': ['a@b'], 'e.example': ['d'] });
+    expect(set('nope')).toStrictEqual({});
     for (const option of ['set4', 'set7']) {
-      assert.throws(() => set(option), { ...CONFIG, message: /^\[s\] set\d: .* is not user@domain/ });
+      expect(() => set(option)).toThrow(
+        errorWith({ ...CONFIG, message: /^\[s\] set\d: .* is not user@domain/ }),
+      );
     }
-    assert.throws(() => set('set6'), { code: 'ENOENT' });
+    expect(() => set('set6')).toThrow(errorWith({ code: 'ENOENT' }));
   });
 
   it('getaddrdict: names by address', () => {
     const config = parse(lists(), { nope: 'x@y' });
     const found = config.getaddrdict('s', 'users', join(folder, 'lists'));
-    assert.deepEqual(Object.fromEntries(found), {
+    expect(Object.fromEntries(found)).toStrictEqual({
       'David@Foo.com': 'David',
       'dy@foo.com': 'goliath',
       'g@b.com': 'goliath',
       'x@spam.example': 'spam',
       'y@spam.example': 'spam',
     });
-    assert.equal(config.getaddrdict('s', 'none').size, 0);
+    expect(config.getaddrdict('s', 'none').size).toBe(0);
   });
 
   it('files without a folder are those of the working directory', () => {
     const file = relative(process.cwd(), join(folder, 'lists', 'spam.txt'));
     const config = parse(`[s]\nusers=a\na=file:${file}`);
-    assert.equal(config.getaddrdict('s', 'users').get('x@spam.example'), 'a');
+    expect(config.getaddrdict('s', 'users').get('x@spam.example')).toBe('a');
   });
 
   it('their size is limited too', () => {
     const config = new MilterConfigParser({}, { maxFileSize: 20 });
     config.readString('[s]\nset=file:B.example');
-    assert.throws(() => config.getaddrset('s', 'set', join(folder, 'lists')), CONFIG);
+    expect(() => config.getaddrset('s', 'set', join(folder, 'lists'))).toThrow(errorWith(CONFIG));
   });
 });

@@ -1,6 +1,5 @@
 /** Contract 4, 5, 10, 14, 15, 16: the checks of a context, on a backend that only takes notes. */
-import assert from 'node:assert/strict';
-import { beforeEach, describe, it } from 'node:test';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import {
   ADDHDRS,
   ADDRCPT,
@@ -19,6 +18,7 @@ import {
 import { ActionKind } from '#lib/addon/native.js';
 import { CLOSE, CONNECT, EOM, HEADER, NEGOTIATE, STEP_NAMES } from '#lib/addon/steps.js';
 import { type Backend, Context } from '#lib/session/context.js';
+import { errorWith } from '../support/expect';
 
 /** Notes what it is asked for; `gone` once the MTA is not waiting any more. */
 class Recorder implements Backend {
@@ -87,128 +87,134 @@ describe('Context', () => {
     describe(title, () => {
       it('in eom it is queued as it is', () => {
         act(context);
-        assert.deepEqual(backend.calls, [['queue', ...queued]]);
+        expect(backend.calls).toStrictEqual([['queue', ...queued]]);
       });
 
-      it('contract 14: without its right it throws DisabledAction, and nothing is queued', () => {
+      /** @contract 14 */
+      it('without its right it throws DisabledAction, and nothing is queued', () => {
         context.actions = 0xffffffff & ~right;
         if (right === 0) {
           act(context);
           return;
         }
-        assert.throws(
-          () => act(context),
-          (error) =>
-            error instanceof DisabledAction &&
-            error instanceof MilterError &&
-            error.name === 'DisabledAction' &&
-            error.code === 'ERR_MILTER_DISABLED_ACTION' &&
-            /setFlags/.test(error.message),
+        expect(() => act(context)).toThrow(
+          errorWith(
+            { name: 'DisabledAction', code: 'ERR_MILTER_DISABLED_ACTION', message: /setFlags/ },
+            DisabledAction,
+          ),
         );
-        assert.deepEqual(backend.calls, []);
+        expect(DisabledAction.prototype).toBeInstanceOf(MilterError);
+        expect(backend.calls).toStrictEqual([]);
       });
 
       it('outside eom it throws, and says where it belongs', () => {
         for (const [step, name] of STEP_NAMES.entries()) {
           if (step === EOM) continue;
           context.enter(step);
-          assert.throws(() => act(context), {
-            code: 'ERR_MILTER_NOT_IN_EOM',
-            message: new RegExp(`in eom only, not in ${name}`),
-          });
+          expect(() => act(context)).toThrow(
+            errorWith({
+              code: 'ERR_MILTER_NOT_IN_EOM',
+              message: new RegExp(`in eom only, not in ${name}`),
+            }),
+          );
         }
-        assert.deepEqual(backend.calls, []);
+        expect(backend.calls).toStrictEqual([]);
       });
 
-      it('contract 4: bad context where nobody waits: before, after, and when the backend says so', () => {
+      /** @contract 4 */
+      it('bad context where nobody waits: before, after, and when the backend says so', () => {
         const bad = { code: 'ERR_MILTER_BAD_CONTEXT', message: /bad context/ };
-        assert.throws(() => act(new Context(backend)), bad);
+        expect(() => act(new Context(backend))).toThrow(errorWith(bad));
         backend.gone = true;
-        assert.throws(() => act(context), bad);
+        expect(() => act(context)).toThrow(errorWith(bad));
         backend.gone = false;
         context.interrupt(new MilterError('ERR_MILTER_HANDLER_TIMEOUT', 'late'));
-        assert.throws(() => act(context), bad);
+        expect(() => act(context)).toThrow(errorWith(bad));
         context.enter(EOM);
         act(context);
         context.detach();
-        assert.throws(() => act(context), bad);
+        expect(() => act(context)).toThrow(errorWith(bad));
         context.end();
-        assert.throws(() => act(context), bad);
-        assert.equal(backend.calls.length, 1);
+        expect(() => act(context)).toThrow(errorWith(bad));
+        expect(backend.calls).toHaveLength(1);
       });
     });
   }
 
-  it('contract 14: addrcpt with parameters needs ADDRCPT as well', () => {
+  /** @contract 14 */
+  it('addrcpt with parameters needs ADDRCPT as well', () => {
     context.actions = 0xffffffff & ~ADDRCPT;
-    assert.throws(() => context.addrcpt('<a@b>', 'X=1'), DisabledAction);
+    expect(() => context.addrcpt('<a@b>', 'X=1')).toThrow(DisabledAction);
   });
 
   it('replacebody takes bytes of any kind as they are', () => {
     const bytes = Uint8Array.of(0, 255);
     context.replacebody(bytes);
     context.replacebody(Buffer.from('x'));
-    assert.equal((backend.calls[0] as unknown[])[3], bytes);
-    assert.equal(backend.calls.length, 2);
+    expect((backend.calls[0] as unknown[])[3]).toBe(bytes);
+    expect(backend.calls).toHaveLength(2);
   });
 
-  describe('contract 16: setsymlist', () => {
+  /** @contract 16 */
+  describe('setsymlist', () => {
     const bad = { code: 'ERR_MILTER_BAD_SYMLIST' };
     beforeEach(() => context.enter(NEGOTIATE));
 
     it('seven stages, once each', () => {
       for (let stage = M_CONNECT; stage <= M_EOH; stage++) context.setsymlist(stage, 'i', '{x}');
-      assert.deepEqual(
-        backend.calls,
+      expect(backend.calls).toStrictEqual(
         Array.from({ length: 7 }, (_, stage) => ['setsymlist', stage, 'i {x}']),
       );
       for (let stage = M_CONNECT; stage <= M_EOH; stage++)
-        assert.throws(() => context.setsymlist(stage, 'j'), bad);
-      assert.equal(backend.calls.length, 7);
+        expect(() => context.setsymlist(stage, 'j')).toThrow(errorWith(bad));
+      expect(backend.calls).toHaveLength(7);
     });
 
     it('at most 5 macros, in whatever strings', () => {
       context.setsymlist(0, ' a  b', 'c\td', 'e ');
-      assert.deepEqual(backend.calls, [['setsymlist', 0, 'a b c d e']]);
-      assert.throws(() => context.setsymlist(1, 'a b c', 'd e f'), bad);
-      assert.throws(() => context.setsymlist(1, 'a', 'b', 'c', 'd', 'e', 'f'), bad);
-      assert.equal(backend.calls.length, 1);
+      expect(backend.calls).toStrictEqual([['setsymlist', 0, 'a b c d e']]);
+      expect(() => context.setsymlist(1, 'a b c', 'd e f')).toThrow(errorWith(bad));
+      expect(() => context.setsymlist(1, 'a', 'b', 'c', 'd', 'e', 'f')).toThrow(errorWith(bad));
+      expect(backend.calls).toHaveLength(1);
     });
 
     it('in negotiate only', () => {
       for (const step of STEP_NAMES.keys()) {
         if (step === NEGOTIATE) continue;
         context.enter(step);
-        assert.throws(() => context.setsymlist(0, 'i'), bad);
+        expect(() => context.setsymlist(0, 'i')).toThrow(errorWith(bad));
       }
     });
 
     it('a list that the library refuses may be tried again', () => {
       backend.refuses = true;
-      assert.throws(() => context.setsymlist(0, 'i'), bad);
+      expect(() => context.setsymlist(0, 'i')).toThrow(errorWith(bad));
       backend.refuses = false;
       context.setsymlist(0, 'i');
     });
 
     it('needs its right once that is settled', () => {
       context.actions = 0xffffffff & ~SETSYMLIST;
-      assert.throws(() => context.setsymlist(0, 'i'), DisabledAction);
+      expect(() => context.setsymlist(0, 'i')).toThrow(DisabledAction);
     });
 
     it('no stage beyond', () => {
       for (const stage of [-1, 7, 1.5, Number.NaN, '0', undefined]) {
-        assert.throws(() => context.setsymlist(stage as number, 'i'), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+        expect(() => context.setsymlist(stage as number, 'i')).toThrow(
+          errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+        );
       }
     });
   });
 
-  describe('contract 10: setreply', () => {
+  /** @contract 10 */
+  describe('setreply', () => {
     it('hands codes and lines on', () => {
       context.enter(HEADER);
       context.setreply('550', '5.7.1', 'one', 'two');
       context.setreply('450');
       context.setreply('450', null, null);
-      assert.deepEqual(backend.calls, [
+      expect(backend.calls).toStrictEqual([
         ['setreply', '550', '5.7.1', ['one', 'two']],
         ['setreply', '450', null, []],
         ['setreply', '450', null, []],
@@ -217,58 +223,61 @@ describe('Context', () => {
 
     it('a reply that the library refuses is an error', () => {
       backend.refuses = true;
-      assert.throws(() => context.setreply('550', '5.7.1', 'x'), { code: 'ERR_MILTER_BAD_REPLY' });
+      expect(() => context.setreply('550', '5.7.1', 'x')).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_REPLY' }),
+      );
     });
 
     it('a wrong one is refused first, whatever the context', () => {
       context.end();
-      assert.throws(() => context.setreply('250'), { code: 'ERR_MILTER_BAD_REPLY' });
-      assert.throws(() => context.setreply('550'), { code: 'ERR_MILTER_BAD_CONTEXT' });
+      expect(() => context.setreply('250')).toThrow(errorWith({ code: 'ERR_MILTER_BAD_REPLY' }));
+      expect(() => context.setreply('550')).toThrow(errorWith({ code: 'ERR_MILTER_BAD_CONTEXT' }));
     });
   });
 
   it('getsymval: value, null, or bad context', () => {
     context.enter(CONNECT);
-    assert.equal(context.getsymval('i'), 'Q1');
-    assert.equal(context.getsymval('{none}'), null);
+    expect(context.getsymval('i')).toBe('Q1');
+    expect(context.getsymval('{none}')).toBeNull();
     backend.gone = true;
-    assert.throws(() => context.getsymval('i'), { code: 'ERR_MILTER_BAD_CONTEXT' });
+    expect(() => context.getsymval('i')).toThrow(errorWith({ code: 'ERR_MILTER_BAD_CONTEXT' }));
   });
 
-  it('contract 5: setpriv returns the old value; both work until the very end', () => {
-    assert.equal(context.getpriv(), null);
-    assert.equal(context.setpriv('a'), null);
-    assert.equal(context.setpriv('b'), 'a');
+  /** @contract 5 */
+  it('setpriv returns the old value; both work until the very end', () => {
+    expect(context.getpriv()).toBeNull();
+    expect(context.setpriv('a')).toBeNull();
+    expect(context.setpriv('b')).toBe('a');
     context.detach();
     context.enter(CLOSE);
-    assert.equal(context.getpriv(), 'b');
-    assert.equal(context.setpriv(null), 'b');
+    expect(context.getpriv()).toBe('b');
+    expect(context.setpriv(null)).toBe('b');
     context.end();
-    assert.throws(() => context.getpriv(), { code: 'ERR_MILTER_BAD_CONTEXT' });
-    assert.throws(() => context.setpriv(1), { code: 'ERR_MILTER_BAD_CONTEXT' });
+    expect(() => context.getpriv()).toThrow(errorWith({ code: 'ERR_MILTER_BAD_CONTEXT' }));
+    expect(() => context.setpriv(1)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_CONTEXT' }));
   });
 
   describe('signal', () => {
     it('is one signal until it is aborted, with the reason', () => {
       const { signal } = context;
-      assert.equal(context.signal, signal);
+      expect(context.signal).toBe(signal);
       const reason = new MilterError('ERR_MILTER_HANDLER_TIMEOUT', 'late');
       context.interrupt(reason);
-      assert.equal(signal.aborted, true);
-      assert.equal(signal.reason, reason);
-      assert.equal(context.signal.aborted, false);
+      expect(signal.aborted).toBe(true);
+      expect(signal.reason).toBe(reason);
+      expect(context.signal.aborted).toBe(false);
     });
 
     it('is aborted at the end of the session', () => {
       const { signal } = context;
       context.detach();
-      assert.equal(signal.aborted, true);
-      assert.equal((signal.reason as MilterError).code, 'ERR_MILTER_BAD_CONTEXT');
+      expect(signal.aborted).toBe(true);
+      expect((signal.reason as MilterError).code).toBe('ERR_MILTER_BAD_CONTEXT');
     });
 
     it('asked for after the end of the session, it is aborted already', () => {
       context.detach();
-      assert.equal(context.signal.aborted, true);
+      expect(context.signal.aborted).toBe(true);
     });
   });
 });

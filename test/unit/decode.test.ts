@@ -1,6 +1,5 @@
 /** Contract 17: the policies of @decode, on text as the native side decoded it. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { DECODE_POLICIES, type DecodePolicy, decodeAs } from '#lib/filter/decode.js';
 import { decodeBytes } from '#lib/internal/bytes.js';
 
@@ -16,18 +15,19 @@ const EXPECTED: Readonly<Record<DecodePolicy, readonly [latin1: unknown, utf8: u
   replace: ['na\ufffdve \ufffd', 'naïve ©😀', 'naïve ©😀\ufffdnaïve ©😀\ufffd\ufffd'],
 };
 
-describe('contract 17: decodeAs', () => {
+/** @contract 17 */
+describe('decodeAs', () => {
   it('every policy is in the table', () => {
-    assert.deepEqual([...DECODE_POLICIES].sort(), Object.keys(EXPECTED).sort());
+    expect([...DECODE_POLICIES].sort()).toStrictEqual(Object.keys(EXPECTED).sort());
   });
 
   for (const policy of DECODE_POLICIES) {
     it(policy, () => {
       const [latin1, utf8, mixed] = EXPECTED[policy];
-      assert.deepEqual(decodeAs(policy, decodeBytes(LATIN1)), latin1);
-      assert.deepEqual(decodeAs(policy, decodeBytes(UTF8)), utf8);
-      assert.deepEqual(decodeAs(policy, decodeBytes(MIXED)), mixed);
-      assert.deepEqual(decodeAs(policy, ''), policy === 'bytes' ? Buffer.alloc(0) : '');
+      expect(decodeAs(policy, decodeBytes(LATIN1))).toStrictEqual(latin1);
+      expect(decodeAs(policy, decodeBytes(UTF8))).toStrictEqual(utf8);
+      expect(decodeAs(policy, decodeBytes(MIXED))).toStrictEqual(mixed);
+      expect(decodeAs(policy, '')).toStrictEqual(policy === 'bytes' ? Buffer.alloc(0) : '');
     });
   }
 
@@ -35,8 +35,8 @@ describe('contract 17: decodeAs', () => {
     // Their second half is a number in the range of the escapes.
     const text = '\u{1f480}\u{1f4ff}\u{10fc80}';
     for (const policy of ['surrogateescape', 'strict', 'ignore', 'replace'] as const) {
-      assert.equal(decodeAs(policy, text), text);
+      expect(decodeAs(policy, text)).toBe(text);
     }
-    assert.deepEqual(decodeAs('bytes', text), Buffer.from(text));
+    expect(decodeAs('bytes', text)).toStrictEqual(Buffer.from(text));
   });
 });

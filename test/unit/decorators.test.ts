@@ -1,10 +1,10 @@
 /** Contract 11, 16, 17: decorators and static fields where they are written: what may be marked, and with what. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
 import { ABORT, bitOf, CLOSE, EOM, NEGOTIABLE, NEGOTIATE } from '#lib/addon/steps.js';
 import { Base } from '#lib/filter/base.js';
 import { planOf } from '#lib/filter/plan.js';
+import { errorWith } from '../support/expect';
 
 type Mark = (method: never, context: ClassMethodDecoratorContext) => void;
 
@@ -60,7 +60,8 @@ describe('which methods may be marked', () => {
   for (const [kind, decorator, statics, allowed] of kinds) {
     for (const name of ALL_NAMES) {
       const good = allowed.includes(name);
-      it(`contract 11: ${kind} on ${name}: ${good ? 'fine' : 'an error where it is defined'}`, () => {
+      /** @contract 11 */
+      it(`${kind} on ${name}: ${good ? 'fine' : 'an error where it is defined'}`, () => {
         const spell = [
           () => mark(decorator, name),
           () =>
@@ -74,30 +75,37 @@ describe('which methods may be marked', () => {
         for (const define of spell) {
           if (good) define();
           else {
-            assert.throws(define, {
-              code: 'ERR_MILTER_BAD_ARGUMENT',
-              message: new RegExp(`${kind} may mark .*, not ${name}`),
-            });
+            expect(define).toThrow(
+              errorWith({
+                code: 'ERR_MILTER_BAD_ARGUMENT',
+                message: new RegExp(`${kind} may mark .*, not ${name}`),
+              }),
+            );
           }
         }
       });
     }
 
     it(`${kind} on a method with a symbol for a name`, () => {
-      assert.throws(() => mark(decorator, Symbol('connect')), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      expect(() => mark(decorator, Symbol('connect'))).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
     });
 
     it(`${kind} as a static field, for a method that the class has not`, () => {
       const handler = allowed[0] as string;
-      assert.throws(() => plan(withStatics(statics(handler), [])), {
-        code: 'ERR_MILTER_BAD_ARGUMENT',
-        message: /does not define/,
-      });
+      expect(() => plan(withStatics(statics(handler), []))).toThrow(
+        errorWith({
+          code: 'ERR_MILTER_BAD_ARGUMENT',
+          message: /does not define/,
+        }),
+      );
     });
   }
 });
 
-describe('contract 16: symlist', () => {
+/** @contract 16 */
+describe('symlist', () => {
   it('at most 5 macros, apart or in one string', () => {
     for (const good of [[], ['a'], ['a', 'b', 'c', 'd', 'e'], ['a b c d e'], [' a  b ', 'c']]) {
       mark(Milter.symlist(...good) as Mark, 'connect');
@@ -105,8 +113,8 @@ describe('contract 16: symlist', () => {
     }
     for (const bad of [['a', 'b', 'c', 'd', 'e', 'f'], ['a b c d e f'], ['a b c', 'd e f']]) {
       const error = { code: 'ERR_MILTER_BAD_SYMLIST' };
-      assert.throws(() => mark(Milter.symlist(...bad) as Mark, 'connect'), error);
-      assert.throws(() => plan(withStatics({ symlist: { connect: bad } }, ['connect'])), error);
+      expect(() => mark(Milter.symlist(...bad) as Mark, 'connect')).toThrow(errorWith(error));
+      expect(() => plan(withStatics({ symlist: { connect: bad } }, ['connect']))).toThrow(errorWith(error));
     }
   });
 
@@ -121,21 +129,22 @@ describe('contract 16: symlist', () => {
       'eoh',
     ].entries()) {
       const { symlists } = plan(withStatics({ symlist: { [handler]: ['i', '{x}'] } }, [handler]));
-      assert.deepEqual(symlists, [[stage, ['i', '{x}']]]);
+      expect(symlists).toStrictEqual([[stage, ['i', '{x}']]]);
     }
   });
 });
 
-describe('contract 17: decode', () => {
+/** @contract 17 */
+describe('decode', () => {
   it('the policies there are, and no other', () => {
     for (const policy of ['surrogateescape', 'bytes', 'strict', 'ignore', 'replace'] as const) {
       mark(Milter.decode(policy) as Mark, 'header');
-      assert.equal(plan(withStatics({ decode: { header: policy } }, ['header'])).decode.header, policy);
+      expect(plan(withStatics({ decode: { header: policy } }, ['header'])).decode.header).toBe(policy);
     }
     for (const wrong of ['latin1', 'utf-8', '', undefined, null, 'STRICT']) {
       const error = { code: 'ERR_MILTER_BAD_ARGUMENT', message: /surrogateescape, bytes/ };
-      assert.throws(() => mark(Milter.decode(wrong as 'bytes') as Mark, 'header'), error);
-      assert.throws(() => plan(withStatics({ decode: { header: wrong } }, ['header'])), error);
+      expect(() => mark(Milter.decode(wrong as 'bytes') as Mark, 'header')).toThrow(errorWith(error));
+      expect(() => plan(withStatics({ decode: { header: wrong } }, ['header']))).toThrow(errorWith(error));
     }
   });
 });
@@ -158,10 +167,10 @@ describe('decorators as a compiler applies them', () => {
         return Milter.CONTINUE;
       }
     }
-    assert.deepEqual(plan(One), plan(Other));
-    assert.deepEqual(plan(One).symlists, [[Milter.M_ENVFROM, ['i']]]);
-    assert.equal(plan(One).decode.envfrom, 'bytes');
-    assert.notEqual(plan(One).noreply, 0);
+    expect(plan(One)).toStrictEqual(plan(Other));
+    expect(plan(One).symlists).toStrictEqual([[Milter.M_ENVFROM, ['i']]]);
+    expect(plan(One).decode.envfrom).toBe('bytes');
+    expect(plan(One).noreply).not.toBe(0);
   });
 
   it('say the same as static fields', () => {
@@ -197,8 +206,8 @@ describe('decorators as a compiler applies them', () => {
         return Milter.CONTINUE;
       }
     }
-    assert.deepEqual(plan(Plain), plan(Decorated));
-    assert.equal(plan(Plain).immediate, true);
+    expect(plan(Plain)).toStrictEqual(plan(Decorated));
+    expect(plan(Plain).immediate).toBe(true);
   });
 
   it('a mark stands outside of decorators that wrap the method', () => {
@@ -214,7 +223,7 @@ describe('decorators as a compiler applies them', () => {
         return Milter.CONTINUE;
       }
     }
-    assert.notEqual(plan(Filter).noreply, 0);
+    expect(plan(Filter).noreply).not.toBe(0);
   });
 
   it('the decorated method stays what it was', () => {
@@ -224,13 +233,13 @@ describe('decorators as a compiler applies them', () => {
         return Milter.REJECT;
       }
     }
-    assert.equal(new Filter().hello(), Milter.REJECT);
-    assert.equal(Filter.prototype.hello.name, 'hello');
+    expect(new Filter().hello()).toBe(Milter.REJECT);
+    expect(Filter.prototype.hello.name).toBe('hello');
   });
 
   it('marks of eom, abort and close: they count as handled, as negotiate never does', () => {
     const filter = withStatics({}, ['eom', 'abort', 'close', 'negotiate']);
-    assert.equal(plan(filter).handled, bitOf(EOM) | bitOf(ABORT) | bitOf(CLOSE));
-    assert.equal(plan(filter).handled & bitOf(NEGOTIATE), 0);
+    expect(plan(filter).handled).toBe(bitOf(EOM) | bitOf(ABORT) | bitOf(CLOSE));
+    expect(plan(filter).handled & bitOf(NEGOTIATE)).toBe(0);
   });
 });

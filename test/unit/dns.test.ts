@@ -1,11 +1,11 @@
 /** tsmilter/dns against a DNS server on loopback, honest and hostile. */
-import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { after, before, beforeEach, describe, it } from 'node:test';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type DnsAnswer, DnsError, type DnsQuestion, DnsSession, type DnsSessionOptions } from 'tsmilter/dns';
 import { DnsServer, type Zone } from '../../tools/dns-server';
+import { errorWith } from '../support/expect';
 
 const ZONE: Zone = {
   'example.com': {
@@ -35,49 +35,51 @@ const ZONE: Zone = {
   'chain12.example': { A: ['192.0.2.12'] },
 };
 
-const failsWith = (code: string) => (error: unknown) => {
-  assert.ok(error instanceof DnsError);
-  assert.equal(error.code, code, error.message);
-  return true;
-};
+const failsWith = (code: string) => errorWith({ code }, DnsError);
 
 describe('DnsSession', () => {
   let server: DnsServer;
   const open = (options: DnsSessionOptions = {}) => new DnsSession({ servers: [server.address], ...options });
 
-  before(async () => {
+  beforeAll(async () => {
     server = await DnsServer.start(ZONE);
   });
   beforeEach(() => {
     server.queries.length = 0;
   });
-  after(() => server.close());
+  afterAll(() => server.close());
 
   it('has every type of record', async () => {
     const session = open();
-    assert.deepEqual(await session.resolve4('example.com'), ['192.0.2.1', '192.0.2.2']);
-    assert.deepEqual(await session.resolve6('example.com'), ['2001:db8::1']);
-    assert.deepEqual(await session.resolveMx('example.com'), [{ exchange: 'mx.example.com', priority: 10 }]);
-    assert.deepEqual(await session.resolveTxt('example.com'), [['v=spf1 ', '-all'], ['other'], ['\xe9 ']]);
-    assert.deepEqual(await session.resolveCname('alias.example'), ['second.example']);
-    assert.deepEqual(await session.resolvePtr('1.2.0.192.in-addr.arpa'), ['example.com']);
+    expect(await session.resolve4('example.com')).toStrictEqual(['192.0.2.1', '192.0.2.2']);
+    expect(await session.resolve6('example.com')).toStrictEqual(['2001:db8::1']);
+    expect(await session.resolveMx('example.com')).toStrictEqual([
+      { exchange: 'mx.example.com', priority: 10 },
+    ]);
+    expect(await session.resolveTxt('example.com')).toStrictEqual([
+      ['v=spf1 ', '-all'],
+      ['other'],
+      ['\xe9 '],
+    ]);
+    expect(await session.resolveCname('alias.example')).toStrictEqual(['second.example']);
+    expect(await session.resolvePtr('1.2.0.192.in-addr.arpa')).toStrictEqual(['example.com']);
   });
 
   it('finds the names of addresses', async () => {
     const session = open();
-    assert.deepEqual(await session.reverse('192.0.2.1'), ['example.com']);
-    assert.deepEqual(await session.reverse('::ffff:192.0.2.1'), ['example.com']);
-    assert.deepEqual(await session.reverse('2001:db8::1'), ['six.example.com']);
-    await assert.rejects(session.reverse('host'), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    expect(await session.reverse('192.0.2.1')).toStrictEqual(['example.com']);
+    expect(await session.reverse('::ffff:192.0.2.1')).toStrictEqual(['example.com']);
+    expect(await session.reverse('2001:db8::1')).toStrictEqual(['six.example.com']);
+    await expect(session.reverse('host')).rejects.toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
   });
 
   it('takes names with a dot at the end, in any letter case', async () => {
-    assert.deepEqual(await open().resolve4('EXAMPLE.com.'), ['192.0.2.1', '192.0.2.2']);
+    expect(await open().resolve4('EXAMPLE.com.')).toStrictEqual(['192.0.2.1', '192.0.2.2']);
   });
 
   it('asks again by TCP where an answer does not fit', async () => {
-    assert.equal((await open().resolveTxt('big.example')).length, 20);
-    assert.deepEqual(server.queries, ['TXT big.example', 'TXT big.example']);
+    expect(await open().resolveTxt('big.example')).toHaveLength(20);
+    expect(server.queries).toStrictEqual(['TXT big.example', 'TXT big.example']);
   });
 
   for (const [name, code] of [
@@ -94,19 +96,20 @@ describe('DnsSession', () => {
     ['a b.example', 'EBADNAME'],
   ] as const) {
     it(`tells how it failed: ${code} for ${name.slice(0, 40) || 'no name'}`, async () => {
-      await assert.rejects(open({ timeout: 100, tries: 1 }).resolve4(name), failsWith(code));
+      await expect(open({ timeout: 100, tries: 1 }).resolve4(name)).rejects.toThrow(failsWith(code));
     });
   }
 
   it('tells that a name has no record of the type', async () => {
-    await assert.rejects(
-      open().resolveTxt('second.example.'.replace('second', 'short')),
+    await expect(open().resolveTxt('second.example.'.replace('second', 'short'))).rejects.toThrow(
       failsWith('ENODATA'),
     );
   });
 
   it('refuses a type it does not know, and bad options', async () => {
-    await assert.rejects(open().resolve('example.com', 'SRV' as 'A'), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    await expect(open().resolve('example.com', 'SRV' as 'A')).rejects.toThrow(
+      errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+    );
     const bad: DnsSessionOptions[] = [
       { servers: ['host'] },
       { servers: [] },
@@ -119,52 +122,51 @@ describe('DnsSession', () => {
       { cacheSize: 1.5 },
     ];
     for (const options of bad)
-      assert.throws(() => new DnsSession(options), { code: 'ERR_MILTER_BAD_ARGUMENT' });
-    assert.ok(new DnsSession());
-    assert.ok(new DnsSession({ servers: ['192.0.2.1', '2001:db8::1', '[2001:db8::1]:5353'] }));
+      expect(() => new DnsSession(options)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
+    expect(new DnsSession()).toBeTruthy();
+    expect(new DnsSession({ servers: ['192.0.2.1', '2001:db8::1', '[2001:db8::1]:5353'] })).toBeTruthy();
   });
 
   it("dns(), pymilter's: nothing is an empty list", async () => {
     const session = open({ timeout: 100, tries: 1 });
-    assert.deepEqual(await session.dns('example.com', 'A'), ['192.0.2.1', '192.0.2.2']);
-    assert.deepEqual(await session.dns('nowhere.example', 'A'), []);
-    assert.deepEqual(await session.dns('short.example', 'MX'), []);
-    await assert.rejects(session.dns('failing.example', 'A'), failsWith('ESERVFAIL'));
+    expect(await session.dns('example.com', 'A')).toStrictEqual(['192.0.2.1', '192.0.2.2']);
+    expect(await session.dns('nowhere.example', 'A')).toStrictEqual([]);
+    expect(await session.dns('short.example', 'MX')).toStrictEqual([]);
+    await expect(session.dns('failing.example', 'A')).rejects.toThrow(failsWith('ESERVFAIL'));
   });
 
   it('goes to the next server where one fails', async () => {
     await using failing = await DnsServer.start({ 'example.com': { fault: 'SERVFAIL' } });
     const servers = [failing.address, `127.0.0.1:${await closedPort()}`, server.address];
-    assert.deepEqual(await open({ servers, tries: 1 }).resolve6('example.com'), ['2001:db8::1']);
-    assert.deepEqual(failing.queries, ['AAAA example.com']);
+    expect(await open({ servers, tries: 1 }).resolve6('example.com')).toStrictEqual(['2001:db8::1']);
+    expect(failing.queries).toStrictEqual(['AAAA example.com']);
   });
 
   it('tells when no server is there', async () => {
     const session = open({ servers: [`127.0.0.1:${await closedPort()}`], tries: 1 });
-    await assert.rejects(session.resolve4('example.com'), failsWith('ESERVFAIL'));
+    await expect(session.resolve4('example.com')).rejects.toThrow(failsWith('ESERVFAIL'));
   });
 
   it('follows aliases, also one step at a time', async () => {
-    assert.deepEqual(await open().resolve4('alias.example'), ['192.0.2.1', '192.0.2.2']);
-    assert.deepEqual(server.queries, ['A alias.example']);
+    expect(await open().resolve4('alias.example')).toStrictEqual(['192.0.2.1', '192.0.2.2']);
+    expect(server.queries).toStrictEqual(['A alias.example']);
     server.follows = false;
     server.queries.length = 0;
-    assert.deepEqual(await open().resolve4('alias.example'), ['192.0.2.1', '192.0.2.2']);
-    assert.deepEqual(server.queries, ['A alias.example', 'A second.example', 'A example.com']);
+    expect(await open().resolve4('alias.example')).toStrictEqual(['192.0.2.1', '192.0.2.2']);
+    expect(server.queries).toStrictEqual(['A alias.example', 'A second.example', 'A example.com']);
     server.follows = true;
   });
 
-  describe('contract 36: loops of aliases are refused', () => {
+  /** @contract 36 */
+  describe('loops of aliases are refused', () => {
     for (const follows of [true, false]) {
       const how = follows ? 'in one answer' : 'over several answers';
       it(how, async () => {
         server.follows = follows;
         try {
           for (const name of ['one.example', 'self.example']) {
-            await assert.rejects(open().resolve4(name), (error: DnsError) =>
-              /a loop of aliases/.test(error.message),
-            );
-            await assert.rejects(open().resolveMx(name), failsWith('EBADRESP'));
+            await expect(open().resolve4(name)).rejects.toThrow(/a loop of aliases/);
+            await expect(open().resolveMx(name)).rejects.toThrow(failsWith('EBADRESP'));
           }
         } finally {
           server.follows = true;
@@ -173,7 +175,8 @@ describe('DnsSession', () => {
     }
   });
 
-  describe('contract 36: answers that poison are refused', () => {
+  /** @contract 36 */
+  describe('answers that poison are refused', () => {
     const victim = { name: 'victim.example', type: 'A', value: '203.0.113.66' } as const;
     const cases: [string, Zone[string], string[] | undefined][] = [
       ["another name's record beside the right one", { A: ['192.0.2.9'], poison: [victim] }, ['192.0.2.9']],
@@ -195,9 +198,9 @@ describe('DnsSession', () => {
         try {
           const session = open();
           const asked = session.resolve4('hostile.example');
-          if (expected === undefined) await assert.rejects(asked, failsWith('ENODATA'));
-          else assert.deepEqual(await asked, expected);
-          assert.deepEqual(await session.resolve4('victim.example'), ['192.0.2.80']);
+          if (expected === undefined) await expect(asked).rejects.toThrow(failsWith('ENODATA'));
+          else expect(await asked).toStrictEqual(expected);
+          expect(await session.resolve4('victim.example')).toStrictEqual(['192.0.2.80']);
         } finally {
           server.zone = ZONE;
         }
@@ -233,7 +236,7 @@ describe('DnsSession', () => {
       await once(socket, 'listening');
       try {
         const session = open({ servers: [`127.0.0.1:${socket.address().port}`], timeout: 5000, tries: 1 });
-        await assert.rejects(session.resolve4('example.com'), failsWith('ENOTFOUND'));
+        await expect(session.resolve4('example.com')).rejects.toThrow(failsWith('ENOTFOUND'));
       } finally {
         socket.close();
       }
@@ -245,13 +248,13 @@ describe('DnsSession', () => {
       const session = open();
       await session.resolve4('example.com');
       await session.resolve4('Example.COM.');
-      assert.equal(session.lookups, 1);
+      expect(session.lookups).toBe(1);
     });
 
     it('is asked once by many at a time', async () => {
       const session = open();
       await Promise.all(Array.from({ length: 20 }, () => session.resolve4('example.com')));
-      assert.equal(session.lookups, 1);
+      expect(session.lookups).toBe(1);
     });
 
     it('holds as long as its TTL, and maxTtl', async () => {
@@ -268,21 +271,21 @@ describe('DnsSession', () => {
         for (const name of names) asked.push(await asks(name));
         return asked;
       };
-      assert.deepEqual(await all(), [true, true, true, true]);
-      assert.deepEqual(await all(), [false, false, false, true]);
+      expect(await all()).toStrictEqual([true, true, true, true]);
+      expect(await all()).toStrictEqual([false, false, false, true]);
       now += 5000;
-      assert.deepEqual(await all(), [true, false, false, true]);
+      expect(await all()).toStrictEqual([true, false, false, true]);
       now += 2000;
-      assert.deepEqual(await all(), [false, false, true, true]);
+      expect(await all()).toStrictEqual([false, false, true, true]);
       now += 53_000;
-      assert.deepEqual(await all(), [true, true, true, true]);
+      expect(await all()).toStrictEqual([true, true, true, true]);
     });
 
     it('is not a failure', async () => {
       const session = open({ tries: 1 });
       for (let round = 1; round <= 2; round++) {
-        await assert.rejects(session.resolve4('failing.example'), failsWith('ESERVFAIL'));
-        assert.equal(session.lookups, round);
+        await expect(session.resolve4('failing.example')).rejects.toThrow(failsWith('ESERVFAIL'));
+        expect(session.lookups).toBe(round);
       }
     });
 
@@ -291,11 +294,11 @@ describe('DnsSession', () => {
       await session.resolve4('example.com');
       await session.resolve4('short.example');
       await session.resolve4('example.com');
-      assert.equal(session.lookups, 3);
+      expect(session.lookups).toBe(3);
       const forgetful = open({ cacheSize: 0 });
       await forgetful.resolve4('example.com');
       await forgetful.resolve4('example.com');
-      assert.equal(forgetful.lookups, 2);
+      expect(forgetful.lookups).toBe(2);
     });
   });
 
@@ -304,28 +307,27 @@ describe('DnsSession', () => {
       const session = open({ maxLookups: 2 });
       await session.resolve4('example.com');
       await session.resolve6('example.com');
-      await assert.rejects(session.resolveMx('example.com'), failsWith('ERR_MILTER_DNS_LIMIT'));
-      assert.equal((await session.resolve4('example.com')).length, 2); // what is remembered is free
+      await expect(session.resolveMx('example.com')).rejects.toThrow(failsWith('ERR_MILTER_DNS_LIMIT'));
+      expect(await session.resolve4('example.com')).toHaveLength(2); // what is remembered is free
     });
 
     it('maxAliases', async () => {
-      await assert.rejects(open().resolve4('chain3.example'), failsWith('ERR_MILTER_DNS_LIMIT'));
-      assert.deepEqual(await open().resolve4('chain4.example'), ['192.0.2.12']);
-      assert.deepEqual(await open({ maxAliases: 12 }).resolve4('chain0.example'), ['192.0.2.12']);
+      await expect(open().resolve4('chain3.example')).rejects.toThrow(failsWith('ERR_MILTER_DNS_LIMIT'));
+      expect(await open().resolve4('chain4.example')).toStrictEqual(['192.0.2.12']);
+      expect(await open({ maxAliases: 12 }).resolve4('chain0.example')).toStrictEqual(['192.0.2.12']);
     });
 
     it('maxRecords', async () => {
-      await assert.rejects(
-        open({ maxRecords: 1 }).resolve4('example.com'),
+      await expect(open({ maxRecords: 1 }).resolve4('example.com')).rejects.toThrow(
         failsWith('ERR_MILTER_DNS_LIMIT'),
       );
     });
 
     it('maxTime, over all look-ups', async () => {
       const session = open({ maxTime: 60, timeout: 40, tries: 1 });
-      await assert.rejects(session.resolve4('silent.example'), failsWith('ETIMEOUT'));
-      await assert.rejects(session.resolve6('silent.example'), failsWith('ERR_MILTER_DNS_LIMIT'));
-      await assert.rejects(session.resolve4('example.com'), failsWith('ERR_MILTER_DNS_LIMIT'));
+      await expect(session.resolve4('silent.example')).rejects.toThrow(failsWith('ETIMEOUT'));
+      await expect(session.resolve6('silent.example')).rejects.toThrow(failsWith('ERR_MILTER_DNS_LIMIT'));
+      await expect(session.resolve4('example.com')).rejects.toThrow(failsWith('ERR_MILTER_DNS_LIMIT'));
     });
   });
 
@@ -334,19 +336,19 @@ describe('DnsSession', () => {
     const session = open({ signal: controller.signal, timeout: 60_000 });
     const asked = session.resolve4('silent.example');
     setImmediate(() => controller.abort());
-    await assert.rejects(asked, failsWith('ECANCELLED'));
-    await assert.rejects(session.resolve4('example.com'), failsWith('ECANCELLED'));
+    await expect(asked).rejects.toThrow(failsWith('ECANCELLED'));
+    await expect(session.resolve4('example.com')).rejects.toThrow(failsWith('ECANCELLED'));
   });
 
   it('gives up a TCP server that closes, or answers something else', async () => {
     for (const reply of ['', '\0\x03abc']) {
       await using hostile = await truncating(reply);
       const session = open({ servers: [hostile.address], tries: 1 });
-      await assert.rejects(session.resolve4('example.com'), failsWith('ESERVFAIL'));
+      await expect(session.resolve4('example.com')).rejects.toThrow(failsWith('ESERVFAIL'));
     }
     await using faulty = await DnsServer.start(ZONE);
     const session = open({ servers: [faulty.address], tries: 1 });
-    await assert.rejects(session.resolve4('truncated.example'), failsWith('ENODATA'));
+    await expect(session.resolve4('truncated.example')).rejects.toThrow(failsWith('ENODATA'));
   });
 
   it('asks through an exchange of your own', async () => {
@@ -357,11 +359,11 @@ describe('DnsSession', () => {
       return { rcode: 'NOERROR', records: [{ name: question.name, type: 'A', ttl: 1, data: '192.0.2.77' }] };
     };
     const session = new DnsSession({ exchange });
-    assert.deepEqual(await session.resolve4('any.example'), ['192.0.2.77']);
-    assert.deepEqual(asked, [{ name: 'any.example', type: 'A' }]);
-    await assert.rejects(session.resolve4('odd.example'), failsWith('EBADRESP'));
+    expect(await session.resolve4('any.example')).toStrictEqual(['192.0.2.77']);
+    expect(asked).toStrictEqual([{ name: 'any.example', type: 'A' }]);
+    await expect(session.resolve4('odd.example')).rejects.toThrow(failsWith('EBADRESP'));
     const broken = new DnsSession({ exchange: () => Promise.reject(new TypeError('a mistake')) });
-    await assert.rejects(broken.resolve4('any.example'), TypeError);
+    await expect(broken.resolve4('any.example')).rejects.toThrow(TypeError);
   });
 });
 

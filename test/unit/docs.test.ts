@@ -6,15 +6,15 @@
  * sessions, and SIGTERM. So does a block that exports a filter class without running it. Every other block must run to
  * its end. An excerpt (`typescript` rather than `ts`) continues the page's block before it, and is compiled with it.
  */
-import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { projectRoot } from '../../tools/mta/installation';
 import { anchorsOf, type Block, linksOf, placeOf, readPages } from '../support/docs/pages';
 import { runFilter, runToEnd } from '../support/docs/run';
 import { type Program, Workshop } from '../support/docs/workshop';
+import { expectThat } from '../support/expect';
 
 const pages = readPages();
 const blocks = pages.flatMap((page) => page.blocks);
@@ -29,14 +29,11 @@ describe('blocks of the documentation', () => {
 
   it('are in a language that is tested here', () => {
     const unknown = blocks.filter(({ language }) => !known(language));
-    assert.deepEqual(
-      unknown.map((block) => `${placeOf(block)}: '${block.language}'`),
-      [],
-    );
+    expect(unknown.map((block) => `${placeOf(block)}: '${block.language}'`)).toStrictEqual([]);
   });
 });
 
-describe('programs in the documentation', { concurrency: 2 }, () => {
+describe('programs in the documentation', () => {
   const workshop = new Workshop();
   let problems: string[] = [];
 
@@ -44,12 +41,12 @@ describe('programs in the documentation', { concurrency: 2 }, () => {
   const isExcerpt = ({ language }: Block) => language === 'typescript';
   for (const block of programs) workshop.add(block, isExcerpt(block) ? blockBefore(block) : undefined);
 
-  before(() => {
+  beforeAll(() => {
     problems = workshop.compile();
   });
-  after(() => workshop.remove());
+  afterAll(() => workshop.remove());
 
-  it('compile', () => assert.deepEqual(problems, []));
+  it('compile', () => expect(problems).toStrictEqual([]));
 
   for (const block of programs.filter((block) => !isExcerpt(block))) {
     it(`${placeOf(block)} runs`, () => run(workshop.programs.get(block) as Program));
@@ -69,7 +66,7 @@ function blockBefore(excerpt: Block): Block {
   const found = inLanguage('ts')
     .filter(({ page, line }) => page === excerpt.page && line < excerpt.line)
     .at(-1);
-  assert.ok(found, `${placeOf(excerpt)}: an excerpt needs a ts block before it`);
+  if (!found) throw new Error(`${placeOf(excerpt)}: an excerpt needs a ts block before it`);
   return found;
 }
 
@@ -77,16 +74,13 @@ describe('shell commands in the documentation', () => {
   for (const block of inLanguage('sh')) {
     it(`${placeOf(block)} is bash`, () => {
       const { status, stderr } = spawnSync('bash', ['-n'], { input: block.text, encoding: 'utf8' });
-      assert.equal(status, 0, stderr);
+      expectThat(status, stderr).toBe(0);
     });
   }
 
   it('name scripts that exist', () => {
     const scripts = inLanguage('sh').flatMap(({ text }) => text.match(/^scripts\/[\w-]+/gm) ?? []);
-    assert.deepEqual(
-      scripts.filter((script) => !existsSync(join(projectRoot, script))),
-      [],
-    );
+    expect(scripts.filter((script) => !existsSync(join(projectRoot, script)))).toStrictEqual([]);
   });
 });
 
@@ -99,7 +93,7 @@ describe('configuration in the documentation', () => {
   for (const block of inLanguage(...CONFIGURATION)) {
     it(`${placeOf(block)} is well-formed`, () => {
       const form = block.language === 'm4' ? M4 : INI;
-      for (const line of block.text.trimEnd().split('\n')) assert.match(line, form);
+      for (const line of block.text.trimEnd().split('\n')) expect(line).toMatch(form);
     });
   }
 });
@@ -112,7 +106,7 @@ describe('links in the documentation', () => {
       const broken = linksOf(page).filter(
         (link) => !/^https?:/.test(link) && !leadsSomewhere(page.path, link),
       );
-      assert.deepEqual(broken, []);
+      expect(broken).toStrictEqual([]);
     });
   }
 
@@ -134,10 +128,7 @@ describe('error codes in the documentation', () => {
   const explained = codesIn(pages.find(({ path }) => path === 'docs/errors.md')?.text ?? '');
 
   it('docs/errors.md has all of them', () => {
-    assert.deepEqual(
-      [...codes].filter((code) => !explained.has(code)),
-      [],
-    );
+    expect([...codes].filter((code) => !explained.has(code))).toStrictEqual([]);
   });
 
   it('no page has one that does not exist', () => {
@@ -146,6 +137,6 @@ describe('error codes in the documentation', () => {
         .filter((code) => /^ERR_/.test(code) && !codes.has(code))
         .map((code) => `${path}: ${code}`),
     );
-    assert.deepEqual(unknown, []);
+    expect(unknown).toStrictEqual([]);
   });
 });

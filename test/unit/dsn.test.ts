@@ -1,11 +1,11 @@
 /** tsmilter/dsn against SMTP servers on loopback, polite and not. */
-import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DnsSession } from 'tsmilter/dns';
 import { createMsg, type DsnOptions, type DsnResolver, sendDsn } from 'tsmilter/dsn';
 import { DnsServer, type Zone } from '../../tools/dns-server';
 import { Sink } from '../../tools/mta/sink';
+import { errorWith, expectThat } from '../support/expect';
 import { type Script, SmtpScript } from '../support/smtp-script';
 
 const ANN = 'ann@example.com';
@@ -45,10 +45,10 @@ describe('sendDsn', () => {
     'bad.example': { MX: mx('failing.example') },
   };
   let dns: DnsServer;
-  before(async () => {
+  beforeAll(async () => {
     dns = await DnsServer.start(zone);
   });
-  after(() => dns.close());
+  afterAll(() => dns.close());
 
   const options = (port: number, more: DsnOptions = {}): DsnOptions => ({
     receiver: 'filter.test',
@@ -70,76 +70,83 @@ describe('sendDsn', () => {
     }
   }
 
-  it('contract 36: null where the mail server takes mail, asked by the null sender', async () => {
+  /** @contract 36 */
+  it('null where the mail server takes mail, asked by the null sender', async () => {
     const { answer, said } = await ask([{}]);
-    assert.equal(answer, null);
-    assert.deepEqual(said[0]?.slice(0, 3), ['EHLO filter.test', 'MAIL FROM:<>', `RCPT TO:<${ANN}>`]);
-    assert.ok(!said[0]?.includes('DATA'));
+    expect(answer).toBeNull();
+    expect(said[0]?.slice(0, 3)).toStrictEqual(['EHLO filter.test', 'MAIL FROM:<>', `RCPT TO:<${ANN}>`]);
+    expect(said[0]?.includes('DATA')).toBe(false);
   });
 
-  it('contract 36: the refusal otherwise, in one line', async () => {
+  /** @contract 36 */
+  it('the refusal otherwise, in one line', async () => {
     const { answer } = await ask([{ RCPT: '550-5.1.1 who\r\n550 5.1.1 is\x07that' }]);
-    assert.deepEqual(answer, [550, '5.1.1 who 5.1.1 is that']);
+    expect(answer).toStrictEqual([550, '5.1.1 who 5.1.1 is that']);
   });
 
-  it('contract 36: MX in order; the next where one cannot say', async () => {
+  /** @contract 36 */
+  it('MX in order; the next where one cannot say', async () => {
     const { answer, said } = await ask([
       { RCPT: '451 4.2.0 later' },
       { greeting: '554 5.7.1 not you' },
       { RCPT: '550 5.1.1 no' },
     ]);
-    assert.deepEqual(answer, [550, '5.1.1 no']);
-    assert.deepEqual(
-      said.map((commands) => commands.some((line) => line.startsWith('RCPT'))),
-      [true, false, true],
-    );
+    expect(answer).toStrictEqual([550, '5.1.1 no']);
+    expect(said.map((commands) => commands.some((line) => line.startsWith('RCPT')))).toStrictEqual([
+      true,
+      false,
+      true,
+    ]);
   });
 
   it('asks nobody after an answer', async () => {
     const { answer, said } = await ask([{ RCPT: '550 5.1.1 no' }, {}]);
-    assert.deepEqual(answer, [550, '5.1.1 no']);
-    assert.deepEqual(said[1], []);
+    expect(answer).toStrictEqual([550, '5.1.1 no']);
+    expect(said[1]).toStrictEqual([]);
   });
 
-  it('contract 36: the address of the domain where it has no MX', async () => {
-    assert.equal((await ask([{}], 'bob@plain.example')).answer, null);
+  /** @contract 36 */
+  it('the address of the domain where it has no MX', async () => {
+    expect((await ask([{}], 'bob@plain.example')).answer).toBeNull();
   });
 
-  it('contract 36: a null sender that is refused is followed by the postmaster', async () => {
+  /** @contract 36 */
+  it('a null sender that is refused is followed by the postmaster', async () => {
     const { answer, said } = await ask([{ 'MAIL FROM:<>': '550 5.7.1 no bounces' }]);
-    assert.equal(answer, null);
-    assert.ok(said[0]?.includes('MAIL FROM:<postmaster@filter.test>'));
+    expect(answer).toBeNull();
+    expect(said[0]?.includes('MAIL FROM:<postmaster@filter.test>')).toBeTruthy();
     const { answer: refusal } = await ask([{ MAIL: '550 5.7.1 nobody' }]);
-    assert.deepEqual(refusal, [550, '5.7.1 nobody']);
+    expect(refusal).toStrictEqual([550, '5.7.1 nobody']);
   });
 
-  it('contract 36: timeout per host', async () => {
+  /** @contract 36 */
+  it('timeout per host', async () => {
     for (const script of [{ greeting: 'silence' }, { RCPT: 'silence' }]) {
       const { answer, said } = await ask([script, {}], ANN, { timeout: 300 });
-      assert.equal(answer, null);
-      assert.ok(said[1]?.includes(`RCPT TO:<${ANN}>`));
+      expect(answer).toBeNull();
+      expect(said[1]?.includes(`RCPT TO:<${ANN}>`)).toBeTruthy();
     }
   });
 
   it('maxTime over all hosts, and over a resolver that does not answer', async () => {
     const silent = { greeting: 'silence' };
     const { answer } = await ask([silent, silent, silent], ANN, { maxTime: 200, timeout: 60_000 });
-    assert.equal(answer?.[0], 450);
+    expect(answer?.[0]).toBe(450);
     const never = () => new Promise<never>(() => {});
     const resolver: DsnResolver = { resolveMx: never, resolve4: never, resolve6: never };
-    assert.equal((await sendDsn(ANN, null, { resolver, maxTime: 50 }))?.[0], 450);
+    expect((await sendDsn(ANN, null, { resolver, maxTime: 50 }))?.[0]).toBe(450);
   });
 
   it('gives up when the signal is aborted', async () => {
     const refusal = await sendDsn(ANN, null, options(1, { signal: AbortSignal.abort() }));
-    assert.equal(refusal?.[0], 450);
+    expect(refusal?.[0]).toBe(450);
   });
 
   it('maxHosts', async () => {
     const later = { RCPT: '451 4.2.0 later' };
     const { answer, said } = await ask([later, later, {}], ANN, { maxHosts: 2 });
-    assert.deepEqual(answer, [451, '4.2.0 later']);
-    assert.deepEqual(said[2], []);
+    expect(answer).toStrictEqual([451, '4.2.0 later']);
+    expect(said[2]).toStrictEqual([]);
   });
 
   for (const [address, code] of [
@@ -152,26 +159,26 @@ describe('sendDsn', () => {
   ] as const) {
     it(`answers ${code} for ${address} without asking anybody`, async () => {
       const { answer, said } = await ask([{}], address);
-      assert.equal(answer?.[0], code, String(answer));
-      assert.match(answer?.[1] ?? '', /^\d\.\d+\.\d+ [\x20-\x7e]+$/);
-      assert.deepEqual(said[0], []);
+      expectThat(answer?.[0], String(answer)).toBe(code);
+      expect(answer?.[1] ?? '').toMatch(/^\d\.\d+\.\d+ [\x20-\x7e]+$/);
+      expect(said[0]).toStrictEqual([]);
     });
   }
 
   it('does without what DNS cannot tell, where another address is there', async () => {
     for (const domain of ['half.example', 'lame.example']) {
-      assert.equal((await ask([{}], `x@${domain}`)).answer, null);
+      expect((await ask([{}], `x@${domain}`)).answer).toBeNull();
     }
   });
 
   it('takes an address literal', async () => {
-    assert.equal((await ask([{}], 'x@[127.0.0.1]')).answer, null);
+    expect((await ask([{}], 'x@[127.0.0.1]')).answer).toBeNull();
   });
 
   it('connects to public addresses only, unless told otherwise', async () => {
     const { answer, said } = await ask([{}], ANN, { privateHosts: false });
-    assert.equal(answer?.[0], 550);
-    assert.deepEqual(said[0], []);
+    expect(answer?.[0]).toBe(550);
+    expect(said[0]).toStrictEqual([]);
   });
 
   for (const [what, script] of Object.entries({
@@ -181,7 +188,7 @@ describe('sendDsn', () => {
   })) {
     it(`a host that ${what} has not answered`, async () => {
       const { answer } = await ask([script], 'x@plain.example');
-      assert.equal(answer?.[0], 450, String(answer));
+      expectThat(answer?.[0], String(answer)).toBe(450);
     });
   }
 
@@ -190,15 +197,15 @@ describe('sendDsn', () => {
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as { port: number };
     await new Promise((resolve) => server.close(resolve));
-    assert.match((await sendDsn('x@plain.example', null, options(port)))?.join(' ') ?? '', /^450 4\.4\.1 /);
+    expect((await sendDsn('x@plain.example', null, options(port)))?.join(' ') ?? '').toMatch(/^450 4\.4\.1 /);
   });
 
   it('sends a message from nobody', async () => {
     const { answer, said, servers } = await ask([{}], ANN, {}, 'Subject: hi\n\n.dot\n');
-    assert.equal(answer, null);
-    assert.equal(servers[0]?.messages[0], 'Subject: hi\r\n\r\n..dot\r\n');
-    assert.ok(said[0]?.includes('MAIL FROM:<>'));
-    assert.deepEqual((await ask([{ message: '554 5.6.0 no' }], ANN, {}, 'Subject: hi\n\nx\n')).answer, [
+    expect(answer).toBeNull();
+    expect(servers[0]?.messages[0]).toBe('Subject: hi\r\n\r\n..dot\r\n');
+    expect(said[0]?.includes('MAIL FROM:<>')).toBeTruthy();
+    expect((await ask([{ message: '554 5.6.0 no' }], ANN, {}, 'Subject: hi\n\nx\n')).answer).toStrictEqual([
       554,
       '5.6.0 no',
     ]);
@@ -216,7 +223,9 @@ describe('sendDsn', () => {
       `${'x'.repeat(300)}@x.example`,
     ];
     for (const address of bad) {
-      await assert.rejects(sendDsn(address), { code: 'ERR_MILTER_BAD_ARGUMENT' }, address);
+      await expectThat(sendDsn(address), address).rejects.toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
     }
     for (const wrong of [
       { port: 0 },
@@ -225,7 +234,7 @@ describe('sendDsn', () => {
       { maxHosts: 0 },
       { receiver: 'a\r\nb' },
     ]) {
-      await assert.rejects(sendDsn(ANN, null, wrong), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      await expect(sendDsn(ANN, null, wrong)).rejects.toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
     }
   });
 
@@ -236,11 +245,12 @@ describe('sendDsn', () => {
       resolve4: broken,
       resolve6: broken,
     };
-    await assert.rejects(sendDsn(ANN, null, { resolver }), TypeError);
+    await expect(sendDsn(ANN, null, { resolver })).rejects.toThrow(TypeError);
   });
 });
 
-describe('contract 36: createMsg', () => {
+/** @contract 36 */
+describe('createMsg', () => {
   const TEMPLATE = 'Subject: SPF %(result)s\nX-Long: one\n two\n\nDear %(to)s, 100%% of %(receiver)s\n';
   const base = { to: ANN, receiver: 'filter.test', values: { result: 'fail' } };
 
@@ -256,34 +266,38 @@ describe('contract 36: createMsg', () => {
       /^Message-ID: <[^>]+>\r$/m,
       /\r\n\r\nDear ann@example\.com, 100% of filter\.test\r\n$/,
     ])
-      assert.match(text, line);
-    assert.doesNotMatch(text, /(?<!\r)\n/);
+      expect(text).toMatch(line);
+    expect(text).not.toMatch(/(?<!\r)\n/);
   });
 
   it('leaves what the template says', async () => {
     const template =
       'From: me <me@filter.test>\nAuto-Submitted: auto-generated\nTo: you@example.com\nSubject: x\n\ntext\n';
     const text = (await createMsg(template, base)).toString();
-    assert.equal(text.match(/^(?:From|To|Auto-Submitted):/gm)?.length, 3);
-    assert.match(text, /^Auto-Submitted: auto-generated\r$/m);
-    assert.match((await createMsg('\ntext\n', base)).toString(), /^Subject: About your message\r$/m);
+    expect(text.match(/^(?:From|To|Auto-Submitted):/gm)?.length).toBe(3);
+    expect(text).toMatch(/^Auto-Submitted: auto-generated\r$/m);
+    expect((await createMsg('\ntext\n', base)).toString()).toMatch(/^Subject: About your message\r$/m);
   });
 
   it('encodes what is not ASCII', async () => {
     const text = (await createMsg('Subject: Grüße\n\nGrüße\n', base)).toString();
-    assert.match(text, /^Subject: =\?UTF-8\?/m);
-    assert.doesNotMatch(text, /[^\0-\x7f]/);
+    expect(text).toMatch(/^Subject: =\?UTF-8\?/m);
+    expect(text).not.toMatch(/[^\0-\x7f]/);
   });
 
   it('refuses another header in a value', async () => {
     for (const result of ['x\r\nBcc: all@example.com', 'x\nBcc: y', 'x\ry']) {
-      await assert.rejects(createMsg(TEMPLATE, { ...base, values: { result } }), { code: 'ERR_MILTER_DSN' });
+      await expect(createMsg(TEMPLATE, { ...base, values: { result } })).rejects.toThrow(
+        errorWith({ code: 'ERR_MILTER_DSN' }),
+      );
     }
-    await assert.rejects(createMsg(TEMPLATE, { ...base, to: 'a@b.example\r\nBcc: y' }), {
-      code: 'ERR_MILTER_DSN',
-    });
+    await expect(createMsg(TEMPLATE, { ...base, to: 'a@b.example\r\nBcc: y' })).rejects.toThrow(
+      errorWith({
+        code: 'ERR_MILTER_DSN',
+      }),
+    );
     const text = (await createMsg('\n%(result)s\n', { ...base, values: { result: '%(to)s' } })).toString();
-    assert.match(text, /\r\n%\(to\)s\r\n$/); // a value is not a template
+    expect(text).toMatch(/\r\n%\(to\)s\r\n$/); // a value is not a template
   });
 
   for (const template of [
@@ -295,7 +309,7 @@ describe('contract 36: createMsg', () => {
     '\n%(toString)s',
   ]) {
     it(`refuses the template ${JSON.stringify(template)}`, () =>
-      assert.rejects(createMsg(template, base), { code: 'ERR_MILTER_DSN' }));
+      expect(createMsg(template, base)).rejects.toThrow(errorWith({ code: 'ERR_MILTER_DSN' })));
   }
 
   it('makes a message that arrives', async () => {
@@ -306,16 +320,12 @@ describe('contract 36: createMsg', () => {
       resolve4: async () => ['127.0.0.1'],
       resolve6: async () => [],
     };
-    assert.equal(
+    expect(
       await sendDsn(ANN, message, { resolver, port: sink.port, privateHosts: true, receiver: 'filter.test' }),
-      null,
-    );
+    ).toBeNull();
     const arrived = await sink.next();
-    assert.equal(arrived.mailFrom.address, '');
-    assert.deepEqual(
-      arrived.rcptTo.map(({ address }) => address),
-      [ANN],
-    );
-    assert.match(arrived.text, /^Auto-Submitted: auto-replied\r$/m);
+    expect(arrived.mailFrom.address).toBe('');
+    expect(arrived.rcptTo.map(({ address }) => address)).toStrictEqual([ANN]);
+    expect(arrived.text).toMatch(/^Auto-Submitted: auto-replied\r$/m);
   });
 });

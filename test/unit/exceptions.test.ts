@@ -1,16 +1,17 @@
 /** Contract 9: the exception policy by itself. test/integration/exception-policy shows it at work. */
-import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, it, type Mock, mock } from 'node:test';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ACCEPT, CONTINUE, DISCARD, NOREPLY, REJECT, SKIP, TEMPFAIL } from 'tsmilter';
 import type { Context } from '#lib/session/context.js';
 import { type ExceptionPolicy, Exceptions } from '#lib/session/exception-policy.js';
+import { errorWith, expectThat } from '../support/expect';
 
 /** A context that takes replies, or has ended. */
 function contextThat(setreply: (...args: unknown[]) => void): Context {
   return { setreply } as unknown as Context;
 }
 
-describe('contract 9: exceptions', () => {
+/** @contract 9 */
+describe('exceptions', () => {
   let exceptions: Exceptions;
   beforeEach(() => {
     exceptions = new Exceptions();
@@ -29,26 +30,28 @@ describe('contract 9: exceptions', () => {
       exceptions.setPolicy(policy);
       const replies: unknown[][] = [];
       const verdict = exceptions.apply(contextThat((...args) => replies.push(args)));
-      assert.equal(verdict, policy);
-      assert.deepEqual(replies, reply ? [reply] : []);
+      expect(verdict).toBe(policy);
+      expect(replies).toStrictEqual(reply ? [reply] : []);
     });
   }
 
   it('TEMPFAIL is the default; setPolicy returns the old one', () => {
-    assert.equal(exceptions.policy, TEMPFAIL);
-    assert.equal(exceptions.setPolicy(REJECT), TEMPFAIL);
-    assert.equal(exceptions.setPolicy(CONTINUE), REJECT);
-    assert.equal(exceptions.policy, CONTINUE);
+    expect(exceptions.policy).toBe(TEMPFAIL);
+    expect(exceptions.setPolicy(REJECT)).toBe(TEMPFAIL);
+    expect(exceptions.setPolicy(CONTINUE)).toBe(REJECT);
+    expect(exceptions.policy).toBe(CONTINUE);
   });
 
   it('any other policy is refused, and the old one stays', () => {
     for (const policy of [DISCARD, NOREPLY, SKIP, 10, -1, 1.5, Number.NaN, '4', null, undefined, {}]) {
-      assert.throws(() => exceptions.setPolicy(policy as ExceptionPolicy), {
-        code: 'ERR_MILTER_BAD_ARGUMENT',
-        message: /TEMPFAIL, REJECT, CONTINUE or ACCEPT/,
-      });
+      expect(() => exceptions.setPolicy(policy as ExceptionPolicy)).toThrow(
+        errorWith({
+          code: 'ERR_MILTER_BAD_ARGUMENT',
+          message: /TEMPFAIL, REJECT, CONTINUE or ACCEPT/,
+        }),
+      );
     }
-    assert.equal(exceptions.policy, TEMPFAIL);
+    expect(exceptions.policy).toBe(TEMPFAIL);
   });
 
   it('a context that takes no reply any more does not keep the verdict back', () => {
@@ -57,7 +60,7 @@ describe('contract 9: exceptions', () => {
         throw new Error('bad context');
       }),
     );
-    assert.equal(verdict, TEMPFAIL);
+    expect(verdict).toBe(TEMPFAIL);
   });
 
   describe('the name in the reply', () => {
@@ -67,34 +70,36 @@ describe('contract 9: exceptions', () => {
     };
 
     it('is cut to 40 characters', () => {
-      assert.equal(text('n'.repeat(40)), `${'n'.repeat(40)}: untrapped exception`);
-      assert.equal(text('n'.repeat(41)), `${'n'.repeat(40)}: untrapped exception`);
+      expect(text('n'.repeat(40))).toBe(`${'n'.repeat(40)}: untrapped exception`);
+      expect(text('n'.repeat(41))).toBe(`${'n'.repeat(40)}: untrapped exception`);
     });
 
     it('is no format and no second line', () => {
-      assert.equal(text('100% sure'), '100%% sure: untrapped exception');
-      assert.equal(text('two\r\nlines'), 'two  lines: untrapped exception');
-      assert.equal(text('a\0b'), 'a b: untrapped exception');
+      expect(text('100% sure')).toBe('100%% sure: untrapped exception');
+      expect(text('two\r\nlines')).toBe('two  lines: untrapped exception');
+      expect(text('a\0b')).toBe('a b: untrapped exception');
     });
 
     it('is not cut within a doubled percent sign, nor within a character', () => {
-      assert.equal(text('%'.repeat(50)), `${'%%'.repeat(40)}: untrapped exception`);
-      assert.equal(text(`${'n'.repeat(39)}😀`).includes('\ud83d:'), false, 'half a character');
+      expect(text('%'.repeat(50))).toBe(`${'%%'.repeat(40)}: untrapped exception`);
+      expectThat(text(`${'n'.repeat(39)}😀`), 'half a character').not.toContain('\ud83d:');
     });
   });
 
   describe('report', () => {
-    let written: Mock<typeof process.stderr.write>;
+    let written: jest.SpiedFunction<typeof process.stderr.write>;
     beforeEach(() => {
-      written = mock.method(process.stderr, 'write', () => true);
+      written = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
     });
-    afterEach(() => written.mock.restore());
-    const lines = () => written.mock.calls.map(({ arguments: [text] }) => String(text));
+    afterEach(() => written.mockRestore());
+    const lines = () => written.mock.calls.map(([text]) => String(text));
 
     it('to stderr by default, with name, step and stack', () => {
       exceptions.report(new TypeError('wrong'), 'envfrom');
-      assert.equal(lines().length, 1);
-      assert.match(lines()[0] as string, /^name: untrapped exception in envfrom: TypeError: wrong\n {4}at /);
+      expect(lines()).toHaveLength(1);
+      expect(lines()[0] as string).toMatch(
+        /^name: untrapped exception in envfrom: TypeError: wrong\n {4}at /,
+      );
     });
 
     it('whatever was thrown', () => {
@@ -107,12 +112,12 @@ describe('contract 9: exceptions', () => {
         [{ reason: 'odd' }, "reason: 'odd'"],
       ] as const) {
         exceptions.report(thrown, 'eom');
-        assert.ok(lines().at(-1)?.includes(shown), lines().at(-1));
+        expectThat(lines().at(-1)?.includes(shown), lines().at(-1)).toBeTruthy();
       }
       const noStack = new Error('no stack');
       delete noStack.stack;
       exceptions.report(noStack, 'eom');
-      assert.match(lines().at(-1) as string, /no stack/);
+      expect(lines().at(-1) as string).toMatch(/no stack/);
     });
 
     it('what cannot even be shown does not throw', () => {
@@ -123,18 +128,18 @@ describe('contract 9: exceptions', () => {
       };
       exceptions.report(hostile, 'eom');
       exceptions.report(Object.create(null), 'eom');
-      assert.equal(lines().length, 2);
+      expect(lines()).toHaveLength(2);
     });
 
     it('to the hook alone, where there is one; setHook returns the old one', () => {
       const told: unknown[][] = [];
       const hook = (...args: unknown[]) => void told.push(args);
-      assert.equal(exceptions.setHook(hook), null);
+      expect(exceptions.setHook(hook)).toBeNull();
       const error = new Error('x');
       exceptions.report(error, 'body');
-      assert.deepEqual(told, [[error, 'body']]);
-      assert.deepEqual(lines(), []);
-      assert.equal(exceptions.setHook(null), hook);
+      expect(told).toStrictEqual([[error, 'body']]);
+      expect(lines()).toStrictEqual([]);
+      expect(exceptions.setHook(null)).toBe(hook);
     });
 
     it('an async hook that fails: both errors to stderr, none of them unhandled', async () => {
@@ -143,7 +148,7 @@ describe('contract 9: exceptions', () => {
       }) as () => void);
       exceptions.report(new Error('from the handler'), 'body');
       await new Promise((resolve) => setImmediate(resolve));
-      assert.equal(lines().length, 2);
+      expect(lines()).toHaveLength(2);
     });
 
     it('a hook that throws: both errors to stderr', () => {
@@ -151,8 +156,8 @@ describe('contract 9: exceptions', () => {
         throw new Error('from the hook');
       });
       exceptions.report(new Error('from the handler'), 'body');
-      assert.match(lines()[0] as string, /in the error hook: Error: from the hook/);
-      assert.match(lines()[1] as string, /in body: Error: from the handler/);
+      expect(lines()[0] as string).toMatch(/in the error hook: Error: from the hook/);
+      expect(lines()[1] as string).toMatch(/in body: Error: from the handler/);
     });
   });
 });

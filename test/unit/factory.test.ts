@@ -1,8 +1,8 @@
 /** What may be a factory. */
-import assert from 'node:assert/strict';
-import { afterEach, describe, it } from 'node:test';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
 import { TestCtx } from 'tsmilter/testing';
+import { errorWith } from '../support/expect';
 
 describe('setFactory', () => {
   afterEach(() => {
@@ -15,29 +15,33 @@ describe('setFactory', () => {
     function old() {
       return new Filter();
     }
-    assert.equal(Milter.setFactory(Filter), null);
-    assert.equal(Milter.setFactory(make), Filter);
-    assert.equal(Milter.setFactory(old), make);
-    assert.equal(Milter.setFactory(Milter.Base), old);
-    assert.equal(Milter.setFactory(null), Milter.Base);
+    expect(Milter.setFactory(Filter)).toBeNull();
+    expect(Milter.setFactory(make)).toBe(Filter);
+    expect(Milter.setFactory(old)).toBe(make);
+    expect(Milter.setFactory(Milter.Base)).toBe(old);
+    expect(Milter.setFactory(null)).toBe(Milter.Base);
   });
 
   it('refuses a class that does not extend Base, by its name, and keeps the old one', () => {
     class Forgotten {}
     class Filter extends Milter.Base {}
     Milter.setFactory(Filter);
-    assert.throws(() => Milter.setFactory(Forgotten as unknown as Milter.Factory), {
-      name: 'MilterError',
-      code: 'ERR_MILTER_BAD_ARGUMENT',
-      message: /a class that extends Base: Forgotten does not/,
-    });
-    assert.equal(Milter.setFactory(null), Filter);
+    expect(() => Milter.setFactory(Forgotten as unknown as Milter.Factory)).toThrow(
+      errorWith({
+        name: 'MilterError',
+        code: 'ERR_MILTER_BAD_ARGUMENT',
+        message: /a class that extends Base: Forgotten does not/,
+      }),
+    );
+    expect(Milter.setFactory(null)).toBe(Filter);
   });
 
   it('refuses what is no function', () => {
-    assert.throws(() => Milter.setFactory({} as unknown as Milter.Factory), {
-      code: 'ERR_MILTER_BAD_ARGUMENT',
-    });
+    expect(() => Milter.setFactory({} as unknown as Milter.Factory)).toThrow(
+      errorWith({
+        code: 'ERR_MILTER_BAD_ARGUMENT',
+      }),
+    );
   });
 
   it('refuses a class whose plan is wrong, before there is a session', () => {
@@ -53,9 +57,9 @@ describe('setFactory', () => {
       [Marked, /marks hello, which this class does not define/],
       [Misspelt, /method envFrom, which would never be called: the handler's name is envfrom/],
     ] as const) {
-      assert.throws(() => Milter.setFactory(wrong), { code: 'ERR_MILTER_BAD_ARGUMENT', message });
-      assert.throws(() => new TestCtx(wrong), { code: 'ERR_MILTER_BAD_ARGUMENT', message });
+      expect(() => Milter.setFactory(wrong)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT', message }));
+      expect(() => new TestCtx(wrong)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT', message }));
     }
-    assert.equal(Milter.setFactory(null), null);
+    expect(Milter.setFactory(null)).toBeNull();
   });
 });

@@ -1,53 +1,47 @@
 /** tsmilter/greylist in an SQLite file. */
-import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
 import { Greylist, type GreylistOptions, MilterError, SqliteStore } from 'tsmilter/greylist';
 import { loadPackage } from '#lib/greylist/packages.js';
 import { projectRoot } from '../../tools/mta/installation';
+import { errorWith, expectThat } from '../support/expect';
 import { Clock, testStore } from '../support/greylist-table';
 
 let dir = '';
 let files = 0;
 const newFile = () => join(dir, `${files++}.db`);
 
-before(() => {
+beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'greylist-'));
 });
-after(() => rmSync(dir, { recursive: true, force: true }));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const DAY = 86_400_000;
 
-function isError(code: string, message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof MilterError, String(error));
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, message);
-    return true;
-  };
-}
+const isError = (code: string, message: RegExp) => errorWith({ code, message }, MilterError);
 const storeError = (message: RegExp) => isError('ERR_MILTER_STORE', message);
 
 describe('a greylist in SQLite', () => {
   testStore(() => new SqliteStore(newFile()));
 
-  it('contract 35: is the default', async () => {
+  /** @contract 35 */
+  it('is the default', async () => {
     const file = newFile();
     await using greylist = new Greylist(file);
-    assert.equal(await greylist.check('192.0.2.1', 'a@example.com', 'b@example.com'), 0);
-    assert.ok(existsSync(file));
+    expect(await greylist.check('192.0.2.1', 'a@example.com', 'b@example.com')).toBe(0);
+    expect(existsSync(file)).toBe(true);
   });
 
   it('goes by the machine clock', async () => {
     await using greylist = new Greylist(newFile(), { delay: 0, grace: 0, window: 60_000, lifetime: 60_000 });
-    assert.equal(await greylist.check('192.0.2.1', 'a@example.com', 'b@example.com'), 0);
-    assert.equal(await greylist.check('192.0.2.1', 'a@example.com', 'b@example.com'), 1);
+    expect(await greylist.check('192.0.2.1', 'a@example.com', 'b@example.com')).toBe(0);
+    expect(await greylist.check('192.0.2.1', 'a@example.com', 'b@example.com')).toBe(1);
   });
 
   it('knows after a restart what it knew before', async () => {
@@ -56,11 +50,11 @@ describe('a greylist in SQLite', () => {
     const restarted = () => new Greylist(file, { now: clock.now });
     {
       await using greylist = restarted();
-      assert.equal(await greylist.check('192.0.2.1', 'a', 'b'), 0);
+      expect(await greylist.check('192.0.2.1', 'a', 'b')).toBe(0);
     }
     clock.time += 3_600_000;
     await using greylist = restarted();
-    assert.equal(await greylist.check('192.0.2.1', 'a', 'b'), 1);
+    expect(await greylist.check('192.0.2.1', 'a', 'b')).toBe(1);
   });
 
   it('may be used by several processes at once, from its first moment', async () => {
@@ -86,16 +80,13 @@ describe('a greylist in SQLite', () => {
           readAll(child.stderr),
           once(child, 'close'),
         ]);
-        assert.equal(status, 0, errors);
+        expectThat(status, errors).toBe(0);
         return Number(output);
       }),
     );
     // 0 once, and each number up to the last one once
     const last = processes * 200 - 1;
-    assert.equal(
-      results.reduce((a, b) => a + b),
-      (last * (last + 1)) / 2,
-    );
+    expect(results.reduce((a, b) => a + b)).toBe((last * (last + 1)) / 2);
   });
 
   it('keeps addresses as they are for who looks into the file, and digests of those that are too long', async () => {
@@ -110,9 +101,9 @@ describe('a greylist in SQLite', () => {
       .raw()
       .all() as string[][];
     database.close();
-    assert.deepEqual(rows[0], ['192.0.2.1', 'a@example.com', 'x'.repeat(20)]);
-    for (const kept of rows[1]?.slice(1) ?? []) assert.match(kept, /^sha256:[\w-]{43}$/);
-    assert.equal(rows.length, 2);
+    expect(rows[0]).toStrictEqual(['192.0.2.1', 'a@example.com', 'x'.repeat(20)]);
+    for (const kept of rows[1]?.slice(1) ?? []) expect(kept).toMatch(/^sha256:[\w-]{43}$/);
+    expect(rows).toHaveLength(2);
   });
 
   it('makes room at maxEntries: first go those never let in, the oldest before others', async () => {
@@ -123,7 +114,7 @@ describe('a greylist in SQLite', () => {
     const check = (name: string) => greylist.check(name, 'a', 'b');
     await check('friend');
     clock.time += 3_600_000;
-    assert.equal(await check('friend'), 1);
+    expect(await check('friend')).toBe(1);
     for (let i = 0; i < 1000; i++) {
       clock.time += 1;
       await check(`stranger${i}`);
@@ -131,22 +122,22 @@ describe('a greylist in SQLite', () => {
     const database = new Sqlite(file, { readonly: true });
     const count = database.prepare('SELECT count(*) FROM triples').pluck().get() as number;
     database.close();
-    assert.ok(count >= 199 && count <= 202, String(count));
+    expect(count).toBeGreaterThanOrEqual(199);
+    expect(count).toBeLessThanOrEqual(202);
     clock.time += 3_600_000;
-    assert.equal(await check('friend'), 2);
-    assert.equal(await check('stranger999'), 1);
-    assert.equal(await check('stranger0'), 0);
+    expect(await check('friend')).toBe(2);
+    expect(await check('stranger999')).toBe(1);
+    expect(await check('stranger0')).toBe(0);
   });
 
   it('is an error where the file cannot be used', async () => {
-    assert.throws(
-      () => new SqliteStore(join(dir, 'missing', 'x.db')),
+    expect(() => new SqliteStore(join(dir, 'missing', 'x.db'))).toThrow(
       storeError(/missing\/x\.db: .*directory/),
     );
-    assert.throws(() => new SqliteStore(dir), storeError(/unable to open/));
+    expect(() => new SqliteStore(dir)).toThrow(storeError(/unable to open/));
     const garbage = newFile();
     writeFileSync(garbage, 'this is no database, '.repeat(1000));
-    assert.throws(() => new SqliteStore(garbage), storeError(/not a database/));
+    expect(() => new SqliteStore(garbage)).toThrow(storeError(/not a database/));
   });
 
   it('is an error where a newer version made the file', async () => {
@@ -154,7 +145,7 @@ describe('a greylist in SQLite', () => {
     const database = new Sqlite(file);
     database.pragma('user_version = 99');
     database.close();
-    assert.throws(() => new SqliteStore(file), storeError(/layout 99 is that of a newer version/));
+    expect(() => new SqliteStore(file)).toThrow(storeError(/layout 99 is that of a newer version/));
   });
 
   it('is an error after a bounded time where another process keeps the file locked', async () => {
@@ -164,20 +155,20 @@ describe('a greylist in SQLite', () => {
     const database = new Sqlite(file);
     database.exec('BEGIN IMMEDIATE');
     try {
-      await assert.rejects(greylist.check('192.0.2.1', 'a', 'b'), storeError(/locked/));
-      await assert.rejects(greylist.clean(), storeError(/locked/));
+      await expect(greylist.check('192.0.2.1', 'a', 'b')).rejects.toThrow(storeError(/locked/));
+      await expect(greylist.clean()).rejects.toThrow(storeError(/locked/));
     } finally {
       database.exec('ROLLBACK');
       database.close();
     }
-    assert.equal(await greylist.check('192.0.2.1', 'a', 'b'), 0);
+    expect(await greylist.check('192.0.2.1', 'a', 'b')).toBe(0);
   });
 
   it('is an error after its end', async () => {
     const greylist = new Greylist(newFile());
     await greylist.close();
     await greylist.close();
-    await assert.rejects(greylist.check('192.0.2.1', 'a', 'b'), storeError(/not open/));
+    await expect(greylist.check('192.0.2.1', 'a', 'b')).rejects.toThrow(storeError(/not open/));
   });
 });
 
@@ -197,20 +188,18 @@ describe('the optional packages', () => {
       ],
       { cwd: place, encoding: 'utf8', timeout: 60_000 },
     );
-    assert.equal(status, 0, stderr);
+    expectThat(status, stderr).toBe(0);
     return stdout.trim();
   }
 
   it('better-sqlite3: an error that says so where it is not installed', () => {
-    assert.equal(
-      elsewhere("new g.Greylist('x.db')"),
+    expect(elsewhere("new g.Greylist('x.db')")).toBe(
       'ERR_MILTER_MISSING_PACKAGE SqliteStore: the package better-sqlite3 is not installed: npm install better-sqlite3',
     );
   });
 
   it('redis: an error that says so where it is not installed', () => {
-    assert.equal(
-      elsewhere('new g.RedisStore()'),
+    expect(elsewhere('new g.RedisStore()')).toBe(
       'ERR_MILTER_MISSING_PACKAGE RedisStore: the package redis is not installed: npm install redis',
     );
   });
@@ -226,7 +215,7 @@ describe('the optional packages', () => {
         });
       }
     });
-    assert.match(told, /^ERR_MILTER_MISSING_PACKAGE .* does not load: npm rebuild better-sqlite3 may help/);
+    expect(told).toMatch(/^ERR_MILTER_MISSING_PACKAGE .* does not load: npm rebuild better-sqlite3 may help/);
   });
 });
 
@@ -234,11 +223,10 @@ describe('loadPackage', () => {
   const loads = (load: () => unknown) => () => loadPackage('some-package', 'Somebody', load);
   const missing = (message: RegExp) => isError('ERR_MILTER_MISSING_PACKAGE', message);
 
-  it('gives what it loads', () => assert.equal(loads(() => 1)(), 1));
+  it('gives what it loads', () => expect(loads(() => 1)()).toBe(1));
   it('says how to install what is not there', () => {
     const notFound = loads(() => require('milter-needs-no-such-package'));
-    assert.throws(
-      notFound,
+    expect(notFound).toThrow(
       missing(/^Somebody: .* some-package is not installed: npm install some-package$/),
     );
   });
@@ -246,14 +234,14 @@ describe('loadPackage', () => {
     const broken = loads(() => {
       throw new Error('first line\nsecond');
     });
-    assert.throws(broken, missing(/does not load: npm rebuild some-package may help \(first line\)$/));
+    expect(broken).toThrow(missing(/does not load: npm rebuild some-package may help \(first line\)$/));
   });
 });
 
 describe('arguments', () => {
   const bad = (message: RegExp) => isError('ERR_MILTER_BAD_ARGUMENT', message);
   const refuses = (options: GreylistOptions, message: RegExp) =>
-    assert.throws(() => new Greylist(newFile(), options), bad(message));
+    expect(() => new Greylist(newFile(), options)).toThrow(bad(message));
 
   it('of Greylist', () => {
     refuses({ delay: -1 }, /Greylist: delay/);
@@ -265,16 +253,16 @@ describe('arguments', () => {
   });
 
   it('of SqliteStore', () => {
-    assert.throws(() => new SqliteStore(''), bad(/file must not be empty/));
-    assert.throws(() => new SqliteStore(newFile(), { timeout: -1 }), bad(/timeout/));
-    assert.throws(() => new SqliteStore(newFile(), { maxLength: 0 }), bad(/maxLength/));
-    assert.throws(() => new SqliteStore(newFile(), { maxEntries: 0 }), bad(/maxEntries/));
+    expect(() => new SqliteStore('')).toThrow(bad(/file must not be empty/));
+    expect(() => new SqliteStore(newFile(), { timeout: -1 })).toThrow(bad(/timeout/));
+    expect(() => new SqliteStore(newFile(), { maxLength: 0 })).toThrow(bad(/maxLength/));
+    expect(() => new SqliteStore(newFile(), { maxEntries: 0 })).toThrow(bad(/maxEntries/));
   });
 
   it('of check', async () => {
     await using greylist = new Greylist(newFile());
-    await assert.rejects(greylist.check(null as unknown as string, 'a', 'b'), bad(/check: ip/));
-    await assert.rejects(greylist.check('i', 'a\0', 'b'), bad(/check: sender/));
-    await assert.rejects(greylist.check('i', 'a', 1 as unknown as string), bad(/check: recipient/));
+    await expect(greylist.check(null as unknown as string, 'a', 'b')).rejects.toThrow(bad(/check: ip/));
+    await expect(greylist.check('i', 'a\0', 'b')).rejects.toThrow(bad(/check: sender/));
+    await expect(greylist.check('i', 'a', 1 as unknown as string)).rejects.toThrow(bad(/check: recipient/));
   });
 });

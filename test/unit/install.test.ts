@@ -1,20 +1,20 @@
 // What `npm install` does before it compiles anything: scripts/check-libmilter.js, run as npm would, on machines that
 // lack one thing or another. They are made of a PATH with stand-ins in front and of CXX.
-import * as assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { expectThat } from '../support/expect';
 
 const root = path.resolve(__dirname, '..', '..', '..');
 const PACKAGES = ['libmilter-dev', 'sendmail-milter-devel', 'apk add libmilter-dev', 'mail/libmilter'];
 
 let folder: string;
-before(() => {
+beforeAll(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tsmilter-install-test-'));
 });
-after(() => fs.rmSync(folder, { recursive: true, force: true }));
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 /** A folder for PATH that holds these shell scripts. */
 function programs(scripts: Record<string, string>): string {
@@ -32,17 +32,17 @@ function node(script: string, args: string[], env: NodeJS.ProcessEnv) {
     encoding: 'utf8',
     env,
   });
-  assert.equal(result.signal, null);
+  expect(result.signal).toBeNull();
   return result;
 }
 
 /** The message, once it is clear that nothing but a message came. */
 function complaint(result: ReturnType<typeof node>): string {
-  assert.equal(result.status, 1);
-  assert.equal(result.stdout, '');
-  assert.doesNotMatch(result.stderr, /^\s+at /m, 'no stack trace');
-  assert.doesNotMatch(result.stderr, /error:|collect2|mfapi\.h/, "none of the compiler's output");
-  assert.ok(result.stderr.split('\n').length < 20, result.stderr);
+  expect(result.status).toBe(1);
+  expect(result.stdout).toBe('');
+  expectThat(result.stderr, 'no stack trace').not.toMatch(/^\s+at /m);
+  expectThat(result.stderr, "none of the compiler's output").not.toMatch(/error:|collect2|mfapi\.h/);
+  expectThat(result.stderr.split('\n').length, result.stderr).toBeLessThan(20);
   return result.stderr;
 }
 
@@ -56,29 +56,29 @@ describe('check-libmilter', () => {
   test('is content where pkg-config knows libmilter', () => {
     const place = programs({ 'pkg-config': 'case $1 in --libs) echo -lmilter;; *) echo;; esac' });
     const result = node('check-libmilter.js', [], { PATH: `${place}:${realPath}` });
-    assert.equal(result.status, 0, result.stderr);
-    assert.match(result.stdout, /building against libmilter \(pkg-config: -lmilter\)/);
+    expectThat(result.status, result.stderr).toBe(0);
+    expect(result.stdout).toMatch(/building against libmilter \(pkg-config: -lmilter\)/);
   });
 
   test('is content where only -lmilter works', () => {
     const env = { PATH: `${programs(PKG_CONFIG_KNOWS_NOTHING)}:${realPath}` };
     const result = node('check-libmilter.js', [], env);
-    assert.equal(result.status, 0, result.stderr);
-    assert.match(result.stdout, /\(-lmilter: -lmilter\)/);
-    assert.equal(node('libmilter-flags.js', ['--libs'], env).stdout, '-lmilter\n');
-    assert.equal(node('libmilter-flags.js', ['--cflags'], env).stdout, '\n');
+    expectThat(result.status, result.stderr).toBe(0);
+    expect(result.stdout).toMatch(/\(-lmilter: -lmilter\)/);
+    expect(node('libmilter-flags.js', ['--libs'], env).stdout).toBe('-lmilter\n');
+    expect(node('libmilter-flags.js', ['--cflags'], env).stdout).toBe('\n');
   });
 
   test('is content without any pkg-config', () => {
     const place = programs({ 'g++': `PATH='${realPath}' exec '${compiler}' "$@"` });
     const result = node('check-libmilter.js', [], { PATH: place });
-    assert.equal(result.status, 0, result.stderr);
-    assert.match(result.stdout, /\(-lmilter: -lmilter\)/);
+    expectThat(result.status, result.stderr).toBe(0);
+    expect(result.stdout).toMatch(/\(-lmilter: -lmilter\)/);
   });
 
   test('takes a CXX of several words', () => {
     const env = { PATH: `${programs(PKG_CONFIG_KNOWS_NOTHING)}:${realPath}`, CXX: `${compiler} -O0  -pipe` };
-    assert.equal(node('check-libmilter.js', [], env).status, 0);
+    expect(node('check-libmilter.js', [], env).status).toBe(0);
   });
 
   test('names the package to install where libmilter is missing', () => {
@@ -89,11 +89,11 @@ describe('check-libmilter', () => {
         'case $* in *--version*) exit 0;; esac; echo "fatal error: libmilter/mfapi.h: No such file" >&2; exit 1',
     });
     const message = complaint(node('check-libmilter.js', [], { PATH: place }));
-    assert.match(message, /libmilter not found/);
-    for (const name of PACKAGES) assert.ok(message.includes(name), name);
+    expect(message).toMatch(/libmilter not found/);
+    for (const name of PACKAGES) expectThat(message, name).toContain(name);
     const flags = node('libmilter-flags.js', ['--libs'], { PATH: place });
-    assert.equal(flags.status, 1);
-    assert.equal(flags.stdout + flags.stderr, '');
+    expect(flags.status).toBe(1);
+    expect(flags.stdout + flags.stderr).toBe('');
   });
 
   test('says the same where pkg-config knows a libmilter that is gone', () => {
@@ -101,18 +101,19 @@ describe('check-libmilter', () => {
       'pkg-config': 'case $1 in --libs) echo -lmilter_that_is_gone;; *) echo;; esac',
     });
     const message = complaint(node('check-libmilter.js', [], { PATH: `${place}:${realPath}` }));
-    assert.match(message, /libmilter not found/);
+    expect(message).toMatch(/libmilter not found/);
   });
 
   test('asks for a compiler where there is none', () => {
     const message = complaint(node('check-libmilter.js', [], { PATH: programs(PKG_CONFIG_KNOWS_NOTHING) }));
-    assert.match(message, /no C\+\+ compiler found/);
-    for (const name of ['build-essential', 'gcc-c++', 'build-base']) assert.ok(message.includes(name), name);
+    expect(message).toMatch(/no C\+\+ compiler found/);
+    for (const name of ['build-essential', 'gcc-c++', 'build-base'])
+      expectThat(message, name).toContain(name);
   });
 
   test('names the CXX that does not work', () => {
     const message = complaint(node('check-libmilter.js', [], { PATH: realPath, CXX: 'no-such-compiler' }));
-    assert.match(message, /no C\+\+ compiler found \(CXX is "no-such-compiler"\)/);
+    expect(message).toMatch(/no C\+\+ compiler found \(CXX is "no-such-compiler"\)/);
   });
 });
 
@@ -123,28 +124,26 @@ describe('libmilter-flags', () => {
         'case $1 in --libs) echo -L/opt/m/lib -lmilter;; *) echo -I/opt/m/include/libmilter -DX;; esac',
     });
     const env = { PATH: place };
-    assert.equal(
-      node('libmilter-flags.js', ['--cflags'], env).stdout,
+    expect(node('libmilter-flags.js', ['--cflags'], env).stdout).toBe(
       '-isystem /opt/m/include/libmilter -isystem /opt/m/include -DX\n',
     );
-    assert.equal(
-      node('libmilter-flags.js', ['--includes'], env).stdout,
+    expect(node('libmilter-flags.js', ['--includes'], env).stdout).toBe(
       '/opt/m/include/libmilter\n/opt/m/include\n',
     );
-    assert.equal(node('libmilter-flags.js', ['--libs'], env).stdout, '-L/opt/m/lib -lmilter\n');
+    expect(node('libmilter-flags.js', ['--libs'], env).stdout).toBe('-L/opt/m/lib -lmilter\n');
   });
 
   test('leaves out /usr/include, which would hide headers of the C++ library', () => {
     const place = programs({
       'pkg-config': 'case $1 in --libs) echo -lmilter;; *) echo -I/usr/include;; esac',
     });
-    assert.equal(node('libmilter-flags.js', ['--cflags'], { PATH: place }).stdout, '\n');
+    expect(node('libmilter-flags.js', ['--cflags'], { PATH: place }).stdout).toBe('\n');
   });
 
   test('asks the pkg-config that PKG_CONFIG names', () => {
     const place = programs({ 'my-pkgconf': 'case $2 in --libs) echo "-lmilter $1";; *) echo;; esac' });
     const env = { PATH: place, PKG_CONFIG: 'my-pkgconf --static' };
-    assert.equal(node('libmilter-flags.js', ['--libs'], env).stdout, '-lmilter --static\n');
+    expect(node('libmilter-flags.js', ['--libs'], env).stdout).toBe('-lmilter --static\n');
   });
 });
 
@@ -155,7 +154,7 @@ describe('native-build', () => {
       .readdirSync(path.join(root, 'native'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.cc') && !name.startsWith('tests'))
       .map((name) => `native/${name}`);
-    assert.deepEqual(listed.sort(), there.sort());
+    expect(listed.sort()).toStrictEqual(there.sort());
   });
 
   test('makes warnings errors in a checkout only, unless told', () => {
@@ -167,10 +166,10 @@ describe('native-build', () => {
         encoding: 'utf8',
         env: wish === undefined ? {} : { npm_config_tsmilter_werror: wish },
       }).trim();
-    assert.equal(werror(), '');
-    assert.equal(werror('1'), '-Werror');
+    expect(werror()).toBe('');
+    expect(werror('1')).toBe('-Werror');
     fs.mkdirSync(path.join(copy, '.git'));
-    assert.equal(werror(), '-Werror');
-    assert.equal(werror('0'), '');
+    expect(werror()).toBe('-Werror');
+    expect(werror('0')).toBe('');
   });
 });

@@ -1,11 +1,11 @@
 /** The load generator (bench/load.c) before a filter that is played here, frame by frame. */
-import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { type Load, type LoadResult, load } from '../../tools/load';
+import { expectThat } from '../support/expect';
 
 /** Commands that get no answer in any case: macros and quit. */
 const SILENT = 'DQ';
@@ -98,15 +98,12 @@ const adding =
 describe('the load generator', () => {
   it('sends the dialogue of Sendmail, macros before the steps they belong to', async () => {
     const { frames, result } = await play({ answer: adding('2 10') });
-    assert.equal(commands(frames), 'ODCHDMDRTLLNBDEQ');
+    expect(commands(frames)).toBe('ODCHDMDRTLLNBDEQ');
     const macros = frames.filter(({ command }) => command === 'D').map(({ data }) => data.toString('latin1'));
-    assert.deepEqual(
-      macros.map((text) => text[0]),
-      ['C', 'M', 'R', 'E'],
-    );
-    assert.match(macros[1] as string, /\0\{mail_addr\}\0sender@src\.test\0$/);
-    assert.equal(result?.messages, 1);
-    assert.deepEqual(pick(result), { added: 1, wrong: 0, failed: 0 });
+    expect(macros.map((text) => text[0])).toStrictEqual(['C', 'M', 'R', 'E']);
+    expect(macros[1] as string).toMatch(/\0\{mail_addr\}\0sender@src\.test\0$/);
+    expect(result?.messages).toBe(1);
+    expect(pick(result)).toStrictEqual({ added: 1, wrong: 0, failed: 0 });
   });
 
   it('leaves out what is negotiated away, and waits for no reply that is not to come', async () => {
@@ -118,24 +115,23 @@ describe('the load generator', () => {
       },
       { body: 200_000 },
     );
-    assert.equal(commands(frames), 'ODCDMDRTLLNBBBBDEQ');
-    assert.equal(
+    expect(commands(frames)).toBe('ODCDMDRTLLNBBBBDEQ');
+    expect(
       frames.filter(({ command }) => command === 'B').reduce((sum, { data }) => sum + data.length, 0),
-      200_000,
-    );
-    assert.deepEqual(pick(result), { added: 1, wrong: 0, failed: 0 });
+    ).toBe(200_000);
+    expect(pick(result)).toStrictEqual({ added: 1, wrong: 0, failed: 0 });
   });
 
   it('sends a leading space where that was agreed', async () => {
     const { frames } = await play({ protocol: LEADING_SPACE });
     const header = frames.find(({ command }) => command === 'L')?.data.toString('latin1');
-    assert.match(header ?? '', /^X-Header-0\0 the value .*\0$/);
+    expect(header ?? '').toMatch(/^X-Header-0\0 the value .*\0$/);
   });
 
   it('counts a message whose added header does not say what was sent', async () => {
     const { failure } = await play({ answer: adding('2 11') }, { messages: 3 });
-    assert.equal(failure?.messages, 3);
-    assert.deepEqual(pick(failure), { added: 0, wrong: 3, failed: 0 });
+    expect(failure?.messages).toBe(3);
+    expect(pick(failure)).toStrictEqual({ added: 0, wrong: 3, failed: 0 });
   });
 
   it('counts a refused message, and goes on', async () => {
@@ -144,28 +140,28 @@ describe('the load generator', () => {
       { answer: ({ command }) => [command === 'R' && messages++ === 0 ? 'r' : 'c'] },
       { messages: 2 },
     );
-    assert.equal(commands(frames), 'ODCHDMDRDMDRTLLNBDEQ');
-    assert.deepEqual(pick(failure), { added: 0, wrong: 1, failed: 0 });
+    expect(commands(frames)).toBe('ODCHDMDRDMDRTLLNBDEQ');
+    expect(pick(failure)).toStrictEqual({ added: 0, wrong: 1, failed: 0 });
   });
 
   it('takes an early ACCEPT for the end of a message, and SKIP for that of its body', async () => {
     const early = await play({ answer: ({ command }) => [command === 'M' ? 'a' : 'c'] });
-    assert.equal(commands(early.frames), 'ODCHDMQ');
+    expect(commands(early.frames)).toBe('ODCHDMQ');
     const skipped = await play({ answer: ({ command }) => [command === 'B' ? 's' : 'c'] }, { body: 200_000 });
-    assert.equal(commands(skipped.frames), 'ODCHDMDRTLLNBDEQ');
-    assert.deepEqual(pick(skipped.result), { added: 0, wrong: 0, failed: 0 });
+    expect(commands(skipped.frames)).toBe('ODCHDMDRTLLNBDEQ');
+    expect(pick(skipped.result)).toStrictEqual({ added: 0, wrong: 0, failed: 0 });
   });
 
   it('counts a connection that breaks off, or answers with nonsense, or agrees to what was not offered', async () => {
     for (const part of [{ answer: () => ['x'] }, { protocol: 0x10000000 }]) {
-      assert.equal((await play(part)).failure?.failed, 1);
+      expect((await play(part)).failure?.failed).toBe(1);
     }
   });
 
   it('pauses after each SMTP command', async () => {
     const { result } = await play({}, { pause: 20 });
     // after CONNECT, HELO, MAIL, RCPT, DATA and the final dot
-    assert.ok((result?.seconds ?? 0) >= 0.12, `${result?.seconds} s`);
+    expectThat(result?.seconds ?? 0, `${result?.seconds} s`).toBeGreaterThanOrEqual(0.12);
   });
 });
 

@@ -1,8 +1,7 @@
 /** Messages made harmless, in memory and as a stream. */
-import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
 import {
   checkAttachments,
@@ -15,6 +14,7 @@ import {
 } from 'tsmilter/mime';
 import { attachment, HIDDEN, multipart, ODD_MESSAGES } from '../fixtures/mime/messages';
 import { encrypted, nestedZip, zip } from '../fixtures/mime/zip';
+import { errorWith, expectThat } from '../support/expect';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const COMMENT = '<!-- WARNING: a script was removed here -->';
@@ -31,11 +31,11 @@ async function defanged(
   for (const stream of streams) {
     const written: Buffer[] = [];
     for await (const chunk of stream) written.push(chunk);
-    assert.equal(Buffer.concat(written).toString('latin1'), output.toString('latin1'));
-    assert.equal(stream.changed, changed);
+    expect(Buffer.concat(written).toString('latin1')).toBe(output.toString('latin1'));
+    expect(stream.changed).toBe(changed);
   }
-  assert.equal(message.ismodified(), changed);
-  if (!changed) assert.deepEqual(output, source);
+  expect(message.ismodified()).toBe(changed);
+  if (!changed) expect(output).toStrictEqual(source);
   return { changed, output, message, replaced: streams[0]?.replaced ?? [] };
 }
 
@@ -47,49 +47,55 @@ describe('a dangerous part', () => {
   const exe = Buffer.from('MZ this must go');
   const parts = ['Content-Type: text/plain\r\n\r\nhello', attachment('a.ExE', exe), attachment('b.jpg', exe)];
 
-  it('contract 25: becomes WARNING.TXT, and nothing else changes', async () => {
+  /** @contract 25 */
+  it('becomes WARNING.TXT, and nothing else changes', async () => {
     const source = multipart(parts);
     const { changed, output, message, replaced } = await defanged(source, {
       host: 'mx.example',
       savname: '/var/spool/q/1',
     });
-    assert.equal(changed, true);
-    assert.deepEqual(replaced, ['a.ExE']);
+    expect(changed).toBe(true);
+    expect(replaced).toStrictEqual(['a.ExE']);
     const warning = message.parts[1];
-    assert.equal(warning?.gettype(), 'text/plain');
-    assert.equal(warning?.getfilename(), 'WARNING.TXT');
+    expect(warning?.gettype()).toBe('text/plain');
+    expect(warning?.getfilename()).toBe('WARNING.TXT');
     const text = warning?.getPayloadDecoded().toString() ?? '';
-    for (const told of ['"a.ExE"', 'mx.example', '"/var/spool/q/1"']) assert.ok(text.includes(told), text);
+    for (const told of ['"a.ExE"', 'mx.example', '"/var/spool/q/1"']) expect(text).toContain(told);
     const [before, , after] = source
       .toString('latin1')
       .split(parts[1] as string)
       .flatMap((piece) => [piece, '']);
-    assert.ok(output.toString('latin1').startsWith(before as string));
-    assert.ok(output.toString('latin1').endsWith(after as string));
+    expect(output.toString('latin1').startsWith(before as string)).toBe(true);
+    expect(output.toString('latin1').endsWith(after as string)).toBe(true);
   });
 
-  it('contract 25: keeps no other MIME header, and the ones that are none', async () => {
+  /** @contract 25 */
+  it('keeps no other MIME header, and the ones that are none', async () => {
     const head =
       'X-Kept: 1\r\nContent-ID: <1>\r\nContent-Description: a.exe\r\nContent-Type: a/b; name=a.exe\r\n' +
       'Content-Type: a/b; name=c.exe\r\nContent-Transfer-Encoding: base64\r\n';
     const { message } = await defanged(multipart([`${head}\r\nTVo=`]));
-    assert.deepEqual(
-      message.parts[0]?.headers().map(([name]) => name),
-      ['X-Kept', 'Content-Type', 'Content-Transfer-Encoding', 'Content-Disposition'],
-    );
-    assert.ok(message.parts[0]?.getPayload().includes(hostname()), 'the host by default');
-    assert.ok(!message.parts[0]?.getPayload().includes('saved'));
+    expect(message.parts[0]?.headers().map(([name]) => name)).toStrictEqual([
+      'X-Kept',
+      'Content-Type',
+      'Content-Transfer-Encoding',
+      'Content-Disposition',
+    ]);
+    expectThat(message.parts[0]?.getPayload().includes(hostname()), 'the host by default').toBe(true);
+    expect(message.parts[0]?.getPayload().includes('saved')).toBe(false);
   });
 
-  it('contract 25: tells a name of any characters', async () => {
+  /** @contract 25 */
+  it('tells a name of any characters', async () => {
     const { message } = await defanged(bytes("Content-Type: a/b; name*=utf-8''%E2%82%AC%0D%0A%22.exe\n\nx"), {
       host: 'h',
     });
-    assert.equal(message.getencoding(), 'quoted-printable');
-    assert.match(message.getPayloadDecoded().toString(), /^The attachment "€ \\".exe" was removed/);
+    expect(message.getencoding()).toBe('quoted-printable');
+    expect(message.getPayloadDecoded().toString()).toMatch(/^The attachment "€ \\".exe" was removed/);
   });
 
-  it('contract 25, 29: may be the message itself: its header changes are announced', async () => {
+  /** @contract 25, 29 */
+  it('may be the message itself: its header changes are announced', async () => {
     const source = bytes(
       'Subject: s\r\nMIME-Version: 1.0\r\nContent-ID: <1>\r\nContent-Type: a/b; name=a.exe\r\n\r\nMZ\r\n',
     );
@@ -102,12 +108,9 @@ describe('a dangerous part', () => {
     const heard: unknown[] = [];
     const message = MimeMessage.from(source);
     message.headerchange = (who, name, value) => heard.push([name, value, who === message]);
-    assert.equal(await defang(message), true);
-    assert.deepEqual(
-      heard,
-      expected.map((change) => [...change, true]),
-    );
-    assert.ok(message.asBytes().toString().startsWith('Subject: s\r\nMIME-Version: 1.0\r\n'));
+    expect(await defang(message)).toBe(true);
+    expect(heard).toStrictEqual(expected.map((change) => [...change, true]));
+    expect(message.asBytes().toString().startsWith('Subject: s\r\nMIME-Version: 1.0\r\n')).toBe(true);
 
     const streamed: unknown[] = [];
     const options: DefangStreamOptions = {
@@ -116,23 +119,26 @@ describe('a dangerous part', () => {
     };
     const written: Buffer[] = [];
     for await (const chunk of defangStream(source, options)) written.push(chunk);
-    assert.deepEqual(streamed, expected);
-    assert.deepEqual(Buffer.concat(written), message.getPayload());
+    expect(streamed).toStrictEqual(expected);
+    expect(Buffer.concat(written)).toStrictEqual(message.getPayload());
   });
 
   it('does not announce what changes inside', async () => {
-    const headerchange = () => assert.fail('called');
+    const headerchange = () => {
+      throw new Error('called');
+    };
     const stream = defangStream(multipart(parts), { headerchange });
-    assert.equal(await stream.finish(), true);
+    expect(await stream.finish()).toBe(true);
   });
 
   for (const [title, [source]] of Object.entries(HIDDEN)) {
-    it(`contract 26, 28: is found ${title}`, async () => {
+    /** @contract 26, 28 */
+    it(`is found ${title}`, async () => {
       const { changed, output } = await defanged(source);
-      assert.equal(changed, true);
+      expect(changed).toBe(true);
       const last = [...MimeMessage.from(output).walk()].at(-1);
-      assert.equal(last?.getname(), 'WARNING.TXT');
-      assert.ok(!last?.getPayloadDecoded().includes('MZ'));
+      expect(last?.getname()).toBe('WARNING.TXT');
+      expect(last?.getPayloadDecoded().includes('MZ')).toBe(false);
     });
   }
 
@@ -140,8 +146,8 @@ describe('a dangerous part', () => {
     const asked: string[] = [];
     const check = (name: string) => !!asked.push(name) && name === 'b.jpg';
     const { replaced } = await defanged(multipart(parts), { check });
-    assert.deepEqual(replaced, ['b.jpg']);
-    assert.ok(asked.includes('a.ExE'));
+    expect(replaced).toStrictEqual(['b.jpg']);
+    expect(asked).toContain('a.ExE');
   });
 
   it('stays in an attached message with scanRfc822: false', async () => {
@@ -150,7 +156,7 @@ describe('a dangerous part', () => {
       'in an attached message in base64',
     ]) {
       const { changed } = await defanged(HIDDEN[title]?.[0] as Buffer, { scanRfc822: false });
-      assert.equal(changed, false);
+      expect(changed).toBe(false);
     }
   });
 
@@ -158,14 +164,15 @@ describe('a dangerous part', () => {
     const { changed } = await defanged(
       bytes('Content-Type: message/rfc822; name="on example.com"\n\nSubject: s\n\nx'),
     );
-    assert.equal(changed, false);
+    expect(changed).toBe(false);
   });
 });
 
 describe('a harmless message', () => {
   for (const [title, source] of Object.entries(ODD_MESSAGES)) {
-    it(`contract 23: keeps every byte: ${title}`, async () => {
-      assert.equal((await defanged(source, { scanZip: true })).changed, false);
+    /** @contract 23 */
+    it(`keeps every byte: ${title}`, async () => {
+      expect((await defanged(source, { scanZip: true })).changed).toBe(false);
     });
   }
 });
@@ -191,40 +198,40 @@ describe('a ZIP file', () => {
     ['that unpacks beyond the limit', () => nestedZip(2, 'a.txt'), true, { maxZipExpanded: 20 }],
   ];
   for (const [title, file, dangerous, options] of cases) {
-    it(`contract 25: ${title} is ${dangerous ? 'dangerous' : 'not dangerous'}`, async () => {
+    /** @contract 25 */
+    it(`${title} is ${dangerous ? 'dangerous' : 'not dangerous'}`, async () => {
       const source = withZip(await file());
       const { changed, message } = await defanged(source, { scanZip: true, ...options });
-      assert.equal(changed, dangerous);
+      expect(changed).toBe(dangerous);
       if (dangerous)
-        assert.match(message.parts[0]?.getPayload().toString() ?? '', /^The attachment "a\.zip" was/);
+        expect(message.parts[0]?.getPayload().toString() ?? '').toMatch(/^The attachment "a\.zip" was/);
     });
   }
 
-  it('contract 24: is looked into on request only', async () => {
-    assert.equal((await defanged(withZip(await zip({ 'b.exe': 'x' })))).changed, false);
+  /** @contract 24 */
+  it('is looked into on request only', async () => {
+    expect((await defanged(withZip(await zip({ 'b.exe': 'x' })))).changed).toBe(false);
   });
 
   it('without a name is called a ZIP file', async () => {
     const { message } = await defanged(bytes('Content-Type: application/zip\n\ngarbage'), { scanZip: true });
-    assert.match(message.getPayload().toString(), /^The attachment "a ZIP file" was/);
+    expect(message.getPayload().toString()).toMatch(/^The attachment "a ZIP file" was/);
   });
 
   it('an error of the check is not taken for one of the file', async () => {
     const check = () => {
       throw new Error('mine');
     };
-    await assert.rejects(
+    await expect(
       defang(MimeMessage.from(withZip(await zip({ a: '' }))), { scanZip: true, check }),
-      /mine/,
-    );
+    ).rejects.toThrow(/mine/);
     const onlyInside = (name: string) => {
       if (name === 'a') throw new Error('mine');
       return false;
     };
-    await assert.rejects(
+    await expect(
       defang(MimeMessage.from(withZip(await zip({ a: '' }))), { scanZip: true, check: onlyInside }),
-      /mine/,
-    );
+    ).rejects.toThrow(/mine/);
   });
 });
 
@@ -267,27 +274,28 @@ describe('removeScripts', () => {
     ['as the last word in SVG', '<svg><script', `<svg>${COMMENT}`],
   ];
   for (const [title, html, expected] of cases) {
-    it(`contract 27: a script ${title}`, () =>
-      assert.equal(removeScripts(bytes(html))?.toString('latin1') ?? null, expected));
+    /** @contract 27 */
+    it(`a script ${title}`, () =>
+      expect(removeScripts(bytes(html))?.toString('latin1') ?? null).toBe(expected));
   }
 
-  it('contract 27: keeps every byte around it, whatever the character set', () => {
+  /** @contract 27 */
+  it('keeps every byte around it, whatever the character set', () => {
     const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
     const script = bytes('<script>1</script>');
     const html = Buffer.concat([all, bytes('\r\n\r\0<p>'), script, all, bytes('\n<p/ x=\'>\' y= "z">'), all]);
     const at = html.indexOf(script);
-    assert.deepEqual(
-      removeScripts(html),
+    expect(removeScripts(html)).toStrictEqual(
       Buffer.concat([html.subarray(0, at), bytes(COMMENT), html.subarray(at + script.length)]),
     );
   });
 
-  it('contract 27: in a document of many chunks', () => {
+  /** @contract 27 */
+  it('in a document of many chunks', () => {
     const filler = '<p class="x">\r\n\xe9'.repeat(10_000);
     for (const shift of [0, 1, 2, 3]) {
       const html = `${'x'.repeat(shift)}${filler}<script>1</script>${filler}<textarea>${filler}<script>2`;
-      assert.equal(
-        removeScripts(bytes(html))?.toString('latin1'),
+      expect(removeScripts(bytes(html))?.toString('latin1')).toBe(
         html.replace('<script>1</script>', COMMENT).replace('<script>2', COMMENT),
       );
     }
@@ -297,16 +305,17 @@ describe('removeScripts', () => {
     ['named', 'utf-16le', ''],
     ['with a byte order mark', '', '\ufeff'],
   ] as const) {
-    it(`contract 27: UTF-16, ${title}`, () => {
+    /** @contract 27 */
+    it(`UTF-16, ${title}`, () => {
       const encode = (html: string) => Buffer.from(mark + html, 'utf16le');
       const html = encode('<p>€\ud800<script>1</script>z');
       const clean = encode(`<p>€\ud800${COMMENT}z`);
-      assert.deepEqual(removeScripts(html, charset), clean);
-      assert.deepEqual(removeScripts(encode('<scar>'), charset), null);
+      expect(removeScripts(html, charset)).toStrictEqual(clean);
+      expect(removeScripts(encode('<scar>'), charset)).toStrictEqual(null);
       const odd = Buffer.from([0x78]);
-      assert.deepEqual(removeScripts(Buffer.concat([html, odd]), charset), Buffer.concat([clean, odd]));
+      expect(removeScripts(Buffer.concat([html, odd]), charset)).toStrictEqual(Buffer.concat([clean, odd]));
       const big = removeScripts(Buffer.from(html).swap16(), charset && 'utf-16');
-      assert.deepEqual(big, Buffer.from(clean).swap16());
+      expect(big).toStrictEqual(Buffer.from(clean).swap16());
     });
   }
 });
@@ -316,18 +325,19 @@ describe('an HTML part', () => {
   const clean = html.replace('<script>1</script>', COMMENT);
   const part = (head: string, content = html) => `${head}\r\n\r\n${content}`;
 
-  it('contract 27: loses its scripts and is then quoted-printable', async () => {
+  /** @contract 27 */
+  it('loses its scripts and is then quoted-printable', async () => {
     const encoded = bytes(html).toString('base64');
     const head = 'Content-Type: text/html; charset=iso-8859-1\r\nX: y\r\nContent-Transfer-Encoding: base64';
     const source = multipart([part(head, encoded), 'Content-Type: text/html\r\n\r\n<p>no script</p>']);
     const { message, output, replaced } = await defanged(source);
     const [changed, kept] = MimeMessage.from(output).parts;
-    assert.equal(message.parts.length, 2);
-    assert.equal(changed?.getPayloadDecoded().toString('latin1'), clean);
-    assert.equal(changed?.getencoding(), 'quoted-printable');
-    assert.equal(changed?.getparam('charset'), 'iso-8859-1');
-    assert.equal(kept?.getPayload().toString(), '<p>no script</p>');
-    assert.deepEqual(replaced, []);
+    expect(message.parts).toHaveLength(2);
+    expect(changed?.getPayloadDecoded().toString('latin1')).toBe(clean);
+    expect(changed?.getencoding()).toBe('quoted-printable');
+    expect(changed?.getparam('charset')).toBe('iso-8859-1');
+    expect(kept?.getPayload().toString()).toBe('<p>no script</p>');
+    expect(replaced).toStrictEqual([]);
   });
 
   for (const head of [
@@ -336,36 +346,38 @@ describe('an HTML part', () => {
     'Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename="a.htm"',
     'Content-Type: text/plain\r\nContent-Type: text/html',
   ]) {
-    it(`contract 27: is one by ${JSON.stringify(head)}`, async () => {
+    /** @contract 27 */
+    it(`is one by ${JSON.stringify(head)}`, async () => {
       const { message } = await defanged(multipart([part(head, '<script>1</script>')]));
-      assert.equal(message.parts[0]?.getPayloadDecoded().toString(), COMMENT);
+      expect(message.parts[0]?.getPayloadDecoded().toString()).toBe(COMMENT);
     });
   }
 
-  it('contract 27: is none by another type', async () => {
+  /** @contract 27 */
+  it('is none by another type', async () => {
     for (const head of ['Content-Type: text/plain; name=a.html', 'Content-Type: image/png; name=a.htm'])
-      assert.equal((await defanged(multipart([part(head, '<script>1</script>')]))).changed, false);
+      expect((await defanged(multipart([part(head, '<script>1</script>')]))).changed).toBe(false);
   });
 
-  it('contract 27, 29: may be the message itself', async () => {
+  /** @contract 27, 29 */
+  it('may be the message itself', async () => {
     const heard: unknown[] = [];
     const message = MimeMessage.from(bytes('Content-Type: text/html\n\n<script>1</script>\n'));
     message.headerchange = (_, name, value) => heard.push([name, value]);
-    assert.equal(await defang(message), true);
-    assert.deepEqual(heard, [['Content-Transfer-Encoding', 'quoted-printable']]);
-    assert.equal(message.getPayload().toString(), `${COMMENT}\n`);
+    expect(await defang(message)).toBe(true);
+    expect(heard).toStrictEqual([['Content-Transfer-Encoding', 'quoted-printable']]);
+    expect(message.getPayload().toString()).toBe(`${COMMENT}\n`);
   });
 
   it('keeps its scripts with scanHtml: false', async () => {
-    assert.equal(
-      (await defanged(bytes(`Content-Type: text/html\n\n${html}`), { scanHtml: false })).changed,
+    expect((await defanged(bytes(`Content-Type: text/html\n\n${html}`), { scanHtml: false })).changed).toBe(
       false,
     );
   });
 
   it('with a dangerous name is dangerous', async () => {
     const { replaced } = await defanged(bytes('Content-Type: text/html; name=a.hta\n\nx'));
-    assert.deepEqual(replaced, ['a.hta']);
+    expect(replaced).toStrictEqual(['a.hta']);
   });
 });
 
@@ -373,9 +385,11 @@ describe('defang', () => {
   it('refuses what is no message, no check, no limit', async () => {
     const code = 'ERR_MILTER_BAD_ARGUMENT';
     const message = MimeMessage.from(bytes('A: b\n\nx'));
-    await assert.rejects(defang(bytes('x') as unknown as MimeMessage), { code });
-    await assert.rejects(defang(message, { check: 'exe' as unknown as () => boolean }), { code });
-    assert.throws(() => defangStream(bytes('x'), { maxParts: 0 }), { code });
+    await expect(defang(bytes('x') as unknown as MimeMessage)).rejects.toThrow(errorWith({ code }));
+    await expect(defang(message, { check: 'exe' as unknown as () => boolean })).rejects.toThrow(
+      errorWith({ code }),
+    );
+    expect(() => defangStream(bytes('x'), { maxParts: 0 })).toThrow(errorWith({ code }));
   });
 });
 
@@ -387,15 +401,15 @@ describe('checkAttachments', () => {
       asked.push(part.gettype());
       return Milter.CONTINUE;
     });
-    assert.equal(all, Milter.CONTINUE);
-    assert.deepEqual(asked, ['text/plain']);
+    expect(all).toBe(Milter.CONTINUE);
+    expect(asked).toStrictEqual(['text/plain']);
     const two = MimeMessage.from(multipart(['A: b\r\n\r\nx', 'A: b\r\n\r\ny']));
     let count = 0;
     const answer = await checkAttachments(two, async () => {
       count++;
       return Milter.REJECT;
     });
-    assert.equal(answer, Milter.REJECT);
-    assert.equal(count, 1);
+    expect(answer).toBe(Milter.REJECT);
+    expect(count).toBe(1);
   });
 });

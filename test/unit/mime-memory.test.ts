@@ -1,14 +1,15 @@
 /** The memory that large messages need, in a process of their own. */
-import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { attachment, multipart } from '../fixtures/mime/messages';
 import { zip } from '../fixtures/mime/zip';
+import { expectThat } from '../support/expect';
+import { describeUnless } from '../support/skip';
 
 const MIB = 1024 * 1024;
 const SIZE = 50 * MIB;
@@ -16,12 +17,12 @@ const UNMEASURABLE = process.platform !== 'linux' && 'only Linux tells the large
 /** A sanitizer has memory of its own, so it stays out of the processes that are measured. */
 const ENV = { ...process.env, LD_PRELOAD: '' };
 
-describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
+describeUnless(UNMEASURABLE, 'a message of 50 MB', () => {
   let directory: string;
-  before(async () => {
+  beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'mime-'));
   });
-  after(() => rm(directory, { recursive: true }));
+  afterAll(() => rm(directory, { recursive: true }));
 
   /** In base64, so large that the message has the wanted size. */
   const content = (): Buffer => Buffer.alloc((SIZE * 3) / 4 - 2 * MIB, 'some content, ');
@@ -102,7 +103,8 @@ describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
 
   it('is seen by the measure: kept twice, it needs twice its size', async () => {
     const { grown: bytes, size } = await grown('twice', 'of a photo');
-    assert.ok(bytes > 1.9 * size && bytes < 2.5 * size, `${bytes} bytes of memory for twice ${size}`);
+    expectThat(bytes, `${bytes} bytes of memory for twice ${size}`).toBeGreaterThan(1.9 * size);
+    expectThat(bytes, `${bytes} bytes of memory for twice ${size}`).toBeLessThan(2.5 * size);
   });
 
   for (const [way, title, times, changed] of [
@@ -124,12 +126,12 @@ describe('a message of 50 MB', { skip: UNMEASURABLE }, () => {
     ['memory', 'of a photo', 3, false],
     ['memory', 'of HTML', 3, false],
   ] as const) {
-    it(`${title} needs less than ${times} times its size (${way})`, async (t) => {
+    it(`${title} needs less than ${times} times its size (${way})`, async () => {
       const { grown: bytes, size, ...result } = await grown(way, title, { scanZip: true });
-      t.diagnostic(`${(bytes / MIB).toFixed(0)} MiB for ${(size / MIB).toFixed(0)} MiB`);
-      assert.ok(bytes < times * size, `${bytes} bytes of memory for a message of ${size}`);
-      if (changed !== null) assert.equal(result.changed, changed);
-      assert.equal(result.hash === result.original, !result.changed);
+      console.log(`${(bytes / MIB).toFixed(0)} MiB for ${(size / MIB).toFixed(0)} MiB`);
+      expectThat(bytes, `${bytes} bytes of memory for a message of ${size}`).toBeLessThan(times * size);
+      if (changed !== null) expect(result.changed).toBe(changed);
+      expect(result.hash === result.original).toBe(!result.changed);
     });
   }
 });

@@ -1,13 +1,13 @@
 /** Reading, walking, editing and writing messages. */
-import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MimeMessage, messageFromFile } from 'tsmilter/mime';
 import { attachment, HIDDEN, multipart, ODD_MESSAGES } from '../fixtures/mime/messages';
 import { scan } from '../fixtures/mime/scan';
+import { errorWith, expectThat } from '../support/expect';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const text = (message: MimeMessage): string => message.asBytes().toString('latin1');
@@ -18,21 +18,24 @@ const everyMessage = [
 
 describe('a message that is not edited', () => {
   for (const [title, message] of everyMessage) {
-    it(`contract 23: is written back as the same bytes: ${title}`, () => {
+    /** @contract 23 */
+    it(`is written back as the same bytes: ${title}`, () => {
       const read = MimeMessage.from(message);
-      assert.deepEqual(read.asBytes(), message);
-      assert.equal(read.ismodified(), false);
+      expect(read.asBytes()).toStrictEqual(message);
+      expect(read.ismodified()).toBe(false);
     });
 
-    it(`contract 23: is split the same way whatever its chunks: ${title}`, () => {
+    /** @contract 23 */
+    it(`is split the same way whatever its chunks: ${title}`, () => {
       const whole = scan(message, message.length || 1);
-      assert.deepEqual(whole.bytes, message);
+      expect(whole.bytes).toStrictEqual(message);
       for (const size of message.length > 10_000 ? [4093] : [1, 2, 3, 7])
-        assert.deepEqual(scan(message, size), whole);
+        expect(scan(message, size)).toStrictEqual(whole);
     });
   }
 
-  it('contract 23: random messages too', () => {
+  /** @contract 23 */
+  it('random messages too', () => {
     const words =
       '\n|\r\n|\r|--|--b|--b--|--i|--i--| |\t|-|x|Content-Type: multipart/mixed; boundary=b|' +
       'Content-Type: multipart/digest; boundary=i|Content-Type: message/rfc822|Subject: s|\0|\xff|:|\n--b\n|\r\n--i\r\n|\n\n';
@@ -48,49 +51,49 @@ describe('a message that is not edited', () => {
         `Content-Type: multipart/mixed; boundary=b\n\n${Array.from({ length }, () => vocabulary[next(vocabulary.length)]).join('')}`,
       );
       const whole = scan(message, message.length);
-      assert.deepEqual(whole.bytes, message);
-      assert.deepEqual(scan(message, 1 + next(5)), whole, JSON.stringify(message.toString('latin1')));
-      assert.deepEqual(MimeMessage.from(message).asBytes(), message);
+      expect(whole.bytes).toStrictEqual(message);
+      expectThat(scan(message, 1 + next(5)), JSON.stringify(message.toString('latin1'))).toStrictEqual(whole);
+      expect(MimeMessage.from(message).asBytes()).toStrictEqual(message);
     }
   });
 });
 
 describe('the parts of a message', () => {
   for (const [title, [message, types]] of Object.entries(HIDDEN)) {
-    it(`contract 26, 28: are found ${title}`, () => {
+    /** @contract 26, 28 */
+    it(`are found ${title}`, () => {
       const found = [...MimeMessage.from(message).walk()];
-      assert.deepEqual(
-        found.map((part) => part.gettype()),
-        types,
-      );
-      assert.equal(found.at(-1)?.getname(), 'setup.exe');
+      expect(found.map((part) => part.gettype())).toStrictEqual(types);
+      expect(found.at(-1)?.getname()).toBe('setup.exe');
     });
   }
 
-  it('contract 28: a part without a head is a body', () => {
+  /** @contract 28 */
+  it('a part without a head is a body', () => {
     const [part] = MimeMessage.from(multipart(['just text\r\n\r\nand more'])).parts;
-    assert.deepEqual(part?.headers(), []);
-    assert.equal(part?.getPayload().toString(), 'just text\r\n\r\nand more');
-    assert.equal(part?.gettype(), 'text/plain');
+    expect(part?.headers()).toStrictEqual([]);
+    expect(part?.getPayload().toString()).toBe('just text\r\n\r\nand more');
+    expect(part?.gettype()).toBe('text/plain');
   });
 
-  it('contract 28: a multipart without a boundary is a leaf', () => {
+  /** @contract 28 */
+  it('a multipart without a boundary is a leaf', () => {
     const message = MimeMessage.from(ODD_MESSAGES['no boundary'] as Buffer);
-    assert.equal(message.gettype(), 'multipart/mixed');
-    assert.equal(message.ismultipart(), false);
-    assert.deepEqual(message.parts, []);
+    expect(message.gettype()).toBe('multipart/mixed');
+    expect(message.ismultipart()).toBe(false);
+    expect(message.parts).toStrictEqual([]);
   });
 
   it('know where they are', () => {
     const message = MimeMessage.from(ODD_MESSAGES['an attached message with parts'] as Buffer);
     const [attached] = message.parts;
     const inner = attached?.getSubmsg();
-    assert.equal(attached?.parent, message);
-    assert.equal(inner?.parent, attached);
-    assert.equal(message.getSubmsg(), null);
-    assert.equal(message.ismultipart(), true);
-    assert.equal(attached?.ismultipart(), false);
-    assert.equal(inner?.parts[0]?.getPayload().toString(), 'x');
+    expect(attached?.parent).toBe(message);
+    expect(inner?.parent).toBe(attached);
+    expect(message.getSubmsg()).toBeNull();
+    expect(message.ismultipart()).toBe(true);
+    expect(attached?.ismultipart()).toBe(false);
+    expect(inner?.parts[0]?.getPayload().toString()).toBe('x');
   });
 });
 
@@ -103,83 +106,82 @@ describe('header fields', () => {
     );
 
   it('are read unfolded, in any letter case', () => {
-    assert.equal(message().getHeader('SUBJECT'), 'a b');
-    assert.deepEqual(message().getheaders('X-Two'), ['1', '2']);
-    assert.equal(message().getHeader('X-Raw'), '\udce9');
-    assert.equal(message().getHeader('Absent'), null);
-    assert.deepEqual(
+    expect(message().getHeader('SUBJECT')).toBe('a b');
+    expect(message().getheaders('X-Two')).toStrictEqual(['1', '2']);
+    expect(message().getHeader('X-Raw')).toBe('\udce9');
+    expect(message().getHeader('Absent')).toBeNull();
+    expect(
       message()
         .headers()
         .map(([name]) => name),
-      ['Subject', 'X-Two', 'x-two', 'X-Raw', 'Content-Type'],
-    );
+    ).toStrictEqual(['Subject', 'X-Two', 'x-two', 'X-Raw', 'Content-Type']);
   });
 
   it('have parameters', () => {
-    assert.equal(message().gettype(), 'text/html');
-    assert.deepEqual(message().getparams(), [
+    expect(message().gettype()).toBe('text/html');
+    expect(message().getparams()).toStrictEqual([
       ['charset', 'UTF-8'],
       ['name', 'a.htm'],
     ]);
-    assert.equal(message().getparam('Charset'), 'UTF-8');
-    assert.equal(message().getparam('absent'), null);
-    assert.equal(message().getcharset(), 'utf-8');
-    assert.equal(message().getname(), 'a.htm');
-    assert.equal(message().getfilename(), 'a.htm');
-    assert.equal(message().ishtml(), true);
-    assert.equal(message().iszip(), false);
+    expect(message().getparam('Charset')).toBe('UTF-8');
+    expect(message().getparam('absent')).toBeNull();
+    expect(message().getcharset()).toBe('utf-8');
+    expect(message().getname()).toBe('a.htm');
+    expect(message().getfilename()).toBe('a.htm');
+    expect(message().ishtml()).toBe(true);
+    expect(message().iszip()).toBe(false);
   });
 
-  it('contract 23: an edit changes one field and no other byte', () => {
+  /** @contract 23 */
+  it('an edit changes one field and no other byte', () => {
     const edited = message();
     edited.setHeader('Subject', 'new');
-    assert.equal(text(edited), text(message()).replace('Subject: a\r\n b', 'Subject: new'));
-    assert.equal(edited.ismodified(), true);
+    expect(text(edited)).toBe(text(message()).replace('Subject: a\r\n b', 'Subject: new'));
+    expect(edited.ismodified()).toBe(true);
   });
 
-  it('contract 29: changes are announced', () => {
+  /** @contract 29 */
+  it('changes are announced', () => {
     const edited = message();
     const heard: [string, string | null][] = [];
     edited.headerchange = (who, name, value) => {
-      assert.equal(who, edited);
+      expect(who).toBe(edited);
       heard.push([name, value]);
     };
     edited.setHeader('X-Two', 'one');
     edited.addHeader('X-New', 'n');
-    assert.equal(edited.deleteHeader('X-Raw'), true);
-    assert.equal(edited.deleteHeader('X-Raw'), false);
+    expect(edited.deleteHeader('X-Raw')).toBe(true);
+    expect(edited.deleteHeader('X-Raw')).toBe(false);
     edited.setHeader('X-Last', 'l');
-    assert.deepEqual(heard, [
+    expect(heard).toStrictEqual([
       ['X-Two', null],
       ['X-Two', 'one'],
       ['X-New', 'n'],
       ['X-Raw', null],
       ['X-Last', 'l'],
     ]);
-    assert.deepEqual(
-      edited.headers().map(([name, value]) => `${name}=${value}`),
-      [
-        'Subject=a b',
-        'X-Two=one',
-        'Content-Type=Text/HTML (c); charset="UTF-8"; Name=a.htm',
-        'X-New=n',
-        'X-Last=l',
-      ],
-    );
+    expect(edited.headers().map(([name, value]) => `${name}=${value}`)).toStrictEqual([
+      'Subject=a b',
+      'X-Two=one',
+      'Content-Type=Text/HTML (c); charset="UTF-8"; Name=a.htm',
+      'X-New=n',
+      'X-Last=l',
+    ]);
   });
 
-  it('contract 29: a part announces its own changes only', () => {
+  /** @contract 29 */
+  it('a part announces its own changes only', () => {
     const message = MimeMessage.from(multipart(['X: y\r\n\r\nx']));
     const heard: unknown[] = [];
     message.headerchange = () => heard.push('message');
     message.parts[0]?.setHeader('X', 'z');
-    assert.deepEqual(heard, []);
+    expect(heard).toStrictEqual([]);
   });
 
   it('take the line breaks of their head, and an empty line where there was none', () => {
     const folded = MimeMessage.from(bytes('A: b\nC: d'));
     folded.addHeader('E', 'f\r\n g');
-    assert.equal(text(folded), 'A: b\nC: d\nE: f\n g\n\n');
+    expect(text(folded)).toBe('A: b\nC: d\nE: f\n g\n\n');
   });
 
   it('refuse what is no field', () => {
@@ -188,8 +190,8 @@ describe('header fields', () => {
       (m: MimeMessage) => m.addHeader('', 'x'),
       (m: MimeMessage) => m.setHeader('X', 'y\r\nInjected: z'),
     ])
-      assert.throws(() => change(message()), { code: 'ERR_MILTER_BAD_ARGUMENT' });
-    assert.equal(message().ismodified(), false);
+      expect(() => change(message())).toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
+    expect(message().ismodified()).toBe(false);
   });
 });
 
@@ -208,8 +210,8 @@ describe('content', () => {
   ];
   for (const [encoding, content, decoded] of cases) {
     it(`is decoded: ${encoding}, ${JSON.stringify(content)}`, () => {
-      assert.equal(encoded(encoding, content).getPayloadDecoded().toString('latin1'), decoded);
-      assert.equal(encoded(encoding, content).getPayload().toString('latin1'), content);
+      expect(encoded(encoding, content).getPayloadDecoded().toString('latin1')).toBe(decoded);
+      expect(encoded(encoding, content).getPayload().toString('latin1')).toBe(content);
     });
   }
 
@@ -221,24 +223,26 @@ describe('content', () => {
   ]);
   for (const lineBreak of ['\r\n', '\n']) {
     for (const encoding of ['base64', 'quoted-printable'] as const) {
-      it(`contract 23: ${encoding} gives any bytes back, lines of ${JSON.stringify(lineBreak)}`, () => {
+      /** @contract 23 */
+      it(`${encoding} gives any bytes back, lines of ${JSON.stringify(lineBreak)}`, () => {
         const message = MimeMessage.from(multipart(['X: y', 'Z: z'], lineBreak));
         const before = message.parts.length;
         message.parts[0]?.setPayload(difficult, encoding);
-        assert.ok(
+        expect(
           text(message)
             .split(lineBreak)
             .every((line) => line.length <= 76),
-        );
+        ).toBe(true);
         const again = MimeMessage.from(message.asBytes());
-        assert.equal(again.parts.length, before, 'content has become a boundary');
-        assert.deepEqual(again.parts[0]?.getPayloadDecoded(), difficult);
-        assert.equal(again.parts[0]?.getencoding(), encoding);
+        expectThat(again.parts, 'content has become a boundary').toHaveLength(before);
+        expect(again.parts[0]?.getPayloadDecoded()).toStrictEqual(difficult);
+        expect(again.parts[0]?.getencoding()).toBe(encoding);
       });
     }
   }
 
-  it('contract 23: an edited part changes only itself', () => {
+  /** @contract 23 */
+  it('an edited part changes only itself', () => {
     const source = multipart([
       'Content-Type: text/plain\r\n\r\nfirst',
       'X: y\r\n\r\nsecond',
@@ -246,19 +250,17 @@ describe('content', () => {
     ]);
     const message = MimeMessage.from(source);
     message.parts[1]?.setPayload('2nd');
-    assert.equal(text(message), source.toString('latin1').replace('second', '2nd'));
-    assert.deepEqual(
-      message.parts.map((part) => part.ismodified()),
-      [false, true, false],
-    );
+    expect(text(message)).toBe(source.toString('latin1').replace('second', '2nd'));
+    expect(message.parts.map((part) => part.ismodified())).toStrictEqual([false, true, false]);
   });
 
-  it('contract 26: a change in an attached message goes outward', () => {
+  /** @contract 26 */
+  it('a change in an attached message goes outward', () => {
     const source = ODD_MESSAGES['an attached message with parts'] as Buffer;
     const message = MimeMessage.from(source);
     message.parts[0]?.getSubmsg()?.parts[0]?.setPayload('y');
-    assert.equal(message.ismodified(), true);
-    assert.equal(text(message), source.toString('latin1').replace('\r\nx\r\n', '\r\ny\r\n'));
+    expect(message.ismodified()).toBe(true);
+    expect(text(message)).toBe(source.toString('latin1').replace('\r\nx\r\n', '\r\ny\r\n'));
   });
 
   for (const [title, encoding] of [
@@ -266,13 +268,14 @@ describe('content', () => {
     ['in an attached message in quoted-printable', 'quoted-printable'],
     ['in a uuencoded attached message', 'base64'],
   ] as const) {
-    it(`contract 26: and so does one ${title}`, () => {
+    /** @contract 26 */
+    it(`and so does one ${title}`, () => {
       const message = MimeMessage.from(HIDDEN[title]?.[0] as Buffer);
       message.getSubmsg()?.setPayload('harmless\n');
       const again = MimeMessage.from(message.asBytes());
-      assert.equal(again.getencoding(), encoding);
-      assert.equal(again.getSubmsg()?.getPayload().toString(), 'harmless\n');
-      assert.equal(again.getSubmsg()?.getname(), 'setup.exe');
+      expect(again.getencoding()).toBe(encoding);
+      expect(again.getSubmsg()?.getPayload().toString()).toBe('harmless\n');
+      expect(again.getSubmsg()?.getname()).toBe('setup.exe');
     });
   }
 
@@ -280,22 +283,21 @@ describe('content', () => {
     const message = MimeMessage.from(
       bytes('Content-Type: message/rfc822\nContent-Transfer-Encoding: x-rot13\n\nx'),
     );
-    assert.equal(message.getSubmsg(), null);
+    expect(message.getSubmsg()).toBeNull();
   });
 
   it('of a multipart can be replaced by that of a leaf', () => {
     const message = MimeMessage.from(multipart(['X: y\r\n\r\nx']));
     message.setHeader('Content-Type', 'text/plain');
     message.setPayload('text');
-    assert.deepEqual(message.parts, []);
-    assert.equal(message.getPayload().toString(), 'text');
-    assert.equal(message.getPayloadDecoded().toString(), 'text');
+    expect(message.parts).toStrictEqual([]);
+    expect(message.getPayload().toString()).toBe('text');
+    expect(message.getPayloadDecoded().toString()).toBe('text');
   });
 
   it('of a multipart is what is between and around its parts, too', () => {
     const source = multipart(['X: y\r\n\r\nx']);
-    assert.equal(
-      MimeMessage.from(source).getPayloadDecoded().toString(),
+    expect(MimeMessage.from(source).getPayloadDecoded().toString()).toBe(
       source.toString().slice(source.indexOf('preamble')),
     );
   });
@@ -303,34 +305,42 @@ describe('content', () => {
   it('must not become a boundary', () => {
     for (const content of ['--cut\r\n', 'x\n--cut--', 'x\r--cut']) {
       const message = MimeMessage.from(multipart(['X: y\r\n\r\nx']));
-      assert.throws(() => message.parts[0]?.setPayload(content), { code: 'ERR_MILTER_BAD_ARGUMENT' });
-      assert.equal(message.ismodified(), false);
+      expect(() => message.parts[0]?.setPayload(content)).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
+      expect(message.ismodified()).toBe(false);
     }
     MimeMessage.from(multipart(['X: y\r\n\r\nx'])).parts[0]?.setPayload('x --cut');
   });
 
   it('must be bytes or text, in a known encoding', () => {
     const message = MimeMessage.from(bytes('A: b\n\nx'));
-    assert.throws(() => message.setPayload(7 as unknown as string), { code: 'ERR_MILTER_BAD_ARGUMENT' });
-    assert.throws(() => message.setPayload('x', 'rot13' as '7bit'), { code: 'ERR_MILTER_BAD_ARGUMENT' });
-    assert.throws(() => MimeMessage.from('x' as unknown as Buffer), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+    expect(() => message.setPayload(7 as unknown as string)).toThrow(
+      errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+    );
+    expect(() => message.setPayload('x', 'rot13' as '7bit')).toThrow(
+      errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+    );
+    expect(() => MimeMessage.from('x' as unknown as Buffer)).toThrow(
+      errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+    );
   });
 });
 
 describe('where a message comes from and goes to', () => {
   const source = multipart(['X: y\r\n\r\nx']);
   let directory: string;
-  before(async () => {
+  beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'mime-'));
   });
-  after(() => rm(directory, { recursive: true }));
+  afterAll(() => rm(directory, { recursive: true }));
 
   it('a file, a stream, bytes', async () => {
     const path = join(directory, 'message');
     await writeFile(path, source);
     const chunks = () => Readable.from([source.subarray(0, 30), source.subarray(30)]);
     for (const from of [path, chunks(), source, new Uint8Array(source)])
-      assert.deepEqual((await messageFromFile(from)).asBytes(), source);
+      expect((await messageFromFile(from)).asBytes()).toStrictEqual(source);
   });
 
   it('a stream to write to', async () => {
@@ -344,19 +354,21 @@ describe('where a message comes from and goes to', () => {
       },
     });
     await message.dump(stream);
-    assert.deepEqual(Buffer.concat(written), message.asBytes());
-    assert.equal(stream.writableFinished, true);
+    expect(Buffer.concat(written)).toStrictEqual(message.asBytes());
+    expect(stream.writableFinished).toBe(true);
   });
 
   it('a file that is not there is an error of the system', async () => {
-    await assert.rejects(messageFromFile(join(directory, 'absent')), { code: 'ENOENT' });
+    await expect(messageFromFile(join(directory, 'absent'))).rejects.toThrow(errorWith({ code: 'ENOENT' }));
   });
 
   it('anything else is refused', async () => {
     const code = 'ERR_MILTER_BAD_ARGUMENT';
-    await assert.rejects(messageFromFile(7 as unknown as string), { code });
-    await assert.rejects(messageFromFile(null as unknown as string), { code });
-    await assert.rejects(messageFromFile(Readable.from(['text']) as unknown as Buffer), { code });
-    assert.deepEqual(await readFile(join(directory, 'message')), source);
+    await expect(messageFromFile(7 as unknown as string)).rejects.toThrow(errorWith({ code }));
+    await expect(messageFromFile(null as unknown as string)).rejects.toThrow(errorWith({ code }));
+    await expect(messageFromFile(Readable.from(['text']) as unknown as Buffer)).rejects.toThrow(
+      errorWith({ code }),
+    );
+    expect(await readFile(join(directory, 'message'))).toStrictEqual(source);
   });
 });

@@ -1,8 +1,8 @@
 /** The names of attachments, and which of them are dangerous. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { checkExt, DANGEROUS_EXTENSIONS, MimeMessage, zipnames } from 'tsmilter/mime';
 import { encrypted, nestedZip, zip } from '../fixtures/mime/zip';
+import { errorWith } from '../support/expect';
 
 /** What pymilter 1.0.5 answered for each name of up to four letters as extension. */
 const OBSERVED =
@@ -10,21 +10,24 @@ const OBSERVED =
   'pcd pif reg scr sct shs url vb vbe vbs wsc wsf wsh';
 
 describe('checkExt', () => {
-  it("contract 25: knows pymilter's extensions, in any letter case", () => {
-    assert.deepEqual([...DANGEROUS_EXTENSIONS].sort(), OBSERVED.split(' ').sort());
+  /** @contract 25 */
+  it("knows pymilter's extensions, in any letter case", () => {
+    expect([...DANGEROUS_EXTENSIONS].sort()).toStrictEqual(OBSERVED.split(' ').sort());
     for (const extension of OBSERVED.split(' ')) {
       for (const form of [
         extension,
         extension.toUpperCase(),
         `${extension[0]?.toUpperCase()}${extension.slice(1)}`,
       ])
-        assert.equal(checkExt(`a.b.${form}`), `a.b.${form}`);
+        expect(checkExt(`a.b.${form}`)).toBe(`a.b.${form}`);
     }
   });
 
+  /** @contract 25 */
   for (const name of ['.exe', ' .exe', 'a..bat', 'dir/.exe', 'www.example.com', 'é.bat'])
-    it(`contract 25: ${JSON.stringify(name)} is dangerous`, () => assert.equal(checkExt(name), name));
+    it(`${JSON.stringify(name)} is dangerous`, () => expect(checkExt(name)).toBe(name));
 
+  /** @contract 25 */
   for (const name of [
     '',
     'exe',
@@ -38,11 +41,10 @@ describe('checkExt', () => {
     'a.ex e',
     'x.pıf',
   ])
-    it(`contract 25: ${JSON.stringify(name)} is not`, () => assert.equal(checkExt(name), null));
+    it(`${JSON.stringify(name)} is not`, () => expect(checkExt(name)).toBeNull());
 
   for (const name of ['a.exe ', 'a.exe.', 'a.exe\n', 'a.exe\t', 'a.exe . .', 'a.exe\0'])
-    it(`sees through what Windows ignores: ${JSON.stringify(name)}`, () =>
-      assert.equal(checkExt(name), name));
+    it(`sees through what Windows ignores: ${JSON.stringify(name)}`, () => expect(checkExt(name)).toBe(name));
 });
 
 const namesOf = (head: string, scanZip = false) =>
@@ -118,54 +120,65 @@ describe('getnames', () => {
       ],
     ],
   ];
+  /** @contract 24 */
   for (const [title, head, names] of cases)
-    it(`contract 24: ${title}`, async () => assert.deepEqual(await namesOf(head), names));
+    it(title, async () => expect(await namesOf(head)).toStrictEqual(names));
 
-  it('contract 24: UTF-8 as it is', async () => {
+  /** @contract 24 */
+  it('UTF-8 as it is', async () => {
     const message = MimeMessage.from(Buffer.from('Content-Type: a/b; name="ü.exe"\n\nx'));
-    assert.deepEqual(await message.getnames(), [['name', 'ü.exe']]);
+    expect(await message.getnames()).toStrictEqual([['name', 'ü.exe']]);
   });
 
-  it('contract 24: names in a ZIP file on request', async () => {
+  /** @contract 24 */
+  it('names in a ZIP file on request', async () => {
     const file = (await zip({ 'a.txt': 'x', 'dir/b.exe': 'y' })).toString('base64');
     const message = MimeMessage.from(
       Buffer.from(`Content-Type: application/zip; name=a.zip\nContent-Transfer-Encoding: base64\n\n${file}`),
     );
-    assert.deepEqual(await message.getnames(), [['name', 'a.zip']]);
-    assert.deepEqual(await message.getnames(true), [
+    expect(await message.getnames()).toStrictEqual([['name', 'a.zip']]);
+    expect(await message.getnames(true)).toStrictEqual([
       ['name', 'a.zip'],
       ['zipname', 'a.txt'],
       ['zipname', 'dir/b.exe'],
     ]);
   });
 
-  it('contract 24: a ZIP file by its type or name alone', async () => {
+  /** @contract 24 */
+  it('a ZIP file by its type or name alone', async () => {
     for (const head of [
       'Content-Type: application/x-zip-compressed',
       'Content-Type: application/octet-stream\nContent-Disposition: attachment; filename="A.ZIP."',
     ])
-      await assert.rejects(namesOf(head, true), { code: 'ERR_MILTER_BAD_ZIP' });
-    assert.deepEqual(await namesOf('Content-Type: application/pdf', true), []);
+      await expect(namesOf(head, true)).rejects.toThrow(errorWith({ code: 'ERR_MILTER_BAD_ZIP' }));
+    expect(await namesOf('Content-Type: application/pdf', true)).toStrictEqual([]);
   });
 
   it('a ZIP file in an unknown encoding cannot be read', async () => {
-    await assert.rejects(namesOf('Content-Type: application/zip\nContent-Transfer-Encoding: x-rot13', true), {
-      code: 'ERR_MILTER_BAD_ZIP',
-    });
+    await expect(
+      namesOf('Content-Type: application/zip\nContent-Transfer-Encoding: x-rot13', true),
+    ).rejects.toThrow(
+      errorWith({
+        code: 'ERR_MILTER_BAD_ZIP',
+      }),
+    );
   });
 });
 
 describe('zipnames', () => {
-  it('contract 24: those of ZIP files in it too', async () => {
-    assert.deepEqual(await zipnames(await nestedZip(3, 'a.exe')), ['inner.zip', 'inner.zip', 'a.exe']);
+  /** @contract 24 */
+  it('those of ZIP files in it too', async () => {
+    expect(await zipnames(await nestedZip(3, 'a.exe'))).toStrictEqual(['inner.zip', 'inner.zip', 'a.exe']);
   });
 
-  it('contract 25: nothing and a file without entries have none', async () => {
-    assert.deepEqual(await zipnames(Buffer.alloc(0)), []);
-    assert.deepEqual(await zipnames(await zip({})), []);
+  /** @contract 25 */
+  it('nothing and a file without entries have none', async () => {
+    expect(await zipnames(Buffer.alloc(0))).toStrictEqual([]);
+    expect(await zipnames(await zip({}))).toStrictEqual([]);
   });
 
-  it('contract 25: what cannot be read is an error', async () => {
+  /** @contract 25 */
+  it('what cannot be read is an error', async () => {
     const whole = await zip({ 'a.txt': 'x' });
     for (const file of [
       Buffer.from('no ZIP file'),
@@ -174,16 +187,16 @@ describe('zipnames', () => {
       await zip({ 'inner.zip': 'no ZIP file' }),
       encrypted(await nestedZip(2, 'a.txt')),
     ])
-      await assert.rejects(zipnames(file), { code: 'ERR_MILTER_BAD_ZIP' });
+      await expect(zipnames(file)).rejects.toThrow(errorWith({ code: 'ERR_MILTER_BAD_ZIP' }));
   });
 
   it('names are read whatever they are', async () => {
     const file = (await zip({ 'xx/xx.exe': 'x', 'yab/x.bat': 'y' })).toString('latin1');
     const renamed = file.replaceAll('xx/xx.exe', '../../a.e').replaceAll('yab/x.bat', '\\ab\\x.bat');
-    assert.deepEqual(await zipnames(Buffer.from(renamed, 'latin1')), ['../../a.e', '\\ab\\x.bat']);
+    expect(await zipnames(Buffer.from(renamed, 'latin1'))).toStrictEqual(['../../a.e', '\\ab\\x.bat']);
   });
 
   it('a password does not hide names', async () => {
-    assert.deepEqual(await zipnames(encrypted(await zip({ 'a.exe': 'x' }))), ['a.exe']);
+    expect(await zipnames(encrypted(await zip({ 'a.exe': 'x' })))).toStrictEqual(['a.exe']);
   });
 });

@@ -5,13 +5,12 @@
  * A fake filter is a node:net server that answers each frame with what the test's script says, so that
  * nothing here needs libmilter. test/integration runs MtaSession against the real one.
  */
-import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import {
   Actions,
   MilterError,
@@ -20,6 +19,9 @@ import {
   Protocol,
   type Response,
 } from 'tsmilter/testing';
+import { hasIPv6 } from '../../tools/mta';
+import { errorWith, expectThat } from '../support/expect';
+import { itUnless } from '../support/skip';
 
 /** A frame as it stands on the wire. */
 function frame(command: string, payload: string | Buffer = ''): Buffer {
@@ -183,12 +185,7 @@ async function everyNegotiableStep(session: MtaSession): Promise<Response[]> {
   ];
 }
 
-const failsWith = (code: string, message: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof MilterError, String(error));
-  assert.equal(error.code, code);
-  assert.match(error.message, message);
-  return true;
-};
+const failsWith = (code: string, message: RegExp) => errorWith({ code, message }, MilterError);
 
 const NR_ALL =
   Protocol.NR_CONN |
@@ -209,24 +206,17 @@ describe('MtaSession: opening', () => {
     specs.push(`inet:${inet.port}@127.0.0.1`, `inet:${inet.port}`, `inet:${inet.port}@localhost`);
     for (const spec of specs) {
       const session = await MtaSession.open(spec);
-      assert.deepEqual(await session.helo('a'), { verdict: 'continue' }, spec);
+      expectThat(await session.helo('a'), spec).toStrictEqual({ verdict: 'continue' });
       await session.quit();
     }
   });
 
-  it('connects over IPv6', async (t) => {
-    let filter: FakeFilter;
-    try {
-      filter = await FakeFilter.start(friendly(0), 'inet6');
-    } catch {
-      t.skip('this machine has no IPv6');
-      return;
-    }
+  itUnless(!hasIPv6 && 'this machine has no ::1', 'connects over IPv6', async () => {
+    await using filter = await FakeFilter.start(friendly(0), 'inet6');
     for (const host of ['', '@::1', '@[::1]']) {
       await using session = await MtaSession.open(`inet6:${filter.port}${host}`);
-      assert.equal((await session.helo('a')).verdict, 'continue');
+      expect((await session.helo('a')).verdict).toBe('continue');
     }
-    await filter[Symbol.asyncDispose]();
   });
 
   for (const spec of [
@@ -240,23 +230,25 @@ describe('MtaSession: opening', () => {
     'tcp:1@a',
   ]) {
     it(`refuses the socket '${spec}'`, async () => {
-      await assert.rejects(MtaSession.open(spec), failsWith('ERR_MILTER_BAD_SOCKET', /socket/));
+      await expect(MtaSession.open(spec)).rejects.toThrow(failsWith('ERR_MILTER_BAD_SOCKET', /socket/));
     });
   }
 
   it('passes on the system’s error where nobody listens', async () => {
-    await assert.rejects(MtaSession.open('/nonexistent/sock'), { code: 'ENOENT' });
+    await expect(MtaSession.open('/nonexistent/sock')).rejects.toThrow(errorWith({ code: 'ENOENT' }));
   });
 
   it('keeps trying with retry until the filter is there, and not for longer than timeout', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'mta-session-'));
     const path = join(directory, 'late');
-    await assert.rejects(MtaSession.open(path, { retry: true, timeout: 50 }), { code: 'ENOENT' });
+    await expect(MtaSession.open(path, { retry: true, timeout: 50 })).rejects.toThrow(
+      errorWith({ code: 'ENOENT' }),
+    );
     const opening = MtaSession.open(path, { retry: true });
     const server = createServer((socket) => socket.once('data', () => socket.write(answer(0))));
     setTimeout(() => server.listen(path), 50);
     const session = await opening;
-    assert.equal(session.negotiated.version, 6);
+    expect(session.negotiated.version).toBe(6);
     session.destroy();
     server.close();
     await rm(directory, { recursive: true });
@@ -265,8 +257,7 @@ describe('MtaSession: opening', () => {
   for (const options of [{ timeout: -1 }, { timeout: Number.NaN }, { chunkSize: 0 }, { maxFrameSize: 1.5 }]) {
     it(`refuses ${JSON.stringify(options)}`, async () => {
       const name = Object.keys(options)[0] as string;
-      await assert.rejects(
-        MtaSession.open('/nonexistent', options),
+      await expect(MtaSession.open('/nonexistent', options)).rejects.toThrow(
         failsWith('ERR_MILTER_BAD_ARGUMENT', new RegExp(name)),
       );
     });
@@ -276,7 +267,7 @@ describe('MtaSession: opening', () => {
 describe('MtaSession: negotiation', () => {
   it('offers version 6 with everything by default', async () => {
     await withSession(friendly(0), async (_, filter) => {
-      assert.deepEqual(filter.received[0], frame('O', u32(6, 0x1ff, 0x1fffff)));
+      expect(filter.received[0]).toStrictEqual(frame('O', u32(6, 0x1ff, 0x1fffff)));
     });
   });
 
@@ -284,11 +275,11 @@ describe('MtaSession: negotiation', () => {
     await withSession(
       continues(answer(0, { version: 2, actions: 0x3f })),
       async (session, filter) => {
-        assert.deepEqual(filter.received[0], frame('O', u32(2, 0x3f, 0x7f)));
-        assert.deepEqual(await session.unknown('FOO'), { verdict: 'skipped' });
-        assert.deepEqual(await session.data(), { verdict: 'skipped' });
-        assert.deepEqual(await session.helo('a'), { verdict: 'continue' });
-        assert.deepEqual(filter.said, ['Ha\0']);
+        expect(filter.received[0]).toStrictEqual(frame('O', u32(2, 0x3f, 0x7f)));
+        expect(await session.unknown('FOO')).toStrictEqual({ verdict: 'skipped' });
+        expect(await session.data()).toStrictEqual({ verdict: 'skipped' });
+        expect(await session.helo('a')).toStrictEqual({ verdict: 'continue' });
+        expect(filter.said).toStrictEqual(['Ha\0']);
       },
       { version: 2 },
     );
@@ -296,9 +287,9 @@ describe('MtaSession: negotiation', () => {
 
   it('sends unknown but not data to a filter of version 3', async () => {
     await withSession(continues(answer(0, { version: 3 })), async (session, filter) => {
-      assert.equal((await session.unknown('FOO')).verdict, 'continue');
-      assert.equal((await session.data()).verdict, 'skipped');
-      assert.deepEqual(filter.said, ['UFOO\0']);
+      expect((await session.unknown('FOO')).verdict).toBe('continue');
+      expect((await session.data()).verdict).toBe('skipped');
+      expect(filter.said).toStrictEqual(['UFOO\0']);
     });
   });
 
@@ -307,8 +298,13 @@ describe('MtaSession: negotiation', () => {
     await withSession(
       continues(answer(Protocol.MDS_1M, { actions: Actions.ADDHDRS })),
       async (session, filter) => {
-        assert.deepEqual(filter.received[0], frame('O', u32(6, 1, 0x20000400)));
-        assert.deepEqual(session.negotiated, { version: 6, actions: 1, protocol: 0x20000000, symlists: {} });
+        expect(filter.received[0]).toStrictEqual(frame('O', u32(6, 1, 0x20000400)));
+        expect(session.negotiated).toStrictEqual({
+          version: 6,
+          actions: 1,
+          protocol: 0x20000000,
+          symlists: {},
+        });
       },
       offer,
     );
@@ -324,7 +320,7 @@ describe('MtaSession: negotiation', () => {
       Buffer.from('i, {x}\0'),
     ]);
     await withSession(continues(answer(0, { symlists })), async (session) => {
-      assert.deepEqual(session.negotiated.symlists, {
+      expect(session.negotiated.symlists).toStrictEqual({
         connect: ['j', '{client_addr}'],
         eom: [],
         eoh: ['i', '{x}'],
@@ -349,7 +345,7 @@ describe('MtaSession: negotiation', () => {
   for (const [what, bytes, message] of bad) {
     it(`refuses ${what}`, async () => {
       await using filter = await FakeFilter.start(() => bytes);
-      await assert.rejects(MtaSession.open(filter.path), failsWith('ERR_MILTER_PROTOCOL', message));
+      await expect(MtaSession.open(filter.path)).rejects.toThrow(failsWith('ERR_MILTER_PROTOCOL', message));
     });
   }
 
@@ -357,11 +353,11 @@ describe('MtaSession: negotiation', () => {
     await withSession(
       friendly(0),
       async (session, filter) => {
-        assert.throws(() => session.negotiated, failsWith('ERR_MILTER_PROTOCOL', /negotiated/));
+        expect(() => session.negotiated).toThrow(failsWith('ERR_MILTER_PROTOCOL', /negotiated/));
         await session.sendFrame('O', u32(6, 0x1ff, 0));
-        assert.deepEqual(await session.readFrame(), { command: 'O', payload: u32(6, 0x1ff, 0) });
-        assert.equal(filter.frames.length, 1);
-        assert.equal((await session.negotiate()).version, 6);
+        expect(await session.readFrame()).toStrictEqual({ command: 'O', payload: u32(6, 0x1ff, 0) });
+        expect(filter.frames).toHaveLength(1);
+        expect((await session.negotiate()).version).toBe(6);
       },
       { negotiate: false },
     );
@@ -388,7 +384,7 @@ describe('MtaSession: steps on the wire', () => {
       await session.abort();
       await session.quitNewConnection();
       await session.quit();
-      assert.deepEqual(filter.said, [
+      expect(filter.said).toStrictEqual([
         'C[192.0.2.1]\x004\x12\x34192.0.2.1\0',
         'Csix\x006\0\x19IPv6:::1\0',
         'Clocal\0L\0\0/run/x\0',
@@ -407,7 +403,7 @@ describe('MtaSession: steps on the wire', () => {
         'K',
         'Q',
       ]);
-      assert.equal(session.closed, true);
+      expect(session.closed).toBe(true);
     });
   });
 
@@ -416,18 +412,15 @@ describe('MtaSession: steps on the wire', () => {
       await session.mail('<ü@b>');
       await session.header(Buffer.from([0xff, 0x00, 0x31]), 'caf\udce9');
       await session.eom('€');
-      assert.deepEqual(filter.said, ['M<\xc3\xbc@b>\0', 'L\xff\x001\0caf\xe9\0', 'E\xe2\x82\xac']);
+      expect(filter.said).toStrictEqual(['M<\xc3\xbc@b>\0', 'L\xff\x001\0caf\xe9\0', 'E\xe2\x82\xac']);
     });
   });
 
   it('splits the body', async () => {
     await withSession(friendly(0), async (session, filter) => {
       await session.body(Buffer.alloc(65535 * 2 + 1, 'x'));
-      assert.deepEqual(await session.body(''), { verdict: 'skipped' });
-      assert.deepEqual(
-        filter.frames.slice(1).map(({ payload }) => payload.length),
-        [65535, 65535, 1],
-      );
+      expect(await session.body('')).toStrictEqual({ verdict: 'skipped' });
+      expect(filter.frames.slice(1).map(({ payload }) => payload.length)).toStrictEqual([65535, 65535, 1]);
     });
   });
 
@@ -436,7 +429,7 @@ describe('MtaSession: steps on the wire', () => {
       friendly(0),
       async (session, filter) => {
         await session.body('abcdefg');
-        assert.deepEqual(filter.said, ['Babc', 'Bdef', 'Bg']);
+        expect(filter.said).toStrictEqual(['Babc', 'Bdef', 'Bg']);
       },
       { chunkSize: 3 },
     );
@@ -446,11 +439,11 @@ describe('MtaSession: steps on the wire', () => {
     await withSession(
       friendly(Protocol.SKIP, { B: frame('s') }),
       async (session, filter) => {
-        assert.deepEqual(await session.body('abcdef'), { verdict: 'skip' });
-        assert.deepEqual(await session.body('ghi'), { verdict: 'skipped' });
+        expect(await session.body('abcdef')).toStrictEqual({ verdict: 'skip' });
+        expect(await session.body('ghi')).toStrictEqual({ verdict: 'skipped' });
         await session.eom();
-        assert.deepEqual(await session.body('jkl'), { verdict: 'skip' });
-        assert.deepEqual(filter.said, ['Babc', 'E', 'Bjkl']);
+        expect(await session.body('jkl')).toStrictEqual({ verdict: 'skip' });
+        expect(filter.said).toStrictEqual(['Babc', 'E', 'Bjkl']);
       },
       { chunkSize: 3 },
     );
@@ -460,8 +453,8 @@ describe('MtaSession: steps on the wire', () => {
     await withSession(
       friendly(0, { B: frame('r') }),
       async (session, filter) => {
-        assert.deepEqual(await session.body('abcdef'), { verdict: 'reject' });
-        assert.deepEqual(filter.said, ['Babc']);
+        expect(await session.body('abcdef')).toStrictEqual({ verdict: 'reject' });
+        expect(filter.said).toStrictEqual(['Babc']);
       },
       { chunkSize: 3 },
     );
@@ -480,9 +473,9 @@ describe('MtaSession: steps on the wire', () => {
       Protocol.NOBODY;
     await withSession(friendly(off), async (session, filter) => {
       for (const response of await everyNegotiableStep(session))
-        assert.deepEqual(response, { verdict: 'skipped' });
-      assert.equal((await session.eom()).verdict, 'continue');
-      assert.deepEqual(filter.said, ['E']);
+        expect(response).toStrictEqual({ verdict: 'skipped' });
+      expect((await session.eom()).verdict).toBe('continue');
+      expect(filter.said).toStrictEqual(['E']);
     });
   });
 
@@ -492,11 +485,11 @@ describe('MtaSession: steps on the wire', () => {
     await withSession(script, async (session, filter) => {
       const before = filter.reads;
       for (const response of await everyNegotiableStep(session))
-        assert.deepEqual(response, { verdict: 'noreply' });
-      assert.equal(filter.reads, before);
+        expect(response).toStrictEqual({ verdict: 'noreply' });
+      expect(filter.reads).toBe(before);
       await session.eom();
-      assert.equal(filter.reads, before + 1);
-      assert.deepEqual(filter.said, [
+      expect(filter.reads).toBe(before + 1);
+      expect(filter.said).toStrictEqual([
         'Ca\0U',
         'Ha\0',
         'Ua\0',
@@ -529,9 +522,9 @@ describe('MtaSession: steps on the wire', () => {
 
   it('waits where the filter did not agree to go without a reply, whatever was offered', async () => {
     await withSession(friendly(Protocol.NR_HDR), async (session) => {
-      assert.equal((await session.mail('a')).verdict, 'continue');
-      assert.equal((await session.header('a', 'b')).verdict, 'noreply');
-      assert.equal((await session.eoh()).verdict, 'continue');
+      expect((await session.mail('a')).verdict).toBe('continue');
+      expect((await session.header('a', 'b')).verdict).toBe('noreply');
+      expect((await session.eoh()).verdict).toBe('continue');
     });
   });
 
@@ -541,10 +534,7 @@ describe('MtaSession: steps on the wire', () => {
       seen.payload.startsWith('bad') ? frame('r') : usual(seen, count);
     await withSession(script, async (session) => {
       const responses = await Promise.all([session.mail('a'), session.rcpt('bad'), session.rcpt('b')]);
-      assert.deepEqual(
-        responses.map(({ verdict }) => verdict),
-        ['continue', 'reject', 'continue'],
-      );
+      expect(responses.map(({ verdict }) => verdict)).toStrictEqual(['continue', 'reject', 'continue']);
     });
   });
 });
@@ -555,7 +545,7 @@ describe('MtaSession: macros', () => {
       session.macros('mail', { i: 'Q1', '{mail_addr}': 'a@b', auth_type: Buffer.from([0xe9]) });
       session.macros('eom', {});
       await session.mail('<a@b>');
-      assert.deepEqual(filter.said, ['DMi\0Q1\0{mail_addr}\0a@b\0{auth_type}\0\xe9\0', 'DE', 'M<a@b>\0']);
+      expect(filter.said).toStrictEqual(['DMi\0Q1\0{mail_addr}\0a@b\0{auth_type}\0\xe9\0', 'DE', 'M<a@b>\0']);
     });
   });
 
@@ -567,7 +557,7 @@ describe('MtaSession: macros', () => {
         await session.helo('b');
         await session.body('x');
         await session.eom();
-        assert.deepEqual(filter.said, [
+        expect(filter.said).toStrictEqual([
           'DCj\0mx\0',
           'Ca\0U',
           'DH{tls}\0no\0',
@@ -595,7 +585,7 @@ describe('MtaSession: macros', () => {
         await session.mail('b');
         session.macros('connect', { v: '8' });
         await session.rcpt('c');
-        assert.deepEqual(filter.said, [
+        expect(filter.said).toStrictEqual([
           'DCj\0mx\0{client_addr}\0::1\0',
           'Ca\0U',
           'Mb\0',
@@ -614,7 +604,7 @@ describe('MtaSession: verdicts', () => {
   for (const [letter, verdict] of Object.entries({ ...plain, 4: 'shutdown', f: 'connfail' })) {
     it(`${letter} is ${verdict}`, async () => {
       await withSession(friendly(0, { H: frame(letter) }), async (session) => {
-        assert.deepEqual(await session.helo('a'), { verdict });
+        expect(await session.helo('a')).toStrictEqual({ verdict });
       });
     });
   }
@@ -649,7 +639,7 @@ describe('MtaSession: verdicts', () => {
   for (const [text, expected] of replies) {
     it(`reads the reply ${JSON.stringify(text)}`, async () => {
       await withSession(friendly(0, { R: frame('y', text) }), async (session) => {
-        assert.deepEqual(await session.rcpt('a'), expected);
+        expect(await session.rcpt('a')).toStrictEqual(expected);
       });
     });
   }
@@ -657,7 +647,7 @@ describe('MtaSession: verdicts', () => {
   for (const text of ['250 fine\0', '550 no end', '55\0', '\0', '', '550 one\r\n551 other\0', '550 a\0b\0']) {
     it(`refuses the reply ${JSON.stringify(text)}`, async () => {
       await withSession(friendly(0, { R: frame('y', text) }), async (session) => {
-        await assert.rejects(session.rcpt('a'), failsWith('ERR_MILTER_PROTOCOL', /malformed reply/));
+        await expect(session.rcpt('a')).rejects.toThrow(failsWith('ERR_MILTER_PROTOCOL', /malformed reply/));
       });
     });
   }
@@ -665,12 +655,11 @@ describe('MtaSession: verdicts', () => {
   for (const letter of ['h', 'i', 'm', '+', '2', '-', 'e', 'b', 'q', 'p', 'l', 'O', 'z']) {
     it(`refuses ${letter} outside eom`, async () => {
       await withSession(friendly(0, { M: frame(letter, 'a\0b\0') }), async (session) => {
-        await assert.rejects(
-          session.mail('a'),
+        await expect(session.mail('a')).rejects.toThrow(
           failsWith('ERR_MILTER_PROTOCOL', new RegExp(`'[${letter}]'.* mail`)),
         );
-        assert.equal(session.closed, true);
-        await assert.rejects(session.rcpt('a'), failsWith('ERR_MILTER_PROTOCOL', /mail/));
+        expect(session.closed).toBe(true);
+        await expect(session.rcpt('a')).rejects.toThrow(failsWith('ERR_MILTER_PROTOCOL', /mail/));
       });
     });
   }
@@ -697,7 +686,7 @@ describe('MtaSession: modifications', () => {
       frame('a'),
     ]);
     await withSession(friendly(0, { E: sent }), async (session) => {
-      assert.deepEqual(await session.eom(), {
+      expect(await session.eom()).toStrictEqual({
         verdict: 'accept',
         progress: 2,
         modifications: [
@@ -722,8 +711,8 @@ describe('MtaSession: modifications', () => {
     const sent = Buffer.concat([frame('q', 'why\0'), frame('y', '550 5.7.1 no\0')]);
     await withSession(friendly(0, { E: sent }), async (session) => {
       const response = await session.eom();
-      assert.equal(response.reply?.code, '550');
-      assert.equal(response.modifications.length, 1);
+      expect(response.reply?.code).toBe('550');
+      expect(response.modifications).toHaveLength(1);
     });
   });
 
@@ -740,7 +729,7 @@ describe('MtaSession: modifications', () => {
   for (const [letter, payload] of malformed) {
     it(`refuses a malformed ${letter}: ${JSON.stringify(payload.toString())}`, async () => {
       await withSession(friendly(0, { E: frame(letter, payload) }), async (session) => {
-        await assert.rejects(session.eom(), failsWith('ERR_MILTER_PROTOCOL', /malformed/));
+        await expect(session.eom()).rejects.toThrow(failsWith('ERR_MILTER_PROTOCOL', /malformed/));
       });
     });
   }
@@ -757,15 +746,15 @@ describe('MtaSession: modifications', () => {
     };
     await withServer(dribble, async (path) => {
       const session = await MtaSession.open(path);
-      assert.equal((await session.eom()).modifications.length, 2);
+      expect((await session.eom()).modifications).toHaveLength(2);
       session.destroy();
     });
   });
 
   it('drops the second verdict that libmilter sends for a body that came with eom', async () => {
     await withSession(friendly(0, { E: Buffer.concat([frame('s'), frame('s')]) }), async (session) => {
-      assert.equal((await session.eom('rest')).verdict, 'skip');
-      assert.equal((await session.mail('a')).verdict, 'continue');
+      expect((await session.eom('rest')).verdict).toBe('skip');
+      expect((await session.mail('a')).verdict).toBe('continue');
     });
   });
 });
@@ -785,7 +774,7 @@ describe('MtaSession: whole messages', () => {
     const special = { E: Buffer.concat([frame('h', 'A\0b\0'), frame('p'), frame('a')]) };
     await withSession(friendly(0, special), async (session, filter) => {
       const result = await session.message({ ...mail, macros: { mail: { i: 'Q7' } } });
-      assert.deepEqual(result, {
+      expect(result).toStrictEqual({
         endedAt: 'eom',
         verdict: 'accept',
         response: { verdict: 'accept' },
@@ -793,7 +782,7 @@ describe('MtaSession: whole messages', () => {
         modifications: [{ type: 'addheader', name: 'A', value: 'b' }],
         progress: 1,
       });
-      assert.deepEqual(filter.said, [
+      expect(filter.said).toStrictEqual([
         'DMi\0Q7\0',
         'M<a@b>\0SIZE=3\0',
         'R<c@d>\0',
@@ -806,25 +795,25 @@ describe('MtaSession: whole messages', () => {
         'E',
       ]);
       await session.mail('<next>');
-      assert.equal(filter.said.at(-1), 'M<next>\0');
-      assert.equal(filter.said.at(-2), 'E', 'macros of a message end with it');
+      expect(filter.said.at(-1)).toBe('M<next>\0');
+      expectThat(filter.said.at(-2), 'macros of a message end with it').toBe('E');
     });
   });
 
   it('sends one with nothing but an envelope', async () => {
     await withSession(friendly(0), async (session, filter) => {
-      assert.equal((await session.message({ sender: '<>', recipients: ['<c@d>'] })).endedAt, 'eom');
-      assert.deepEqual(filter.said, ['M<>\0', 'R<c@d>\0', 'T', 'N', 'E']);
+      expect((await session.message({ sender: '<>', recipients: ['<c@d>'] })).endedAt).toBe('eom');
+      expect(filter.said).toStrictEqual(['M<>\0', 'R<c@d>\0', 'T', 'N', 'E']);
     });
   });
 
   it('keeps the space after the colon where that was negotiated', async () => {
     await withSession(friendly(Protocol.HDR_LEADSPC), async (session, filter) => {
       await session.message(mail);
-      assert.deepEqual(
-        filter.said.filter((said) => said.startsWith('L')),
-        ['LSubject\0 hi\0', 'LX\0 y\0'],
-      );
+      expect(filter.said.filter((said) => said.startsWith('L'))).toStrictEqual([
+        'LSubject\0 hi\0',
+        'LX\0 y\0',
+      ]);
     });
   });
 
@@ -841,8 +830,8 @@ describe('MtaSession: whole messages', () => {
       it(`ends at ${step} with ${verdict}`, async () => {
         const script = friendly(0, { [letter]: frame(verdict, verdict === 'y' ? '554 no\0' : '') });
         await withSession(script, async (session, filter) => {
-          assert.equal((await session.message(mail)).endedAt, step);
-          assert.equal(filter.said.map(([command]) => command).join(''), said);
+          expect((await session.message(mail)).endedAt).toBe(step);
+          expect(filter.said.map(([command]) => command).join('')).toBe(said);
         });
       });
     }
@@ -854,21 +843,18 @@ describe('MtaSession: whole messages', () => {
       seen.payload.startsWith('<c@d>') ? frame('r') : usual(seen, count);
     await withSession(script, async (session) => {
       const result = await session.message(mail);
-      assert.equal(result.endedAt, 'eom');
-      assert.deepEqual(
-        result.recipients.map(({ verdict }) => verdict),
-        ['reject', 'continue'],
-      );
+      expect(result.endedAt).toBe('eom');
+      expect(result.recipients.map(({ verdict }) => verdict)).toStrictEqual(['reject', 'continue']);
     });
   });
 
   it('aborts a message that has no recipients left', async () => {
     await withSession(friendly(0, { R: frame('t') }), async (session, filter) => {
       const result = await session.message(mail);
-      assert.equal(result.endedAt, 'rcpt');
-      assert.equal(result.verdict, 'tempfail');
+      expect(result.endedAt).toBe('rcpt');
+      expect(result.verdict).toBe('tempfail');
       await session.helo('sync');
-      assert.equal(filter.said.map(([command]) => command).join(''), 'MRRAH');
+      expect(filter.said.map(([command]) => command).join('')).toBe('MRRAH');
     });
   });
 
@@ -878,17 +864,17 @@ describe('MtaSession: whole messages', () => {
   ] as const) {
     it(`ends at a recipient with ${verdict}`, async () => {
       await withSession(friendly(0, { R: frame(verdict) }), async (session, filter) => {
-        assert.equal((await session.message(mail)).endedAt, 'rcpt');
+        expect((await session.message(mail)).endedAt).toBe('rcpt');
         await session.helo('sync');
-        assert.equal(filter.said.map(([command]) => command).join(''), said);
+        expect(filter.said.map(([command]) => command).join('')).toBe(said);
       });
     });
   }
 
   it('leaves out the other headers after SKIP', async () => {
     await withSession(friendly(Protocol.SKIP, { L: frame('s') }), async (session, filter) => {
-      assert.equal((await session.message(mail)).endedAt, 'eom');
-      assert.equal(filter.said.map(([command]) => command).join(''), 'MRRTLNBE');
+      expect((await session.message(mail)).endedAt).toBe('eom');
+      expect(filter.said.map(([command]) => command).join('')).toBe('MRRTLNBE');
     });
   });
 });
@@ -899,13 +885,12 @@ describe('MtaSession: filters that misbehave', () => {
       friendly(0, { M: undefined }),
       async (session) => {
         const started = Date.now();
-        await assert.rejects(
-          session.mail('a'),
+        await expect(session.mail('a')).rejects.toThrow(
           failsWith('ERR_MILTER_TIMEOUT', /reply to mail within 60 ms/),
         );
-        assert.ok(Date.now() - started >= 55);
-        assert.equal(session.closed, true);
-        await assert.rejects(session.mail('a'), failsWith('ERR_MILTER_TIMEOUT', /mail/));
+        expect(Date.now() - started).toBeGreaterThanOrEqual(55);
+        expect(session.closed).toBe(true);
+        await expect(session.mail('a')).rejects.toThrow(failsWith('ERR_MILTER_TIMEOUT', /mail/));
       },
       { timeout: 60 },
     );
@@ -925,15 +910,14 @@ describe('MtaSession: filters that misbehave', () => {
     await withServer(slow, async (path) => {
       const session = await MtaSession.open(path, { timeout: 150 });
       await new Promise((resolve) => setTimeout(resolve, 200));
-      assert.equal((await session.eom()).progress, 3);
+      expect((await session.eom()).progress).toBe(3);
       session.destroy();
     });
   });
 
   it('times out in negotiation', async () => {
     await using filter = await FakeFilter.start(() => undefined);
-    await assert.rejects(
-      MtaSession.open(filter.path, { timeout: 50 }),
+    await expect(MtaSession.open(filter.path, { timeout: 50 })).rejects.toThrow(
       failsWith('ERR_MILTER_TIMEOUT', /answer to the negotiation/),
     );
   });
@@ -947,8 +931,7 @@ describe('MtaSession: filters that misbehave', () => {
     };
     await withServer(deaf, async (path) => {
       const session = await MtaSession.open(path, { timeout: 100 });
-      await assert.rejects(
-        session.body(Buffer.alloc(8_000_000)),
+      await expect(session.body(Buffer.alloc(8_000_000))).rejects.toThrow(
         failsWith('ERR_MILTER_TIMEOUT', /read what/),
       );
     });
@@ -958,27 +941,28 @@ describe('MtaSession: filters that misbehave', () => {
     const stay = (socket: Socket): unknown => socket.once('data', () => socket.write(answer(0)));
     await withServer(stay, async (path) => {
       const session = await MtaSession.open(path, { timeout: 50 });
-      await assert.rejects(session.quit(), failsWith('ERR_MILTER_TIMEOUT', /close the connection/));
+      await expect(session.quit()).rejects.toThrow(failsWith('ERR_MILTER_TIMEOUT', /close the connection/));
     });
   });
 
   it('fails the waiting step when the filter hangs up', async () => {
     await withSession(friendly(0, { R: 'close' }), async (session) => {
       await session.mail('a');
-      await assert.rejects(
-        session.rcpt('b'),
+      await expect(session.rcpt('b')).rejects.toThrow(
         failsWith('ERR_MILTER_CLOSED', /before it sent the reply to rcpt/),
       );
-      await assert.rejects(session.data(), failsWith('ERR_MILTER_CLOSED', /rcpt/));
-      await assert.rejects(session.eom(), failsWith('ERR_MILTER_CLOSED', /rcpt/));
-      await assert.rejects(session.abort(), failsWith('ERR_MILTER_CLOSED', /rcpt/));
+      await expect(session.data()).rejects.toThrow(failsWith('ERR_MILTER_CLOSED', /rcpt/));
+      await expect(session.eom()).rejects.toThrow(failsWith('ERR_MILTER_CLOSED', /rcpt/));
+      await expect(session.abort()).rejects.toThrow(failsWith('ERR_MILTER_CLOSED', /rcpt/));
     });
   });
 
   it('tells that it hung up in the middle of a frame', async () => {
     const half = (socket: Socket): unknown => socket.once('data', () => socket.end(answer(0).subarray(0, 9)));
     await withServer(half, async (path) => {
-      await assert.rejects(MtaSession.open(path), failsWith('ERR_MILTER_CLOSED', /in the middle of a frame/));
+      await expect(MtaSession.open(path)).rejects.toThrow(
+        failsWith('ERR_MILTER_CLOSED', /in the middle of a frame/),
+      );
     });
   });
 
@@ -986,14 +970,18 @@ describe('MtaSession: filters that misbehave', () => {
     await withSession(friendly(0, { A: 'close' }), async (session) => {
       await session.abort();
       await session.waitForClose();
-      assert.equal(session.closed, true);
-      await assert.rejects(session.mail('a'), failsWith('ERR_MILTER_CLOSED', /closed the connection/));
+      expect(session.closed).toBe(true);
+      await expect(session.mail('a')).rejects.toThrow(
+        failsWith('ERR_MILTER_CLOSED', /closed the connection/),
+      );
     });
   });
 
   it('refuses a frame above the limit before it has come', async () => {
     await withSession(friendly(0, { E: u32(65537) }), async (session) => {
-      await assert.rejects(session.eom(), failsWith('ERR_MILTER_PROTOCOL', /65536 bytes.*limit of 65535/));
+      await expect(session.eom()).rejects.toThrow(
+        failsWith('ERR_MILTER_PROTOCOL', /65536 bytes.*limit of 65535/),
+      );
     });
   });
 
@@ -1001,7 +989,7 @@ describe('MtaSession: filters that misbehave', () => {
     const body = frame('b', 'x'.repeat(65535));
     await withSession(friendly(0, { E: Buffer.concat([body, body, CONTINUE]) }), async (session) => {
       const [modification] = (await session.eom()).modifications;
-      assert.equal(modification?.type === 'replacebody' && modification.body.length, 131070);
+      expect(modification?.type === 'replacebody' && modification.body.length).toBe(131070);
     });
   });
 
@@ -1009,14 +997,14 @@ describe('MtaSession: filters that misbehave', () => {
     const big = { E: Buffer.concat([frame('b', 'x'.repeat(200_000)), CONTINUE]) };
     const offer = { protocol: Protocol.ALL | Protocol.MDS_256K };
     const body = async (session: MtaSession): Promise<void> => {
-      assert.equal((await session.eom()).modifications.length, 1);
+      expect((await session.eom()).modifications).toHaveLength(1);
     };
     await withSession(friendly(Protocol.MDS_256K, big), body, offer);
     await withSession(friendly(0, big), body, { maxFrameSize: 200_000 });
     await withSession(
       friendly(0, big),
       async (session) => {
-        await assert.rejects(session.eom(), failsWith('ERR_MILTER_PROTOCOL', /limit of 199999/));
+        await expect(session.eom()).rejects.toThrow(failsWith('ERR_MILTER_PROTOCOL', /limit of 199999/));
       },
       { maxFrameSize: 199_999 },
     );
@@ -1024,7 +1012,7 @@ describe('MtaSession: filters that misbehave', () => {
 
   it('refuses a frame of length 0', async () => {
     await withSession(friendly(0, { E: u32(0) }), async (session) => {
-      await assert.rejects(session.eom(), failsWith('ERR_MILTER_PROTOCOL', /length 0/));
+      await expect(session.eom()).rejects.toThrow(failsWith('ERR_MILTER_PROTOCOL', /length 0/));
     });
   });
 
@@ -1032,7 +1020,9 @@ describe('MtaSession: filters that misbehave', () => {
     await withSession(
       friendly(0, { E: Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n') }),
       async (session) => {
-        await assert.rejects(session.eom(), failsWith('ERR_MILTER_PROTOCOL', /frame of 1213486159 bytes/));
+        await expect(session.eom()).rejects.toThrow(
+          failsWith('ERR_MILTER_PROTOCOL', /frame of 1213486159 bytes/),
+        );
       },
     );
   });
@@ -1041,7 +1031,9 @@ describe('MtaSession: filters that misbehave', () => {
     const script = friendly(Protocol.NR_HELO, { M: Buffer.concat([CONTINUE, CONTINUE]) });
     await withSession(script, async (session) => {
       await session.mail('a');
-      await assert.rejects(session.rcpt('b'), failsWith('ERR_MILTER_PROTOCOL', /'c' while no reply was due/));
+      await expect(session.rcpt('b')).rejects.toThrow(
+        failsWith('ERR_MILTER_PROTOCOL', /'c' while no reply was due/),
+      );
     });
   });
 });
@@ -1052,12 +1044,12 @@ describe('MtaSession: a test that misbehaves', () => {
       const raw = frame('H', 'raw\0');
       await session.sendRaw(raw.subarray(0, 6));
       await session.sendRaw(raw.subarray(6));
-      assert.deepEqual(await session.readFrame(), { command: 'c', payload: Buffer.alloc(0) });
+      expect(await session.readFrame()).toStrictEqual({ command: 'c', payload: Buffer.alloc(0) });
       await session.sendFrame(0x58, 'x');
       await session.sendFrame('Z');
-      assert.equal((await session.readFrame()).command, 'c');
-      assert.equal((await session.readFrame()).command, 'c');
-      assert.deepEqual(filter.said, ['Hraw\0', 'Xx', 'Z']);
+      expect((await session.readFrame()).command).toBe('c');
+      expect((await session.readFrame()).command).toBe('c');
+      expect(filter.said).toStrictEqual(['Hraw\0', 'Xx', 'Z']);
     });
   });
 
@@ -1067,8 +1059,10 @@ describe('MtaSession: a test that misbehaves', () => {
       session.destroy();
       await session.waitForClose();
       while (filter.received[0]?.length !== 20) await new Promise(setImmediate);
-      assert.equal(filter.frames.length, 1);
-      await assert.rejects(session.sendRaw(Buffer.of(0)), failsWith('ERR_MILTER_CLOSED', /destroyed/));
+      expect(filter.frames).toHaveLength(1);
+      await expect(session.sendRaw(Buffer.of(0))).rejects.toThrow(
+        failsWith('ERR_MILTER_CLOSED', /destroyed/),
+      );
     });
   });
 
@@ -1078,21 +1072,20 @@ describe('MtaSession: a test that misbehaves', () => {
       await using session = await MtaSession.open(filter.path);
       await session.helo('a');
     }
-    assert.deepEqual(filter.said, ['Ha\0', 'Q']);
+    expect(filter.said).toStrictEqual(['Ha\0', 'Q']);
     {
       await using session = await MtaSession.open(filter.path);
       await session.quit();
       await session.close();
     }
-    assert.deepEqual(
-      filter.frames.map(({ command }) => command),
-      ['O', 'H', 'Q', 'O', 'Q'],
-    );
+    expect(filter.frames.map(({ command }) => command)).toStrictEqual(['O', 'H', 'Q', 'O', 'Q']);
   });
 
   it('destroys the session while a frame is awaited', async () => {
     await withSession(friendly(0), async (session) => {
-      const waiting = assert.rejects(session.readFrame(), failsWith('ERR_MILTER_CLOSED', /destroyed/));
+      const waiting = expect(session.readFrame()).rejects.toThrow(
+        failsWith('ERR_MILTER_CLOSED', /destroyed/),
+      );
       session.destroy();
       await waiting;
     });
@@ -1100,10 +1093,10 @@ describe('MtaSession: a test that misbehaves', () => {
 
   it('just hangs up when it is disposed of while a reply is awaited', async () => {
     await withSession(friendly(0, { M: undefined }), async (session, filter) => {
-      const waiting = assert.rejects(session.mail('a'), failsWith('ERR_MILTER_CLOSED', /destroyed/));
+      const waiting = expect(session.mail('a')).rejects.toThrow(failsWith('ERR_MILTER_CLOSED', /destroyed/));
       await session.close();
       await waiting;
-      assert.ok(!filter.said.includes('Q'));
+      expect(filter.said).not.toContain('Q');
     });
   });
 });
@@ -1122,6 +1115,6 @@ describe('MtaSession: load', () => {
       return verdict;
     };
     const verdicts = await Promise.all(Array.from({ length: 500 }, script));
-    assert.deepEqual(new Set(verdicts), new Set(['continue']));
+    expect(new Set(verdicts)).toStrictEqual(new Set(['continue']));
   });
 });

@@ -1,6 +1,5 @@
 /** Contract 13: what is agreed with an MTA, worked out without one. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import {
   P_NOBODY,
   P_NOEOH,
@@ -28,6 +27,7 @@ import {
 } from '#lib/addon/steps.js';
 import { noCallbacks } from '#lib/session/callbacks.js';
 import { completeNegotiation, handledSteps, protocolFor } from '#lib/session/negotiation.js';
+import { expectThat } from '../support/expect';
 
 const OFFERED = 0x1fffff;
 const ALL_NO = NEGOTIABLE.reduce((bits, { no }) => bits | no, 0);
@@ -38,68 +38,70 @@ const agreed = (handled: number, { offered = OFFERED, more = 0, immediate = fals
 
 describe('handledSteps', () => {
   it('a bit per callback', () => {
-    assert.equal(handledSteps(noCallbacks()), 0);
+    expect(handledSteps(noCallbacks())).toBe(0);
     for (const [step, name] of STEP_NAMES.entries()) {
-      assert.equal(handledSteps({ ...noCallbacks(), [name]: () => 0 }), bitOf(step), name);
+      expectThat(handledSteps({ ...noCallbacks(), [name]: () => 0 }), name).toBe(bitOf(step));
     }
   });
 });
 
-describe('contract 13: protocolFor', () => {
+/** @contract 13 */
+describe('protocolFor', () => {
   it('leaves out what has no handler, keeps SKIP', () => {
-    assert.equal(protocolFor(0), ALL_NO | P_SKIP);
-    assert.equal(protocolFor(0xffff), P_SKIP);
-    for (const { step, no } of NEGOTIABLE) assert.equal(protocolFor(bitOf(step)), (ALL_NO & ~no) | P_SKIP);
+    expect(protocolFor(0)).toBe(ALL_NO | P_SKIP);
+    expect(protocolFor(0xffff)).toBe(P_SKIP);
+    for (const { step, no } of NEGOTIABLE) expect(protocolFor(bitOf(step))).toBe((ALL_NO & ~no) | P_SKIP);
   });
 });
 
-describe('contract 13: completeNegotiation', () => {
+/** @contract 13 */
+describe('completeNegotiation', () => {
   it('only what is handled is asked; eom, abort and close too', () => {
-    assert.equal(agreed(0).asked, 0);
+    expect(agreed(0).asked).toBe(0);
     for (const step of [CONNECT, HELO, ENVFROM, HEADER, EOH, BODY, EOM, ABORT, CLOSE]) {
-      assert.equal(agreed(bitOf(step)).asked, bitOf(step), STEP_NAMES[step]);
+      expectThat(agreed(bitOf(step)).asked, STEP_NAMES[step]).toBe(bitOf(step));
     }
   });
 
   it('header, eoh and body are deferred, nothing else', () => {
-    assert.equal(agreed(0xffff).deferred, steps(HEADER, EOH, BODY));
-    assert.equal(agreed(steps(CONNECT, HEADER)).deferred, steps(HEADER));
-    assert.equal(agreed(steps(CONNECT, EOM)).deferred, 0);
+    expect(agreed(0xffff).deferred).toBe(steps(HEADER, EOH, BODY));
+    expect(agreed(steps(CONNECT, HEADER)).deferred).toBe(steps(HEADER));
+    expect(agreed(steps(CONNECT, EOM)).deferred).toBe(0);
   });
 
   it('immediate: nothing is', () => {
     const { deferred, silent, protocol } = agreed(0xffff, { immediate: true });
-    assert.deepEqual([deferred, silent, protocol & (P_NR_HDR | P_NR_EOH | P_NR_BODY)], [0, 0, 0]);
+    expect([deferred, silent, protocol & (P_NR_HDR | P_NR_EOH | P_NR_BODY)]).toStrictEqual([0, 0, 0]);
   });
 
   it('deferred headers go without reply, body does not: eom could be lost', () => {
     const { protocol, added, silent } = agreed(0xffff);
-    assert.equal(added, P_NR_HDR | P_NR_EOH);
-    assert.equal(protocol & (P_NR_HDR | P_NR_EOH | P_NR_BODY), 0, 'what the filter settled on stays');
-    assert.equal(silent, steps(HEADER, EOH));
-    assert.equal(agreed(steps(BODY)).added, 0);
+    expect(added).toBe(P_NR_HDR | P_NR_EOH);
+    expectThat(protocol & (P_NR_HDR | P_NR_EOH | P_NR_BODY), 'what the filter settled on stays').toBe(0);
+    expect(silent).toBe(steps(HEADER, EOH));
+    expect(agreed(steps(BODY)).added).toBe(0);
   });
 
   it('what was agreed to be silent is silent', () => {
     const { silent, protocol } = agreed(steps(HELO, BODY), { more: P_NR_HELO | P_NR_BODY });
-    assert.equal(silent, steps(HELO, BODY));
-    assert.equal(protocol & (P_NR_HELO | P_NR_BODY), P_NR_HELO | P_NR_BODY);
+    expect(silent).toBe(steps(HELO, BODY));
+    expect(protocol & (P_NR_HELO | P_NR_BODY)).toBe(P_NR_HELO | P_NR_BODY);
   });
 
   it('a step that the MTA cannot leave out is not asked where nobody handles it', () => {
     const { asked, protocol } = agreed(steps(ENVFROM), { offered: P_SKIP });
-    assert.equal(asked, steps(ENVFROM));
-    assert.equal(protocol, P_SKIP);
+    expect(asked).toBe(steps(ENVFROM));
+    expect(protocol).toBe(P_SKIP);
   });
 
   it('a negotiate handler that wants more than its class handles gets it', () => {
     const { asked } = completeNegotiation(0, OFFERED, 0x1ff, P_NOBODY | P_NOHDRS | P_NOEOH, false);
-    assert.equal(asked & bitOf(HELO), bitOf(HELO));
-    assert.equal(asked & steps(HEADER, EOH, BODY), 0);
+    expect(asked & bitOf(HELO)).toBe(bitOf(HELO));
+    expect(asked & steps(HEADER, EOH, BODY)).toBe(0);
   });
 
   it('rights are passed on as they are', () => {
-    assert.equal(completeNegotiation(0, OFFERED, 0x11, 0, false).actions, 0x11);
+    expect(completeNegotiation(0, OFFERED, 0x11, 0, false).actions).toBe(0x11);
   });
 
   it('nothing of a step that is left out', () => {
@@ -110,7 +112,7 @@ describe('contract 13: completeNegotiation', () => {
       P_NOHELO | P_NOHDRS | P_NOEOH | P_NOBODY,
       false,
     );
-    assert.equal(asked & steps(HELO, HEADER), 0);
-    assert.equal(deferred, 0);
+    expect(asked & steps(HELO, HEADER)).toBe(0);
+    expect(deferred).toBe(0);
   });
 });

@@ -1,6 +1,5 @@
 /** Options that there are not: a misspelt one is refused, since it would have no effect. */
-import assert from 'node:assert/strict';
-import { afterEach, describe, it } from 'node:test';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
 import { AddrCache } from 'tsmilter/cache';
 import { MilterConfigParser } from 'tsmilter/config';
@@ -14,11 +13,14 @@ import { checkSpf } from 'tsmilter/spf';
 import { MtaSession, TestCtx } from 'tsmilter/testing';
 import { iniplist, unsign } from 'tsmilter/utils';
 import { suggestName } from '#lib/internal/suggestions.js';
+import { errorWith } from '../support/expect';
 
 const refused = (message: RegExp) => ({ name: 'MilterError', code: 'ERR_MILTER_BAD_ARGUMENT', message });
 
 describe('runmilter', () => {
-  afterEach(() => Milter.setFactory(null));
+  afterEach(() => {
+    Milter.setFactory(null);
+  });
   const run = (options: object) =>
     Milter.runmilter('options', 'unix:/nowhere/sock', options as Milter.RunOptions);
 
@@ -34,25 +36,32 @@ describe('runmilter', () => {
       const message = new RegExp(
         `^runmilter has no option ${key}; did you mean ${meant}\\? \\(its options: factory, `,
       );
-      await assert.rejects(run({ factory: Milter.Base, [key]: 1 }), refused(message));
-      assert.equal(Milter.setFactory(null), null);
+      await expect(run({ factory: Milter.Base, [key]: 1 })).rejects.toThrow(errorWith(refused(message)));
+      expect(Milter.setFactory(null)).toBeNull();
     });
   }
 
   it('what is like none of them is refused without a guess, with the list of them', async () => {
-    await assert.rejects(
-      run({ factory: Milter.Base, colour: undefined }),
-      refused(
-        /^runmilter has no option colour \(its options: factory, timeout, .*, signals, .*, resourceLimits\)$/,
+    await expect(run({ factory: Milter.Base, colour: undefined })).rejects.toThrow(
+      errorWith(
+        refused(
+          /^runmilter has no option colour \(its options: factory, timeout, .*, signals, .*, resourceLimits\)$/,
+        ),
       ),
     );
   });
 
   it('options that are no object are refused', async () => {
     class Filter extends Milter.Base {}
-    await assert.rejects(run(Filter), refused(/the options must be an object, not function/));
-    await assert.rejects(run(null as never), refused(/the options must be an object, not null/));
-    await assert.rejects(run(240 as never), refused(/the options must be an object, not number/));
+    await expect(run(Filter)).rejects.toThrow(
+      errorWith(refused(/the options must be an object, not function/)),
+    );
+    await expect(run(null as never)).rejects.toThrow(
+      errorWith(refused(/the options must be an object, not null/)),
+    );
+    await expect(run(240 as never)).rejects.toThrow(
+      errorWith(refused(/the options must be an object, not number/)),
+    );
   });
 
   it('all that there are go on to the socket', async () => {
@@ -72,18 +81,21 @@ describe('runmilter', () => {
       owner: 0,
       group: 0,
     };
-    await assert.rejects(run(all), { code: 'ENOENT' });
+    await expect(run(all)).rejects.toThrow(errorWith({ code: 'ENOENT' }));
   });
 });
 
 describe('the others', () => {
   it('tsmilter/lowlevel', async () => {
     const wrong = { imediate: true } as object;
-    assert.throws(() => lowlevel.register('options', wrong), refused(/^register has no option imediate/));
-    assert.throws(() => lowlevel.opensocket(true, wrong), refused(/its options: mode, owner, group/));
-    await assert.rejects(
-      lowlevel.main(wrong),
-      refused(/^main has no option imediate; did you mean immediate\?/),
+    expect(() => lowlevel.register('options', wrong)).toThrow(
+      errorWith(refused(/^register has no option imediate/)),
+    );
+    expect(() => lowlevel.opensocket(true, wrong)).toThrow(
+      errorWith(refused(/its options: mode, owner, group/)),
+    );
+    await expect(lowlevel.main(wrong)).rejects.toThrow(
+      errorWith(refused(/^main has no option imediate; did you mean immediate\?/)),
     );
   });
 
@@ -106,7 +118,9 @@ describe('the others', () => {
   };
   for (const [name, call] of Object.entries(callers)) {
     it(name, async () => {
-      await assert.rejects(async () => call(), refused(new RegExp(`^${name} has no option imeout`)));
+      await expect(async () => call()).rejects.toThrow(
+        errorWith(refused(new RegExp(`^${name} has no option imeout`))),
+      );
     });
   }
 });
@@ -114,12 +128,12 @@ describe('the others', () => {
 describe('suggestName', () => {
   it('is the nearest of several, and none where too many letters differ', () => {
     const known = ['mode', 'module', 'timeout', 'handlerTimeout'];
-    assert.equal(suggestName('modul', known), 'module');
-    assert.equal(suggestName('mod', known), 'mode');
-    assert.equal(suggestName('TIMEOUT', known), 'timeout');
-    assert.equal(suggestName('time', known), undefined);
-    assert.equal(suggestName('', known), undefined);
-    assert.equal(suggestName('timeout'.repeat(1000), known), undefined);
+    expect(suggestName('modul', known)).toBe('module');
+    expect(suggestName('mod', known)).toBe('mode');
+    expect(suggestName('TIMEOUT', known)).toBe('timeout');
+    expect(suggestName('time', known)).toBeUndefined();
+    expect(suggestName('', known)).toBeUndefined();
+    expect(suggestName('timeout'.repeat(1000), known)).toBeUndefined();
   });
 });
 
@@ -130,18 +144,19 @@ describe('tsmilter/mime', () => {
   const wrong = { maxdepth: 5 } as object;
 
   it('a misspelt limit is refused wherever limits are taken', async () => {
-    assert.throws(() => MimeMessage.from(bytes, wrong), slip('MimeMessage.from'));
-    await assert.rejects(async () => messageFromFile(bytes, wrong), slip('messageFromFile'));
-    await assert.rejects(async () => zipnames(bytes, wrong), slip('zipnames'));
+    expect(() => MimeMessage.from(bytes, wrong)).toThrow(errorWith(slip('MimeMessage.from')));
+    await expect(async () => messageFromFile(bytes, wrong)).rejects.toThrow(
+      errorWith(slip('messageFromFile')),
+    );
+    await expect(async () => zipnames(bytes, wrong)).rejects.toThrow(errorWith(slip('zipnames')));
     const message = MimeMessage.from(bytes);
-    await assert.rejects(async () => message.getnames(true, wrong), slip('getnames'));
-    await assert.rejects(defang(message, wrong), slip('defang'));
-    assert.throws(() => defangStream(bytes, wrong), slip('defangStream'));
+    await expect(async () => message.getnames(true, wrong)).rejects.toThrow(errorWith(slip('getnames')));
+    await expect(defang(message, wrong)).rejects.toThrow(errorWith(slip('defang')));
+    expect(() => defangStream(bytes, wrong)).toThrow(errorWith(slip('defangStream')));
   });
 
   it('what there is goes on', async () => {
-    assert.equal(
-      await defang(MimeMessage.from(bytes, { maxDepth: 5 }), { maxDepth: 4, scanZip: true }),
+    expect(await defang(MimeMessage.from(bytes, { maxDepth: 5 }), { maxDepth: 4, scanZip: true })).toBe(
       false,
     );
   });

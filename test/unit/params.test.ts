@@ -1,9 +1,9 @@
 /** Contract 18: ESMTP parameters as handlers want them. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { dictfromlist, envcallback, param2dict } from 'tsmilter';
 
-describe('contract 18: param2dict', () => {
+/** @contract 18 */
+describe('param2dict', () => {
   const cases: readonly (readonly [params: string[], expected: Record<string, string | null>])[] = [
     [[], {}],
     [['SIZE=1000'], { SIZE: '1000' }],
@@ -17,51 +17,50 @@ describe('contract 18: param2dict', () => {
     [['=x'], { '': 'x' }],
   ];
   for (const [params, expected] of cases) {
-    it(JSON.stringify(params), () => assert.deepEqual({ ...param2dict(params) }, expected));
+    it(JSON.stringify(params), () => expect({ ...param2dict(params) }).toStrictEqual(expected));
   }
 
   it('a name like a property of every object is a name like others', () => {
     const found = param2dict(['__proto__=1', 'constructor', 'TOSTRING=2']);
-    assert.deepEqual(Object.keys(found).sort(), ['CONSTRUCTOR', 'TOSTRING', '__PROTO__'].sort());
-    assert.equal(found.CONSTRUCTOR, null);
-    assert.equal(found.__PROTO__, '1');
+    expect(Object.keys(found).sort()).toStrictEqual(['CONSTRUCTOR', 'TOSTRING', '__PROTO__'].sort());
+    expect(found.CONSTRUCTOR).toBeNull();
+    expect(found.__PROTO__).toBe('1');
   });
 });
 
-describe('contract 18: dictfromlist', () => {
+/** @contract 18 */
+describe('dictfromlist', () => {
   it('drops what has no value', () => {
-    assert.deepEqual({ ...dictfromlist(['SMTPUTF8', 'size=1000', 'AUTH=']) }, { SIZE: '1000', AUTH: '' });
-    assert.deepEqual({ ...dictfromlist(['SMTPUTF8']) }, {});
-    assert.deepEqual({ ...dictfromlist([]) }, {});
+    expect({ ...dictfromlist(['SMTPUTF8', 'size=1000', 'AUTH=']) }).toStrictEqual({ SIZE: '1000', AUTH: '' });
+    expect({ ...dictfromlist(['SMTPUTF8']) }).toStrictEqual({});
+    expect({ ...dictfromlist([]) }).toStrictEqual({});
   });
 });
 
-describe('contract 18: envcallback', () => {
+/** @contract 18 */
+describe('envcallback', () => {
   it('keeps what has no value by position, the rest by name', () => {
     const calls: unknown[][] = [];
     const result = envcallback(
       (...args) => calls.push(args),
       ['<a@b>', 'SMTPUTF8', 'size=9', 'X', 'RET=HDRS'],
     );
-    assert.deepEqual(calls, [['<a@b>', 'SMTPUTF8', 'X', { SIZE: '9', RET: 'HDRS' }]]);
-    assert.equal(result, 1);
+    expect(calls).toStrictEqual([['<a@b>', 'SMTPUTF8', 'X', { SIZE: '9', RET: 'HDRS' }]]);
+    expect(result).toBe(1);
   });
 
   it('an address alone', () => {
-    assert.deepEqual(
-      envcallback((...args) => args, ['<>']),
-      ['<>', {}],
-    );
+    expect(envcallback((...args) => args, ['<>'])).toStrictEqual(['<>', {}]);
   });
 
   it('an address with = in it is an address', () => {
-    assert.deepEqual(
-      envcallback((...args) => args, ['<bounce=x@b>', 'SIZE=1']),
-      ['<bounce=x@b>', { SIZE: '1' }],
-    );
+    expect(envcallback((...args) => args, ['<bounce=x@b>', 'SIZE=1'])).toStrictEqual([
+      '<bounce=x@b>',
+      { SIZE: '1' },
+    ]);
   });
 
   it('returns a promise where the callback does', async () => {
-    assert.equal(await envcallback(async () => 7, ['<>']), 7);
+    expect(await envcallback(async () => 7, ['<>'])).toBe(7);
   });
 });

@@ -1,10 +1,10 @@
 /** Contract 12, 13: what a class wants, worked out for each class of its own. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
 import { bitOf, CONNECT, ENVFROM, EOM, HANDLER_NAMES, HEADER, HELO, NEGOTIABLE } from '#lib/addon/steps.js';
 import { Base } from '#lib/filter/base.js';
 import { planForObject, planOf } from '#lib/filter/plan.js';
+import { errorWith } from '../support/expect';
 
 const ALL_NO = NEGOTIABLE.reduce((bits, { no }) => bits | no, 0);
 const plan = (filter: typeof Base) => planOf(filter, Base);
@@ -27,12 +27,13 @@ class Parent extends Base {
   }
 }
 
-describe('contract 13: the mask of a class', () => {
+/** @contract 13 */
+describe('the mask of a class', () => {
   it('Base and a class that overrides nothing want nothing but SKIP', () => {
     class Nothing extends Base {}
-    assert.equal(Base.protocolMask(), ALL_NO | Milter.P_SKIP);
-    assert.equal(Nothing.protocolMask(), ALL_NO | Milter.P_SKIP);
-    assert.equal(plan(Nothing).handled, 0);
+    expect(Base.protocolMask()).toBe(ALL_NO | Milter.P_SKIP);
+    expect(Nothing.protocolMask()).toBe(ALL_NO | Milter.P_SKIP);
+    expect(plan(Nothing).handled).toBe(0);
   });
 
   for (const { handler, step, no, nr } of NEGOTIABLE) {
@@ -42,13 +43,13 @@ describe('contract 13: the mask of a class', () => {
         Object.defineProperty(Filter.prototype, handler, { value: () => 0 });
         return plan(Object.assign(Filter, statics));
       };
-      assert.equal(define({}).protocol, (ALL_NO & ~no) | Milter.P_SKIP);
-      assert.equal(define({}).handled, bitOf(step));
-      assert.equal(define({ noreply: [handler] }).protocol, (ALL_NO & ~no) | nr | Milter.P_SKIP);
-      assert.equal(define({ noreply: [handler] }).noreply, bitOf(step));
-      assert.equal(define({ nocallback: [handler] }).protocol, ALL_NO | Milter.P_SKIP);
-      assert.equal(define({ nocallback: [handler] }).handled, 0);
-      assert.equal(define({ nocallback: [handler] }).nocallback, bitOf(step));
+      expect(define({}).protocol).toBe((ALL_NO & ~no) | Milter.P_SKIP);
+      expect(define({}).handled).toBe(bitOf(step));
+      expect(define({ noreply: [handler] }).protocol).toBe((ALL_NO & ~no) | nr | Milter.P_SKIP);
+      expect(define({ noreply: [handler] }).noreply).toBe(bitOf(step));
+      expect(define({ nocallback: [handler] }).protocol).toBe(ALL_NO | Milter.P_SKIP);
+      expect(define({ nocallback: [handler] }).handled).toBe(0);
+      expect(define({ nocallback: [handler] }).nocallback).toBe(bitOf(step));
     });
   }
 
@@ -57,13 +58,14 @@ describe('contract 13: the mask of a class', () => {
     class Rejected extends Base {}
     @Milter.headerLeadingSpace
     class Spaced extends Base {}
-    assert.equal(Base.protocolMask() & (Milter.P_RCPT_REJ | Milter.P_HDR_LEADSPC), 0);
-    assert.equal(Rejected.protocolMask(), ALL_NO | Milter.P_SKIP | Milter.P_RCPT_REJ);
-    assert.equal(Spaced.protocolMask(), ALL_NO | Milter.P_SKIP | Milter.P_HDR_LEADSPC);
+    expect(Base.protocolMask() & (Milter.P_RCPT_REJ | Milter.P_HDR_LEADSPC)).toBe(0);
+    expect(Rejected.protocolMask()).toBe(ALL_NO | Milter.P_SKIP | Milter.P_RCPT_REJ);
+    expect(Spaced.protocolMask()).toBe(ALL_NO | Milter.P_SKIP | Milter.P_HDR_LEADSPC);
   });
 });
 
-describe('contract 12: the mask of a subclass', () => {
+/** @contract 12 */
+describe('the mask of a subclass', () => {
   it('is its own, before and after the parent was used', () => {
     class Child extends Parent {
       override header(): Milter.Answer {
@@ -72,22 +74,22 @@ describe('contract 12: the mask of a subclass', () => {
     }
     const before = Child.protocolMask();
     const parent = Parent.protocolMask();
-    assert.equal(Child.protocolMask(), before);
-    assert.equal(Parent.protocolMask(), parent);
+    expect(Child.protocolMask()).toBe(before);
+    expect(Parent.protocolMask()).toBe(parent);
     class Later extends Parent {
       override header(): Milter.Answer {
         return Milter.CONTINUE;
       }
     }
-    assert.equal(Later.protocolMask(), before);
-    assert.notEqual(before, parent);
-    assert.equal(plan(Later).handled, bitOf(CONNECT) | bitOf(ENVFROM) | bitOf(HEADER));
+    expect(Later.protocolMask()).toBe(before);
+    expect(before).not.toBe(parent);
+    expect(plan(Later).handled).toBe(bitOf(CONNECT) | bitOf(ENVFROM) | bitOf(HEADER));
   });
 
   it('inherits methods and their marks', () => {
     class Child extends Parent {}
-    assert.deepEqual(plan(Child), plan(Parent));
-    assert.equal(plan(Child).decode.envfrom, 'bytes');
+    expect(plan(Child)).toStrictEqual(plan(Parent));
+    expect(plan(Child).decode.envfrom).toBe('bytes');
   });
 
   it('overriding a nocallback method turns it on again', () => {
@@ -96,17 +98,17 @@ describe('contract 12: the mask of a subclass', () => {
         return Milter.REJECT;
       }
     }
-    assert.equal(plan(Child).nocallback, 0);
-    assert.notEqual(plan(Child).handled & bitOf(HELO), 0);
-    assert.equal(Child.protocolMask() & Milter.P_NOHELO, 0);
+    expect(plan(Child).nocallback).toBe(0);
+    expect(plan(Child).handled & bitOf(HELO)).not.toBe(0);
+    expect(Child.protocolMask() & Milter.P_NOHELO).toBe(0);
     class Grandchild extends Child {
       @Milter.nocallback
       override hello(): Milter.Answer {
         return Milter.CONTINUE;
       }
     }
-    assert.equal(Grandchild.protocolMask() & Milter.P_NOHELO, Milter.P_NOHELO);
-    assert.equal(Child.protocolMask() & Milter.P_NOHELO, 0);
+    expect(Grandchild.protocolMask() & Milter.P_NOHELO).toBe(Milter.P_NOHELO);
+    expect(Child.protocolMask() & Milter.P_NOHELO).toBe(0);
   });
 
   it('overriding takes all marks of the method away', () => {
@@ -116,7 +118,7 @@ describe('contract 12: the mask of a subclass', () => {
       }
     }
     const { noreply, symlists, decode } = plan(Child);
-    assert.deepEqual([noreply, symlists, decode], [0, [], {}]);
+    expect([noreply, symlists, decode]).toStrictEqual([0, [], {}]);
   });
 
   it('static fields hold for the class that has them, not for methods of a subclass', () => {
@@ -135,8 +137,8 @@ describe('contract 12: the mask of a subclass', () => {
         return Milter.CONTINUE;
       }
     }
-    assert.equal(plan(Child).noreply, bitOf(HELO));
-    assert.equal(plan(Child).nocallback, 0);
+    expect(plan(Child).noreply).toBe(bitOf(HELO));
+    expect(plan(Child).nocallback).toBe(0);
     class Replaced extends Plain {
       static override noreply = ['hello'];
       static override nocallback = [];
@@ -144,8 +146,8 @@ describe('contract 12: the mask of a subclass', () => {
         return Milter.CONTINUE;
       }
     }
-    assert.equal(plan(Replaced).noreply, bitOf(HELO));
-    assert.notEqual(plan(Replaced).nocallback, 0);
+    expect(plan(Replaced).noreply).toBe(bitOf(HELO));
+    expect(plan(Replaced).nocallback).not.toBe(0);
   });
 
   it('marks of the class are inherited, and a static field may take them back', () => {
@@ -157,13 +159,13 @@ describe('contract 12: the mask of a subclass', () => {
       static rejectedRecipients = false;
       static immediate = false;
     }
-    assert.notEqual(Child.protocolMask() & Milter.P_RCPT_REJ, 0);
-    assert.equal(plan(Child).immediate, true);
-    assert.equal(Back.protocolMask() & Milter.P_RCPT_REJ, 0);
-    assert.equal(plan(Back).immediate, false);
+    expect(Child.protocolMask() & Milter.P_RCPT_REJ).not.toBe(0);
+    expect(plan(Child).immediate).toBe(true);
+    expect(Back.protocolMask() & Milter.P_RCPT_REJ).toBe(0);
+    expect(plan(Back).immediate).toBe(false);
     class BackAgain extends Back {}
-    assert.equal(plan(BackAgain).immediate, false);
-    assert.equal(plan(Base).immediate, null);
+    expect(plan(BackAgain).immediate).toBe(false);
+    expect(plan(Base).immediate).toBeNull();
   });
 
   it('a mixin between', () => {
@@ -174,7 +176,7 @@ describe('contract 12: the mask of a subclass', () => {
         }
       };
     class Filter extends withEom(Parent as typeof Base) {}
-    assert.equal(plan(Filter).handled, bitOf(CONNECT) | bitOf(ENVFROM) | bitOf(EOM));
+    expect(plan(Filter).handled).toBe(bitOf(CONNECT) | bitOf(ENVFROM) | bitOf(EOM));
   });
 
   it('a getter is not a handler, and is not called', () => {
@@ -184,7 +186,7 @@ describe('contract 12: the mask of a subclass', () => {
         throw new Error('called');
       },
     });
-    assert.equal(plan(Odd).handled, 0);
+    expect(plan(Odd).handled).toBe(0);
   });
 });
 
@@ -210,8 +212,8 @@ describe('names that only look like handlers', () => {
   ] as const) {
     it(`${name}: refused beside other handlers, allowed beside ${handler}`, () => {
       const other = handler === 'eom' ? 'close' : 'eom';
-      assert.throws(() => withMethods([other, name]), refused(name, handler));
-      assert.doesNotThrow(() => withMethods([handler, name]));
+      expect(() => withMethods([other, name])).toThrow(errorWith(refused(name, handler)));
+      expect(() => withMethods([handler, name])).not.toThrow();
     });
   }
 
@@ -226,9 +228,9 @@ describe('names that only look like handlers', () => {
     ['endOfMessage', 'eom'],
   ] as const) {
     it(`${name}: refused where there is no handler at all`, () => {
-      assert.throws(() => withMethods([name]), refused(name, handler));
-      assert.doesNotThrow(() => withMethods([name, 'close']));
-      assert.doesNotThrow(() => withMethods([name, 'negotiate']));
+      expect(() => withMethods([name])).toThrow(errorWith(refused(name, handler)));
+      expect(() => withMethods([name, 'close'])).not.toThrow();
+      expect(() => withMethods([name, 'negotiate'])).not.toThrow();
     });
   }
 
@@ -245,9 +247,9 @@ describe('names that only look like handlers', () => {
       'bodyText',
       'ok',
     ];
-    assert.equal(withMethods(helpers).handled, 0);
-    assert.equal(withMethods([...helpers, 'eom']).handled, bitOf(EOM));
-    assert.equal(withMethods([]).handled, 0);
+    expect(withMethods(helpers).handled).toBe(0);
+    expect(withMethods([...helpers, 'eom']).handled).toBe(bitOf(EOM));
+    expect(withMethods([]).handled).toBe(0);
   });
 
   it('inherited ones are found, and a parent that has the handler makes it a helper', () => {
@@ -256,8 +258,8 @@ describe('names that only look like handlers', () => {
         return Milter.CONTINUE;
       }
     }
-    assert.throws(() => withMethods(['eom'], Misspelt), refused('envFrom', 'envfrom'));
-    assert.doesNotThrow(() => withMethods(['envFrom'], Parent as typeof Base));
+    expect(() => withMethods(['eom'], Misspelt)).toThrow(errorWith(refused('envFrom', 'envfrom')));
+    expect(() => withMethods(['envFrom'], Parent as typeof Base)).not.toThrow();
   });
 
   it('getters are not called, and are no handlers', () => {
@@ -266,7 +268,7 @@ describe('names that only look like handlers', () => {
         throw new Error('called');
       }
     }
-    assert.equal(plan(Odd).handled, 0);
+    expect(plan(Odd).handled).toBe(0);
   });
 });
 
@@ -277,9 +279,9 @@ describe('planForObject', () => {
       override eom = async () => Milter.ACCEPT;
     }
     const own = planForObject(new Arrow(), plan(Arrow));
-    assert.equal(own.handled, bitOf(HELO) | bitOf(EOM));
-    assert.equal(own.protocol & Milter.P_NOHELO, 0);
-    assert.equal(plan(Arrow).handled, 0);
+    expect(own.handled).toBe(bitOf(HELO) | bitOf(EOM));
+    expect(own.protocol & Milter.P_NOHELO).toBe(0);
+    expect(plan(Arrow).handled).toBe(0);
   });
 
   it('a property over a nocallback method turns it on', () => {
@@ -287,8 +289,8 @@ describe('planForObject', () => {
       override hello = () => Milter.REJECT;
     }
     const own = planForObject(new Arrow(), plan(Arrow));
-    assert.equal(own.nocallback, 0);
-    assert.equal(own.protocol & Milter.P_NOHELO, 0);
+    expect(own.nocallback).toBe(0);
+    expect(own.protocol & Milter.P_NOHELO).toBe(0);
   });
 
   it('properties that are no functions do not', () => {
@@ -297,6 +299,6 @@ describe('planForObject', () => {
     }
     const filter = Object.assign(new Odd(), { hello: undefined, body: 'text' });
     const shared = plan(Odd);
-    assert.equal(planForObject(filter, shared), shared);
+    expect(planForObject(filter, shared)).toBe(shared);
   });
 });

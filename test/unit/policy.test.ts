@@ -1,5 +1,4 @@
 /** tsmilter/policy: what an access map says about a sender. */
-import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -15,9 +14,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AccessMap, type AccessMapOptions, MilterError, MTAPolicy } from 'tsmilter/policy';
 import { installation, unavailable } from '../../tools/mta/installation';
+import { errorWith, expectThat } from '../support/expect';
+import { describeUnless, itUnless } from '../support/skip';
 
 const TEXT = `# a comment
 SPF-Pass:example.com\tOK
@@ -72,10 +73,10 @@ let dir = '';
 const inDir = (name: string) => join(dir, name);
 const open: AccessMap[] = [];
 
-before(() => {
+beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'policy-'));
 });
-after(() => {
+afterAll(() => {
   for (const map of open) map.close();
   rmSync(dir, { recursive: true, force: true });
 });
@@ -99,7 +100,7 @@ const textMap = (content: string | Buffer, options?: AccessMapOptions) => opened
 function looksUp(map: AccessMap): void {
   for (const [sender, asked, value] of LOOKUPS) {
     const prefix = asked.replace(':', map.separator);
-    assert.equal(new MTAPolicy(sender, map).getPolicy(prefix), value, `${prefix} ${sender}`);
+    expectThat(new MTAPolicy(sender, map).getPolicy(prefix), `${prefix} ${sender}`).toBe(value);
   }
 }
 
@@ -128,61 +129,56 @@ function watching(options: AccessMapOptions = {}) {
 }
 
 async function fails(action: () => unknown, code: string, message: RegExp): Promise<void> {
-  await assert.rejects(
-    async () => action(),
-    (error: unknown) => {
-      assert.ok(error instanceof MilterError, String(error));
-      assert.equal(error.code, code);
-      assert.match(error.message, message);
-      return true;
-    },
-  );
+  await expect(async () => action()).rejects.toThrow(errorWith({ code, message }, MilterError));
 }
 const failsToOpen = (file: string, message: RegExp, options?: AccessMapOptions) =>
   fails(() => opened(file, options), 'ERR_MILTER_ACCESS_MAP', message);
 
-describe('contract 34: an access map as source text', () => {
+/** @contract 34 */
+describe('an access map as source text', () => {
   it('is looked up by address, domain, .parent domains, bare prefix', async () =>
     looksUp(await textMap(TEXT)));
 
   it('may have ! for a separator', async () => {
     const map = await textMap(TEXT.replace(/^([\w-]+):/gm, '$1!'), { separator: '!' });
-    assert.equal(map.get('SPF-Pass:example.com'), null);
+    expect(map.get('SPF-Pass:example.com')).toBeNull();
     looksUp(map);
   });
 
   it('may end its lines as DOS does, and the last one not at all', async () => {
     const map = await textMap('a:x\tOK\r\nb:x\tREJECT');
-    assert.deepEqual([map.size, map.get('a:x'), map.get('B:X')], [2, 'OK', 'REJECT']);
+    expect([map.size, map.get('a:x'), map.get('B:X')]).toStrictEqual([2, 'OK', 'REJECT']);
   });
 
   it('may go on in the next line, as Postfix has it', async () => {
     const map = await textMap('a:x\tERROR\n  # between\n\n  "550 no"\nb:x OK\n');
-    assert.deepEqual([map.get('a:x'), map.get('b:x')], ['ERROR "550 no"', 'OK']);
+    expect([map.get('a:x'), map.get('b:x')]).toStrictEqual(['ERROR "550 no"', 'OK']);
   });
 
   it('keeps bytes that are not UTF-8 as handlers get them', async () => {
     const map = await textMap(Buffer.from('a:gr\xfc\xdfe@example.com\tOK\n', 'latin1'));
-    assert.equal(new MTAPolicy('gr\udcfc\udcdfe@example.com', map).getPolicy('a'), 'OK');
+    expect(new MTAPolicy('gr\udcfc\udcdfe@example.com', map).getPolicy('a')).toBe('OK');
   });
 
-  it('may be empty', async () => assert.equal((await textMap('')).size, 0));
+  it('may be empty', async () => expect((await textMap('')).size).toBe(0));
 
   it('has no key like a property of every object', async () => {
     const map = await textMap('__proto__:\tOK\n');
-    assert.deepEqual(
-      [map.get('__proto__'), map.get('constructor'), map.get('__PROTO__:')],
-      [null, null, 'OK'],
-    );
+    expect([map.get('__proto__'), map.get('constructor'), map.get('__PROTO__:')]).toStrictEqual([
+      null,
+      null,
+      'OK',
+    ]);
   });
 });
 
-describe('contract 34: an access map that the MTA has compiled', { skip: unavailable() }, () => {
+/** @contract 34 */
+describeUnless(unavailable(), 'an access map that the MTA has compiled', () => {
   let env: Record<string, string> = {};
   let makemap = '';
   let postmap = '';
 
-  before(() => {
+  beforeAll(() => {
     const { root, libraryPath } = installation();
     makemap = join(root, 'usr/sbin/makemap');
     postmap = join(root, 'usr/sbin/postmap');
@@ -213,7 +209,7 @@ describe('contract 34: an access map that the MTA has compiled', { skip: unavail
       encoding: 'utf8',
       env: { ...process.env, ...env },
     });
-    assert.equal(status, 0, stderr);
+    expectThat(status, stderr).toBe(0);
   }
 
   function bySendmail(type: string, ...flags: string[]): string {
@@ -233,7 +229,7 @@ describe('contract 34: an access map that the MTA has compiled', { skip: unavail
     it(`${type}, by makemap`, async () => looksUp(await opened(bySendmail(type), { makemap, env })));
     it(`${type}, by makemap -N, with NULs`, async () => {
       const file = bySendmail(type, '-N');
-      assert.ok(readFileSync(file).includes('smtp-test:\0'));
+      expect(readFileSync(file).includes('smtp-test:\0')).toBe(true);
       looksUp(await opened(file, { makemap, env }));
     });
     it(`${type}, by makemap -f, with capitals`, async () => {
@@ -252,7 +248,7 @@ describe('contract 34: an access map that the MTA has compiled', { skip: unavail
   it('may be empty', async () => {
     const file = inDir('empty.db');
     run(makemap, ['-C', '/dev/null', 'hash', file]);
-    assert.equal((await opened(file, { makemap, env })).size, 0);
+    expect((await opened(file, { makemap, env })).size).toBe(0);
   });
 
   it('is read again after makemap', async () => {
@@ -263,7 +259,7 @@ describe('contract 34: an access map that the MTA has compiled', { skip: unavail
     const entries = map.size;
     run(makemap, ['-C', '/dev/null', '-o', 'hash', file], 'New:\tOK\n');
     while (map.get('new:') === null) await next();
-    assert.equal(map.size, entries + 1);
+    expect(map.size).toBe(entries + 1);
   });
 
   it('is an error where it is damaged', async () => {
@@ -289,12 +285,15 @@ describe('contract 34: an access map that the MTA has compiled', { skip: unavail
     await failsToOpen(file, /none cannot be run/, { postmap: none });
   });
 
-  it('is looked for in the usual places', async (t) => {
-    const places = ['/usr/sbin', '/usr/libexec/sendmail', '/usr/lib/sendmail', '/usr/local/sbin', '/usr/bin'];
-    const installed = (name: string) => places.some((place) => existsSync(join(place, name)));
+  const places = ['/usr/sbin', '/usr/libexec/sendmail', '/usr/lib/sendmail', '/usr/local/sbin', '/usr/bin'];
+  const installed = (name: string) => places.some((place) => existsSync(join(place, name)));
+  const otherMta =
+    !installed('makemap') &&
+    installed('postmap') &&
+    'this machine has a Postfix, whose configuration is not known';
+  itUnless(otherMta, 'is looked for in the usual places', async () => {
     const file = bySendmail('hash');
     if (installed('makemap')) looksUp(await opened(file));
-    else if (installed('postmap')) t.skip('this machine has a Postfix, whose configuration is not known');
     else await failsToOpen(file, /neither makemap nor postmap was found/);
   });
 
@@ -336,7 +335,7 @@ describe("the MTA's program", () => {
     // killed, but perhaps not reaped yet
     const deadline = Date.now() + 20_000;
     while (existsSync(`/proc/${pid}`) && Date.now() < deadline) await new Promise(setImmediate);
-    assert.ok(!existsSync(`/proc/${pid}`), 'it still runs');
+    expectThat(existsSync(`/proc/${pid}`), 'it still runs').toBe(false);
   });
 
   it('may say a lot when it fails', async () => {
@@ -354,7 +353,7 @@ describe("the MTA's program", () => {
 
   it('may print the NULs', async () => {
     const map = await opened(database(), { makemap: program(String.raw`printf 'a:b\0\tOK\0\n'`) });
-    assert.equal(map.get('a:b'), 'OK');
+    expect(map.get('a:b')).toBe('OK');
   });
 
   it('is an error where it cannot be started', async () => {
@@ -370,7 +369,7 @@ describe("the MTA's program", () => {
     writeFileSync(file, head);
     const postmap = program(`[ "$1" = -s ] && [ "$2" = "lmdb:${inDir('map')}" ] && printf 'a:b\\tOK\\n'`);
     const makemap = program('exit 1');
-    assert.equal((await opened(file, { makemap, postmap })).get('a:b'), 'OK');
+    expect((await opened(file, { makemap, postmap })).get('a:b')).toBe('OK');
     await failsToOpen(file, /neither makemap nor postmap was found|cannot be run/, { makemap });
   });
 });
@@ -383,9 +382,9 @@ describe('an access map whose file changes', () => {
     const before = statSync(file);
     writeFileSync(`${file}.new`, 'a:\tNEW\n');
     renameSync(`${file}.new`, file);
-    assert.notEqual(statSync(file).ino, before.ino);
-    assert.equal(await next(), 'reloaded 1');
-    assert.equal(map.get('a:'), 'NEW');
+    expect(statSync(file).ino).not.toBe(before.ino);
+    expect(await next()).toBe('reloaded 1');
+    expect(map.get('a:')).toBe('NEW');
   });
 
   it('is replaced when it is written over', async () => {
@@ -396,7 +395,7 @@ describe('an access map whose file changes', () => {
     // it may be seen empty in between
     let last = await next();
     while (last !== 'reloaded 1') last = await next();
-    assert.equal(map.get('a:'), 'NEWER');
+    expect(map.get('a:')).toBe('NEWER');
   });
 
   it('stays when the new version is broken, which is told once', async () => {
@@ -408,14 +407,14 @@ describe('an access map whose file changes', () => {
       renameSync(`${file}.new`, file);
     };
     replace('broken\n');
-    assert.match(await next(), /line 1: "broken" has no value/);
-    assert.equal(map.get('a:'), 'OLD');
+    expect(await next()).toMatch(/line 1: "broken" has no value/);
+    expect(map.get('a:')).toBe('OLD');
     await fails(() => map.reload(), 'ERR_MILTER_ACCESS_MAP', /has no value/);
     replace('broken\n');
-    assert.match(await next(), /line 1: "broken" has no value/);
+    expect(await next()).toMatch(/line 1: "broken" has no value/);
     replace('a:\tNEW\n');
-    assert.equal(await next(), 'reloaded 1');
-    assert.deepEqual([map.get('a:'), reloads], ['NEW', []]);
+    expect(await next()).toBe('reloaded 1');
+    expect([map.get('a:'), reloads]).toStrictEqual(['NEW', []]);
   });
 
   it('stays when the file is gone, and is read when it is back', async () => {
@@ -423,8 +422,8 @@ describe('an access map whose file changes', () => {
     const { next, options } = watching();
     const map = await opened(file, options);
     renameSync(file, `${file}.away`);
-    assert.match(await next(), /ENOENT/);
-    assert.equal(map.get('a:'), 'OLD');
+    expect(await next()).toMatch(/ENOENT/);
+    expect(map.get('a:')).toBe('OLD');
     renameSync(`${file}.away`, file);
     writeFileSync(`${file}.new`, 'a:\tNEW\n');
     renameSync(`${file}.new`, file);
@@ -434,10 +433,10 @@ describe('an access map whose file changes', () => {
   it('is read when asked', async () => {
     const file = fileWith('a:\tOLD\n');
     const map = await opened(file);
-    assert.equal(await map.reload(), false);
+    expect(await map.reload()).toBe(false);
     writeFileSync(file, 'a:\tNEWER\n');
-    assert.deepEqual(await Promise.all([map.reload(), map.reload()]), [true, true]);
-    assert.equal(map.get('a:'), 'NEWER');
+    expect(await Promise.all([map.reload(), map.reload()])).toStrictEqual([true, true]);
+    expect(map.get('a:')).toBe('NEWER');
   });
 
   it('is not looked at after close, and still answers', async () => {
@@ -447,7 +446,7 @@ describe('an access map whose file changes', () => {
     map[Symbol.dispose]();
     writeFileSync(file, 'a:\tNEWER\n');
     for (let turn = 0; turn < 50; turn++) await statLater(file);
-    assert.deepEqual([map.get('a:'), reloads], ['OLD', []]);
+    expect([map.get('a:'), reloads]).toStrictEqual(['OLD', []]);
   });
 
   /** As much of a pause as a look at the file takes. */
@@ -467,7 +466,7 @@ describe('an access map whose file changes', () => {
       },
       onError: (error) => {
         calls++;
-        assert.equal((error.cause as Error).message, 'from onReload');
+        expect((error.cause as Error).message).toBe('from onReload');
         done();
         throw new Error('from onError');
       },
@@ -475,7 +474,7 @@ describe('an access map whose file changes', () => {
     writeFileSync(`${file}.new`, 'a:\tNEW\n');
     renameSync(`${file}.new`, file);
     await called;
-    assert.equal(calls, 1);
+    expect(calls).toBe(1);
   });
 
   it('tells stderr where nobody listens', () => {
@@ -497,9 +496,8 @@ describe('an access map whose file changes', () => {
       encoding: 'utf8',
       timeout: 30_000,
     });
-    assert.equal(status, 0);
-    assert.match(
-      stdout,
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
       /^told: tsmilter\/policy: access map .*"broken" has no value; the old entries stay\n$/,
     );
   });
@@ -537,17 +535,17 @@ describe('access maps that cannot be read', () => {
 
   it('at the limits they can', async () => {
     const limits = { maxEntries: 2, maxBytes: 14, maxLineLength: 6 };
-    assert.equal((await textMap('a:x OK\nb:x OK\n', limits)).size, 2);
+    expect((await textMap('a:x OK\nb:x OK\n', limits)).size).toBe(2);
     // a line, and chunks, of any length below the limits
     const long = `a:x ${'y'.repeat(200_000)}`;
-    assert.equal((await textMap(long, { maxLineLength: 200_004 })).get('a:x')?.length, 200_000);
+    expect((await textMap(long, { maxLineLength: 200_004 })).get('a:x')?.length).toBe(200_000);
   });
 
   it('no file, a folder, a pipe', async () => {
     await failsToOpen(inDir('missing'), /cannot be read: ENOENT/);
     await failsToOpen(dir, /is not a file/);
     const pipe = inDir('pipe');
-    assert.equal(spawnSync('mkfifo', [pipe]).status, 0);
+    expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
     await failsToOpen(pipe, /is not a file/);
   });
 

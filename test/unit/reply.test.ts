@@ -1,21 +1,20 @@
 /** Contract 10: what setreply takes, without libmilter. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { MilterError } from '#lib/internal/errors.js';
 import { checkReply, MOST_REPLY_BYTES, MOST_REPLY_LINES } from '#lib/session/reply.js';
+import { errorWith, expectThat } from '../support/expect';
 
 const refused = (...args: Parameters<typeof checkReply>) =>
-  assert.throws(
-    () => checkReply(...args),
-    (error) => error instanceof MilterError && error.code === 'ERR_MILTER_BAD_REPLY',
-    JSON.stringify(args).slice(0, 100),
+  expectThat(() => checkReply(...args), JSON.stringify(args).slice(0, 100)).toThrow(
+    errorWith({ code: 'ERR_MILTER_BAD_REPLY' }, MilterError),
   );
 
-describe('contract 10: checkReply', () => {
+/** @contract 10 */
+describe('checkReply', () => {
   it('every code of class 4 and 5, and no other', () => {
     for (let code = 0; code < 1000; code++) {
       const text = String(code).padStart(3, '0');
-      if (code >= 400 && code < 600) assert.deepEqual(checkReply(text, null, ['x']), ['x']);
+      if (code >= 400 && code < 600) expect(checkReply(text, null, ['x'])).toStrictEqual(['x']);
       else refused(text, null, ['x']);
     }
     for (const wrong of [
@@ -58,17 +57,17 @@ describe('contract 10: checkReply', () => {
   });
 
   it('1 to 32 lines', () => {
-    assert.equal(MOST_REPLY_LINES, 32);
+    expect(MOST_REPLY_LINES).toBe(32);
     for (let count = 1; count <= 32; count++) {
       const lines = Array.from({ length: count }, (_, i) => `line ${i}`);
-      assert.deepEqual(checkReply('550', '5.7.1', lines), lines);
+      expect(checkReply('550', '5.7.1', lines)).toStrictEqual(lines);
     }
     refused('550', '5.7.1', Array(33).fill('x'));
   });
 
   it('no line, or null as the only one: no text', () => {
-    assert.deepEqual(checkReply('550', '5.7.1', []), []);
-    assert.deepEqual(checkReply('550', '5.7.1', [null]), []);
+    expect(checkReply('550', '5.7.1', [])).toStrictEqual([]);
+    expect(checkReply('550', '5.7.1', [null])).toStrictEqual([]);
     refused('550', '5.7.1', [null, null]);
     refused('550', '5.7.1', ['x', null]);
   });
@@ -77,7 +76,7 @@ describe('contract 10: checkReply', () => {
     for (let count = 0; count <= 9; count++) {
       for (const around of ['', 'x', '% %'.replace(/%/g, '')]) {
         const line = `${around}${'%'.repeat(count)}${around}`;
-        if (count % 2 === 0) assert.deepEqual(checkReply('550', null, [line]), [line]);
+        if (count % 2 === 0) expect(checkReply('550', null, [line])).toStrictEqual([line]);
         else refused('550', null, [line]);
       }
     }
@@ -97,7 +96,7 @@ describe('contract 10: checkReply', () => {
   });
 
   it('a line of as many bytes as libmilter takes, counted as they go out', () => {
-    assert.equal(MOST_REPLY_BYTES, 980);
+    expect(MOST_REPLY_BYTES).toBe(980);
     for (const [character, bytes] of [
       ['x', 1],
       ['ü', 2],
@@ -106,7 +105,9 @@ describe('contract 10: checkReply', () => {
       ['\udce9', 1],
     ] as const) {
       const most = Math.floor(980 / bytes);
-      assert.equal(checkReply('550', null, [character.repeat(most)]).length, 1, JSON.stringify(character));
+      expectThat(checkReply('550', null, [character.repeat(most)]), JSON.stringify(character)).toHaveLength(
+        1,
+      );
       refused('550', null, [character.repeat(most + 1)]);
     }
   });

@@ -1,7 +1,7 @@
 /** The spelling of sockets that runmilter takes. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { checkSocketSpec } from '#lib/runtime/socket-spec.js';
+import { errorWith } from '../support/expect';
 
 const GOOD = [
   'unix:/run/f/sock',
@@ -50,21 +50,17 @@ describe('checkSocketSpec', () => {
 
   for (const spec of BAD) {
     it(`refuses ${spec}, and shows it`, () => {
-      assert.throws(
-        () => checkSocketSpec(spec),
-        (error: Error & { code?: string }) => {
-          assert.equal(error.code, 'ERR_MILTER_BAD_SOCKET');
-          assert.ok(error.message.includes(JSON.stringify(spec)), error.message);
-          assert.match(error.message, /unix:\/path, inet:port@host/);
-          return true;
-        },
+      const check = () => checkSocketSpec(spec);
+      expect(check).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_SOCKET', message: /unix:\/path, inet:port@host/ }),
       );
+      expect(check).toThrow(JSON.stringify(spec));
     });
   }
 
   it('refuses what is no text, is empty, or holds a NUL', () => {
     for (const spec of ['', 'unix:/a\0b', undefined, null, 8890, {}]) {
-      assert.throws(() => checkSocketSpec(spec), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      expect(() => checkSocketSpec(spec)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
     }
   });
 });

@@ -1,7 +1,7 @@
 /** tsmilter/spf: the Received-SPF header (RFC 7208 9.1), and strangers' words in it. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { checkSpf, type SpfCheck } from 'tsmilter/spf';
+import { expectThat } from '../support/expect';
 import { type Case, SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();
@@ -62,13 +62,12 @@ describe('Received-SPF', () => {
     ],
   ];
   for (const [what, record, header, rest] of headers) {
-    it(what, async () => assert.equal(unfolded(await bench.check(record, rest)), header));
+    it(what, async () => expect(unfolded(await bench.check(record, rest))).toBe(header));
   }
 
   it('is folded at its words', async () => {
     const { receivedSpf } = await bench.check('v=spf1 ip4:192.0.2.0/24 -all');
-    assert.equal(
-      receivedSpf,
+    expect(receivedSpf).toBe(
       'pass (mx.example.net: 192.0.2.1 may send mail in the name of\n' +
         '\tann@example.com) receiver=mx.example.net; identity=mailfrom;\n' +
         '\tclient-ip=192.0.2.1; envelope-from="ann@example.com"; helo=mail.example.com;\n' +
@@ -82,7 +81,7 @@ function pairsOf(header: string): Map<string, string> {
   let rest = header.replace(/\n\t/g, ' ');
   const take = (pattern: RegExp): string => {
     const found = pattern.exec(rest);
-    assert.ok(found?.index === 0, `${pattern} is not at the beginning of ${rest}`);
+    if (found?.index !== 0) throw new Error(`${pattern} is not at the beginning of ${rest}`);
     rest = rest.slice(found[0].length);
     return found[0];
   };
@@ -148,16 +147,16 @@ describe("strangers' words", () => {
         ]) {
           const check = await bench.check(record, rest);
           const pairs = pairsOf(check.receivedSpf);
-          if (rest.helo !== undefined) assert.ok(pairs.get('helo')?.startsWith(printable));
+          if (rest.helo !== undefined) expect(pairs.get('helo')?.startsWith(printable)).toBeTruthy();
           for (const line of `Received-SPF: ${check.receivedSpf}`.split('\n')) {
-            assert.ok(line.length <= 998, `a line of ${line.length}`);
-            assert.match(line, /^(?:\t|R)[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$/);
+            expectThat(line.length, `a line of ${line.length}`).toBeLessThanOrEqual(998);
+            expect(line).toMatch(/^(?:\t|R)[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$/);
           }
           const { explanation, domain, problem, mechanism } = check;
           for (const word of [explanation, domain, problem ?? '', mechanism ?? '']) {
-            assert.match(word, /^[\x20-\x7e]*$/);
+            expect(word).toMatch(/^[\x20-\x7e]*$/);
           }
-          assert.ok(explanation.length <= 400);
+          expect(explanation.length).toBeLessThanOrEqual(400);
         }
       }
     });
@@ -264,9 +263,9 @@ describe("strangers' words", () => {
       );
       results.add(check.result);
       pairsOf(check.receivedSpf);
-      assert.match(check.explanation, /^[\x20-\x7e]+$/);
+      expect(check.explanation).toMatch(/^[\x20-\x7e]+$/);
     }
-    assert.equal(results.size, 7, [...results].join());
+    expectThat(results.size, [...results].join()).toBe(7);
   });
 
   it('of a record, too', async () => {
@@ -274,13 +273,13 @@ describe("strangers' words", () => {
       const { result, receivedSpf, mechanism } = await bench.check(`v=spf1 -${term} ?${term} -all`, {
         zone: { 'example.com': { TXT: txt(`v=spf1 -${term} -all`) } },
       });
-      assert.equal(result, 'fail');
-      assert.equal(mechanism, 'all');
-      assert.equal(pairsOf(receivedSpf).get('mechanism'), 'all');
+      expect(result).toBe('fail');
+      expect(mechanism).toBe('all');
+      expect(pairsOf(receivedSpf).get('mechanism')).toBe('all');
     }
     const term = 'exists:"\\(a).com';
     const check = await bench.check(`v=spf1 +${term} -all`, { zone: { '"\\(a).com': { A: ['127.0.0.2'] } } });
-    assert.equal(check.mechanism, term);
-    assert.equal(pairsOf(check.receivedSpf).get('mechanism'), term);
+    expect(check.mechanism).toBe(term);
+    expect(pairsOf(check.receivedSpf).get('mechanism')).toBe(term);
   });
 });

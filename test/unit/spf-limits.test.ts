@@ -1,8 +1,9 @@
 /** tsmilter/spf: what a stranger can make it do has an end (RFC 7208 4.6.4), in DNS, in time and in memory. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { checkSpf, type SpfOptions, type SpfResolver } from 'tsmilter/spf';
 import type { Zone } from '../../tools/dns-server';
+import { expectThat } from '../support/expect';
+import { nodeProcess } from '../support/node-process';
 import { CLIENT, SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();
@@ -225,12 +226,12 @@ describe("maxPtr: names of the client's address", () => {
   it('are as many questions, and no warning of too many listeners', async () => {
     const warnings: Error[] = [];
     const listen = (warning: Error) => warnings.push(warning);
-    process.on('warning', listen);
+    nodeProcess.on('warning', listen);
     await bench.check('v=spf1 ptr:here.test -all', { zone: ptr(50), options: { maxPtr: 40 } });
     await new Promise(setImmediate);
-    process.off('warning', listen);
-    assert.deepEqual(warnings, []);
-    assert.equal(bench.server.queries.filter((question) => question.startsWith('A ')).length, 40);
+    nodeProcess.off('warning', listen);
+    expect(warnings).toStrictEqual([]);
+    expect(bench.server.queries.filter((question) => question.startsWith('A '))).toHaveLength(40);
   });
 });
 
@@ -376,14 +377,14 @@ describe('maxTime, and a signal', () => {
   it('ends a check as a temperror', async () => {
     const begin = performance.now();
     const check = await checkSpf(CLIENT, { resolver: deaf(), maxTime: 50 });
-    assert.deepEqual([check.result, check.problem], ['temperror', 'it took longer than 50 ms (maxTime)']);
-    assert.ok(performance.now() - begin < 5000);
+    expect([check.result, check.problem]).toStrictEqual(['temperror', 'it took longer than 50 ms (maxTime)']);
+    expect(performance.now() - begin).toBeLessThan(5000);
   });
 
   for (const record of ['v=spf1 ptr:a.test -all', 'v=spf1 exists:%{p}.test -all', 'v=spf1 mx:a.test -all']) {
     it(`ends it also in ${record}`, async () => {
       const resolver = { ...deaf(), resolveTxt: async () => [[record]] };
-      assert.equal((await checkSpf(CLIENT, { resolver, maxTime: 20 })).result, 'temperror');
+      expect((await checkSpf(CLIENT, { resolver, maxTime: 20 })).result).toBe('temperror');
     });
   }
 
@@ -395,8 +396,8 @@ describe('maxTime, and a signal', () => {
         maxTime: 20,
         ...options,
       });
-      assert.deepEqual([result, explainedBy], ['fail', null]);
-      assert.equal(explanation, '192.0.2.1 may not send mail in the name of ann@example.com');
+      expect([result, explainedBy]).toStrictEqual(['fail', null]);
+      expect(explanation).toBe('192.0.2.1 may not send mail in the name of ann@example.com');
     }
   });
 
@@ -407,8 +408,8 @@ describe('maxTime, and a signal', () => {
     };
     const record = `v=spf1 ${times(10, (at) => `a:h${at}.test`)} +all`;
     const resolver = { ...deaf(), resolve4: slow, resolveTxt: async () => [[record]] };
-    assert.equal((await checkSpf(CLIENT, { resolver, maxTime: 100 })).result, 'temperror');
-    assert.equal((await checkSpf(CLIENT, { resolver, maxTime: 20_000 })).result, 'pass');
+    expect((await checkSpf(CLIENT, { resolver, maxTime: 100 })).result).toBe('temperror');
+    expect((await checkSpf(CLIENT, { resolver, maxTime: 20_000 })).result).toBe('pass');
   });
 
   it('of a caller who gives up', async () => {
@@ -416,19 +417,19 @@ describe('maxTime, and a signal', () => {
     const checked = checkSpf(CLIENT, { resolver: deaf(), signal: controller.signal });
     setImmediate(() => controller.abort());
     const { result, problem } = await checked;
-    assert.deepEqual([result, problem], ['temperror', 'it was given up']);
+    expect([result, problem]).toStrictEqual(['temperror', 'it was given up']);
   });
 
   it('of a caller who has given up before', async () => {
     const check = await bench.check('v=spf1 +all', { options: { signal: AbortSignal.abort() } });
-    assert.equal(check.result, 'temperror');
-    assert.deepEqual(bench.server.queries, []);
+    expect(check.result).toBe('temperror');
+    expect(bench.server.queries).toStrictEqual([]);
   });
 
   it('leaves a failure that comes later unseen, not unhandled', async () => {
     const late = () => new Promise<never>((_, reject) => setTimeout(() => reject(new Error('late')), 40));
     const check = await checkSpf(CLIENT, { resolver: { ...deaf(), resolve4: late }, maxTime: 10 });
-    assert.equal(check.result, 'temperror');
+    expect(check.result).toBe('temperror');
     await new Promise((resolve) => setTimeout(resolve, 60));
   });
 });
@@ -490,7 +491,9 @@ describe('time grows no faster than what is read', () => {
     it(`in a record of ${what}`, async () => {
       const short = await milliseconds(record(LONG / 32), {});
       const long = await milliseconds(record(LONG), {});
-      assert.ok(long < Math.max(short, 2) * ALLOWANCE, `${short.toFixed(1)} ms, then ${long.toFixed(1)} ms`);
+      expectThat(long, `${short.toFixed(1)} ms, then ${long.toFixed(1)} ms`).toBeLessThan(
+        Math.max(short, 2) * ALLOWANCE,
+      );
     });
   }
 
@@ -510,7 +513,9 @@ describe('time grows no faster than what is read', () => {
       };
       const short = await explained(2 ** 15);
       const long = await explained(2 ** 20);
-      assert.ok(long < Math.max(short, 2) * ALLOWANCE, `${short.toFixed(1)} ms, then ${long.toFixed(1)} ms`);
+      expectThat(long, `${short.toFixed(1)} ms, then ${long.toFixed(1)} ms`).toBeLessThan(
+        Math.max(short, 2) * ALLOWANCE,
+      );
     });
   }
 
@@ -518,6 +523,6 @@ describe('time grows no faster than what is read', () => {
     // Made to their ends, they would be longer than any string.
     const resolver = resolverOf(`exists:${'%{s}'.repeat(2000)}.x.test`);
     const long = { ...CLIENT, sender: `${'a.b-c+'.repeat(100_000)}@example.com` };
-    assert.equal((await checkSpf(long, { resolver, maxMacroValue: 2 ** 20 })).result, 'neutral');
+    expect((await checkSpf(long, { resolver, maxMacroValue: 2 ** 20 })).result).toBe('neutral');
   });
 });

@@ -1,6 +1,5 @@
 /** tsmilter/spf: macros (RFC 7208 7), by the names that are asked of DNS, and explanations (6.2). */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import type { Zone } from '../../tools/dns-server';
 import { type Case, SpfBench, txt } from '../support/spf';
 
@@ -88,7 +87,7 @@ describe('macros', () => {
   ];
   for (const [spec, name, rest] of expansions) {
     it(`${spec} is ${name}`, async () => {
-      assert.equal(await asked(spec, rest), `A ${name}`);
+      expect(await asked(spec, rest)).toBe(`A ${name}`);
     });
   }
 
@@ -100,7 +99,7 @@ describe('macros', () => {
       'two.three.test': spf('v=spf1 exists:%{d}.x.test'),
     };
     await bench.check('', { zone, options: { maxVoidLookups: 5 } });
-    assert.deepEqual(bench.server.queries, [
+    expect(bench.server.queries).toStrictEqual([
       'TXT example.com',
       'TXT one.test',
       'A one.test.example.com.i.test',
@@ -116,7 +115,7 @@ describe('macros', () => {
     const name = 'A postmaster@mail.example.com.postmaster.mail.example.com.mail.example.com.x.test';
     for (const rest of [{ sender: '<>' }, { options: { identity: 'helo' } }] as const) {
       await bench.check('', { zone, ...rest });
-      assert.equal(bench.server.queries.at(-1), name);
+      expect(bench.server.queries.at(-1)).toBe(name);
     }
   });
 
@@ -140,18 +139,17 @@ describe('macros', () => {
     ];
     for (const [what, spec, local, name] of cases) {
       it(what, async () => {
-        assert.ok(name.length <= 253);
-        assert.equal(await asked(spec, { ...query, sender: `${local}@example.com` }), `A ${name}`);
+        expect(name.length).toBeLessThanOrEqual(253);
+        expect(await asked(spec, { ...query, sender: `${local}@example.com` })).toBe(`A ${name}`);
       });
     }
 
     it('in the text of a record, too', async () => {
-      assert.equal(await asked(`a.b.${fill(24)}.yyyyyyyy.test`), `A ${fill(24)}.yyyyyyyy.test`);
+      expect(await asked(`a.b.${fill(24)}.yyyyyyyy.test`)).toBe(`A ${fill(24)}.yyyyyyyy.test`);
     });
 
     it('and one label that is too long is no name', async () => {
-      assert.equal(
-        await asked('%{L}', { ...query, sender: `${'+'.repeat(100)}@example.com` }),
+      expect(await asked('%{L}', { ...query, sender: `${'+'.repeat(100)}@example.com` })).toBe(
         'TXT example.com',
       );
     });
@@ -196,13 +194,13 @@ describe('macros', () => {
     ];
     for (const [what, name, zone] of names) {
       it(`${what}: ${name}`, async () => {
-        assert.equal(await asked('%{p}.x.test', query, zone), `A ${name}.x.test`);
+        expect(await asked('%{p}.x.test', query, zone)).toBe(`A ${name}.x.test`);
       });
     }
 
     it('is not asked for where it is not used', async () => {
       await asked('%{d}.x.test');
-      assert.ok(bench.server.queries.every((question) => !question.startsWith('PTR')));
+      expect(bench.server.queries.every((question) => !question.startsWith('PTR'))).toBe(true);
     });
   });
 

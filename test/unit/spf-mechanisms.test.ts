@@ -1,5 +1,5 @@
 /** tsmilter/spf: each mechanism, include and redirect, with all that DNS may say (RFC 7208 5, 6.1). */
-import { describe } from 'node:test';
+import { describe } from '@jest/globals';
 import { SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();

@@ -1,5 +1,5 @@
 /** tsmilter/spf: the syntax of a record, and which of its terms decides (RFC 7208 4.6, 4.7). */
-import { describe } from 'node:test';
+import { describe } from '@jest/globals';
 import { type Row, SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();

@@ -1,8 +1,8 @@
 /** tsmilter/spf against a DNS server on loopback: whom check_host() of RFC 7208 asks, and what it makes of the record. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { DnsError, DnsSession } from 'tsmilter/dns';
 import { checkSpf, type SpfOptions, type SpfQuery, type SpfResolver } from 'tsmilter/spf';
+import { errorWith, expectThat } from '../support/expect';
 import { CLIENT, SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();
@@ -129,11 +129,13 @@ describe('the client', () => {
     ];
     for (const [query, options] of bad) {
       const checked = checkSpf({ ...CLIENT, ...query } as SpfQuery, { resolver, ...options } as SpfOptions);
-      await assert.rejects(checked, { code: 'ERR_MILTER_BAD_ARGUMENT' }, JSON.stringify([query, options]));
+      await expectThat(checked, JSON.stringify([query, options])).rejects.toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
     }
     for (const args of [[null], ['x'], [CLIENT, null]]) {
       const [query, options] = args as unknown as [SpfQuery, SpfOptions];
-      await assert.rejects(checkSpf(query, options), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      await expect(checkSpf(query, options)).rejects.toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
     }
   });
 });
@@ -214,27 +216,27 @@ describe('the resolver', () => {
   const failing = (error: unknown): SpfResolver => ({ ...nothing, resolve4: () => Promise.reject(error) });
 
   it('may be any with the methods of node:dns; an empty list is nothing', async () => {
-    assert.equal((await checkSpf(CLIENT, { resolver: nothing })).result, 'fail');
+    expect((await checkSpf(CLIENT, { resolver: nothing })).result).toBe('fail');
     const own = { ...nothing, resolve4: async () => ['192.0.2.1'] };
-    assert.equal((await checkSpf(CLIENT, { resolver: own })).result, 'pass');
+    expect((await checkSpf(CLIENT, { resolver: own })).result).toBe('pass');
   });
 
   for (const code of ['ESERVFAIL', 'ECONNREFUSED', 'EBADRESP', 'ERR_MILTER_DNS_LIMIT']) {
     it(`whose errors have a code: ${code} is a temperror`, async () => {
       const resolver = failing(Object.assign(new Error('DNS'), { code }));
       const { result, problem } = await checkSpf(CLIENT, { resolver });
-      assert.deepEqual(
-        [result, problem],
-        ['temperror', `DNS has no answer now about A of host.test (${code})`],
-      );
+      expect([result, problem]).toStrictEqual([
+        'temperror',
+        `DNS has no answer now about A of host.test (${code})`,
+      ]);
     });
   }
 
   it('whose errors are answers, but not its mistakes', async () => {
     const answer = new DnsError('ENOTFOUND', 'A', 'host.test', 'none');
-    assert.equal((await checkSpf(CLIENT, { resolver: failing(answer) })).result, 'fail');
+    expect((await checkSpf(CLIENT, { resolver: failing(answer) })).result).toBe('fail');
     const unasked = Object.assign(new Error('DNS'), { code: 'EBADNAME' });
-    assert.equal((await checkSpf(CLIENT, { resolver: failing(unasked) })).result, 'fail');
+    expect((await checkSpf(CLIENT, { resolver: failing(unasked) })).result).toBe('fail');
     const mistake = () => Promise.reject(new TypeError('a mistake'));
     const says = (record: string, method: Partial<SpfResolver>): SpfResolver => ({
       ...nothing,
@@ -248,18 +250,18 @@ describe('the resolver', () => {
       says('v=spf1 ptr -all', { reverse: mistake }),
       says('v=spf1 ptr:a.test -all', { reverse: async () => ['a.test'], resolve4: mistake }),
     ]) {
-      await assert.rejects(checkSpf(CLIENT, { resolver }), TypeError);
+      await expect(checkSpf(CLIENT, { resolver })).rejects.toThrow(TypeError);
     }
   });
 
   it('is a session of its own where none is given', async () => {
     const none = await checkSpf({ ...CLIENT, sender: 'ann@localhost' });
-    assert.equal(none.result, 'none');
+    expect(none.result).toBe('none');
   });
 
   it('that is shared is bounded by its own limits, which are a temperror', async () => {
     bench.server.zone = { 'example.com': spf('v=spf1 a:host.test -all') };
     const resolver = new DnsSession({ servers: [bench.server.address], maxLookups: 1 });
-    assert.equal((await checkSpf(CLIENT, { resolver })).result, 'temperror');
+    expect((await checkSpf(CLIENT, { resolver })).result).toBe('temperror');
   });
 });

@@ -1,9 +1,8 @@
 /** examples/spfmilter: its configuration, its policies, and the clients that test/mta/spfmilter.test.ts cannot have. */
-import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
 import { AccessMap } from 'tsmilter/policy';
 import { TestCtx, type TestCtxOptions } from 'tsmilter/testing';
@@ -12,15 +11,21 @@ import { SpfFilter } from '../../examples/spfmilter/filter';
 import { Policies, type Policy, readPolicy } from '../../examples/spfmilter/policy';
 import { DnsServer } from '../../tools/dns-server';
 import { projectRoot } from '../../tools/mta/installation';
+import { errorWith, expectThat } from '../support/expect';
 import { keyFor, results } from '../support/spf-cases';
+
+/** For policies that have nothing to complain about. */
+const unexpected = (complaint: string): never => {
+  throw new Error(complaint);
+};
 
 const samples = join(projectRoot, 'examples/spfmilter');
 
 let directory: string;
-before(() => {
+beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'spfmilter-'));
 });
-after(() => rmSync(directory, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 function configOf(text: string): Promise<Config> {
   const file = join(directory, 'spfmilter.cfg');
@@ -30,7 +35,7 @@ function configOf(text: string): Promise<Config> {
 
 describe('the configuration', () => {
   it('has defaults for all but the socket', async () => {
-    assert.deepEqual(await configOf('[milter]\nsocketname = /run/x/sock\n'), {
+    expect(await configOf('[milter]\nsocketname = /run/x/sock\n')).toStrictEqual({
       socket: '/run/x/sock',
       name: 'spfmilter',
       umask: null,
@@ -58,7 +63,7 @@ access_file_nulls = false
 trusted_forwarder = example.com, example.org
 nameservers = 192.0.2.53, [::1]:5353
 `;
-    assert.deepEqual(await configOf(text), {
+    expect(await configOf(text)).toStrictEqual({
       socket: '/run/x/sock',
       name: 'pyspffilter',
       umask: 0o117,
@@ -73,7 +78,7 @@ nameservers = 192.0.2.53, [::1]:5353
 
   it('looks for the access map beside itself', async () => {
     const { accessFile } = await configOf('[milter]\nsocketname = s\n[spf]\naccess_file = access\n');
-    assert.equal(accessFile, join(directory, 'access'));
+    expect(accessFile).toBe(join(directory, 'access'));
   });
 
   for (const [text, umask] of [
@@ -83,7 +88,7 @@ nameservers = 192.0.2.53, [::1]:5353
     ['7', 7],
   ] as const) {
     it(`umask ${text}`, async () => {
-      assert.equal((await configOf(`[milter]\nsocketname = s\numask = ${text}\n`)).umask, umask);
+      expect((await configOf(`[milter]\nsocketname = s\numask = ${text}\n`)).umask).toBe(umask);
     });
   }
 
@@ -125,7 +130,7 @@ nameservers = 192.0.2.53, [::1]:5353
   ];
   for (const [text, message] of broken) {
     it(`refuses ${JSON.stringify(text)}`, async () => {
-      await assert.rejects(configOf(text), { message });
+      await expect(configOf(text)).rejects.toThrow(errorWith({ message }));
     });
   }
 });
@@ -134,12 +139,12 @@ describe('the samples', () => {
   it('spfmilter.cfg can be read, with the options that are comments in it too', async () => {
     const text = readFileSync(join(samples, 'spfmilter.cfg'), 'utf8');
     const config = await configOf(text);
-    assert.equal(config.socket, '/run/spfmilter/sock');
-    assert.deepEqual(config.trustedForwarder, []);
+    expect(config.socket).toBe('/run/spfmilter/sock');
+    expect(config.trustedForwarder).toStrictEqual([]);
     const all = await configOf(text.replace(/^;/gm, ''));
-    assert.deepEqual(all.trustedForwarder, ['alumni.example.edu']);
-    assert.deepEqual(all.trustedRelay, ['192.0.2.25', 'mx2.example.com']);
-    assert.equal(all.nameservers.length, 2);
+    expect(all.trustedForwarder).toStrictEqual(['alumni.example.edu']);
+    expect(all.trustedRelay).toStrictEqual(['192.0.2.25', 'mx2.example.com']);
+    expect(all.nameservers).toHaveLength(2);
   });
 
   it('access has policies only, and ends with the defaults', async () => {
@@ -148,17 +153,14 @@ describe('the samples', () => {
       .split('\n')
       .filter((line) => line !== '' && !line.startsWith('#'))
       .map((line) => /^\S+\s+(.*)$/.exec(line)?.[1] ?? '');
-    assert.deepEqual(
-      values.filter((value) => readPolicy(value) === null),
-      [],
-    );
+    expect(values.filter((value) => readPolicy(value) === null)).toStrictEqual([]);
     using map = await AccessMap.open(file, { pollInterval: 0 });
-    assert.equal(map.size, values.length);
-    const policies = new Policies(map, assert.fail);
-    const defaults = new Policies(null, assert.fail);
+    expect(map.size).toBe(values.length);
+    const policies = new Policies(map, unexpected);
+    const defaults = new Policies(null, unexpected);
     const about = (some: Policies) => results.map((result) => some.about('mailfrom', result, 'a@b.example'));
-    assert.deepEqual(about(policies), about(defaults));
-    for (const result of results) assert.ok(map.get(`${keyFor('SPF', result)}:`), result);
+    expect(about(policies)).toStrictEqual(about(defaults));
+    for (const result of results) expectThat(map.get(`${keyFor('SPF', result)}:`), result).toBeTruthy();
   });
 });
 
@@ -186,19 +188,18 @@ describe('policies', () => {
   ];
   for (const [value, policy] of read) {
     it(`${JSON.stringify(value.slice(0, 40))} is ${JSON.stringify(policy)}`, () =>
-      assert.deepEqual(readPolicy(value), policy));
+      expect(readPolicy(value)).toStrictEqual(policy));
   }
 
   it('an entry that is none is complained of, and as if it were not there', () => {
     const complaints: string[] = [];
     const map = { separator: ':' as const, get: () => 'DISCARD' };
     const policies = new Policies(map, (message) => complaints.push(message));
-    assert.equal(policies.about('mailfrom', 'fail', 'a@b.example'), 'REJECT');
-    assert.equal(policies.about('helo', 'permerror', 'postmaster@b.example'), 'CONTINUE');
-    assert.equal(policies.aboutUser('ann', '<a@b.example>'), 'OK');
-    assert.equal(complaints.length, 3);
-    assert.match(
-      complaints[0] ?? '',
+    expect(policies.about('mailfrom', 'fail', 'a@b.example')).toBe('REJECT');
+    expect(policies.about('helo', 'permerror', 'postmaster@b.example')).toBe('CONTINUE');
+    expect(policies.aboutUser('ann', '<a@b.example>')).toBe('OK');
+    expect(complaints).toHaveLength(3);
+    expect(complaints[0] ?? '').toMatch(
       /^the access map has "DISCARD" for SPF-Fail:a@b\.example, which is none of OK, /,
     );
   });
@@ -209,33 +210,30 @@ describe('policies', () => {
       keys.push(key);
       return null;
     };
-    const policies = new Policies({ separator: ':', get }, assert.fail);
-    assert.equal(policies.aboutUser('ann', '<@relay.example:Ann@mail.example.com.>'), 'OK');
-    assert.deepEqual(
-      [...new Set(keys.map((key) => key.toLowerCase()))],
-      [
-        'smtp-auth:ann@mail.example.com',
-        'smtp-auth:ann@',
-        'smtp-auth:mail.example.com',
-        'smtp-auth:.example.com',
-        'smtp-auth:.com',
-        'smtp-auth:',
-        'smtp-auth',
-      ],
-    );
+    const policies = new Policies({ separator: ':', get }, unexpected);
+    expect(policies.aboutUser('ann', '<@relay.example:Ann@mail.example.com.>')).toBe('OK');
+    expect([...new Set(keys.map((key) => key.toLowerCase()))]).toStrictEqual([
+      'smtp-auth:ann@mail.example.com',
+      'smtp-auth:ann@',
+      'smtp-auth:mail.example.com',
+      'smtp-auth:.example.com',
+      'smtp-auth:.com',
+      'smtp-auth:',
+      'smtp-auth',
+    ]);
   });
 });
 
 describe('clients', () => {
   let dns: DnsServer;
-  before(async () => {
+  beforeAll(async () => {
     dns = await DnsServer.start({
       'fail.example': { TXT: ['v=spf1 -all'] },
       'broken.example': { fault: 'SERVFAIL' },
       'relay.example': { AAAA: ['2001:db8::25'] },
     });
   });
-  after(() => dns.close());
+  afterAll(() => dns.close());
 
   /** A message of a forger from that client; resolves to the verdict on MAIL, the reply, and the log. */
   async function forged(
@@ -251,12 +249,12 @@ describe('clients', () => {
     );
     const lines: string[] = [];
     const log = { write: (...words: readonly unknown[]) => lines.push(words.join(' ')) };
-    const policies = new Policies({ separator: ':', get: (key) => access[key] ?? null }, assert.fail);
+    const policies = new Policies({ separator: ':', get: (key) => access[key] ?? null }, unexpected);
     await using ctx = new TestCtx(() => new SpfFilter({ config, policies, log }), options);
     await ctx.connect(options.hostname, options.hostaddr);
     if (helo) await ctx.helo('mail.fail.example');
     const { verdict } = await ctx.envfrom(sender);
-    assert.deepEqual(ctx.errors, []);
+    expect(ctx.errors).toStrictEqual([]);
     return { verdict, reply: ctx.reply, log: lines.join('\n') };
   }
 
@@ -264,8 +262,8 @@ describe('clients', () => {
     for (const hostaddr of [{ family: 'unknown' }, { family: 'unix', path: '' }] as const) {
       for (const helo of [true, false]) {
         const { verdict, log } = await forged({ hostaddr }, { helo });
-        assert.equal(verdict, 'continue');
-        assert.match(log, /at no address INTERNAL/);
+        expect(verdict).toBe('continue');
+        expect(log).toMatch(/at no address INTERNAL/);
       }
     }
   });
@@ -273,14 +271,14 @@ describe('clients', () => {
   it('with IPv6 may be a relay that is named', async () => {
     const at = (address: string) => ({ family: 'inet6', address, port: 25 }) as const;
     const lists = 'trusted_relay = relay.example';
-    assert.equal((await forged({ lists, hostaddr: at('2001:db8::25') })).verdict, 'continue');
-    assert.equal((await forged({ lists, hostaddr: at('2001:db8::26') })).verdict, 'reject');
+    expect((await forged({ lists, hostaddr: at('2001:db8::25') })).verdict).toBe('continue');
+    expect((await forged({ lists, hostaddr: at('2001:db8::26') })).verdict).toBe('reject');
   });
 
   it('are outside where a name in the lists cannot be looked up, which is logged', async () => {
     const { verdict, log } = await forged({ lists: 'internal_connect = broken.example' });
-    assert.equal(verdict, 'reject');
-    assert.match(log, /broken\.example in the lists of networks is not looked up: /);
+    expect(verdict).toBe('reject');
+    expect(log).toMatch(/broken\.example in the lists of networks is not looked up: /);
   });
 
   it('get a reply that fits, whatever they say', async () => {
@@ -290,8 +288,8 @@ describe('clients', () => {
       { macros, access: { 'SMTP-Auth:later.example': 'TEMPFAIL' } },
       { sender },
     );
-    assert.equal(verdict, 'tempfail');
-    assert.match(reply?.text ?? '', /^451 4\.7\.1 b%%b may not send mail as <j\?rg\?x+\.$/);
-    assert.ok((reply?.text.length ?? 0) < 400);
+    expect(verdict).toBe('tempfail');
+    expect(reply?.text ?? '').toMatch(/^451 4\.7\.1 b%%b may not send mail as <j\?rg\?x+\.$/);
+    expect(reply?.text.length ?? 0).toBeLessThan(400);
   });
 });

@@ -1,11 +1,10 @@
 /** TestCtx: what it plays, what it records, what it refuses. test/integration/test-ctx-agrees.test.ts holds it against libmilter. */
-import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { after, before, describe, it } from 'node:test';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
 import {
   Actions,
@@ -17,6 +16,7 @@ import {
 } from 'tsmilter/testing';
 import { projectRoot } from '../../tools/mta/installation.js';
 import { makeTelling, type Script } from '../fixtures/script.js';
+import { errorWith, expectThat } from '../support/expect.js';
 
 type Call = readonly [name: string, ...args: unknown[]];
 
@@ -50,12 +50,13 @@ const NAMES = [
 const EVERYTHING = Object.fromEntries([...NAMES, 'unknown'].map((name) => [name, {}]));
 const MESSAGE = 'Subject: hello\nX-Folded: one\n two\n\nfirst\nsecond\n';
 
-describe('contract 20: a message is fed through a filter', () => {
+/** @contract 20 */
+describe('a message is fed through a filter', () => {
   let directory: string;
-  before(() => {
+  beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'tsmilter-test-ctx-'));
   });
-  after(() => rmSync(directory, { recursive: true }));
+  afterAll(() => rmSync(directory, { recursive: true }));
 
   const EXPECTED: readonly Call[] = [
     ['new'],
@@ -78,10 +79,10 @@ describe('contract 20: a message is fed through a filter', () => {
     const { ctx, calls } = scripted(EVERYTHING);
     const result = await ctx.feedFile(path);
     await ctx.close();
-    assert.deepEqual(calls, EXPECTED);
-    assert.equal(result.endedAt, 'eom');
-    assert.equal(result.verdict, 'continue');
-    assert.equal(result.message, ctx.message);
+    expect(calls).toStrictEqual(EXPECTED);
+    expect(result.endedAt).toBe('eom');
+    expect(result.verdict).toBe('continue');
+    expect(result.message).toBe(ctx.message);
   });
 
   const SOURCES: readonly [string, () => Parameters<TestCtx['feedMessage']>[0]][] = [
@@ -95,26 +96,23 @@ describe('contract 20: a message is fed through a filter', () => {
       const { ctx, calls } = scripted(EVERYTHING);
       await ctx.feedMessage(source());
       await ctx.close();
-      assert.deepEqual(calls, EXPECTED);
+      expect(calls).toStrictEqual(EXPECTED);
     });
   }
 
   it('a file that is not there is an error, and the session can go on', async () => {
     await using ctx = scripted({}).ctx;
-    await assert.rejects(ctx.feedFile(join(directory, 'none')), { code: 'ENOENT' });
-    assert.equal((await ctx.feedMessage(MESSAGE)).verdict, 'continue');
+    await expect(ctx.feedFile(join(directory, 'none'))).rejects.toThrow(errorWith({ code: 'ENOENT' }));
+    expect((await ctx.feedMessage(MESSAGE)).verdict).toBe('continue');
   });
 
   it('steps that were negotiated away are skipped', async () => {
     const { ctx, calls } = scripted({ envfrom: {}, eom: {} });
-    assert.equal((await ctx.connect()).verdict, 'skipped');
+    expect((await ctx.connect()).verdict).toBe('skipped');
     const { recipients } = await ctx.feedMessage(MESSAGE);
-    assert.deepEqual(recipients, [{ verdict: 'skipped' }]);
-    assert.deepEqual(
-      calls.map(([name]) => name),
-      ['new', 'envfrom', 'eom'],
-    );
-    assert.ok(ctx.negotiated.protocol & Protocol.NOHDRS);
+    expect(recipients).toStrictEqual([{ verdict: 'skipped' }]);
+    expect(calls.map(([name]) => name)).toStrictEqual(['new', 'envfrom', 'eom']);
+    expect(ctx.negotiated.protocol & Protocol.NOHDRS).toBeTruthy();
     await ctx.close();
   });
 
@@ -141,12 +139,12 @@ describe('contract 20: a message is fed through a filter', () => {
           { immediate: true },
         );
         const result = await ctx.feedMessage(MESSAGE);
-        assert.equal(result.endedAt, endedAt);
-        assert.equal(result.verdict, verdict);
+        expect(result.endedAt).toBe(endedAt);
+        expect(result.verdict).toBe(verdict);
         const last = calls.filter(([name]) => name !== 'abort').at(-1);
-        assert.equal(last?.[0], handler);
+        expect(last?.[0]).toBe(handler);
         await ctx.close();
-        assert.deepEqual(calls.at(-1), ['close']);
+        expect(calls.at(-1)).toStrictEqual(['close']);
       });
     }
   }
@@ -155,12 +153,13 @@ describe('contract 20: a message is fed through a filter', () => {
     const { ctx, named } = scripted({ ...EVERYTHING, hello: { answer: Milter.REJECT } });
     await ctx.feedMessage(MESSAGE);
     const again = await ctx.feedMessage(MESSAGE, { sender: ['<a@example.com>', 'SIZE=1'] });
-    assert.deepEqual(
-      [again.endedAt, again.verdict, again.message.senderParams],
-      ['helo', 'reject', ['SIZE=1']],
-    );
-    assert.equal(named('hello').length, 1);
-    assert.equal(named('envfrom').length, 0);
+    expect([again.endedAt, again.verdict, again.message.senderParams]).toStrictEqual([
+      'helo',
+      'reject',
+      ['SIZE=1'],
+    ]);
+    expect(named('hello')).toHaveLength(1);
+    expect(named('envfrom')).toHaveLength(0);
     await ctx.close();
   });
 
@@ -168,25 +167,22 @@ describe('contract 20: a message is fed through a filter', () => {
     const acts = [{ answer: Milter.REJECT }, {}];
     const { ctx } = scripted({ ...EVERYTHING, envrcpt: acts });
     const result = await ctx.feedMessage(MESSAGE, { recipients: ['<a@example.com>', '<b@example.com>'] });
-    assert.equal(result.endedAt, 'eom');
-    assert.deepEqual(
-      result.recipients.map(({ verdict }) => verdict),
-      ['reject', 'continue'],
-    );
-    assert.deepEqual(result.message.recipients, [{ address: '<b@example.com>', params: [] }]);
+    expect(result.endedAt).toBe('eom');
+    expect(result.recipients.map(({ verdict }) => verdict)).toStrictEqual(['reject', 'continue']);
+    expect(result.message.recipients).toStrictEqual([{ address: '<b@example.com>', params: [] }]);
     await ctx.close();
 
     const none = scripted({ ...EVERYTHING, envrcpt: { answer: Milter.TEMPFAIL } });
-    assert.equal((await none.ctx.feedMessage(MESSAGE)).endedAt, 'envrcpt');
-    assert.equal(none.named('abort').length, 1);
+    expect((await none.ctx.feedMessage(MESSAGE)).endedAt).toBe('envrcpt');
+    expect(none.named('abort')).toHaveLength(1);
     await none.ctx.close();
   });
 
   it('the verdict of a deferred handler is given at the end, and nothing is called after it', async () => {
     const { ctx, calls } = scripted({ ...EVERYTHING, header: { answer: Milter.REJECT } });
     const { endedAt, verdict } = await ctx.feedMessage(MESSAGE);
-    assert.deepEqual([endedAt, verdict], ['eom', 'reject']);
-    assert.deepEqual(calls.at(-1), ['header', 'Subject', 'hello']);
+    expect([endedAt, verdict]).toStrictEqual(['eom', 'reject']);
+    expect(calls.at(-1)).toStrictEqual(['header', 'Subject', 'hello']);
     await ctx.close();
   });
 
@@ -198,11 +194,11 @@ describe('contract 20: a message is fed through a filter', () => {
         { immediate, chunkSize: 4 },
       );
       const { message } = await ctx.feedMessage(MESSAGE);
-      assert.equal(named('header').length, 1);
-      assert.equal(named('body').length, 1);
-      assert.equal(named('eom').length, 1);
-      assert.equal(message.headers.length, 2, 'the MTA has them all the same');
-      assert.equal(message.body.toString(), 'first\r\nsecond\r\n');
+      expect(named('header')).toHaveLength(1);
+      expect(named('body')).toHaveLength(1);
+      expect(named('eom')).toHaveLength(1);
+      expectThat(message.headers, 'the MTA has them all the same').toHaveLength(2);
+      expect(message.body.toString()).toBe('first\r\nsecond\r\n');
       await ctx.close();
     }
   });
@@ -211,10 +207,10 @@ describe('contract 20: a message is fed through a filter', () => {
     const { ctx, calls, named } = scripted(EVERYTHING);
     await Promise.all([ctx.feedMessage(MESSAGE), ctx.feedMessage(MESSAGE)]);
     await ctx.close();
-    assert.equal(named('connect').length, 1);
-    assert.equal(calls.filter(([name]) => name === 'new').length, 1);
+    expect(named('connect')).toHaveLength(1);
+    expect(calls.filter(([name]) => name === 'new')).toHaveLength(1);
     const order = calls.map(([name]) => name).filter((name) => name === 'envfrom' || name === 'eom');
-    assert.deepEqual(order, ['envfrom', 'eom', 'envfrom', 'eom']);
+    expect(order).toStrictEqual(['envfrom', 'eom', 'envfrom', 'eom']);
   });
 
   it('a batch that is full is handed over in the middle of a message', async () => {
@@ -226,8 +222,8 @@ describe('contract 20: a message is fed through a filter', () => {
     ] as const) {
       const { ctx, named } = scripted({ ...EVERYTHING, body });
       const result = await ctx.feedMessage(`A: b\n\n${'x'.repeat(300_000)}`);
-      assert.equal(named('body').length, times);
-      assert.equal(result.verdict, body === long ? 'reject' : 'continue');
+      expect(named('body')).toHaveLength(times);
+      expect(result.verdict).toBe(body === long ? 'reject' : 'continue');
       await ctx.close();
     }
   });
@@ -241,12 +237,13 @@ describe('contract 20: a message is fed through a filter', () => {
     await ctx.body('x'.repeat(300_000));
     const at = calls.length;
     await ctx.abort();
-    assert.equal(calls.length, at);
+    expect(calls).toHaveLength(at);
     await ctx.close();
   });
 });
 
-describe('contract 20: a message is split as an MTA does', () => {
+/** @contract 20 */
+describe('a message is split as an MTA does', () => {
   async function split(source: string | Buffer, statics = {}) {
     const { ctx, named } = scripted({ header: {}, body: {} }, {}, statics);
     const { message } = await ctx.feedMessage(source);
@@ -292,8 +289,8 @@ describe('contract 20: a message is split as an MTA does', () => {
   for (const [title, source, headers, body] of CASES) {
     it(title, async () => {
       const found = await split(source);
-      assert.deepEqual([found.headers, found.body], [headers, body]);
-      assert.deepEqual(found.message.headers, headers);
+      expect([found.headers, found.body]).toStrictEqual([headers, body]);
+      expect(found.message.headers).toStrictEqual(headers);
     });
   }
 
@@ -304,11 +301,11 @@ describe('contract 20: a message is split as an MTA does', () => {
       { headerLeadingSpace: true },
     );
     const { message } = await ctx.feedMessage('A: b\nC:d\n\n');
-    assert.deepEqual(named('header'), [
+    expect(named('header')).toStrictEqual([
       ['header', 'A', ' b'],
       ['header', 'C', 'd'],
     ]);
-    assert.deepEqual(message.headers, [
+    expect(message.headers).toStrictEqual([
       ['A', 'b'],
       ['C', 'd'],
       ['X', 'spaced'],
@@ -316,34 +313,34 @@ describe('contract 20: a message is split as an MTA does', () => {
     await ctx.envfrom('<a@example.com>');
     await ctx.envrcpt('<b@example.com>');
     await ctx.header('E', ' f');
-    assert.deepEqual(ctx.message?.header('e'), ['f']);
+    expect(ctx.message?.header('e')).toStrictEqual(['f']);
     await ctx.close();
   });
 
   it('the body comes in chunks', async () => {
     const { ctx, named } = scripted({ body: {} }, { chunkSize: 5 });
     await ctx.feedMessage('\n123456789\n');
-    assert.deepEqual(
-      named('body').map(([, chunk]) => String(chunk)),
-      ['12345', '6789\r', '\n'],
-    );
+    expect(named('body').map(([, chunk]) => String(chunk))).toStrictEqual(['12345', '6789\r', '\n']);
     await ctx.close();
   });
 
   it('a message larger than maxMessageSize is refused, from a stream too', async () => {
     const { ctx } = scripted({}, { maxMessageSize: 10 });
-    assert.equal((await ctx.feedMessage('A: b\n\n1234')).verdict, 'continue');
+    expect((await ctx.feedMessage('A: b\n\n1234')).verdict).toBe('continue');
     for (const source of ['A: b\n\n12345', Readable.from(['A: b\n\n', '1234', '5'])]) {
-      await assert.rejects(ctx.feedMessage(source), {
-        code: 'ERR_MILTER_BAD_ARGUMENT',
-        message: /maxMessageSize/,
-      });
+      await expect(ctx.feedMessage(source)).rejects.toThrow(
+        errorWith({
+          code: 'ERR_MILTER_BAD_ARGUMENT',
+          message: /maxMessageSize/,
+        }),
+      );
     }
     await ctx.close();
   });
 });
 
-describe('contract 21: macros', () => {
+/** @contract 21 */
+describe('macros', () => {
   const ASK = {
     call: ['i', '{i}', 'j', '{auth_authen}', '{stage}'].map((name) => ['getsymval', name] as const),
   };
@@ -358,12 +355,12 @@ describe('contract 21: macros', () => {
   it('those of the stage and of the stages before it, the latest first', async () => {
     const { ctx, calls } = scripted({ connect: ASK, envfrom: ASK, eom: ASK }, { macros });
     await ctx.connect();
-    assert.deepEqual(seen(calls.splice(0)), [null, null, 'mx.example', null, 'connect']);
+    expect(seen(calls.splice(0))).toStrictEqual([null, null, 'mx.example', null, 'connect']);
     await ctx.envfrom('<a@example.com>');
-    assert.deepEqual(seen(calls.splice(0)), ['Q1', 'Q1', 'mx.example', 'alice', 'envfrom']);
+    expect(seen(calls.splice(0))).toStrictEqual(['Q1', 'Q1', 'mx.example', 'alice', 'envfrom']);
     await ctx.envrcpt('<b@example.com>');
     await ctx.eom();
-    assert.deepEqual(seen(calls.splice(0)), ['Q1', 'Q1', 'mx.example', 'alice', 'eom']);
+    expect(seen(calls.splice(0))).toStrictEqual(['Q1', 'Q1', 'mx.example', 'alice', 'eom']);
     await ctx.close();
   });
 
@@ -371,13 +368,13 @@ describe('contract 21: macros', () => {
     const { ctx, calls } = scripted({ envfrom: ASK, envrcpt: ASK, eom: ASK });
     await ctx.macros('eom', { stage: 'of the first' });
     await ctx.envfrom('<a@example.com>');
-    assert.deepEqual(seen(calls.splice(0)).at(-1), null);
+    expect(seen(calls.splice(0)).at(-1)).toStrictEqual(null);
     await ctx.macros('envrcpt', { stage: Buffer.from([0xe9]) });
     await ctx.envrcpt('<b@example.com>');
-    assert.deepEqual(seen(calls.splice(0)).at(-1), '\udce9');
+    expect(seen(calls.splice(0)).at(-1)).toStrictEqual('\udce9');
     await ctx.macros('header', { stage: 'no stage has it' });
     await ctx.eom();
-    assert.deepEqual(seen(calls.splice(0)).at(-1), '\udce9');
+    expect(seen(calls.splice(0)).at(-1)).toStrictEqual('\udce9');
     await ctx.close();
   });
 
@@ -389,8 +386,8 @@ describe('contract 21: macros', () => {
     ] as const) {
       const { ctx, calls } = scripted({ envfrom: ASK, eom: {} }, { macros, ...options }, statics);
       await ctx.envfrom('<a@example.com>');
-      assert.deepEqual(seen(calls)[3], expected);
-      assert.deepEqual(ctx.negotiated.symlists, { mail: ['i', '{none}'], eom: [] });
+      expect(seen(calls)[3]).toStrictEqual(expected);
+      expect(ctx.negotiated.symlists).toStrictEqual({ mail: ['i', '{none}'], eom: [] });
       await ctx.close();
     }
   });
@@ -402,13 +399,14 @@ describe('contract 21: macros', () => {
       { symlist: { envfrom: ['i'] } },
     );
     await ctx.envfrom('<a@example.com>');
-    assert.equal(seen(calls)[3], 'alice');
-    assert.deepEqual(ctx.errors, []);
+    expect(seen(calls)[3]).toBe('alice');
+    expect(ctx.errors).toStrictEqual([]);
     await ctx.close();
   });
 });
 
-describe('contract 21: actions', () => {
+/** @contract 21 */
+describe('actions', () => {
   const ACTIONS: readonly Call[] = [
     ['addheader', 'X', 'v'],
     ['chgheader', 'X', 1, 'v'],
@@ -429,7 +427,7 @@ describe('contract 21: actions', () => {
       await ctx.feedMessage(MESSAGE);
       await ctx.close();
       const codes = named('error').map(([, , error]) => (error as { code: string }).code);
-      assert.deepEqual(codes, ['ERR_MILTER_NOT_IN_EOM', 'ERR_MILTER_NOT_IN_EOM']);
+      expect(codes).toStrictEqual(['ERR_MILTER_NOT_IN_EOM', 'ERR_MILTER_NOT_IN_EOM']);
     });
   }
 
@@ -439,16 +437,16 @@ describe('contract 21: actions', () => {
       { actions: Actions.CHGHDRS },
     );
     const { modifications } = await ctx.feedMessage(MESSAGE);
-    assert.deepEqual(modifications, []);
-    assert.equal(
-      (named('error')[0]?.[2] as Milter.MilterError | undefined)?.code,
+    expect(modifications).toStrictEqual([]);
+    expect((named('error')[0]?.[2] as Milter.MilterError | undefined)?.code).toBe(
       'ERR_MILTER_DISABLED_ACTION',
     );
     await ctx.close();
   });
 });
 
-describe('contract 22: what is recorded', () => {
+/** @contract 22 */
+describe('what is recorded', () => {
   const eom = (...call: Call[]) => ({ eom: { call } });
   async function fed(call: Call[], options: TestCtxOptions = {}, message = MESSAGE) {
     await using ctx = scripted(eom(...call), options).ctx;
@@ -470,26 +468,30 @@ describe('contract 22: what is recorded', () => {
       { address: '<new@example.com>', params: ['NOTIFY=SUCCESS', 'ORCPT=x'] },
       { address: '<plain@example.com>', params: [] },
     ];
-    assert.deepEqual(message.added, added);
-    assert.deepEqual(message.deleted, ['<c@example.com>', '<unknown@example.com>']);
-    assert.deepEqual(message.recipients, [
+    expect(message.added).toStrictEqual(added);
+    expect(message.deleted).toStrictEqual(['<c@example.com>', '<unknown@example.com>']);
+    expect(message.recipients).toStrictEqual([
       { address: '<b@example.com>', params: ['NOTIFY=NEVER'] },
       ...added,
     ]);
-    assert.deepEqual([message.sender, message.senderParams], ['<other@example.com>', ['AUTH=<>']]);
-    assert.deepEqual(modifications[4], { type: 'chgfrom', sender: '<other@example.com>', params: 'AUTH=<>' });
+    expect([message.sender, message.senderParams]).toStrictEqual(['<other@example.com>', ['AUTH=<>']]);
+    expect(modifications[4]).toStrictEqual({
+      type: 'chgfrom',
+      sender: '<other@example.com>',
+      params: 'AUTH=<>',
+    });
   });
 
   it('what is not changed stays', async () => {
     const { message } = await fed([]);
-    assert.deepEqual([message.sender, message.senderParams], ['<a@example.com>', ['SIZE=10']]);
-    assert.deepEqual(message.headers, [
+    expect([message.sender, message.senderParams]).toStrictEqual(['<a@example.com>', ['SIZE=10']]);
+    expect(message.headers).toStrictEqual([
       ['Subject', 'hello'],
       ['X-Folded', 'one\n two'],
     ]);
-    assert.equal(message.body.toString(), 'first\r\nsecond\r\n');
-    assert.equal(message.quarantine, null);
-    assert.equal(message.bodyReplaced, false);
+    expect(message.body.toString()).toBe('first\r\nsecond\r\n');
+    expect(message.quarantine).toBeNull();
+    expect(message.bodyReplaced).toBe(false);
   });
 
   it('body, quarantine, progress', async () => {
@@ -500,14 +502,11 @@ describe('contract 22: what is recorded', () => {
       ['quarantine', 'odd'],
       ['replacebody', '!'],
     ]);
-    assert.deepEqual(message.body, Buffer.from('new \xff!', 'latin1'));
-    assert.equal(message.bodyReplaced, true);
-    assert.equal(message.quarantine, 'odd');
-    assert.equal(progress, 1);
-    assert.deepEqual(
-      modifications.map(({ type }) => type),
-      ['replacebody', 'quarantine', 'replacebody'],
-    );
+    expect(message.body).toStrictEqual(Buffer.from('new \xff!', 'latin1'));
+    expect(message.bodyReplaced).toBe(true);
+    expect(message.quarantine).toBe('odd');
+    expect(progress).toBe(1);
+    expect(modifications.map(({ type }) => type)).toStrictEqual(['replacebody', 'quarantine', 'replacebody']);
   });
 
   const THREE = 'A: 1\nB: 2\nA: 3\n\n';
@@ -559,7 +558,9 @@ describe('contract 22: what is recorded', () => {
         ['sendmail', sendmail],
       ] as const) {
         const { message } = await fed(call, { headerRules }, THREE);
-        assert.equal(message.headers.map(([name, value]) => name + value).join(' '), expected, headerRules);
+        expectThat(message.headers.map(([name, value]) => name + value).join(' '), headerRules).toBe(
+          expected,
+        );
       }
     });
   }
@@ -567,17 +568,17 @@ describe('contract 22: what is recorded', () => {
   it('the reply: code, extended code, lines', async () => {
     const call = [['setreply', '550', '5.7.1', 'no', 'thanks']] as const;
     const { ctx } = scripted({ envfrom: [{ call, answer: Milter.REJECT }, { answer: Milter.TEMPFAIL }] });
-    assert.equal(ctx.reply, null);
+    expect(ctx.reply).toBeNull();
     const { response } = await ctx.feedMessage(MESSAGE);
-    assert.deepEqual(ctx.reply, {
+    expect(ctx.reply).toStrictEqual({
       code: '550',
       xcode: '5.7.1',
       lines: ['no', 'thanks'],
       text: '550-5.7.1 no\r\n550 5.7.1 thanks',
     });
-    assert.equal(response.reply, ctx.reply);
+    expect(response.reply).toBe(ctx.reply);
     await ctx.feedMessage(MESSAGE);
-    assert.equal(ctx.reply, null, 'the MTA takes words of its own');
+    expectThat(ctx.reply, 'the MTA takes words of its own').toBeNull();
     await ctx.close();
   });
 
@@ -588,13 +589,12 @@ describe('contract 22: what is recorded', () => {
       { name: 'mine', exceptionPolicy: Milter.REJECT, errorHook: (_, step) => told.push(step) },
     );
     const { verdict } = await ctx.feedMessage(MESSAGE);
-    assert.equal(verdict, 'reject');
-    assert.equal(ctx.reply?.text, '554 5.3.0 mine: untrapped exception');
-    assert.deepEqual(
-      ctx.errors.map(({ step, error }) => [step, (error as Error).message]),
-      [['envfrom', 'oh']],
-    );
-    assert.deepEqual(told, ['envfrom']);
+    expect(verdict).toBe('reject');
+    expect(ctx.reply?.text).toBe('554 5.3.0 mine: untrapped exception');
+    expect(ctx.errors.map(({ step, error }) => [step, (error as Error).message])).toStrictEqual([
+      ['envfrom', 'oh'],
+    ]);
+    expect(told).toStrictEqual(['envfrom']);
     await ctx.close();
   });
 
@@ -602,7 +602,7 @@ describe('contract 22: what is recorded', () => {
     const old = Milter.setExceptionPolicy(Milter.ACCEPT);
     try {
       const { ctx } = scripted({ envfrom: { throws: 'oh' } });
-      assert.equal((await ctx.feedMessage(MESSAGE)).verdict, 'accept');
+      expect((await ctx.feedMessage(MESSAGE)).verdict).toBe('accept');
       await ctx.close();
     } finally {
       Milter.setExceptionPolicy(old);
@@ -611,18 +611,15 @@ describe('contract 22: what is recorded', () => {
 
   it('a handler that takes too long', async () => {
     const { ctx } = scripted({ envfrom: { gate: 'never opened' } }, { handlerTimeout: 5 });
-    assert.equal((await ctx.feedMessage(MESSAGE)).verdict, 'tempfail');
-    assert.equal(
-      (ctx.errors[0]?.error as Milter.MilterError | undefined)?.code,
-      'ERR_MILTER_HANDLER_TIMEOUT',
-    );
+    expect((await ctx.feedMessage(MESSAGE)).verdict).toBe('tempfail');
+    expect((ctx.errors[0]?.error as Milter.MilterError | undefined)?.code).toBe('ERR_MILTER_HANDLER_TIMEOUT');
     await ctx.close();
   });
 
   it('progressInterval shows progress while eom is awaited', async () => {
     const { ctx } = scripted({ eom: { wait: 60 } }, { progressInterval: 5 });
     const { progress } = await ctx.feedMessage(MESSAGE);
-    assert.ok(progress >= 1, `${progress}`);
+    expect(progress).toBeGreaterThanOrEqual(1);
     await ctx.close();
   });
 
@@ -638,8 +635,8 @@ describe('contract 22: what is recorded', () => {
       const { ctx, named } = scripted(EVERYTHING, { hostname: '[IPv6:::1]', hostaddr, helo: 'me' });
       await ctx.feedMessage(MESSAGE);
       await ctx.close();
-      assert.deepEqual(named('connect'), [['connect', '[IPv6:::1]', family, expected]]);
-      assert.deepEqual(named('hello'), [['hello', 'me']]);
+      expect(named('connect')).toStrictEqual([['connect', '[IPv6:::1]', family, expected]]);
+      expect(named('hello')).toStrictEqual([['hello', 'me']]);
     });
   }
 
@@ -659,19 +656,13 @@ describe('contract 22: what is recorded', () => {
       other.envfrom('<b@example.com>'),
     ]);
     await one.envfrom('<c@example.com>');
-    assert.deepEqual(
-      [first, second].map(({ reply }) => reply?.lines),
-      [['number 1'], ['number 1']],
-    );
-    assert.deepEqual(
-      [one, other].map(({ filter }) => (filter as Counter).count),
-      [2, 1],
-    );
-    assert.deepEqual(
-      [one, other].map(({ message }) => message?.sender),
-      ['<c@example.com>', '<b@example.com>'],
-    );
-    assert.notDeepEqual(one.negotiated, other.negotiated);
+    expect([first, second].map(({ reply }) => reply?.lines)).toStrictEqual([['number 1'], ['number 1']]);
+    expect([one, other].map(({ filter }) => (filter as Counter).count)).toStrictEqual([2, 1]);
+    expect([one, other].map(({ message }) => message?.sender)).toStrictEqual([
+      '<c@example.com>',
+      '<b@example.com>',
+    ]);
+    expect(one.negotiated).not.toStrictEqual(other.negotiated);
   });
 });
 
@@ -694,18 +685,14 @@ describe('TestCtx', () => {
       env,
       encoding: 'utf8',
     });
-    assert.deepEqual(
-      JSON.parse(stdout || 'null'),
+    expectThat(JSON.parse(stdout || 'null'), stderr).toStrictEqual([
+      'accept',
       [
-        'accept',
-        [
-          ['A', 'b'],
-          ['X', 'y'],
-        ],
-        [],
+        ['A', 'b'],
+        ['X', 'y'],
       ],
-      stderr,
-    );
+      [],
+    ]);
   });
 
   it('errors in handlers go to stderr where there is no hook', () => {
@@ -715,7 +702,7 @@ describe('TestCtx', () => {
       class Filter extends Milter.Base { eom() { throw new Error('seen'); } }
       (async () => { const ctx = new TestCtx(Filter); await ctx.feedMessage(''); await ctx.close(); })();`;
     const { stderr } = spawnSync(process.execPath, ['-e', code], { cwd: projectRoot, encoding: 'utf8' });
-    assert.match(stderr, /untrapped exception in eom: Error: seen\n {4}at /);
+    expect(stderr).toMatch(/untrapped exception in eom: Error: seen\n {4}at /);
   });
 
   it('steps of their own build a message too', async () => {
@@ -734,14 +721,14 @@ describe('TestCtx', () => {
       await ctx.body('two\r\n'),
       await ctx.eom(),
     ].map(({ verdict }) => verdict);
-    assert.deepEqual(verdicts, [
+    expect(verdicts).toStrictEqual([
       ...Array(6).fill('continue'),
       ...['noreply', 'noreply', 'continue', 'skipped', 'continue', 'continue'],
     ]);
-    assert.equal(ctx.message?.body.toString(), 'one\r\ntwo\r\n');
-    assert.deepEqual(ctx.message?.headers, [['Subject', 'x']]);
+    expect(ctx.message?.body.toString()).toBe('one\r\ntwo\r\n');
+    expect(ctx.message?.headers).toStrictEqual([['Subject', 'x']]);
     await ctx.close();
-    assert.deepEqual(calls.at(-1), ['close']);
+    expect(calls.at(-1)).toStrictEqual(['close']);
   });
 
   it('steps that are not awaited are done one after the other', async () => {
@@ -749,10 +736,7 @@ describe('TestCtx', () => {
     void ctx.connect();
     void ctx.helo();
     await ctx.close();
-    assert.deepEqual(
-      calls.map(([name]) => name),
-      ['new', 'connect', 'hello', 'close'],
-    );
+    expect(calls.map(([name]) => name)).toStrictEqual(['new', 'connect', 'hello', 'close']);
   });
 
   it('abort: the message is given up, with what has been kept of it', async () => {
@@ -761,10 +745,10 @@ describe('TestCtx', () => {
     await ctx.envrcpt('<b@example.com>');
     await ctx.header('A', 'b');
     await ctx.abort();
-    assert.deepEqual(calls.slice(-2), [['header', 'A', 'b'], ['abort']]);
+    expect(calls.slice(-2)).toStrictEqual([['header', 'A', 'b'], ['abort']]);
     const at = calls.length;
     await ctx.abort();
-    assert.equal(calls.length, at, 'no message, no abort');
+    expectThat(calls, 'no message, no abort').toHaveLength(at);
     await ctx.close();
   });
 
@@ -772,29 +756,31 @@ describe('TestCtx', () => {
     const { ctx, calls } = scripted(EVERYTHING);
     await ctx.envfrom('<a@example.com>');
     await Promise.all([ctx.close(), ctx.close()]);
-    assert.deepEqual(calls.slice(-2), [['abort'], ['close']]);
-    await assert.rejects(ctx.connect(), { code: 'ERR_MILTER_CLOSED' });
-    await assert.rejects(ctx.feedMessage(MESSAGE), { code: 'ERR_MILTER_CLOSED' });
+    expect(calls.slice(-2)).toStrictEqual([['abort'], ['close']]);
+    await expect(ctx.connect()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
+    await expect(ctx.feedMessage(MESSAGE)).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
   });
 
   it('a session nobody has heard of has no close', async () => {
     const { ctx, calls } = scripted(EVERYTHING);
-    assert.equal(ctx.filter, null);
-    assert.equal(ctx.message, null);
-    assert.throws(() => ctx.negotiated, { code: 'ERR_MILTER_PROTOCOL' });
+    expect(ctx.filter).toBeNull();
+    expect(ctx.message).toBeNull();
+    expect(() => ctx.negotiated).toThrow(errorWith({ code: 'ERR_MILTER_PROTOCOL' }));
     await ctx.close();
-    assert.deepEqual(calls, []);
+    expect(calls).toStrictEqual([]);
   });
 
   it('a step that libmilter ignores says so', async () => {
     const { ctx } = scripted(EVERYTHING);
     await ctx.connect();
-    await assert.rejects(ctx.body('text'), {
-      code: 'ERR_MILTER_PROTOCOL',
-      message: /libmilter ignores body/,
-    });
-    await assert.rejects(ctx.quitNewConnection(), { code: 'ERR_MILTER_PROTOCOL' });
-    assert.equal((await ctx.feedMessage(MESSAGE)).verdict, 'continue');
+    await expect(ctx.body('text')).rejects.toThrow(
+      errorWith({
+        code: 'ERR_MILTER_PROTOCOL',
+        message: /libmilter ignores body/,
+      }),
+    );
+    await expect(ctx.quitNewConnection()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_PROTOCOL' }));
+    expect((await ctx.feedMessage(MESSAGE)).verdict).toBe('continue');
     await ctx.close();
   });
 
@@ -805,7 +791,7 @@ describe('TestCtx', () => {
     await ctx.feedMessage(MESSAGE);
     await ctx.close();
     const lives = calls.map(([name]) => name).filter((name) => ['new', 'connect', 'close'].includes(name));
-    assert.deepEqual(lives, ['new', 'connect', 'close', 'new', 'connect', 'close']);
+    expect(lives).toStrictEqual(['new', 'connect', 'close', 'new', 'connect', 'close']);
   });
 
   it('so too after a negotiate that failed: only what was offered may be done', async () => {
@@ -818,18 +804,15 @@ describe('TestCtx', () => {
     await ctx.feedMessage(MESSAGE);
     await ctx.close();
     const codes = named('error').map(([, , error]) => (error as { code: string }).code);
-    assert.deepEqual(codes, ['ERR_MILTER_DISABLED_ACTION', 'ERR_MILTER_DISABLED_ACTION']);
+    expect(codes).toStrictEqual(['ERR_MILTER_DISABLED_ACTION', 'ERR_MILTER_DISABLED_ACTION']);
   });
 
   it('an MTA that does not negotiate', async () => {
     const { ctx, calls } = scripted(EVERYTHING, { negotiate: false });
-    await assert.rejects(ctx.connect(), { code: 'ERR_MILTER_PROTOCOL' });
+    await expect(ctx.connect()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_PROTOCOL' }));
     await ctx.helo();
-    assert.deepEqual(
-      calls.map(([name]) => name),
-      ['new', 'hello'],
-    );
-    await assert.rejects(ctx.negotiate(), { code: 'ERR_MILTER_PROTOCOL' });
+    expect(calls.map(([name]) => name)).toStrictEqual(['new', 'hello']);
+    await expect(ctx.negotiate()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_PROTOCOL' }));
     await ctx.close();
   });
 
@@ -858,16 +841,16 @@ describe('TestCtx', () => {
         makeTelling(script, () => {}),
         options,
       );
-      await assert.rejects(ctx.negotiate(), { code });
-      await assert.rejects(ctx.connect(), { code });
+      await expect(ctx.negotiate()).rejects.toThrow(errorWith({ code }));
+      await expect(ctx.connect()).rejects.toThrow(errorWith({ code }));
       await ctx.close();
     });
   }
 
   it('an offer of nothing is that of version 1', async () => {
     const { ctx, named } = scripted({ negotiate: { answer: Milter.ALL_OPTS } }, { actions: 0, protocol: 0 });
-    await assert.rejects(ctx.negotiate(), { code: 'ERR_MILTER_PROTOCOL' });
-    assert.deepEqual(named('negotiate'), [['negotiate', [0xf, 0xff0bf, 0, 0]]]);
+    await expect(ctx.negotiate()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_PROTOCOL' }));
+    expect(named('negotiate')).toStrictEqual([['negotiate', [0xf, 0xff0bf, 0, 0]]]);
     await ctx.close();
   });
 
@@ -905,15 +888,17 @@ describe('TestCtx', () => {
   ];
   for (const [title, make, message] of BAD) {
     it(`refuses what makes no sense: ${title}`, async () => {
-      await assert.rejects(async () => make(), { code: 'ERR_MILTER_BAD_ARGUMENT', message });
+      await expect(async () => make()).rejects.toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT', message }),
+      );
     });
   }
 
   it('a factory that gives no filter: reported, answered by the policy', async () => {
     const errors: unknown[] = [];
     await using ctx = new TestCtx((() => ({})) as never, { errorHook: (error) => errors.push(error) });
-    assert.equal((await ctx.envfrom('<a@example.com>')).verdict, 'tempfail');
-    assert.match(String(errors[0]), /must give an object/);
+    expect((await ctx.envfrom('<a@example.com>')).verdict).toBe('tempfail');
+    expect(String(errors[0])).toMatch(/must give an object/);
   });
 
   it('answers that need no reply, and MTAs that want one', async () => {
@@ -923,9 +908,9 @@ describe('TestCtx', () => {
       [Protocol.ALL & ~Protocol.NR_MAIL, 'continue'],
     ] as const) {
       const { ctx } = scripted({ ...EVERYTHING, envfrom: { throws: 'no' } }, { protocol }, statics);
-      assert.equal((await ctx.envfrom('<a@example.com>')).verdict, verdict);
+      expect((await ctx.envfrom('<a@example.com>')).verdict).toBe(verdict);
       await ctx.envrcpt('<b@example.com>');
-      assert.equal((await ctx.eom()).verdict, 'tempfail', 'what went wrong holds at the end');
+      expectThat((await ctx.eom()).verdict, 'what went wrong holds at the end').toBe('tempfail');
       await ctx.close();
     }
   });

@@ -1,9 +1,10 @@
 /** `tsmilter/utils`: addresses and headers. The expected values are what pymilter's functions answer, except where said. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { parseAddr, parseaddr, parseHeader } from '#lib/utils/index.js';
+import { expectThat } from '../support/expect';
 
-describe('contract 31: parseAddr', () => {
+/** @contract 31 */
+describe('parseAddr', () => {
   const forms: [string, string[]][] = [
     ['user@example.com', ['user', 'example.com']],
     ['<user@example.com>', ['user', 'example.com']],
@@ -33,11 +34,12 @@ describe('contract 31: parseAddr', () => {
     ['@a:"x@y"@c', ['x@y', 'c']],
   ];
   for (const [address, expected] of forms) {
-    it(`${address} is ${JSON.stringify(expected)}`, () => assert.deepEqual(parseAddr(address), expected));
+    it(`${address} is ${JSON.stringify(expected)}`, () => expect(parseAddr(address)).toStrictEqual(expected));
   }
 });
 
-describe('contract 31: parseaddr', () => {
+/** @contract 31 */
+describe('parseaddr', () => {
   const forms: [string, string, string][] = [
     ['"foo" <foo@bar.example>', 'foo', 'foo@bar.example'],
     ['foo@bar.example', '', 'foo@bar.example'],
@@ -73,25 +75,26 @@ describe('contract 31: parseaddr', () => {
     ['Foo; Bar <a@b>', 'Foo, Bar', 'a@b'],
   ];
   for (const [value, name, address] of forms) {
-    it(JSON.stringify(value), () => assert.deepEqual(parseaddr(value), [name, address]));
+    it(JSON.stringify(value), () => expect(parseaddr(value)).toStrictEqual([name, address]));
   }
 
   it('looks at no more than maxLength characters', () => {
-    assert.deepEqual(parseaddr('a@example.com', { maxLength: 13 }), ['', 'a@example.com']);
-    assert.deepEqual(parseaddr('a@example.com', { maxLength: 12 }), ['', '']);
-    assert.deepEqual(parseaddr(`${'x'.repeat(65_531)} <a@b>`), ['', '']);
+    expect(parseaddr('a@example.com', { maxLength: 13 })).toStrictEqual(['', 'a@example.com']);
+    expect(parseaddr('a@example.com', { maxLength: 12 })).toStrictEqual(['', '']);
+    expect(parseaddr(`${'x'.repeat(65_531)} <a@b>`)).toStrictEqual(['', '']);
   });
 
   it('is done with a header of hostile punctuation in no time', () => {
     for (const unit of ['<', '"', '(', '@', 'a@b ', ',', ';', ':', '\\', '\r\n ', '"a" ', '<a@b> ']) {
       const started = performance.now();
       parseaddr(unit.repeat(60_000 / unit.length));
-      assert.ok(performance.now() - started < 5000, JSON.stringify(unit));
+      expectThat(performance.now() - started, JSON.stringify(unit)).toBeLessThan(5000);
     }
   });
 });
 
-describe('contract 31: parseHeader', () => {
+/** @contract 31 */
+describe('parseHeader', () => {
   const forms: [string, string][] = [
     ['=?UTF-8?Q?J=C3=B6rg?=', 'Jörg'],
     ['=?utf-8?q?a_b?=', 'a b'],
@@ -132,22 +135,22 @@ describe('contract 31: parseHeader', () => {
     ['J\udcf6rg', 'J\udcf6rg'],
   ];
   for (const [value, expected] of forms) {
-    it(JSON.stringify(value), () => assert.equal(parseHeader(value), expected));
+    it(JSON.stringify(value), () => expect(parseHeader(value)).toBe(expected));
   }
 
   it('decodes no more than maxLength characters', () => {
     const word = '=?utf-8?q?a?=';
-    assert.equal(parseHeader(word, { maxLength: word.length }), 'a');
-    assert.equal(parseHeader(word, { maxLength: word.length - 1 }), word);
+    expect(parseHeader(word, { maxLength: word.length })).toBe('a');
+    expect(parseHeader(word, { maxLength: word.length - 1 })).toBe(word);
     const long = `${word}${'x'.repeat(65_536)}`;
-    assert.equal(parseHeader(long), long);
+    expect(parseHeader(long)).toBe(long);
   });
 
   it('is done with a header of hostile words in no time', () => {
     for (const unit of ['=?', '=?utf-8?q?', '=?utf-8?q?a?= ', '=?utf-8?b?YQ==?=', '= ', '?=']) {
       const started = performance.now();
       parseHeader(unit.repeat(60_000 / unit.length));
-      assert.ok(performance.now() - started < 5000, unit);
+      expectThat(performance.now() - started, unit).toBeLessThan(5000);
     }
   });
 });

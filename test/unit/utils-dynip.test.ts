@@ -1,7 +1,7 @@
 /** `tsmilter/utils`: isDynip. The expected values are pymilter's, except in the last two tables. */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { isDynip } from '#lib/utils/index.js';
+import { errorWith, expectThat } from '../support/expect';
 
 const DYNAMIC: Record<string, string[]> = {
   '212.199.16.234': ['212.199.16.234.static.012.net.il'],
@@ -89,12 +89,13 @@ const CHANCE: Record<string, string[]> = {
 function check(table: Record<string, string[]>, expected: boolean): void {
   for (const [ip, names] of Object.entries(table)) {
     for (const name of names) {
-      it(`${name || '(no name)'} of ${ip}: ${expected}`, () => assert.equal(isDynip(name, ip), expected));
+      it(`${name || '(no name)'} of ${ip}: ${expected}`, () => expect(isDynip(name, ip)).toBe(expected));
     }
   }
 }
 
-describe('contract 32: isDynip', () => {
+/** @contract 32 */
+describe('isDynip', () => {
   check(DYNAMIC, true);
   check(STATIC, false);
   check(BETTER, true);
@@ -102,20 +103,22 @@ describe('contract 32: isDynip', () => {
 
   it('refuses what is no address', () => {
     for (const ip of ['', 'mail.example.com', '1.2.3', '01.2.3.4', null]) {
-      assert.throws(() => isDynip('mail.example.com', ip as string), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      expect(() => isDynip('mail.example.com', ip as string)).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
     }
   });
 
   it('takes an IPv4 address in IPv6 for what it is', () => {
-    assert.equal(isDynip('host-210-117.example.com', '::ffff:192.168.210.117'), true);
+    expect(isDynip('host-210-117.example.com', '::ffff:192.168.210.117')).toBe(true);
   });
 
   it('looks at no more of a name than DNS allows', () => {
-    assert.equal(isDynip(`${'x'.repeat(300)}.192-168-210-117.example.com`, '192.168.210.117'), false);
+    expect(isDynip(`${'x'.repeat(300)}.192-168-210-117.example.com`, '192.168.210.117')).toBe(false);
     for (const unit of ['1', '1-', '1.', 'a1-', '-', '.', 'f']) {
       const started = performance.now();
       isDynip(unit.repeat(1_000_000), '192.168.210.117');
-      assert.ok(performance.now() - started < 5000, unit);
+      expectThat(performance.now() - started, unit).toBeLessThan(5000);
     }
   });
 });

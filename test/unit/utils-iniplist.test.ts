@@ -1,14 +1,15 @@
 /** `tsmilter/utils`: iniplist. */
-import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { promises as dns } from 'node:dns';
 import { once } from 'node:events';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { iniplist, type NameResolver } from '#lib/utils/index.js';
+import { errorWith, expectThat } from '../support/expect';
 
 const BAD = { code: 'ERR_MILTER_BAD_ARGUMENT' };
 
-describe('contract 30: iniplist without DNS', () => {
+/** @contract 30 */
+describe('iniplist without DNS', () => {
   const cases: [string, string[], boolean][] = [
     ['66.179.26.146', ['127.0.0.1', '66.179.26.128/26'], true],
     ['66.179.26.146', ['127.0.0.1', '66.179.26.128/28'], false],
@@ -42,10 +43,10 @@ describe('contract 30: iniplist without DNS', () => {
     ['127.0.0.1', ['::/0'], false],
   ];
   for (const [ip, list, expected] of cases) {
-    it(`${ip} in ${JSON.stringify(list)}: ${expected}`, () => assert.equal(iniplist(ip, list), expected));
+    it(`${ip} in ${JSON.stringify(list)}: ${expected}`, () => expect(iniplist(ip, list)).toBe(expected));
   }
 
-  it('takes any iterable', () => assert.equal(iniplist('1.2.3.4', new Set(['1.2.3.4'])), true));
+  it('takes any iterable', () => expect(iniplist('1.2.3.4', new Set(['1.2.3.4']))).toBe(true));
 
   it('a bad address throws', () => {
     for (const ip of [
@@ -59,7 +60,7 @@ describe('contract 30: iniplist without DNS', () => {
       ' 1.2.3.4',
       undefined,
     ]) {
-      assert.throws(() => iniplist(ip as string, ['1.2.3.4']), BAD);
+      expect(() => iniplist(ip as string, ['1.2.3.4'])).toThrow(errorWith(BAD));
     }
   });
 
@@ -87,27 +88,31 @@ describe('contract 30: iniplist without DNS', () => {
       7,
     ];
     for (const entry of entries) {
-      assert.throws(() => iniplist('1.2.3.4', ['1.2.3.4', entry as string]), BAD, String(entry));
+      expectThat(() => iniplist('1.2.3.4', ['1.2.3.4', entry as string]), String(entry)).toThrow(
+        errorWith(BAD),
+      );
     }
   });
 
   it('a list that is none throws', () => {
     for (const list of ['1.2.3.4', null, 7]) {
-      assert.throws(() => iniplist('1.2.3.4', list as unknown as string[]), BAD);
+      expect(() => iniplist('1.2.3.4', list as unknown as string[])).toThrow(errorWith(BAD));
     }
   });
 
   it('a host name throws, and says that it has to be awaited', () => {
-    assert.throws(() => iniplist('1.2.3.4', ['1.2.3.4', 'mx.example.com']), {
-      ...BAD,
-      message: /await iniplist/,
-    });
+    expect(() => iniplist('1.2.3.4', ['1.2.3.4', 'mx.example.com'])).toThrow(
+      errorWith({
+        ...BAD,
+        message: /await iniplist/,
+      }),
+    );
   });
 
   it('many stars take no longer than a few', () => {
     const started = performance.now();
     iniplist('1111:1111:1111:1111:1111:1111:1111:1111', [`${'*1'.repeat(30)}f`]);
-    assert.ok(performance.now() - started < 2000);
+    expect(performance.now() - started).toBeLessThan(2000);
   });
 });
 
@@ -125,7 +130,8 @@ function tableResolver(v4: Record<string, string[]>, v6: Record<string, string[]
   return { resolver, asked };
 }
 
-describe('contract 30: iniplist with host names', () => {
+/** @contract 30 */
+describe('iniplist with host names', () => {
   const { resolver, asked } = tableResolver(
     { 'mx.example': ['192.0.2.1', '192.0.2.200', 'nonsense'], 'a.example.': ['198.51.100.9'] },
     { 'mx.example': ['2001:db8::25'] },
@@ -145,36 +151,36 @@ describe('contract 30: iniplist with host names', () => {
   ];
   for (const [ip, list, expected] of cases) {
     it(`${ip} in ${JSON.stringify(list)}: ${expected}`, async () => {
-      assert.equal(await iniplist(ip, list, { resolver }), expected);
+      expect(await iniplist(ip, list, { resolver })).toBe(expected);
     });
   }
 
   it('localhost is the loopback address without DNS', async () => {
     asked.length = 0;
-    assert.equal(await iniplist('127.0.0.1', ['localhost'], { resolver }), true);
-    assert.equal(await iniplist('127.0.0.9', ['localhost/24'], { resolver }), true);
-    assert.equal(await iniplist('::1', ['LOCALHOST.'], { resolver }), true);
-    assert.deepEqual(asked, []);
+    expect(await iniplist('127.0.0.1', ['localhost'], { resolver })).toBe(true);
+    expect(await iniplist('127.0.0.9', ['localhost/24'], { resolver })).toBe(true);
+    expect(await iniplist('::1', ['LOCALHOST.'], { resolver })).toBe(true);
+    expect(asked).toStrictEqual([]);
   });
 
   it('does not ask where another entry matches, or there is no name', async () => {
     asked.length = 0;
-    assert.equal(await iniplist('192.0.2.1', ['mx.example', '192.0.2.*'], { resolver }), true);
-    assert.equal(await iniplist('192.0.2.1', ['198.51.100.1'], { resolver }), false);
-    assert.deepEqual(asked, []);
+    expect(await iniplist('192.0.2.1', ['mx.example', '192.0.2.*'], { resolver })).toBe(true);
+    expect(await iniplist('192.0.2.1', ['198.51.100.1'], { resolver })).toBe(false);
+    expect(asked).toStrictEqual([]);
   });
 
   it('rejects a bad address, a bad entry and bad options', async () => {
-    await assert.rejects(iniplist('bogus', [], {}), BAD);
-    await assert.rejects(iniplist('1.2.3.4', ['1.2.3'], {}), BAD);
-    await assert.rejects(iniplist('1.2.3.4', [], { timeout: 0 }), BAD);
-    await assert.rejects(iniplist('1.2.3.4', [], { maxAddresses: 0 }), BAD);
+    await expect(iniplist('bogus', [], {})).rejects.toThrow(errorWith(BAD));
+    await expect(iniplist('1.2.3.4', ['1.2.3'], {})).rejects.toThrow(errorWith(BAD));
+    await expect(iniplist('1.2.3.4', [], { timeout: 0 })).rejects.toThrow(errorWith(BAD));
+    await expect(iniplist('1.2.3.4', [], { maxAddresses: 0 })).rejects.toThrow(errorWith(BAD));
   });
 
   it('looks at no more than maxAddresses of a name', async () => {
     const list = ['mx.example'];
-    assert.equal(await iniplist('192.0.2.200', list, { resolver, maxAddresses: 2 }), true);
-    assert.equal(await iniplist('192.0.2.200', list, { resolver, maxAddresses: 1 }), false);
+    expect(await iniplist('192.0.2.200', list, { resolver, maxAddresses: 2 })).toBe(true);
+    expect(await iniplist('192.0.2.200', list, { resolver, maxAddresses: 1 })).toBe(false);
   });
 
   it('a name that fails matches nothing, and is reported', async () => {
@@ -186,11 +192,11 @@ describe('contract 30: iniplist with host names', () => {
     };
     const reports: string[] = [];
     const onLookupError = (name: string, error: Error) => reports.push(`${name}: ${error.message}`);
-    assert.equal(await iniplist('192.0.2.1', ['bad.example'], { resolver: failing, onLookupError }), false);
-    assert.equal(await iniplist('::2', ['bad.example'], { resolver: failing, onLookupError }), false);
-    assert.equal(await iniplist('192.0.2.1', ['bad.example'], { resolver: failing }), false);
-    assert.equal(await iniplist('192.0.2.1', ['no.example'], { resolver, onLookupError }), false);
-    assert.deepEqual(reports, ['bad.example: bad.example', 'bad.example: at once']);
+    expect(await iniplist('192.0.2.1', ['bad.example'], { resolver: failing, onLookupError })).toBe(false);
+    expect(await iniplist('::2', ['bad.example'], { resolver: failing, onLookupError })).toBe(false);
+    expect(await iniplist('192.0.2.1', ['bad.example'], { resolver: failing })).toBe(false);
+    expect(await iniplist('192.0.2.1', ['no.example'], { resolver, onLookupError })).toBe(false);
+    expect(reports).toStrictEqual(['bad.example: bad.example', 'bad.example: at once']);
   });
 
   it('an error of onLookupError is not lost', async () => {
@@ -198,8 +204,7 @@ describe('contract 30: iniplist with host names', () => {
     const onLookupError = () => {
       throw new Error('from the hook');
     };
-    await assert.rejects(
-      iniplist('192.0.2.1', ['x.example'], { resolver: failing, onLookupError }),
+    await expect(iniplist('192.0.2.1', ['x.example'], { resolver: failing, onLookupError })).rejects.toThrow(
       /from the hook/,
     );
   });
@@ -213,10 +218,10 @@ describe('contract 30: iniplist with host names', () => {
     const reports: string[] = [];
     const onLookupError = (name: string) => reports.push(name);
     const list = ['slow.example', 'mx.example'];
-    assert.equal(await iniplist('192.0.2.1', list, { resolver: slow, onLookupError }), true);
-    assert.deepEqual(reports, []);
-    assert.equal(await iniplist('192.0.2.9', list, { resolver: slow, onLookupError, timeout: 20 }), false);
-    assert.deepEqual(reports, ['slow.example']);
+    expect(await iniplist('192.0.2.1', list, { resolver: slow, onLookupError })).toBe(true);
+    expect(reports).toStrictEqual([]);
+    expect(await iniplist('192.0.2.9', list, { resolver: slow, onLookupError, timeout: 20 })).toBe(false);
+    expect(reports).toStrictEqual(['slow.example']);
   });
 
   it('a Resolver of node:dns will do, and a silent name server is given up', async () => {
@@ -227,8 +232,8 @@ describe('contract 30: iniplist with host names', () => {
     try {
       const reports: string[] = [];
       const options = { resolver: real, timeout: 50, onLookupError: (name: string) => reports.push(name) };
-      assert.equal(await iniplist('192.0.2.1', ['mx.example'], options), false);
-      assert.deepEqual(reports, ['mx.example']);
+      expect(await iniplist('192.0.2.1', ['mx.example'], options)).toBe(false);
+      expect(reports).toStrictEqual(['mx.example']);
     } finally {
       real.cancel();
       server.close();
@@ -236,7 +241,7 @@ describe('contract 30: iniplist with host names', () => {
   });
 
   it('has a resolver of its own, which keeps nothing alive', async () => {
-    assert.equal(await iniplist('192.0.2.1', ['localhost'], {}), false);
-    assert.equal(await iniplist('127.0.0.1', ['localhost'], {}), true);
+    expect(await iniplist('192.0.2.1', ['localhost'], {})).toBe(false);
+    expect(await iniplist('127.0.0.1', ['localhost'], {})).toBe(true);
   });
 });

@@ -1,12 +1,13 @@
 /** `tsmilter/utils`: signed addresses. */
-import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { describe, it } from 'node:test';
+import { describe, expect, it } from '@jest/globals';
 import { type Signatures, unsign } from '#lib/utils/index.js';
+import { errorWith, expectThat } from '../support/expect';
 
 const DAY_MS = 86_400_000;
 
-describe('contract 32: unsign', () => {
+/** @contract 32 */
+describe('unsign', () => {
   const addresses = [
     'user@example.com',
     '<user@example.com>',
@@ -18,8 +19,8 @@ describe('contract 32: unsign', () => {
   ];
   it('is the identity unless signatures are configured', () => {
     for (const address of addresses) {
-      assert.equal(unsign(address), address);
-      assert.equal(unsign(address, {}), address);
+      expect(unsign(address)).toBe(address);
+      expect(unsign(address, {})).toBe(address);
     }
   });
 
@@ -34,7 +35,9 @@ describe('contract 32: unsign', () => {
       { srs: 's', maxAge: 1024 },
       { srs: 's', maxAge: Number.NaN },
     ]) {
-      assert.throws(() => unsign('a@b', signatures as Signatures), { code: 'ERR_MILTER_BAD_ARGUMENT' });
+      expect(() => unsign('a@b', signatures as Signatures)).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
     }
   });
 });
@@ -47,30 +50,30 @@ describe('SRS', () => {
   const at = (days: number): Signatures => ({ srs: 'shh', now: () => AT + days * DAY_MS });
 
   it('SRS0 is the sender, SRS1 the SRS0 address of the forwarder before', () => {
-    assert.equal(unsign(SRS0, at(0)), 'User@Example.org');
-    assert.equal(unsign(SRS1, at(0)), 'SRS0=TwcN=JN=Example.org=User@forwarder.example');
-    assert.equal(unsign(`<${SRS0}>`, at(0)), '<User@Example.org>');
+    expect(unsign(SRS0, at(0))).toBe('User@Example.org');
+    expect(unsign(SRS1, at(0))).toBe('SRS0=TwcN=JN=Example.org=User@forwarder.example');
+    expect(unsign(`<${SRS0}>`, at(0))).toBe('<User@Example.org>');
   });
 
   it('does not mind letter case, which MTAs change', () => {
-    assert.equal(unsign(SRS0.toLowerCase(), at(0)), 'user@example.org');
+    expect(unsign(SRS0.toLowerCase(), at(0))).toBe('user@example.org');
   });
 
   it('takes + and - as the first separator, as SRS does', () => {
-    assert.equal(unsign(SRS0.replace('=', '+'), at(0)), 'User@Example.org');
-    assert.equal(unsign(SRS0.replace('=', '-'), at(0)), 'User@Example.org');
+    expect(unsign(SRS0.replace('=', '+'), at(0))).toBe('User@Example.org');
+    expect(unsign(SRS0.replace('=', '-'), at(0))).toBe('User@Example.org');
   });
 
   it('any of several secrets will do', () => {
-    assert.equal(unsign(SRS0, { ...at(0), srs: ['new', 'shh'] }), 'User@Example.org');
-    assert.equal(unsign(SRS0, { ...at(0), srs: ['new', 'newer'] }), SRS0);
+    expect(unsign(SRS0, { ...at(0), srs: ['new', 'shh'] })).toBe('User@Example.org');
+    expect(unsign(SRS0, { ...at(0), srs: ['new', 'newer'] })).toBe(SRS0);
   });
 
   it('is good for maxAge days, 21 by default', () => {
-    assert.equal(unsign(SRS0, at(21)), 'User@Example.org');
-    assert.equal(unsign(SRS0, at(22)), SRS0);
-    assert.equal(unsign(SRS0, { ...at(22), maxAge: 30 }), 'User@Example.org');
-    assert.equal(unsign(SRS0, at(-1)), SRS0, 'from the future');
+    expect(unsign(SRS0, at(21))).toBe('User@Example.org');
+    expect(unsign(SRS0, at(22))).toBe(SRS0);
+    expect(unsign(SRS0, { ...at(22), maxAge: 30 })).toBe('User@Example.org');
+    expectThat(unsign(SRS0, at(-1)), 'from the future').toBe(SRS0);
   });
 
   it('comes back as it is where it is forged or broken', () => {
@@ -86,7 +89,7 @@ describe('SRS', () => {
       'SRS0=TwcN=JN=Example.org@forwarder.example',
       'SRS0=@forwarder.example',
     ]) {
-      assert.equal(unsign(address, at(0)), address);
+      expect(unsign(address, at(0))).toBe(address);
     }
   });
 
@@ -97,7 +100,7 @@ describe('SRS', () => {
         .digest('base64')
         .slice(0, 4);
       const address = `SRS0=${hash}=${day}=example.org=user@forwarder.example`;
-      assert.equal(unsign(address, at(0)), address);
+      expect(unsign(address, at(0))).toBe(address);
     }
   });
 });
@@ -116,37 +119,36 @@ describe('BATV', () => {
 
   it('is the address until its last day', () => {
     for (const lastDay of [20_100, 20_107, 20_100 + 500]) {
-      assert.equal(unsign(sign('User@example.com', 'secret', 0, lastDay), batv), 'User@example.com');
+      expect(unsign(sign('User@example.com', 'secret', 0, lastDay), batv)).toBe('User@example.com');
     }
     for (const lastDay of [20_099, 20_000, 19_601]) {
       const address = sign('user@example.com', 'secret', 0, lastDay);
-      assert.equal(unsign(address, batv), address);
+      expect(unsign(address, batv)).toBe(address);
     }
   });
 
   it('counts on where the day of three digits starts again', () => {
     const now = () => 20_998 * DAY_MS;
-    assert.equal(unsign(sign('a@b', 'secret', 0, 21_003), { batv: 'secret', now }), 'a@b');
+    expect(unsign(sign('a@b', 'secret', 0, 21_003), { batv: 'secret', now })).toBe('a@b');
     const old = sign('a@b', 'secret', 0, 20_997);
-    assert.equal(unsign(old, { batv: 'secret', now: () => 21_001 * DAY_MS }), old);
+    expect(unsign(old, { batv: 'secret', now: () => 21_001 * DAY_MS })).toBe(old);
   });
 
   it('finds the key by its number', () => {
     const keys: Signatures = { ...batv, batv: { 1: 'old', 2: 'new' } };
-    assert.equal(unsign(sign('a@b', 'old', 1, 20_105), keys), 'a@b');
-    assert.equal(unsign(sign('a@b', 'new', 2, 20_105), keys), 'a@b');
+    expect(unsign(sign('a@b', 'old', 1, 20_105), keys)).toBe('a@b');
+    expect(unsign(sign('a@b', 'new', 2, 20_105), keys)).toBe('a@b');
     for (const address of [sign('a@b', 'old', 2, 20_105), sign('a@b', 'old', 3, 20_105)]) {
-      assert.equal(unsign(address, keys), address);
+      expect(unsign(address, keys)).toBe(address);
     }
   });
 
   it('comes back as it is where it is forged', () => {
     const good = sign('user@example.com', 'secret', 0, 20_105);
     const forged = good.replace('=user', '=root');
-    assert.equal(unsign(forged, batv), forged);
-    assert.equal(unsign(good, { ...batv, batv: 'other' }), good);
-    assert.equal(
-      unsign(good.toUpperCase().replace('USER@EXAMPLE.COM', 'user@example.com'), batv),
+    expect(unsign(forged, batv)).toBe(forged);
+    expect(unsign(good, { ...batv, batv: 'other' })).toBe(good);
+    expect(unsign(good.toUpperCase().replace('USER@EXAMPLE.COM', 'user@example.com'), batv)).toBe(
       'user@example.com',
     );
   });

@@ -1,5 +1,5 @@
 /** A session with one message, spoken command by command, and what is said to each. */
-import assert from 'node:assert/strict';
+import { expect } from '@jest/globals';
 import type { Reply, SmtpClient } from '../../../tools/mta';
 import type { Act, Acts } from '../../fixtures/script';
 import { stages } from './default-replies';
@@ -48,6 +48,6 @@ export async function session(
   await filter.event('close', patienceMs);
   const events = await filter.events();
   const wrong = events.filter(([name]) => name === 'error' || name === 'report');
-  assert.deepEqual(wrong, []);
+  expect(wrong).toStrictEqual([]);
   return { id, said, calls: events.map(([name]) => name).filter((name) => name !== 'result') };
 }

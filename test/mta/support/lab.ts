@@ -2,9 +2,10 @@
  * What the tests of this folder share: both MTAs, a scripted filter behind each of their doors (the same one for both,
  * since a filter does not know who calls), and the sink that everything is delivered to.
  */
-import assert from 'node:assert/strict';
+
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { expect } from '@jest/globals';
 import type { RunOptions } from 'tsmilter';
 import {
   type ClientOptions,
@@ -214,7 +215,7 @@ export class Lab {
     const filter = this.filter(mail.door);
     await filter.use({ handlers: { eom: { call: calls } } });
     const sent = await this.submit(kind, mail);
-    assert.deepEqual(await filter.eventsOf('error', 'report'), []);
+    expect(await filter.eventsOf('error', 'report')).toStrictEqual([]);
     return sent;
   }
 

@@ -1,10 +1,12 @@
 /** A program that is a filter, as a user runs it. */
-import assert from 'node:assert/strict';
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { expect } from '@jest/globals';
 import { until } from '../../../tools/mta/wait';
+import { expectThat } from '../../support/expect';
 import { patienceMs } from './lab';
 
 export class Program implements AsyncDisposable {
@@ -16,8 +18,7 @@ export class Program implements AsyncDisposable {
 
   private constructor(script: string, args: readonly string[], temporary: string) {
     this.#temporary = temporary;
-    const env: NodeJS.ProcessEnv = { ...process.env, TMPDIR: temporary };
-    delete env.NODE_TEST_CONTEXT; // node:test would take the child for a part of itself
+    const env = { ...process.env, TMPDIR: temporary };
     this.#child = spawn(process.execPath, [script, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#exited = once(this.#child, 'close');
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -70,8 +71,8 @@ export class Program implements AsyncDisposable {
       this.#child.kill('SIGTERM');
       await until(`the end of process ${this.#child.pid}`, patienceMs, () => this.#child.exitCode !== null);
       await this.#exited;
-      assert.equal(this.#child.exitCode, 0, this.output);
-      assert.deepEqual(this.temporaryFiles(), []);
+      expectThat(this.#child.exitCode, this.output).toBe(0);
+      expect(this.temporaryFiles()).toStrictEqual([]);
     } finally {
       await this[Symbol.asyncDispose]();
     }

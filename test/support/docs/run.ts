@@ -1,11 +1,13 @@
 /** Runs blocks of the documentation: filters are sent a message and stopped, everything else must end with 0. */
-import assert from 'node:assert/strict';
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
+import { expect } from '@jest/globals';
 import { MtaSession, type PeerAddress, type Response } from 'tsmilter/testing';
+import { expectThat } from '../expect';
 import type { Program } from './workshop';
 
 /** For a program, or a filter's answer, in milliseconds; generous, because sanitizers are slow. */
@@ -19,10 +21,7 @@ interface Ending {
 
 /** Starts Node. `ended` resolves at its end, whatever it is. */
 function start(args: readonly string[]): { ended: Promise<Ending>; stop: () => void } {
-  const env = { ...process.env };
-  // node:test would take the child for a part of itself.
-  delete env.NODE_TEST_CONTEXT;
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), 2 * PATIENCE);
   const ended = Promise.all([once(child, 'exit'), readAll(child.stdout), readAll(child.stderr)]).then(
     ([[code, signal], stdout, stderr]) => {
@@ -36,7 +35,7 @@ function start(args: readonly string[]): { ended: Promise<Ending>; stop: () => v
 /** Runs a program that ends by itself. */
 export async function runToEnd({ file }: Program): Promise<void> {
   const { status, stdout, stderr } = await start(['--enable-source-maps', file]).ended;
-  assert.equal(status, 0, `${stdout}\n${stderr}`);
+  expectThat(status, `${stdout}\n${stderr}`).toBe(0);
 }
 
 /** Runs a program that is a filter, or exports one: until it listens, through two sessions, and until it has stopped. */
@@ -60,10 +59,10 @@ export async function runFilter(program: Program, socket: string): Promise<void>
   }
   if (!over) stop();
   const { status, stdout, stderr } = await ended;
-  if (failure) assert.fail(`${failure}\n${stdout}\n${stderr}`);
-  assert.equal(stderr, '');
-  assert.equal(status, 0, stdout);
-  assert.equal(existsSync(socket.replace('unix:', '')), false, 'the socket file is left');
+  if (failure) throw new Error(`${failure}\n${stdout}\n${stderr}`);
+  expect(stderr).toBe('');
+  expectThat(status, stdout).toBe(0);
+  expectThat(existsSync(socket.replace('unix:', '')), 'the socket file is left').toBe(false);
 }
 
 const CLIENTS: readonly (readonly [hostname: string, address: PeerAddress])[] = [

@@ -1,0 +1,24 @@
+/**
+ * Jest runs what tsc has compiled: `npm run build:test` first, or `npx tsc -p tsconfig.json --watch` beside
+ * `npx jest --watch`. A source path finds the compiled file: `npx jest unit/reply -t setreply`.
+ */
+
+const folders = ['unit', 'integration', 'lifecycle', 'mta', 'stress'];
+
+/** A sanitizer makes everything slower. */
+const patience = process.env.MILTER_SANITIZER ? 4 : 1;
+
+export default {
+  // A file gets a process of its own: nothing of libmilter stays for the next.
+  workerIdleMemoryLimit: '1KB',
+  // No test should come near it. The files of test/stress set their own.
+  testTimeout: 120_000 * patience,
+  projects: folders.map((folder) => ({
+    displayName: folder,
+    rootDir: import.meta.dirname,
+    roots: [`<rootDir>/.build/test/${folder}`],
+    testEnvironment: 'node',
+    testMatch: ['**/*.test.js'],
+    transform: {},
+  })),
+};
