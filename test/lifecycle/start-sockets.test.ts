@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { MtaSession } from 'tsmilter/testing';
 import { attempt, endsWell, listeners, serves, starter } from '../fixtures/lifecycle/starter.js';
+import { asUser } from '../support/as-user.js';
 import { errorWith, expectThat } from '../support/expect.js';
 import { within } from './support/deadline.js';
 import type { FilterProcess } from './support/filter-process.js';
@@ -21,15 +22,20 @@ const STRANGER = 54_321;
 const FIXTURES = join(__dirname, '../fixtures/lifecycle');
 
 /** What a fixture process with those arguments tells next. */
-async function tells(what: string, fixture: string, args: readonly string[]) {
-  const child = fork(join(FIXTURES, fixture), args, { execArgv: [] });
+async function tells(
+  what: string,
+  fixture: string,
+  args: readonly string[],
+  user = { execArgv: [] as string[] },
+) {
+  const child = fork(join(FIXTURES, fixture), args, user);
   const [told] = (await within(what, once(child, 'message'))) as [Record<string, unknown>];
   return { child, told };
 }
 
 /** What connect() says to that user: `connected`, or the error's code. */
 async function dial(path: string, uid: number, gid: number): Promise<unknown> {
-  const { child, told } = await tells(`connect() as ${uid}:${gid}`, 'dialer.js', [path, `${uid}`, `${gid}`]);
+  const { child, told } = await tells(`connect() as ${uid}:${gid}`, 'dialer.js', [path], asUser(uid, gid));
   if (child.exitCode === null) await within('the end of the dialer', once(child, 'exit'));
   return told.answer;
 }

@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { AddrCache, type AddrCacheOptions } from '#lib/cache/index.js';
+import { asUser } from '../support/as-user';
 import { errorWith, expectThat } from '../support/expect';
 import { nodeProcess } from '../support/node-process';
 import { itUnless } from '../support/skip';
@@ -411,14 +412,10 @@ describe('rewriting the file', () => {
       writeFileSync(file, `a@x\ngarbage here\n`);
       chmodSync(file, 0o666);
       chmodSync(folder, 0o777);
-      process.setegid?.(nobody);
-      process.seteuid?.(nobody);
-      try {
-        new AddrCache().load(file);
-      } finally {
-        process.seteuid?.(0);
-        process.setegid?.(0);
-      }
+      const program = `new (require(${JSON.stringify(require.resolve('#lib/cache/index.js'))}).AddrCache)().load(${JSON.stringify(file)})`;
+      const { execPath, execArgv } = asUser(nobody);
+      const { status, stderr } = spawnSync(execPath, [...execArgv, '-e', program], { encoding: 'utf8' });
+      expect([status, stderr]).toStrictEqual([0, '']);
       expect(lines()).toStrictEqual(['a@x']);
       expect(statSync(file).uid).toBe(nobody);
       expect(statSync(file).mode & 0o777).toBe(0o666);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MtaSession, type MtaSessionOptions } from 'tsmilter/testing';
 import type { Command, Settings } from '../../fixtures/lifecycle/line.js';
+import { asUser } from '../../support/as-user.js';
 import { PATIENCE, within } from './deadline.js';
 
 /** What a fixture tells; `event` says what happened. */
@@ -20,6 +21,8 @@ export const CLEAN_END: End = { code: 0, signal: null };
 
 /** How a filter is started. */
 export interface StartOptions extends Omit<Settings, 'socket'> {
+  /** The process is this user's, and of the group of that number. Default: this process's. */
+  readonly uid?: number;
   /** The compiled file in test/fixtures/lifecycle, without .js. Default: steered. */
   readonly fixture?: string;
   /** Default: a unix socket in a private directory. */
@@ -49,13 +52,14 @@ export class FilterProcess implements AsyncDisposable {
   readonly #listeners = new Set<() => void>();
 
   private constructor(options: StartOptions) {
-    const { fixture = 'steered', socket, descriptors = [], listening, ...settings } = options;
+    const { fixture = 'steered', socket, descriptors = [], listening, uid, ...settings } = options;
     this.directory = privateDirectory();
     this.socket = socket ?? `unix:${join(this.directory, 'sock')}`;
     const file = join(__dirname, '../../fixtures/lifecycle', `${fixture}.js`);
     const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'ipc', ...descriptors];
     const all: Settings = { ...settings, socket: this.socket };
-    this.child = fork(file, [JSON.stringify(all)], { stdio, execArgv: [] });
+    const user = uid === undefined ? { execArgv: [] } : asUser(uid);
+    this.child = fork(file, [JSON.stringify(all)], { stdio, ...user });
     this.child.on('message', (message: Told) => {
       this.told.push(message);
       for (const listener of this.#listeners) listener();
