@@ -1,23 +1,23 @@
-/** Addresses that were found good or bad, remembered for some days. */
+/** A cache of results for mail addresses, which expire after some days. */
 
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { appendEntry, compactEntryFile, type ReadLimits, readEntryFile } from './entry-file.js';
 import { type Entry, fitsLine } from './entry-line.js';
 
-/** Where an {@link AddrCache} keeps its entries, for how long, and how many. */
+/** Options and limits of an {@link AddrCache}. */
 export interface AddrCacheOptions {
-  /** Days after which an entry is forgotten; default 7. */
+  /** Days after which an entry expires. Default: 7. */
   readonly renew?: number;
-  /** The file that entries are appended to; default none, the entries live in memory alone. */
+  /** The file to which entries are appended. Default: none; entries are kept in memory only. */
   readonly file?: string;
-  /** How many entries with a date are kept; the oldest make room. Default 100000. */
+  /** Maximum number of entries with a date; the oldest are removed. Default: 100,000. */
   readonly maxEntries?: number;
-  /** Longest address that is kept, in characters; default 320 (64 and 255 of RFC 5321, and the `@`). */
+  /** Maximum length of an address in characters. Default: 320 (the 64 and 255 of RFC 5321, and the `@`). */
   readonly maxAddressLength?: number;
-  /** Largest file that is read, in bytes; default 64 MiB. */
+  /** Maximum size of the file in bytes. Default: 67,108,864 (64 MiB). */
   readonly maxFileSize?: number;
-  /** The clock, in milliseconds since 1970; default `Date.now`. */
+  /** The clock, in milliseconds since 1970. Default: `Date.now`. */
   readonly now?: () => number;
 }
 
@@ -30,19 +30,19 @@ const OPTIONS: OptionNames<AddrCacheOptions> = {
   now: true,
 };
 
-interface Remembered<Result> {
+interface CachedResult<Result> {
   readonly stamp: number;
   readonly result: Result | null;
 }
 
 const DAY_MS = 86_400_000;
-/** Below this many appended lines a rewrite of the file is not worth it. */
+/** The file is rewritten only after at least this many lines have been appended. */
 const COMPACT_LINES = 1000;
 
 /**
- * Remembers addresses, such as senders whose mail server has accepted a callback, for some days (pymilter's
- * `AddrCache`). Letter case does not matter. An entry without `@` is a domain, and stands for all of its addresses that
- * have no entry of their own, not for its subdomains.
+ * Caches addresses for some days, such as senders whose mail server has accepted a callback (pymilter's `AddrCache`). Addresses
+ * are not case-sensitive. An entry without `@` is a domain, and applies to all of its addresses that have no entry of their
+ * own, but not to its subdomains.
  *
  * ```
  * const verified = new AddrCache({ renew: 7, file: '/var/lib/filter/verified.log' });
@@ -50,21 +50,23 @@ const COMPACT_LINES = 1000;
  * if (!verified.has(sender) && (await callback(sender))) verified.set(sender);
  * ```
  *
- * Entries without a result are appended to the file, a line each, and survive a crash; those with one, the text of a
- * refusal for instance, live in memory. Several processes may use one file; each sees what was in it at its `load()`.
- * The file is pymilter's: `address 2026Nov24 09:30:00 UTC`, or an address alone, which never expires.
+ * Entries without a result are appended to the file, one line each, and survive a crash. Entries with a result, for example the
+ * text of a refusal, are kept in memory only. Several processes can use the same file; each of them has the entries that the
+ * file contained at its `load()`. The format is that of pymilter: `address 2026Nov24 09:30:00 UTC`, or only an address, which
+ * never expires.
  *
- * Files are small and are read and written synchronously.
+ * The file is read and written synchronously.
  */
 export class AddrCache<Result = string> {
   readonly #renewMs: number;
   readonly #limits: ReadLimits;
   readonly #now: () => number;
   /** Oldest first. */
-  readonly #dated = new Map<string, Remembered<Result>>();
+  readonly #dated = new Map<string, CachedResult<Result>>();
   readonly #permanent = new Map<string, Result | null>();
   #file: string | undefined;
-  #keepMs: number;
+  /** Entries in the file that are older than this are waste. */
+  #retentionMs: number;
   #appended = 0;
 
   /** @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that is out of range */
@@ -80,44 +82,45 @@ export class AddrCache<Result = string> {
     checkInteger('AddrCache: maxAddressLength', maxAddressLength, 1);
     checkInteger('AddrCache: maxFileSize', maxFileSize, 1);
     this.#renewMs = daysMs('renew', renew);
-    this.#keepMs = this.#renewMs;
+    this.#retentionMs = this.#renewMs;
     this.#limits = { maxEntries, maxAddressLength, maxFileSize };
     this.#file = options.file;
     this.#now = options.now ?? Date.now;
   }
 
   /**
-   * Reads the entries of a file, and appends to that file from now on. Garbage, such as a line that a crash has cut
-   * off, is left out, and so is what is older than `keep` days; entries without a date stay. Where there is any of it
-   * the file is rewritten without it. A file that does not exist yet is no error.
+   * Reads the entries of a file, and appends to that file from now on. Malformed lines, such as one that a crash has cut off,
+   * and entries older than `keep` days are ignored; if there are any, the file is rewritten without them. Entries without a
+   * date never expire. It is not an error if the file does not exist yet.
    *
-   * @param file default: the option `file`
-   * @param keep days; default: the option `renew`. With more, a later `load` with a larger `renew` finds them again.
-   * @throws MilterError ERR_MILTER_BAD_ARGUMENT without a file; ERR_MILTER_STORE for one that is too large or not a
-   *   regular file; the system's error for one that cannot be read or rewritten
+   * @param file the file. Default: the option `file`
+   * @param keep days. Default: the option `renew`. With a higher value, a later `load` with a larger `renew` can use the older
+   *   entries again.
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT without a file; ERR_MILTER_STORE if it is too large or not a regular file; the
+   *   error of the system if it cannot be read or rewritten
    */
   load(file: string | undefined = this.#file, keep?: number): void {
     if (file === undefined || file === '') {
-      throw badArgument('AddrCache: load() needs a file, here or as an option');
+      throw badArgument('AddrCache: load() needs a file, as an argument or as an option');
     }
-    this.#keepMs = keep === undefined ? this.#renewMs : daysMs('keep', keep);
+    this.#retentionMs = keep === undefined ? this.#renewMs : daysMs('keep', keep);
     this.#file = file;
-    const contents = readEntryFile(file, this.#now() - this.#keepMs, this.#limits);
+    const contents = readEntryFile(file, this.#now() - this.#retentionMs, this.#limits);
     if (!contents) return;
-    for (const { address, stamp } of contents.entries) this.#restore(address, stamp);
+    for (const { address, stamp } of contents.entries) this.#addFromFile(address, stamp);
     if (contents.hasWaste) this.compact();
   }
 
-  #restore(address: string, stamp: number | null): void {
+  #addFromFile(address: string, stamp: number | null): void {
     if (stamp === null) {
       this.#dated.delete(address);
       if (!this.#permanent.has(address)) this.#permanent.set(address, null);
     } else if (!this.#permanent.has(address) && (this.#dated.get(address)?.stamp ?? 0) < stamp) {
-      this.#remember(address, { stamp, result: null });
+      this.#add(address, { stamp, result: null });
     }
   }
 
-  #remember(key: string, entry: Remembered<Result>): void {
+  #add(key: string, entry: CachedResult<Result>): void {
     this.#dated.delete(key);
     this.#dated.set(key, entry);
     if (this.#dated.size <= this.#limits.maxEntries) return;
@@ -125,17 +128,17 @@ export class AddrCache<Result = string> {
     this.#dated.delete(oldest as string);
   }
 
-  /** Whether the address, or else its domain, has an entry that is not too old. */
+  /** Whether the address, or otherwise its domain, has an entry that has not expired. */
   has(address: string): boolean {
     return this.get(address) !== undefined;
   }
 
-  /** As {@link has}, without the domain (pymilter's `has_precise_key`). */
+  /** As {@link has}, but only for the address itself (pymilter's `has_precise_key`). */
   hasPrecise(address: string): boolean {
     return this.#precise(address.toLowerCase()) !== undefined;
   }
 
-  /** The result of the address, or else of its domain: null for an entry without one, undefined for no entry. */
+  /** The result for the address, or otherwise for its domain: null for an entry without a result, undefined without an entry. */
   get(address: string): Result | null | undefined {
     const key = address.toLowerCase();
     const found = this.#precise(key);
@@ -154,12 +157,12 @@ export class AddrCache<Result = string> {
   }
 
   /**
-   * Remembers an address or a domain for `renew` days from now; an entry that never expires gets the result and goes
-   * on not to expire. Without a result it is appended to the file, unless the file's lines cannot hold the address
-   * (white space, control characters); a longer one than `maxAddressLength` is not remembered at all.
+   * Adds an address or a domain for `renew` days. An entry that never expires gets the new result and still does not expire.
+   * Without a result, the entry is also appended to the file, unless the address has white space or control characters, which
+   * the format does not allow. An address longer than `maxAddressLength` is not cached.
    *
-   * @throws MilterError ERR_MILTER_STORE, or the system's error, where the file cannot be written; the entry is in
-   *   memory then
+   * @throws MilterError ERR_MILTER_STORE, or the error of the system, if the file cannot be written. The entry is in memory even
+   *   then.
    */
   set(address: string, result: Result | null = null): void {
     const key = address.toLowerCase();
@@ -169,7 +172,7 @@ export class AddrCache<Result = string> {
       return;
     }
     const stamp = this.#now();
-    this.#remember(key, { stamp, result });
+    this.#add(key, { stamp, result });
     if (result === null) this.#append({ address: key, stamp });
   }
 
@@ -185,11 +188,11 @@ export class AddrCache<Result = string> {
   #append(entry: Entry): void {
     if (this.#file === undefined || !fitsLine(entry.address)) return;
     appendEntry(this.#file, entry);
-    if (++this.#appended >= Math.max(COMPACT_LINES, 2 * this.size)) this.#compactAtLeisure();
+    if (++this.#appended >= Math.max(COMPACT_LINES, 2 * this.size)) this.#compactOrWarn();
   }
 
-  /** The entry has been written: that the file could not be made smaller is no reason to fail. */
-  #compactAtLeisure(): void {
+  /** The entry has been written, so a failure to compact the file is only a warning. */
+  #compactOrWarn(): void {
     try {
       this.compact();
     } catch (error) {
@@ -202,18 +205,20 @@ export class AddrCache<Result = string> {
   }
 
   /**
-   * Rewrites the file without garbage, old entries and all but the newest line of each address. It is done now and
-   * then without being asked for, when much has been appended.
+   * Rewrites the file without malformed lines, expired entries, and all but the newest line of each address. This also happens
+   * automatically after many entries have been appended.
    *
-   * @returns false where there is no file, or another process is rewriting it
-   * @throws MilterError ERR_MILTER_STORE, or the system's error, where the file cannot be read or rewritten
+   * @returns false if there is no file, or another process is rewriting it
+   * @throws MilterError ERR_MILTER_STORE, or the error of the system, if the file cannot be read or rewritten
    */
   compact(): boolean {
     this.#appended = 0;
-    return this.#file !== undefined && compactEntryFile(this.#file, this.#now() - this.#keepMs, this.#limits);
+    return (
+      this.#file !== undefined && compactEntryFile(this.#file, this.#now() - this.#retentionMs, this.#limits)
+    );
   }
 
-  /** How many entries there are in memory; those that are too old count until they are looked for. */
+  /** The number of entries in memory. Expired entries count until they are next looked up. */
   get size(): number {
     return this.#dated.size + this.#permanent.size;
   }

@@ -1,10 +1,10 @@
 /**
  * A file of entries that several processes append to and rewrite.
  *
- * Each append is a single write to a file that was opened for appending, so lines of two processes never mix. A
- * rewrite makes a new file and renames it over the old one; a crash leaves either of them whole. What is appended
- * meanwhile is not lost: the rewriter copies what came after it had read the old file, and who appends looks
- * afterwards whether the file is still the one that it has written to.
+ * Each append is a single write to a file opened for appending, so lines of different processes never mix. A rewrite creates a
+ * new file and renames it to the old one, so a crash leaves one of them complete. Lines that are appended meanwhile are not
+ * lost: the rewriting process copies what was appended after it had read the old file, and an appending process checks
+ * afterwards whether the file is still the one it has written to.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -30,19 +30,19 @@ import { appendedLine, type Contents, type Entry, readEntries, wholeLine } from 
 
 /** The mode of a new file, before the umask. */
 const MODE = 0o660;
-/** A rewrite takes a second or so; a lock of this age was left by a crash. */
+/** A rewrite takes about a second; a lock of this age was left behind by a crash. */
 const STALE_LOCK_MS = 600_000;
 const LINE_END = 0x0a;
 
-/** What is read of a file. */
+/** Limits for reading a file. */
 export interface ReadLimits {
   readonly maxFileSize: number;
   readonly maxAddressLength: number;
-  /** How many entries with a date are kept, the newest ones. */
+  /** Maximum number of entries with a date; the newest are used. */
   readonly maxEntries: number;
 }
 
-/** Reads the file; undefined where there is none. */
+/** Reads the file. @returns undefined if there is none */
 export function readEntryFile(file: string, oldest: number, limits: ReadLimits): Contents | undefined {
   const fd = openIfThere(file);
   if (fd === undefined) return undefined;
@@ -61,12 +61,12 @@ export function appendEntry(file: string, entry: Entry): void {
 /**
  * Rewrites the file without waste.
  *
- * @returns false where another process is at it, or there is no file
+ * @returns false if another process is rewriting it, or there is no file
  */
 export function compactEntryFile(file: string, oldest: number, limits: ReadLimits): boolean {
   const old = openIfThere(file);
   if (old === undefined) return false;
-  // A link to the file stays a link.
+  // Resolved, so that a symbolic link is not replaced by the new file.
   const path = realpathSync(file);
   const lock = `${path}.lock`;
   const token = randomUUID();
@@ -87,7 +87,7 @@ function rewrite(
   oldest: number,
   limits: ReadLimits,
 ): boolean {
-  // Another process may have rewritten it between our opening it and the lock.
+  // Another process may have rewritten the file after it was opened here and before the lock was taken.
   if (!isFileAt(path, old)) return false;
   const bytes = readWhole(path, old, limits);
   const { entries } = keepNewest(readEntries(bytes, oldest, limits.maxAddressLength), limits);
@@ -100,7 +100,7 @@ function rewrite(
   return true;
 }
 
-/** Entries without a date are a person's decision, and stay. */
+/** Removes the oldest entries beyond `maxEntries`. Entries without a date stay, because an administrator has added them. */
 function keepNewest({ entries, hasWaste }: Contents, { maxEntries }: ReadLimits): Contents {
   const dated = entries.filter(({ stamp }) => stamp !== null);
   const surplus = new Set(dated.slice(0, Math.max(0, dated.length - maxEntries)));
@@ -121,17 +121,14 @@ function appendBytes(file: string, bytes: Buffer): void {
   }
 }
 
-/** A torn last line is ended first, or the new one would become part of it. */
+/** Appends lines. If the last line is incomplete, a line break is added first, so that the new line is not joined to it. */
 function writeLines(file: string, fd: number, bytes: Buffer): void {
   const { size } = fstatSync(fd);
   const last = Buffer.alloc(1, LINE_END);
   if (size > 0) readSync(fd, last, 0, 1, size - 1);
   const whole = last[0] === LINE_END ? bytes : Buffer.concat([Buffer.of(LINE_END), bytes]);
   if (writeSync(fd, whole) < whole.length) {
-    throw new MilterError(
-      'ERR_MILTER_STORE',
-      `${file}: an entry was written only in part; is the disk full?`,
-    );
+    throw new MilterError('ERR_MILTER_STORE', `${file}: an entry was written only partly; is the disk full?`);
   }
 }
 
@@ -141,7 +138,7 @@ function isFileAt(path: string, fd: number): boolean {
   return there?.ino === ours.ino && there.dev === ours.dev;
 }
 
-/** Writes a file to the disk, with the mode and, as far as this user may, the owner of the open one. */
+/** Writes a file and flushes it to disk, with the mode of an open file and, if this user is allowed to set it, its owner. */
 function writeLike(path: string, bytes: Buffer, model: number): void {
   const { mode, uid, gid } = fstatSync(model);
   const fd = openSync(path, 'w', mode & 0o777);

@@ -1,13 +1,13 @@
 /**
- * The lines of a cache file, pymilter's: `address 2026Nov24 09:30:00 UTC`, or an address alone for one that never
- * expires.
+ * The lines of a cache file, in the format of pymilter: `address 2026Nov24 09:30:00 UTC`, or only an address if the entry
+ * never expires.
  *
- * What is appended starts with a space and always has a date. So a line of which a crash has left only the beginning,
- * `joe@example.co`, cannot be taken for an address that somebody entered by hand without one.
+ * Appended lines begin with a space and always have a date. Thus a line that a crash has cut off, such as ` joe@example.co`, is
+ * not taken for an address without a date that was entered by hand.
  */
 import { decodeBytes, encodeBytes } from '../internal/bytes.js';
 
-/** An address in lower case, and when it was entered, in milliseconds since 1970; null: it never expires. */
+/** An address in lower case, and when it was added, in milliseconds since 1970; null if it never expires. */
 export interface Entry {
   readonly address: string;
   readonly stamp: number | null;
@@ -19,7 +19,7 @@ const TIME = /^(\d\d):(\d\d):(\d\d)$/;
 /** The date of an appended entry that never expires. */
 const NEVER = Date.UTC(9999, 11, 31, 23, 59, 59);
 
-/** Whether a line can hold the address: one word of printable characters, and no comment. */
+/** Whether the address can be written to a line: it must be one word of printable characters, and not a comment. */
 export function fitsLine(address: string): boolean {
   return address !== '' && !address.startsWith('#') && !/[\s\p{Cc}]/u.test(address);
 }
@@ -30,12 +30,12 @@ function dateText(stamp: number): string {
   return `${year}${MONTHS[Number(month) - 1]}${date} ${time.slice(0, 8)} UTC`;
 }
 
-/** The line that is appended, with its end. */
+/** The line that is appended for an entry, with its line break. */
 export function appendedLine({ address, stamp }: Entry): Buffer {
   return encodeBytes(` ${address} ${dateText(stamp ?? NEVER)}\n`);
 }
 
-/** The line of a file that is written whole. */
+/** The line of an entry in a file that is rewritten, with its line break. */
 export function wholeLine({ address, stamp }: Entry): string {
   return stamp === null ? `${address}\n` : `${address} ${dateText(stamp)}\n`;
 }
@@ -55,7 +55,7 @@ function readDate(day: string, time: string): number | undefined {
   return MONTHS.includes(month) && dateText(stamp) === `${day} ${time} UTC` ? stamp : undefined;
 }
 
-/** @returns undefined for garbage */
+/** Parses a line. @returns undefined if it is malformed */
 export function readLine(line: string, maxAddressLength: number): Entry | undefined {
   const [address = '', day, time, zone, ...more] = line.split(/[ \t\r]+/).filter((word) => word !== '');
   if (!fitsLine(address) || address.length > maxAddressLength) return undefined;
@@ -66,15 +66,15 @@ export function readLine(line: string, maxAddressLength: number): Entry | undefi
   return stamp === NEVER ? entry : { ...entry, stamp };
 }
 
-/** What a file has. */
+/** The contents of a file. */
 export interface Contents {
-  /** One entry for each address: the one that never expires, or else the newest; oldest first. */
+  /** One entry for each address: the one that never expires, or otherwise the newest. Sorted by age, oldest first. */
   readonly entries: readonly Entry[];
-  /** Whether the file has lines beside theirs: garbage, what is too old, and what newer lines replace. */
+  /** Whether the file has other lines: malformed ones, expired entries, and entries replaced by newer lines. */
   readonly hasWaste: boolean;
 }
 
-/** Reads a file's bytes; entries of `oldest` and before are waste. */
+/** Parses the bytes of a file. Entries with a date up to `oldest` have expired. */
 export function readEntries(bytes: Uint8Array, oldest: number, maxAddressLength: number): Contents {
   const newest = new Map<string, Entry>();
   const lines = decodeBytes(bytes).split('\n');

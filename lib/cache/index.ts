@@ -1,2 +1,2 @@
-/** `tsmilter/cache`: addresses that were found good or bad, remembered for some days. */
+/** `tsmilter/cache`: a cache of results for mail addresses, which expire after some days. */
 export { AddrCache, type AddrCacheOptions } from './addr-cache.js';

@@ -1,8 +1,8 @@
-/** Answers remembered for as long as they hold, the oldest forgotten where there are too many. */
+/** A cache whose entries expire. When it is full, the oldest entry is evicted. */
 
 interface Entry<T> {
   readonly value: T;
-  readonly until: number;
+  readonly expires: number;
 }
 
 export class TtlCache<T> {
@@ -18,16 +18,16 @@ export class TtlCache<T> {
   get(key: string): T | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    if (entry.until > this.#now()) return entry.value;
+    if (entry.expires > this.#now()) return entry.value;
     this.#entries.delete(key);
     return undefined;
   }
 
-  /** @param ttl milliseconds; 0 is not remembered */
+  /** @param ttl milliseconds; a value with 0 is not cached */
   set(key: string, value: T, ttl: number): void {
     this.#entries.delete(key);
     if (ttl <= 0 || this.#size === 0) return;
     if (this.#entries.size >= this.#size) this.#entries.delete(this.#entries.keys().next().value as string);
-    this.#entries.set(key, { value, until: this.#now() + ttl });
+    this.#entries.set(key, { value, expires: this.#now() + ttl });
   }
 }

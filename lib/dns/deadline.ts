@@ -1,8 +1,10 @@
-/** A signal that is aborted after a time, or with another one, and leaves nothing behind. */
+/** Deadlines as abort signals. */
 import { setMaxListeners } from 'node:events';
 
 /**
- * AbortSignal.any and AbortSignal.timeout hold their parts weakly, and in some versions of Node forget them with the garbage.
+ * An abort signal that is aborted after a time, or together with another signal.
+ *
+ * AbortSignal.any and AbortSignal.timeout refer to their sources weakly, and some versions of Node collect these too early.
  */
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
@@ -13,7 +15,7 @@ export class Deadline implements Disposable {
 
   /** @param milliseconds from now on */
   constructor(milliseconds: number, outer?: AbortSignal) {
-    setMaxListeners(0, this.#controller.signal); // one for each look-up under way: no leak to warn of
+    setMaxListeners(0, this.#controller.signal); // one listener for each pending lookup is not a leak
     this.#timer = setTimeout(() => {
       this.#passed = true;
       this.#controller.abort();
@@ -27,7 +29,7 @@ export class Deadline implements Disposable {
     return this.#controller.signal;
   }
 
-  /** Whether the time has run out, rather than the other signal been aborted. */
+  /** Whether the time has run out, in contrast to the other signal having been aborted. */
   get passed(): boolean {
     return this.#passed;
   }
@@ -38,8 +40,8 @@ export class Deadline implements Disposable {
   }
 }
 
-/** Undefined where the signal is aborted first: a resolver of someone else's knows nothing of it. */
-export function inTime<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+/** Waits for a promise, or resolves with undefined once the signal is aborted. Custom resolvers do not take a signal. */
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const aborted = () => resolve(undefined);
     signal.addEventListener('abort', aborted, { once: true });

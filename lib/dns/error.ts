@@ -1,7 +1,7 @@
-/** What a look-up may end with besides an answer. */
+/** The error of a failed lookup. */
 import { MilterError, type MilterErrorCode } from '../internal/errors.js';
 
-/** The codes are those of node:dns, and `ERR_MILTER_DNS_LIMIT`. */
+/** The error codes of node:dns, and `ERR_MILTER_DNS_LIMIT`. */
 export type DnsErrorCode = Extract<
   MilterErrorCode,
   | 'ENOTFOUND'
@@ -15,7 +15,7 @@ export type DnsErrorCode = Extract<
   | 'ERR_MILTER_DNS_LIMIT'
 >;
 
-/** A look-up without an answer. */
+/** A DNS lookup that failed, or for which there is no record. */
 export class DnsError extends MilterError {
   override readonly name = 'DnsError';
   /** The name that was asked for. */
@@ -30,7 +30,7 @@ export class DnsError extends MilterError {
     this.type = type;
   }
 
-  /** Whether DNS says that there is nothing: the name is unknown, or has no record of the type (RFC 7208's void look-up). */
+  /** Whether the answer is that the name does not exist or has no record of the type (a void lookup in RFC 7208). */
   get nothing(): boolean {
     return this.code === 'ENOTFOUND' || this.code === 'ENODATA';
   }

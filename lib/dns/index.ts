@@ -1,4 +1,4 @@
-/** `tsmilter/dns`: look-ups for one SMTP session, remembered and within limits. */
+/** `tsmilter/dns`: DNS lookups for one SMTP session, with a cache and limits. */
 export { MilterError } from '../internal/errors.js';
 export { DnsError, type DnsErrorCode } from './error.js';
 export type {

@@ -1,8 +1,8 @@
-/** Questions and answers as bytes, by dns-packet. */
+/** Encodes questions and decodes answers with dns-packet. */
 import packet, { type Answer } from 'dns-packet';
 import { type DnsAnswer, type DnsQuestion, type DnsRecord, RECORD_TYPES } from './record-types.js';
 
-/** Answers up to this size come by UDP: what passes every network unfragmented (DNS flag day 2020). */
+/** The largest answer over UDP. This size passes through networks without fragmentation (DNS flag day 2020). */
 const UDP_PAYLOAD = 1232;
 
 export function encodeQuestion(id: number, { name, type }: DnsQuestion): Buffer {
@@ -11,12 +11,12 @@ export function encodeQuestion(id: number, { name, type }: DnsQuestion): Buffer 
     id,
     flags: packet.RECURSION_DESIRED,
     questions: [{ type, name }],
-    // dns-packet fills in the rest; its types ask for it.
+    // dns-packet fills in the other fields, although its types require them.
     additionals: [{ type: 'OPT', name: '.', udpPayloadSize: UDP_PAYLOAD } as Answer],
   });
 }
 
-/** @returns undefined where the bytes are not an answer to this question (RFC 5452 4: id and question must be equal) */
+/** @returns undefined if the bytes do not answer this question: id and question must be the same (RFC 5452 4) */
 export function decodeAnswer(
   bytes: Buffer,
   id: number,
@@ -48,7 +48,7 @@ function recordOf(answer: Answer): DnsRecord[] {
 
 function dataOf(type: DnsRecord['type'], data: unknown): DnsRecord['data'] {
   if (type === 'TXT') {
-    // One character-string comes by itself. Bytes are kept, one character each.
+    // A single character-string is not in an array. Each byte becomes one character.
     return (Array.isArray(data) ? data : [data]).map((text: Buffer) => Buffer.from(text).toString('latin1'));
   }
   if (type === 'MX') {
@@ -58,5 +58,5 @@ function dataOf(type: DnsRecord['type'], data: unknown): DnsRecord['data'] {
   return withoutDot(data as string);
 }
 
-/** dns-packet spells the root as a dot. */
+/** Removes a final dot. dns-packet returns a dot for the root. */
 const withoutDot = (name: string) => name.replace(/\.$/, '');

@@ -1,13 +1,13 @@
-/** The types of records that a session can ask for. */
+/** Types of DNS records, questions and answers. */
 
-/** An MX record, as node:dns has it. */
+/** An MX record, in the form of node:dns. */
 export interface MxRecord {
   readonly priority: number;
-  /** Without a dot at the end. Empty in a null MX (RFC 7505). */
+  /** The mail server, without a final dot. Empty in a null MX (RFC 7505). */
   readonly exchange: string;
 }
 
-/** What each type's records are: strings, but for MX, and TXT with its character-strings. */
+/** The data of each record type. TXT records are arrays of character-strings. */
 export interface RecordsByType {
   A: string;
   AAAA: string;
@@ -22,20 +22,20 @@ export type DnsRecordType = keyof RecordsByType;
 
 export const RECORD_TYPES: readonly DnsRecordType[] = ['A', 'AAAA', 'CNAME', 'MX', 'NS', 'PTR', 'TXT'];
 
-/** A record of an answer, with the name it stands under. */
+/** A record in an answer. */
 export interface DnsRecord {
   readonly name: string;
   readonly type: DnsRecordType;
-  /** Seconds. */
+  /** Time to live in seconds. */
   readonly ttl: number;
   readonly data: RecordsByType[DnsRecordType];
 }
 
-/** What a server has said. */
+/** The answer of a server. */
 export interface DnsAnswer {
   /** `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `REFUSED`, … (RFC 1035 4.1.1) */
   readonly rcode: string;
-  /** The answer section, whatever stands in it. */
+  /** All records of the answer section. */
   readonly records: readonly DnsRecord[];
 }
 
@@ -45,7 +45,7 @@ export interface DnsQuestion {
 }
 
 /**
- * Puts a question to DNS, and gets what a server has said, unchecked. It must end when the signal is aborted.
+ * Sends a question and returns a server's answer, which is not trusted. It must reject when the signal is aborted.
  *
  * @throws DnsError ETIMEOUT, EBADRESP, ECANCELLED
  */

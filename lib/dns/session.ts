@@ -1,12 +1,12 @@
-/** Look-ups for one SMTP session: remembered, bounded, and with nothing in them that was not asked for. */
+/** DNS lookups for one SMTP session, with a cache, with limits, and without records that were not requested. */
 
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
+import { AliasChain } from './alias-chain.js';
 import { TtlCache } from './cache.js';
 import { Deadline } from './deadline.js';
 import { DnsError, type DnsErrorCode } from './error.js';
-import { AliasChain } from './follow.js';
-import { askableName, reverseName } from './names.js';
+import { reverseName, validDnsName } from './names.js';
 import {
   type DnsAnswer,
   type DnsExchange,
@@ -16,29 +16,29 @@ import {
   RECORD_TYPES,
   type RecordsByType,
 } from './record-types.js';
-import { overTheNetwork, type TransportOptions } from './transport.js';
+import { networkExchange, type TransportOptions } from './transport.js';
 
-/** How a session asks, and what it may cost. A stranger chooses the names that are looked up, and what they answer. */
+/** Options and limits of a session. The limits matter because untrusted clients choose the names, and their servers the answers. */
 export interface DnsSessionOptions extends TransportOptions {
-  /** Questions that a session may send; what it remembers is free. Default: 100. */
+  /** Maximum number of questions that the session sends; answers from the cache do not count. Default: 100. */
   readonly maxLookups?: number;
-  /** Milliseconds that a session may wait for answers, all look-ups together. Default: 60,000. */
+  /** Milliseconds that all lookups together may wait for answers. Default: 60,000. */
   readonly maxTime?: number;
-  /** Aliases (CNAME) in a row. Default: 8. */
+  /** Maximum length of a chain of aliases (CNAME). Default: 8. */
   readonly maxAliases?: number;
-  /** Records in an answer; more are an error. Default: 1,000. */
+  /** Maximum number of records in an answer; more are an error. Default: 1,000. */
   readonly maxRecords?: number;
-  /** Answers that are remembered. Default: 1,000; 0 remembers none. */
+  /** Maximum number of answers in the cache; 0 disables it. Default: 1,000. */
   readonly cacheSize?: number;
-  /** Seconds that an answer is remembered at most, whatever its TTL says. Default: 3,600. */
+  /** Maximum time in seconds that an answer is cached, whatever its TTL. Default: 3,600. */
   readonly maxTtl?: number;
-  /** Seconds that it is remembered that there is nothing. Default: 60. */
+  /** Seconds that the absence of a name or record is cached. Default: 60. */
   readonly negativeTtl?: number;
-  /** Ends all look-ups when it is aborted, `this.signal` of a filter say. */
+  /** Aborts all lookups, for example `this.signal` of a filter. */
   readonly signal?: AbortSignal;
-  /** Puts the questions in place of the network: for tests, or another resolver. `servers`, `timeout` and `tries` have no meaning then. */
+  /** Answers the questions instead of DNS servers, in tests for example. `servers`, `timeout` and `tries` are ignored then. */
   readonly exchange?: DnsExchange;
-  /** Milliseconds, for tests of what is remembered. Default: Date.now. */
+  /** The clock in milliseconds, for tests of the cache. Default: Date.now. */
   readonly now?: () => number;
 }
 
@@ -67,18 +67,18 @@ const FAILED: Record<string, DnsErrorCode> = {
 type Outcome = readonly DnsRecord[] | DnsError;
 
 /**
- * A session of look-ups (pymilter's `Milter.dns.Session`). Make one for each SMTP session, so that a client can use up its
- * own look-ups only.
+ * A session of DNS lookups (pymilter's `Milter.dns.Session`). Create one for each SMTP session, so that a client can use up
+ * only its own limits.
  *
- * It fits wherever a Resolver of node:dns/promises is wanted: the methods and error codes are the same. Records for names
- * that were not asked for are passed over, and loops of aliases refused.
+ * It can replace a Resolver of node:dns/promises, as its methods and error codes are the same. Records for names that were not
+ * requested are ignored, and loops of aliases are errors.
  *
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT for a bad option
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an invalid option
  */
 export class DnsSession {
   readonly #exchange: DnsExchange;
   readonly #cache: TtlCache<Outcome>;
-  /** Look-ups under way: who asks the same meanwhile gets the same answer. */
+  /** Pending lookups. A second request for the same records waits for the first. */
   readonly #pending = new Map<string, Promise<Outcome>>();
   readonly #options: Required<
     Pick<DnsSessionOptions, 'maxLookups' | 'maxTime' | 'maxAliases' | 'maxRecords' | 'maxTtl' | 'negativeTtl'>
@@ -103,20 +103,20 @@ export class DnsSession {
     }
     for (const [name, value] of Object.entries({ timeout, tries }))
       checkInteger(`DnsSession: ${name}`, value, 1);
-    this.#exchange = options.exchange ?? overTheNetwork(options);
+    this.#exchange = options.exchange ?? networkExchange(options);
     this.#cache = new TtlCache(cacheSize, options.now ?? Date.now);
     this.#signal = options.signal;
   }
 
-  /** Questions that were sent so far. */
+  /** The number of questions sent so far. */
   get lookups(): number {
     return this.#lookups;
   }
 
   /**
-   * What DNS has for a name, as pymilter's `Session.dns`: nothing is an empty list, not an error.
+   * The records of a name, or an empty array if there are none (pymilter's `Session.dns`).
    *
-   * @throws DnsError as `resolve`, but for ENOTFOUND and ENODATA
+   * @throws DnsError as `resolve`, except ENOTFOUND and ENODATA
    */
   async dns<T extends DnsRecordType>(name: string, type: T): Promise<RecordsByType[T][]> {
     try {
@@ -128,60 +128,60 @@ export class DnsSession {
   }
 
   /**
-   * The records of a name, aliases followed.
+   * The records of a name. Aliases are followed.
    *
-   * @throws DnsError ENOTFOUND: no such name; ENODATA: no record of this type; EBADNAME: DNS cannot have this name;
-   *     ESERVFAIL, EREFUSED, ETIMEOUT: nobody knows now; EBADRESP: a loop of aliases, or an answer that cannot be read; ECANCELLED: the
-   *     signal was aborted; ERR_MILTER_DNS_LIMIT: a limit of the session is reached
-   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for a type that is not known here
+   * @throws DnsError ENOTFOUND: the name does not exist; ENODATA: it has no record of this type; EBADNAME: the name is not
+   *     valid in DNS; ESERVFAIL, EREFUSED, ETIMEOUT: DNS cannot answer at present; EBADRESP: a loop of aliases, or a malformed
+   *     answer; ECANCELLED: the signal was aborted; ERR_MILTER_DNS_LIMIT: a limit of the session was reached
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an unsupported type
    */
   async resolve<T extends DnsRecordType>(name: string, type: T): Promise<RecordsByType[T][]> {
     if (!RECORD_TYPES.includes(type)) {
       const known = RECORD_TYPES.join(', ');
-      throw badArgument(`DnsSession: type ${String(type)}: it must be one of ${known}`);
+      throw badArgument(`DnsSession: type must be one of ${known}, not ${String(type)}`);
     }
-    const asked = askableName(String(name));
+    const asked = validDnsName(String(name));
     if (asked === undefined)
-      throw new DnsError('EBADNAME', type, String(name), 'not a name that DNS can have');
+      throw new DnsError('EBADNAME', type, String(name), 'the name is not valid in DNS');
     const outcome = await this.#lookUp(asked, type);
     if (outcome instanceof DnsError) throw outcome;
     return outcome.map(({ data }) => data as RecordsByType[T]);
   }
 
-  /** Addresses, as `resolve(name, 'A')`. */
+  /** The IPv4 addresses of a name, as `resolve(name, 'A')`. */
   resolve4(name: string): Promise<string[]> {
     return this.resolve(name, 'A');
   }
 
-  /** Addresses, as `resolve(name, 'AAAA')`. */
+  /** The IPv6 addresses of a name, as `resolve(name, 'AAAA')`. */
   resolve6(name: string): Promise<string[]> {
     return this.resolve(name, 'AAAA');
   }
 
-  /** As `resolve(name, 'MX')`, in no order. */
+  /** The mail servers of a name in no particular order, as `resolve(name, 'MX')`. */
   resolveMx(name: string): Promise<MxRecord[]> {
     return this.resolve(name, 'MX');
   }
 
-  /** The character-strings of each record; a character is a byte. */
+  /** The character-strings of each TXT record. Each character is one byte. */
   resolveTxt(name: string): Promise<string[][]> {
     return this.resolve(name, 'TXT');
   }
 
-  /** Names, as `resolve(name, 'PTR')`. */
+  /** The names in the PTR records of a name, as `resolve(name, 'PTR')`. */
   resolvePtr(name: string): Promise<string[]> {
     return this.resolve(name, 'PTR');
   }
 
-  /** The alias that stands under a name itself. */
+  /** The target of an alias. */
   resolveCname(name: string): Promise<string[]> {
     return this.resolve(name, 'CNAME');
   }
 
   /**
-   * The names that DNS has for an address. Whether they are the host's is another question: ask for their addresses.
+   * The names in the PTR records of an address. To confirm that a name belongs to the host, look up its addresses.
    *
-   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for what is not an IP address
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT if `ip` is not an IP address
    */
   reverse(ip: string): Promise<string[]> {
     const name = reverseName(ip);
@@ -211,12 +211,12 @@ export class DnsSession {
         const asked = chain.current;
         const answer = await this.#send({ name: asked, type });
         this.#check(answer, name, type);
-        const records = chain.walk(answer);
+        const records = chain.follow(answer);
         if (records.length > 0) return records;
-        // The server may have given the alias alone: then its target is asked for.
+        // A server may return the alias without its target, which is requested next.
         const code = FAILED[answer.rcode];
-        if (code !== undefined) return new DnsError(code, type, name, `the server says ${answer.rcode}`);
-        if (chain.current === asked) return new DnsError('ENODATA', type, name, 'there is no such record');
+        if (code !== undefined) return new DnsError(code, type, name, `the server answered ${answer.rcode}`);
+        if (chain.current === asked) return new DnsError('ENODATA', type, name, 'no such record');
       }
     } catch (error) {
       if (error instanceof DnsError) return error;
@@ -232,12 +232,17 @@ export class DnsSession {
         'ERR_MILTER_DNS_LIMIT',
         type,
         name,
-        `${maxLookups} questions were sent already (maxLookups)`,
+        `the session has sent ${maxLookups} questions already (maxLookups)`,
       );
     }
     const left = Math.ceil(maxTime - this.#waited);
     const tooLong = () =>
-      new DnsError('ERR_MILTER_DNS_LIMIT', type, name, `waited for ${maxTime} ms in all (maxTime)`);
+      new DnsError(
+        'ERR_MILTER_DNS_LIMIT',
+        type,
+        name,
+        `the session has waited ${maxTime} ms in total (maxTime)`,
+      );
     if (left <= 0) throw tooLong();
     this.#lookups++;
     using deadline = new Deadline(left, this.#signal);
@@ -258,15 +263,15 @@ export class DnsSession {
         'ERR_MILTER_DNS_LIMIT',
         type,
         name,
-        `an answer of more than ${maxRecords} records (maxRecords)`,
+        `the answer has more than ${maxRecords} records (maxRecords)`,
       );
     }
     if (rcode !== 'NOERROR' && FAILED[rcode] === undefined) {
-      throw new DnsError('EBADRESP', type, name, `the server says ${rcode}`);
+      throw new DnsError('EBADRESP', type, name, `the server answered ${rcode}`);
     }
   }
 
-  /** Milliseconds. What is only so for the moment is not remembered. */
+  /** How long an outcome is cached, in milliseconds. Temporary failures are not cached. */
   #lifetimeOf(outcome: Outcome): number {
     const { maxTtl, negativeTtl } = this.#options;
     if (outcome instanceof DnsError) return outcome.nothing ? negativeTtl * 1000 : 0;

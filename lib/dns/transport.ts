@@ -1,8 +1,8 @@
 /**
- * Asks DNS servers: UDP first, TCP where the answer does not fit, the next server where one fails.
+ * Sends questions to DNS servers: over UDP first, over TCP if the answer does not fit, and to the next server if one fails.
  *
- * node:dns is not used for this: it hands out the records of an answer without the names they stand under, those of names that
- * nobody asked for among them, so that what a hostile server slips in could not be told from what was asked.
+ * node:dns is not used for this, because it returns the records of an answer without their names. Records that a hostile
+ * server has added for other names could not be told apart from those that were requested.
  */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -15,11 +15,11 @@ import { decodeAnswer, encodeQuestion } from './packet.js';
 import type { DnsAnswer, DnsExchange, DnsQuestion } from './record-types.js';
 
 export interface TransportOptions {
-  /** As in `/etc/resolv.conf`, or with a port: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:5353`. Default: the system's. */
+  /** DNS servers, with or without a port: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:5353`. Default: those of the system. */
   readonly servers?: readonly string[];
-  /** Milliseconds to wait for one server's answer. Default: 2,000. */
+  /** Milliseconds to wait for an answer from one server. Default: 2,000. */
   readonly timeout?: number;
-  /** How often each server is asked. Default: 2. */
+  /** How many times each server is asked. Default: 2. */
   readonly tries?: number;
 }
 
@@ -28,10 +28,10 @@ interface Server {
   readonly port: number;
 }
 
-/** @throws MilterError ERR_MILTER_BAD_ARGUMENT for a server that is not an address */
-export function overTheNetwork({ servers, timeout = 2000, tries = 2 }: TransportOptions): DnsExchange {
+/** An exchange with DNS servers. @throws MilterError ERR_MILTER_BAD_ARGUMENT for a server that is not an IP address */
+export function networkExchange({ servers, timeout = 2000, tries = 2 }: TransportOptions): DnsExchange {
   const all = (servers ?? getServers()).map(serverOf);
-  if (all.length === 0) throw badServer('none is given, and the system has none');
+  if (all.length === 0) throw badArgument('DnsSession: servers: none is given, and the system has none');
   return async (question, signal) => {
     let failure: DnsAnswer | DnsError | undefined;
     for (let round = 0; round < tries; round++) {
@@ -46,7 +46,7 @@ export function overTheNetwork({ servers, timeout = 2000, tries = 2 }: Transport
   };
 }
 
-/** Whether it is an answer about the name, rather than about the server. */
+/** Whether an outcome is an answer about the name, rather than a failure of the server. */
 function isAnswer(outcome: DnsAnswer | DnsError): outcome is DnsAnswer {
   return 'rcode' in outcome && (outcome.rcode === 'NOERROR' || outcome.rcode === 'NXDOMAIN');
 }
@@ -64,7 +64,7 @@ async function askServer(
   } catch (error) {
     const fail = (code: 'ETIMEOUT' | 'ECANCELLED' | 'ESERVFAIL', detail: string) =>
       new DnsError(code, question.type, question.name, detail);
-    if (signal.aborted) throw fail('ECANCELLED', 'given up, since the session has ended');
+    if (signal.aborted) throw fail('ECANCELLED', 'the lookup was aborted');
     if (deadline.passed) return fail('ETIMEOUT', `no answer from ${server.address} within ${timeout} ms`);
     return fail('ESERVFAIL', `${server.address}: ${(error as Error).message}`);
   }
@@ -72,10 +72,10 @@ async function askServer(
 
 type Answer = DnsAnswer & { truncated: boolean };
 
-/** Resolves with the first datagram that answers the question; others are passed over, as forgeries would be. */
+/** Resolves with the first datagram that answers the question; all others are ignored, because they may be forged. */
 function askUdp({ address, port }: Server, question: DnsQuestion, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const id = randomInt(0x10000); // RFC 5452 4.3; the port is the kernel's choice, another for each socket
+    const id = randomInt(0x10000); // random (RFC 5452 4.3), like the port, which the kernel chooses for each socket
     const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
     const end = (finish: () => void) => {
       signal.removeEventListener('abort', aborted);
@@ -90,12 +90,12 @@ function askUdp({ address, port }: Server, question: DnsQuestion, signal: AbortS
       const answer = decodeAnswer(bytes, id, question);
       if (answer !== undefined) end(() => resolve(answer));
     });
-    // A connected socket takes datagrams of this server only, and learns that nobody listens there.
+    // A connected socket receives datagrams from this server only, and reports an unreachable port.
     socket.connect(port, address, () => socket.send(encodeQuestion(id, question)));
   });
 }
 
-/** RFC 7766: a length of two bytes before each message. */
+/** Over TCP, two bytes with its length precede each message (RFC 1035 4.2.2). */
 function askTcp({ address, port }: Server, question: DnsQuestion, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const id = randomInt(0x10000);
@@ -114,11 +114,13 @@ function askTcp({ address, port }: Server, question: DnsQuestion, signal: AbortS
       if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
       const answer = decodeAnswer(received.subarray(2, 2 + received.readUInt16BE(0)), id, question);
       end(() =>
-        answer === undefined ? reject(new Error('not an answer to the question')) : resolve(answer),
+        answer === undefined
+          ? reject(new Error('the message does not answer the question'))
+          : resolve(answer),
       );
     });
     socket.once('error', (error) => end(() => reject(error)));
-    socket.once('close', () => reject(new Error('closed the connection before its answer')));
+    socket.once('close', () => reject(new Error('the server closed the connection before its answer')));
   });
 }
 
@@ -134,6 +136,6 @@ function serverOf(text: string): Server {
 
 function badServer(text: string): MilterError {
   return badArgument(
-    `DnsSession: servers: ${text}: write an address, or an address and a port: 192.0.2.53:53, [2001:db8::53]:53`,
+    `DnsSession: servers: ${text} is not an IP address with an optional port, such as 192.0.2.53:53 or [2001:db8::53]:53`,
   );
 }

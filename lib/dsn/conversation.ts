@@ -1,8 +1,8 @@
-/** An SMTP session with one host, on nodemailer's connection. */
+/** An SMTP session with one host, over nodemailer's SMTPConnection. */
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import type { MailHost } from './hosts.js';
 
-/** A host's answer to a command. */
+/** The reply of a host to a command. */
 export interface Reply {
   readonly code: number;
   readonly text: string;
@@ -10,18 +10,18 @@ export interface Reply {
 
 export interface ConversationOptions {
   readonly port: number;
-  /** For EHLO. */
+  /** The name in EHLO. */
   readonly name: string;
   readonly tls: boolean;
   readonly localAddress: string | undefined;
 }
 
-/** A stranger's words: how many of them are passed on. */
+/** Replies of other hosts are cut to this length. */
 const MAX_TEXT_LENGTH = 512;
 
 /**
- * nodemailer offers no command by itself, only whole messages; what it does offer is a hook for mechanisms of AUTH, which may
- * send any command. That is how a callback asks for a recipient without sending a message.
+ * nodemailer sends whole messages only, and has no method for a single command. Its hook for custom AUTH mechanisms, however,
+ * can send any command, so a callback uses it to send RCPT without a message.
  */
 const PROBE = 'MILTER-CALLBACK';
 
@@ -29,7 +29,7 @@ type Send = (command: string) => Promise<Reply>;
 
 export class Conversation implements Disposable {
   readonly #connection: SMTPConnection;
-  #talk: ((send: Send) => Promise<void>) | undefined;
+  #commands: ((send: Send) => Promise<void>) | undefined;
 
   private constructor(host: MailHost, { port, name, tls, localAddress }: ConversationOptions) {
     this.#connection = new SMTPConnection({
@@ -39,24 +39,24 @@ export class Conversation implements Disposable {
       secure: false,
       ignoreTLS: !tls,
       opportunisticTLS: tls,
-      // Between strangers there is nothing to check a certificate against (RFC 7435).
+      // Opportunistic TLS: there is nothing to check the certificate of an unknown host against (RFC 7435).
       tls: {
         rejectUnauthorized: false,
         ...(host.name === host.address ? {} : { servername: servernameOf(host) }),
       },
       customAuth: {
         [PROBE]: async (context) => {
-          await this.#talk?.(async (command) => replyOf((await context.sendCommand(command)).response));
+          await this.#commands?.(async (command) => replyOf((await context.sendCommand(command)).response));
           context.resolve();
           return true;
         },
       },
       ...(localAddress === undefined ? {} : { localAddress }),
     });
-    this.#connection.on('error', () => {}); // who waits is told; between two waits nobody needs to know
+    this.#connection.on('error', () => {}); // pending calls have listeners of their own; without any listener, an error would end the process
   }
 
-  /** Connects and says EHLO, or HELO. @throws SMTPError */
+  /** Connects, and sends EHLO or HELO. @throws SMTPError */
   static async open(
     host: MailHost,
     options: ConversationOptions,
@@ -64,7 +64,7 @@ export class Conversation implements Disposable {
   ): Promise<Conversation> {
     const conversation = new Conversation(host, options);
     try {
-      await conversation.#whileOpen(signal, (done) => conversation.#connection.connect(done));
+      await conversation.#untilClosed(signal, (done) => conversation.#connection.connect(done));
       return conversation;
     } catch (error) {
       conversation[Symbol.dispose]();
@@ -72,17 +72,17 @@ export class Conversation implements Disposable {
     }
   }
 
-  /** Sends commands, one after the other. @throws SMTPError where the connection ends */
-  async talk(talk: (send: Send) => Promise<void>, signal: AbortSignal): Promise<void> {
-    this.#talk = talk;
-    await this.#whileOpen(signal, (done) =>
+  /** Sends commands, one after the other. @throws SMTPError if the connection ends */
+  async runCommands(commands: (send: Send) => Promise<void>, signal: AbortSignal): Promise<void> {
+    this.#commands = commands;
+    await this.#untilClosed(signal, (done) =>
       this.#connection.login({ type: 'custom', method: PROBE } as never, done),
     );
   }
 
   /** Sends a message. @throws SMTPError */
   async send(from: string, to: string, message: string | Buffer, signal: AbortSignal): Promise<void> {
-    await this.#whileOpen(signal, (done) =>
+    await this.#untilClosed(signal, (done) =>
       this.#connection.send({ from, to }, message, (error) => done(error ?? undefined)),
     );
   }
@@ -95,36 +95,36 @@ export class Conversation implements Disposable {
     this.#connection.close();
   }
 
-  #whileOpen(signal: AbortSignal, action: (done: (error?: Error | null) => void) => void): Promise<void> {
+  #untilClosed(signal: AbortSignal, action: (done: (error?: Error | null) => void) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      const settle = (error?: Error | null) => {
+      const finish = (error?: Error | null) => {
         signal.removeEventListener('abort', aborted);
-        this.#connection.off('error', settle);
+        this.#connection.off('error', finish);
         this.#connection.off('end', ended);
         if (error) reject(error);
         else resolve();
       };
-      const aborted = () => settle(new Error('no answer in time'));
-      const ended = () => settle(new Error('closed the connection'));
+      const aborted = () => finish(new Error('no reply in time'));
+      const ended = () => finish(new Error('the host closed the connection'));
       signal.addEventListener('abort', aborted, { once: true });
-      this.#connection.once('error', settle);
+      this.#connection.once('error', finish);
       this.#connection.once('end', ended);
       if (signal.aborted) aborted();
-      else action(settle);
+      else action(finish);
     });
   }
 }
 
 const servernameOf = ({ name }: MailHost) => name.replace(/\.$/, '');
 
-/** `250-one\r\n250 two`: 250, `one two`. */
+/** Parses a reply: `250-one\r\n250 two` is code 250 and text `one two`. */
 export function replyOf(response: string): Reply {
   const code = Number(response.slice(0, 3));
   const lines = response.split(/\r?\n/).map((line) => line.replace(/^\d{3}[ -]?/, ''));
   return { code: Number.isInteger(code) ? code : 0, text: oneLine(lines.join(' ')) };
 }
 
-/** Printable, one line, not too long: it goes into logs and replies. */
+/** Sanitises text of other hosts for logs and replies: one line of printable ASCII of limited length. */
 export function oneLine(text: string): string {
   const printable = text.slice(0, 2 * MAX_TEXT_LENGTH).replace(/[^\x20-\x7e]+/g, ' ');
   return printable.trim().slice(0, MAX_TEXT_LENGTH);

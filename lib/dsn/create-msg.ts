@@ -1,20 +1,20 @@
-/** Notices made from templates. */
+/** Creates notices from templates. */
 import { hostname } from 'node:os';
 import MimeNode from 'nodemailer/lib/mime-node';
 import { MilterError } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
 
-/** What goes into a notice besides its template. */
+/** The contents of a notice besides its template. */
 export interface NoticeOptions {
-  /** Whom it is for: the sender of the message that it is about. */
+  /** The recipient: the sender of the message that the notice is about. */
   readonly to: string;
-  /** This host's name. Default: the system's host name. */
+  /** The name of this host. Default: the system's host name. */
   readonly receiver?: string;
-  /** Default: `postmaster@` and the receiver. */
+  /** The address of the sender. Default: postmaster at the receiver. */
   readonly from?: string;
-  /** For `%(name)s` in the template. */
+  /** Values for `%(name)s` in the template. */
   readonly values?: Readonly<Record<string, string | number>>;
-  /** Default: now. */
+  /** The date of the notice. Default: now. */
   readonly date?: Date;
 }
 
@@ -26,20 +26,20 @@ const OPTIONS: OptionNames<NoticeOptions> = {
   date: true,
 };
 
-/** Headers that a template must not set, since a notice is a text. */
-const OURS = /^(?:content-.*|mime-version)$/i;
+/** Headers that a template must not set, because a notice is always text/plain. */
+const RESERVED_HEADERS = /^(?:content-.*|mime-version)$/i;
 const HEADER = /^([\x21-\x39\x3b-\x7e]+):[ \t]*(.*)$/;
 
 /**
- * Makes a notice of a template (pymilter's `dsn.create_msg`): its headers, an empty line, and its text, with `%(name)s` for
- * values, `%%` for a percent sign. `%(to)s`, `%(from)s` and `%(receiver)s` are there without being given.
+ * Creates a notice from a template (pymilter's `dsn.create_msg`). The template consists of headers, an empty line and a text.
+ * `%(name)s` is replaced by a value, `%%` by a percent sign. `%(to)s`, `%(from)s` and `%(receiver)s` are always available.
  *
- * What the template does not say is filled in: `To`, `From`, `Subject`, `Date`, `Message-ID`, and `Auto-Submitted:
- * auto-replied` (RFC 3834 5), so that no vacation program answers. Text that is not ASCII is encoded.
+ * Headers that the template does not set are added: `To`, `From`, `Subject`, `Date`, `Message-ID`, and `Auto-Submitted:
+ * auto-replied` (RFC 3834 5), which keeps vacation programs from answering. Text that is not ASCII is encoded.
  *
- * @returns the message, its line ends CRLF, for {@link sendDsn}
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that there is not; ERR_MILTER_DSN: a value that is not given, a line
- *   that is not a header, or a value with a line break in a header, which would begin another one
+ * @returns the message with CRLF line breaks, for {@link sendDsn}
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an unknown option; ERR_MILTER_DSN for a missing value, a line that is not a
+ *   header, or a line break in the value of a header, which would begin another header
  */
 export async function createMsg(template: string, options: NoticeOptions): Promise<Buffer> {
   checkOptions('createMsg', options, OPTIONS);
@@ -64,7 +64,7 @@ export async function createMsg(template: string, options: NoticeOptions): Promi
   return node.build();
 }
 
-/** The lines of the headers, folds undone, and the text. */
+/** Splits a template into unfolded headers and text. */
 function split(template: string): [head: string[], text: string] {
   const end = template.startsWith('\n') ? 0 : template.indexOf('\n\n');
   if (end < 0) throw templateError('the template has no empty line between its headers and its text');
@@ -78,16 +78,20 @@ function headerOf(
 ): { name: string; value: string } {
   const [, name, value] = HEADER.exec(line) ?? [];
   if (name === undefined || value === undefined) {
-    throw templateError(`the template begins with headers, and ${JSON.stringify(line.slice(0, 80))} is none`);
+    throw templateError(
+      `the template must begin with headers, and ${JSON.stringify(line.slice(0, 80))} is not a header`,
+    );
   }
-  if (OURS.test(name))
-    throw templateError(`the template must not have the header ${name}: a notice is a text`);
+  if (RESERVED_HEADERS.test(name))
+    throw templateError(
+      `the template must not have the header ${name}, because a notice is always text/plain`,
+    );
   return { name, value: oneLine(name, fill(value, values)) };
 }
 
 function oneLine(name: string, value: string): string {
   if (/[\r\n\0]/.test(value))
-    throw templateError(`the value of ${name} has a line break, which would begin another header`);
+    throw templateError(`the value of ${name} contains a line break, which would begin another header`);
   return value;
 }
 
@@ -96,7 +100,7 @@ function fill(text: string, values: NonNullable<NoticeOptions['values']>): strin
     if (whole === '%%') return '%';
     if (name === undefined) throw templateError('a % in the template is neither %(name)s nor %%');
     if (!Object.hasOwn(values, name))
-      throw templateError(`the template wants %(${name})s, and values has no ${name}`);
+      throw templateError(`the template uses %(${name})s, but values has no ${name}`);
     return String(values[name]);
   });
 }

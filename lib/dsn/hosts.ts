@@ -1,22 +1,22 @@
-/** Where mail for a domain goes. */
+/** Finds the mail servers of a domain. */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { MxRecord } from '../dns/index.js';
 
-/** What is asked of DNS; a DnsSession fits, so does a Resolver of node:dns/promises. */
+/** The DNS resolver that is used: a DnsSession, or a Resolver of node:dns/promises. */
 export interface DsnResolver {
   resolveMx(name: string): Promise<MxRecord[]>;
   resolve4(name: string): Promise<string[]>;
   resolve6(name: string): Promise<string[]>;
 }
 
-/** A host that takes mail, by one of its addresses. */
+/** A mail server and one of its addresses. */
 export interface MailHost {
   readonly name: string;
   readonly address: string;
 }
 
-/** Why mail for a domain goes nowhere: what a client would be told. */
+/** Thrown if a domain has no mail server; `reply` is what an SMTP client can be told. */
 export class NoMailHost extends Error {
   readonly reply: readonly [code: number, text: string];
 
@@ -27,10 +27,11 @@ export class NoMailHost extends Error {
 }
 
 /**
- * The hosts for a domain's mail, the best first (RFC 5321 5.1): those of its MX records by preference, or without any the
- * domain itself.
+ * The mail servers of a domain in order (RFC 5321 5.1): those of its MX records by preference, or the domain itself if it has
+ * none.
  *
- * @param privateHosts whether addresses within one's own network are taken. A stranger chooses where his MX leads.
+ * @param privateHosts whether to include addresses that are not public. An untrusted domain can point its MX record at any
+ *   host in your network.
  * @throws NoMailHost
  */
 export async function* mailHosts(
@@ -39,14 +40,14 @@ export async function* mailHosts(
   privateHosts: boolean,
 ): AsyncGenerator<MailHost> {
   const literal = literalOf(domain);
-  const names = literal === undefined ? await exchangers(domain, resolver) : [domain];
+  const names = literal === undefined ? await mailExchangers(domain, resolver) : [domain];
   let unknown: NoMailHost | undefined;
   let any = false;
   for (const name of names) {
     const lookups = literal === undefined ? addressesOf(name, resolver) : [Promise.resolve([literal])];
     for (const lookup of await Promise.allSettled(lookups)) {
       if (lookup.status === 'rejected') {
-        // Another address may do: this matters only where there is none.
+        // Another lookup may still find an address, so the error is thrown only if none does.
         if (!(lookup.reason instanceof NoMailHost)) throw lookup.reason;
         unknown = lookup.reason;
         continue;
@@ -61,38 +62,38 @@ export async function* mailHosts(
   if (!any) throw unknown ?? new NoMailHost(550, `5.4.4 no mail server of ${domain} has an address`);
 }
 
-/** `[192.0.2.1]` and `[IPv6:2001:db8::1]` (RFC 5321 4.1.3). */
+/** The address in an address literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.3). */
 function literalOf(domain: string): string | undefined {
   const address = /^\[(?:IPv6:)?([0-9a-f.:]+)\]$/i.exec(domain)?.[1];
   return address !== undefined && isIP(address) !== 0 ? address : undefined;
 }
 
-async function exchangers(domain: string, resolver: DsnResolver): Promise<string[]> {
-  const records = await found(domain, resolver.resolveMx(domain));
+async function mailExchangers(domain: string, resolver: DsnResolver): Promise<string[]> {
+  const records = await recordsOrEmpty(domain, resolver.resolveMx(domain));
   if (records.length === 0) return [domain];
   const names = records
     .filter(({ exchange }) => exchange !== '' && exchange !== '.')
     .sort((one, other) => one.priority - other.priority)
     .map(({ exchange }) => exchange);
-  if (names.length === 0) throw new NoMailHost(556, `5.1.10 ${domain} takes no mail (RFC 7505)`);
+  if (names.length === 0) throw new NoMailHost(556, `5.1.10 ${domain} does not accept mail (RFC 7505)`);
   return names;
 }
 
 function addressesOf(name: string, resolver: DsnResolver): Promise<string[]>[] {
-  return [found(name, resolver.resolve4(name)), found(name, resolver.resolve6(name))];
+  return [recordsOrEmpty(name, resolver.resolve4(name)), recordsOrEmpty(name, resolver.resolve6(name))];
 }
 
-const NOTHING = ['ENOTFOUND', 'ENODATA', 'EBADNAME'];
+const NO_RECORD_CODES = ['ENOTFOUND', 'ENODATA', 'EBADNAME'];
 
-/** What is there; nothing is an empty list. @throws NoMailHost where DNS cannot tell now */
-async function found<T>(name: string, lookup: Promise<T[]>): Promise<T[]> {
+/** The records of a lookup, or an empty array if there are none. @throws NoMailHost if the lookup fails */
+async function recordsOrEmpty<T>(name: string, lookup: Promise<T[]>): Promise<T[]> {
   try {
     return await lookup;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error; // a mistake in a resolver, and not an answer
-    if (NOTHING.includes(code)) return [];
-    throw new NoMailHost(451, `4.4.3 DNS has no answer about ${name} now (${code})`);
+    if (code === undefined) throw error; // a programming error in a custom resolver
+    if (NO_RECORD_CODES.includes(code)) return [];
+    throw new NoMailHost(451, `4.4.3 DNS lookup of ${name} failed (${code})`);
   }
 }
 

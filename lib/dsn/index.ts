@@ -1,4 +1,4 @@
-/** `tsmilter/dsn`: sender callbacks, and notices to senders. */
+/** `tsmilter/dsn`: callback verification of senders, and notices to senders. */
 export { MilterError } from '../internal/errors.js';
 export { createMsg, type NoticeOptions } from './create-msg.js';
 export type { DsnResolver } from './hosts.js';

@@ -1,62 +1,63 @@
-/** Asks the mail server of an address whether it takes mail, or gives it a message from nobody. */
+/** Verifies an address with its mail server, or sends it a message from the null sender. */
 import { hostname } from 'node:os';
 import { domainToASCII } from 'node:url';
-import { Deadline, inTime } from '../dns/deadline.js';
+import { Deadline, untilAborted } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkLine, checkOptions, type OptionNames } from '../internal/validate.js';
 import { Conversation, oneLine, type Reply, replyOf } from './conversation.js';
 import { type DsnResolver, type MailHost, mailHosts, NoMailHost } from './hosts.js';
 
-/** How mail servers are reached. */
+/** Options for connections to mail servers. */
 export interface DsnOptions {
-  /** This host's name, for EHLO and the postmaster's address. Default: the system's host name. */
+  /** The name of this host, for EHLO and the address of the postmaster. Default: the system's host name. */
   readonly receiver?: string;
-  /** Default: a DnsSession of its own. */
+  /** The DNS resolver. Default: a new DnsSession. */
   readonly resolver?: DsnResolver;
-  /** Default: 25. */
+  /** The port of the mail servers. Default: 25. */
   readonly port?: number;
-  /** Milliseconds for one host, from connecting to its answer. Default: 30,000. */
+  /** Milliseconds for one host, including the time to connect. Default: 30,000. */
   readonly timeout?: number;
-  /** Milliseconds in all. Default: 120,000. */
+  /** Milliseconds for all hosts together. Default: 120,000. */
   readonly maxTime?: number;
-  /** Addresses that are tried. Default: 5. */
+  /** Maximum number of addresses to try. Default: 5. */
   readonly maxHosts?: number;
-  /** Whether to use TLS where a host has it. Certificates are not checked. Default: true. */
+  /** Whether to use TLS if a host offers it. Certificates are not checked. Default: true. */
   readonly tls?: boolean;
-  /** Whether to connect to addresses that are not public, as an MX record of a stranger may want it. Default: false. */
+  /** Whether to connect to addresses that are not public. An untrusted domain can put them in its MX records. Default: false. */
   readonly privateHosts?: boolean;
-  /** The address to connect from. */
+  /** The local address to connect from. Default: chosen by the system. */
   readonly localAddress?: string;
-  /** Gives up when it is aborted, `this.signal` of a filter say. */
+  /** Aborts the attempt, for example `this.signal` of a filter. */
   readonly signal?: AbortSignal;
 }
 
-/** What a client can be told: an SMTP code, and a text in one line that begins with an extended code where the host gave one. */
+/** A reply for the SMTP client: a code, and a text of one line, which begins with an enhanced status code if the host sent one. */
 export type DsnRefusal = [code: number, text: string];
 
-/** Longer than any address may be (RFC 5321 4.5.3.1.3). */
+/** The maximum length of an address in MAIL and RCPT (RFC 5321 4.5.3.1.3). */
 const MAX_PATH_LENGTH = 256;
 
 const accepted = ({ code }: Reply) => code >= 200 && code < 300;
 const refused = ({ code }: Reply) => code >= 500;
 
 /**
- * Calls a sender back (pymilter's `dsn.send_dsn`): does the mail server of this address take mail for it?
+ * Verifies an address by a callback (pymilter's `dsn.send_dsn`): it asks the mail server whether it accepts mail for the
+ * address.
  *
- * Its hosts are asked in the order of their MX records, or without any the domain's own addresses. A host that cannot be
- * reached, turns everybody away, or says 4xx, leaves the question to the next. The question comes from the null sender, as that of a notice
- * does; a host that refuses it (RFC 5321 forbids that) is asked once more in the name of the postmaster.
+ * The hosts of the MX records are tried in order, or the addresses of the domain if it has none. If a host cannot be reached,
+ * refuses the connection, or replies with 4xx, the next one is tried. The callback uses the null sender, like a notice. A host
+ * that refuses the null sender, which RFC 5321 forbids, is asked again with postmaster as sender.
  *
- * With a message, it is sent: a notice, made by {@link createMsg} say. Then nothing but the null sender will do.
+ * With a message, for example one of {@link createMsg}, the message is sent to the address, always from the null sender.
  *
- * Call back only for mail that you would accept otherwise, and remember the answer (`tsmilter/cache`): the host that is asked did
- * not send you anything, if the sender is forged.
+ * Use callbacks only for mail that you would accept otherwise, and cache the result (`tsmilter/cache`): if the sender is
+ * forged, the host that is asked has nothing to do with the message.
  *
  * @param address `ann@example.com`, without angle brackets
- * @param message with CRLF or LF line ends
- * @returns null where it takes mail; otherwise what its host has said, or 4xx where nobody could be asked
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT for what is not an address, or a bad option
+ * @param message a message with CRLF or LF line breaks
+ * @returns null if the mail is accepted; otherwise the reply of the host, or 4xx if no host could be reached
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an invalid address or option
  */
 export async function sendDsn(
   address: string,
@@ -68,10 +69,10 @@ export async function sendDsn(
   using deadline = new Deadline(settings.maxTime, options.signal);
   const { signal } = deadline;
   const hosts = mailHosts(domain, settings.resolver(signal), settings.privateHosts);
-  let failure: DsnRefusal = [450, `4.4.1 no mail server of ${domain} answers in time`];
+  let failure: DsnRefusal = [450, `4.4.1 no mail server of ${domain} replied in time`];
   try {
     for (let left = settings.maxHosts; left > 0; left--) {
-      const next = await inTime(hosts.next(), signal);
+      const next = await untilAborted(hosts.next(), signal);
       if (next === undefined || next.done) break;
       const outcome = await askHost(next.value, address, message, settings, signal);
       if (outcome.answered && (outcome.refusal === null || outcome.refusal[0] >= 500)) return outcome.refusal;
@@ -84,7 +85,7 @@ export async function sendDsn(
   return failure;
 }
 
-/** What a host has said; it has not answered where it did not come to the question, and the next one may know. */
+/** The outcome for one host. If it did not get as far as answering, the next host is tried. */
 interface Outcome {
   readonly answered: boolean;
   readonly refusal: DsnRefusal | null;
@@ -138,41 +139,44 @@ async function askHost(
     using conversation = await Conversation.open(host, how, deadline.signal);
     answered = true;
     if (message === null) {
-      return { answered, refusal: await callBack(conversation, address, postmaster, deadline.signal) };
+      return { answered, refusal: await verifyRecipient(conversation, address, postmaster, deadline.signal) };
     }
     await conversation.send('', address, message, deadline.signal);
     conversation.quit();
     return { answered, refusal: null };
   } catch (error) {
-    return { answered, refusal: refusalOf(host, error as Error) };
+    return { answered, refusal: refusalFromError(host, error as Error) };
   }
 }
 
-async function callBack(
+async function verifyRecipient(
   conversation: Conversation,
   address: string,
   postmaster: string,
   signal: AbortSignal,
 ): Promise<DsnRefusal | null> {
   let last: Reply = { code: 0, text: '' };
-  await conversation.talk(async (send) => {
+  await conversation.runCommands(async (send) => {
     last = await send('MAIL FROM:<>');
     if (refused(last)) last = await send(`MAIL FROM:<${postmaster}>`);
     if (accepted(last)) last = await send(`RCPT TO:<${address}>`);
   }, signal);
   conversation.quit();
-  return accepted(last) ? null : refusalBy(last);
+  return accepted(last) ? null : refusalFromReply(last);
 }
 
-/** A host that says what no host should say is one that has failed. */
-function refusalBy({ code, text }: Reply): DsnRefusal {
-  return code >= 400 && code <= 599 ? [code, text] : [450, `4.5.0 an answer that is none: ${code} ${text}`];
+/** The refusal for a reply. A reply with an invalid code is a temporary failure. */
+function refusalFromReply({ code, text }: Reply): DsnRefusal {
+  return code >= 400 && code <= 599 ? [code, text] : [450, `4.5.0 invalid reply: ${code} ${text}`];
 }
 
-/** What nodemailer throws has the host's answer, where it was one. */
-function refusalOf(host: MailHost, error: Error & { response?: string; responseCode?: number }): DsnRefusal {
+/** The refusal for an error of nodemailer, which contains the reply of the host if there was one. */
+function refusalFromError(
+  host: MailHost,
+  error: Error & { response?: string; responseCode?: number },
+): DsnRefusal {
   if (error.responseCode !== undefined && error.response !== undefined)
-    return refusalBy(replyOf(error.response));
+    return refusalFromReply(replyOf(error.response));
   return [450, oneLine(`4.4.1 ${host.name} [${host.address}]: ${error.message}`)];
 }
 
@@ -182,7 +186,7 @@ function domainOf(address: string): string {
   const wellFormed = at > 0 && at < address.length - 1 && !/[\s<>\p{Cc}]/u.test(address);
   if (!wellFormed || address.length > MAX_PATH_LENGTH) {
     const shown = JSON.stringify(address.slice(0, MAX_PATH_LENGTH));
-    throw badArgument(`sendDsn: ${shown} is not an address: write user@domain`);
+    throw badArgument(`sendDsn: ${shown} is not an address of the form user@domain`);
   }
   const domain = address.slice(at + 1);
   return /^[\x21-\x7e]+$/.test(domain) ? domain : domainToASCII(domain) || domain;

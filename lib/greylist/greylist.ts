@@ -1,4 +1,4 @@
-/** Greylisting: who is not known is asked to come back. */
+/** Greylisting: mail from an unknown client, sender and recipient is deferred until the client tries again. */
 
 import { badArgument } from '../internal/errors.js';
 import {
@@ -17,20 +17,20 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** The longest span, a hundred years: times stay whole numbers, in Redis's Lua too. */
+/** The longest time span: a hundred years. Times within it are exact in the numbers of JavaScript and of Lua. */
 const MAX_SPAN = 36_525 * DAY;
 
-/** How long is long enough. All spans are in milliseconds. */
+/** The time spans of a greylist, in milliseconds. */
 export interface GreylistOptions {
-  /** A retry counts when this much, and `grace`, has passed since the first try. Default: 600,000 (10 minutes). */
+  /** A retry is accepted once `delay` and `grace` have passed since the first attempt. Default: 600,000 (10 minutes). */
   readonly delay?: number;
-  /** Added to `delay`, as pymilter does: a retry that comes on the very second is early. Default: 5,000. */
+  /** Added to `delay`, as in pymilter. Default: 5,000. */
   readonly grace?: number;
-  /** A retry counts until this much has passed since the first try. Default: 14,400,000 (4 hours). */
+  /** A retry is accepted until this time has passed since the first attempt. Default: 14,400,000 (4 hours). */
   readonly window?: number;
-  /** Who was let in is known until this much has passed since the last mail. Default: 3,110,400,000 (36 days). */
+  /** A triple that was accepted is remembered until this time has passed since its last message. Default: 3,110,400,000 (36 days). */
   readonly lifetime?: number;
-  /** The clock: milliseconds since 1970. Default: `Date.now`. */
+  /** The clock, in milliseconds since 1970. Default: `Date.now`. */
   readonly now?: () => number;
 }
 
@@ -56,19 +56,19 @@ function rulesOf({
   }
   if (window <= delay + grace) {
     throw badArgument(
-      `Greylist: window (${window} ms) must be longer than delay and grace (${delay + grace} ms), or nobody is let in`,
+      `Greylist: window (${window} ms) must be longer than delay and grace (${delay + grace} ms), or no retry would be accepted`,
     );
   }
   return { delay: delay + grace, window, lifetime };
 }
 
 /**
- * A greylist (pymilter's `Greylist`). A triple of client, sender and recipient that is not known is put off; a retry after
- * `delay` and within `window` is let in, and from then on every mail of the triple at once, as long as there is one within
- * `lifetime` of the last.
+ * A greylist (pymilter's `Greylist`). An unknown triple of client, sender and recipient is deferred. A retry after `delay` and
+ * within `window` is accepted, and so is all further mail of the triple, as long as no more than `lifetime` passes between two
+ * messages.
  *
- * A triple is known by its exact text. Pass less to know more: the first three bytes of the client's address for pools of
- * outgoing servers, addresses in lower case, the sender without its changing part.
+ * Triples are compared as exact text. To treat similar ones as equal, normalise them: pass the first three bytes of the
+ * client's address for pools of outgoing servers, addresses in lower case, or the sender without its variable part.
  */
 export class Greylist implements AsyncDisposable {
   readonly #store: GreylistStore;
@@ -76,8 +76,8 @@ export class Greylist implements AsyncDisposable {
   readonly #now: () => number;
 
   /**
-   * @param store the path of an SQLite file, which is made where it is not there, or a store
-   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for options that make no sense; what {@link SqliteStore} throws
+   * @param store a store, or the path of an SQLite file, which is created if it does not exist
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for invalid options; the errors of {@link SqliteStore}
    */
   constructor(store: string | GreylistStore, options: GreylistOptions = {}) {
     checkOptions('Greylist', options, OPTIONS);
@@ -88,13 +88,14 @@ export class Greylist implements AsyncDisposable {
   }
 
   /**
-   * Notes a try to send mail, in `envrcpt` best.
+   * Records an attempt to send mail. Call it in `envrcpt`.
    *
    * @param ip the client's address
    * @param sender the envelope sender; '' for the null sender
    * @param recipient the envelope recipient
-   * @returns 0 where the mail is to be put off (TEMPFAIL), else how many mails of the triple were let in, this one included
-   * @throws MilterError ERR_MILTER_STORE where the store cannot be used, within a bounded time
+   * @returns 0 if the mail should be deferred (TEMPFAIL); otherwise the number of accepted messages of the triple, including
+   *   this one
+   * @throws MilterError ERR_MILTER_STORE if the store cannot be used; within a limited time
    */
   async check(ip: string, sender: string, recipient: string): Promise<number> {
     checkText('check: ip', ip);
@@ -104,10 +105,10 @@ export class Greylist implements AsyncDisposable {
   }
 
   /**
-   * Removes triples that are over: those whose window has passed without a retry, and those not seen for `lifetime`. Call it
-   * now and then; once an hour will do.
+   * Removes expired triples: those without a retry within `window`, and those not seen for `lifetime`. Call it from time to
+   * time, for example once an hour.
    *
-   * @returns how many were removed
+   * @returns the number of triples removed
    * @throws MilterError ERR_MILTER_STORE
    */
   async clean(): Promise<number> {

@@ -1,5 +1,5 @@
 /**
- * `tsmilter/greylist`: mail from a sender who is not known is put off once; who comes back is let in.
+ * `tsmilter/greylist`: defers mail from unknown senders until they try again.
  *
  * @module
  */

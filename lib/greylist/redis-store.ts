@@ -1,4 +1,4 @@
-/** A greylist in Redis, for several machines. */
+/** A greylist in Redis, which several machines can share. */
 
 import { badArgument, MilterError } from '../internal/errors.js';
 import { checkInteger, checkOptions, checkText, type OptionNames } from '../internal/validate.js';
@@ -7,15 +7,15 @@ import { CHECK, CLEAN } from './redis-script.js';
 import type { Rules } from './rules.js';
 import { digestOf, type GreylistStore, type Triple } from './store.js';
 
-/** How Redis is reached. */
+/** Options for the connection to Redis. */
 export interface RedisStoreOptions {
-  /** `redis://user:password@host:port/database`, `rediss://...` for TLS, `unix:///path`. Default: redis://127.0.0.1:6379, or what `client.socket` says. */
+  /** `redis://user:password@host:port/database`, `rediss://...` for TLS, or `unix:///path`. Default: `client.socket` if given, otherwise redis://127.0.0.1:6379. */
   readonly url?: string;
-  /** Options of the package's `createClient` besides: certificates, say. Default: none. */
+  /** Further options for `createClient` of the package, such as certificates. Default: none. */
   readonly client?: Readonly<{ [option: string]: unknown }>;
-  /** What its keys begin with, and no others in that database do. Default: `tsmilter:greylist:`. */
+  /** The prefix of all keys. No other keys in the database may have it. Default: `tsmilter:greylist:`. */
   readonly prefix?: string;
-  /** Milliseconds for an answer, connecting included. Default: 2,000. */
+  /** Milliseconds to wait for a reply, including the time to connect. Default: 2,000. */
   readonly timeout?: number;
 }
 
@@ -26,7 +26,7 @@ const OPTIONS: OptionNames<RedisStoreOptions> = {
   timeout: true,
 };
 
-/** As much of the package's client as is used here. */
+/** The methods of the package's client that are used here. */
 interface Client {
   readonly isOpen: boolean;
   on(event: 'error', listener: (error: Error) => void): this;
@@ -39,18 +39,18 @@ interface Client {
   ): Promise<{ cursor: string | number; keys: string[] }>;
 }
 
-/** A client, which is left for a new one when something goes wrong with it. */
+/** A client. After a failure it is replaced by a new one. */
 class Connection {
-  /** What went wrong, for all who wait for an answer on it. */
+  /** The failure, which rejects all pending requests. */
   failure: Error | undefined;
   #connected: Promise<unknown> | undefined;
 
   constructor(readonly client: Client) {
-    // Without a listener an error would end the process. Who waits for an answer is told by it.
+    // Without a listener, an error would end the process. Pending requests are rejected with it.
     client.on('error', (error) => this.end(error));
   }
 
-  /** Connects, once for all who ask. */
+  /** Connects. Concurrent calls share one attempt. */
   connect(): Promise<unknown> {
     this.#connected ??= this.client.connect();
     return this.#connected;
@@ -62,33 +62,33 @@ class Connection {
   }
 }
 
-/** Keys that clean() looks at in one go; Redis serves nobody else meanwhile. */
+/** Keys per script run of clean(). Redis serves no other client while a script runs. */
 const BATCH = 500;
 
 /**
- * A greylist in Redis 6 or later, by the optional package `redis`. All hosts that use the same Redis and prefix share what they
- * know; their clocks must agree to a few seconds. Redis forgets by itself what is over, so that `clean()` has little to do.
+ * A greylist in Redis 6 or later, using the optional package `redis`. All hosts with the same Redis and prefix share one
+ * greylist; their clocks must agree within a few seconds. Redis expires triples by itself, so `clean()` has little to do.
  *
- * It connects with the first check. Where Redis is away, a check fails at once or after `timeout`, and the next one connects
- * again; nothing is kept to be sent later.
+ * The first check connects. If Redis is unavailable, a check fails at once or after `timeout`, and the next check connects
+ * again. Commands are not queued to be sent later.
  */
 export class RedisStore implements GreylistStore {
   readonly #newConnection: () => Connection;
   readonly #where: string;
   readonly #prefix: string;
   readonly #timeout: number;
-  /** Checks that have no answer yet. */
+  /** Requests without a reply yet. */
   readonly #pending = new Set<Promise<unknown>>();
   #connection: Connection;
   #closed = false;
 
   /**
-   * @throws MilterError ERR_MILTER_MISSING_PACKAGE without the package; ERR_MILTER_BAD_ARGUMENT for options that make no sense
+   * @throws MilterError ERR_MILTER_MISSING_PACKAGE without the package; ERR_MILTER_BAD_ARGUMENT for invalid options
    */
   constructor(options: RedisStoreOptions = {}) {
     checkOptions('RedisStore', options, OPTIONS);
     const { client = {}, prefix = 'tsmilter:greylist:', timeout = 2000 } = options;
-    // The package takes host and port of a URL even where a socket's path is given.
+    // The package would prefer the host and port of a URL to the path of a unix socket.
     const url = options.url ?? (client.socket ? undefined : 'redis://127.0.0.1:6379');
     checkText('RedisStore: url', url ?? '');
     checkText('RedisStore: prefix', prefix);
@@ -101,7 +101,7 @@ export class RedisStore implements GreylistStore {
     this.#where = url === undefined ? '' : ` at ${withoutPassword(url)}`;
     this.#prefix = prefix;
     this.#timeout = timeout;
-    // Reconnecting is done here, with the next check: the package's own way has no end that a check could wait for.
+    // The next check reconnects. The package's own reconnection has no end that a check could wait for.
     const socket = {
       ...(client.socket as object | undefined),
       connectTimeout: timeout,
@@ -110,28 +110,28 @@ export class RedisStore implements GreylistStore {
     const clientOptions = { ...(url !== undefined && { url }), ...client, socket } as object;
     this.#newConnection = () => new Connection(createClient(clientOptions) as unknown as Client);
     try {
-      this.#connection = this.#newConnection(); // connects later, but understands its options now
+      this.#connection = this.#newConnection(); // validates its options now, connects later
     } catch (error) {
-      // without its cause, which quotes the URL and the password in it
+      // The cause is omitted, because it quotes the URL with its password.
       throw badArgument(`RedisStore: url or client: ${(error as Error).message}`);
     }
   }
 
   async check(triple: Triple, now: number, rules: Rules): Promise<number> {
-    // A digest: keys are short, whatever a stranger calls himself, and say nothing about who writes to whom.
+    // A digest keeps keys short for addresses of any length, and does not reveal who writes to whom.
     const keys = [this.#prefix + digestOf(...triple)];
     const args = [now, rules.delay, rules.window, rules.lifetime].map(String);
-    return this.#ask((client) => client.eval(CHECK, { keys, arguments: args }) as Promise<number>);
+    return this.#request((client) => client.eval(CHECK, { keys, arguments: args }) as Promise<number>);
   }
 
-  /** As {@link GreylistStore.clean}; `timeout` counts for each batch of keys. */
+  /** As {@link GreylistStore.clean}. `timeout` applies to each batch of keys. */
   async clean(now: number, { window, lifetime }: Rules): Promise<number> {
     const MATCH = `${this.#prefix.replace(/[\\*?[\]]/g, '\\$&')}*`;
     const args = [now, window, lifetime].map(String);
     let removed = 0;
     let cursor = '0';
     do {
-      removed += await this.#ask(async (client) => {
+      removed += await this.#request(async (client) => {
         const found = await client.scan(cursor, { MATCH, COUNT: BATCH });
         cursor = String(found.cursor);
         if (found.keys.length === 0) return 0;
@@ -147,16 +147,16 @@ export class RedisStore implements GreylistStore {
     this.#connection.end(new Error('the store is closed'));
   }
 
-  async #ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
+  async #request<T>(send: (client: Client) => Promise<T>): Promise<T> {
     if (this.#closed) throw this.#error(new Error('the store is closed'));
     if (this.#connection.failure) this.#connection = this.#newConnection();
     const connection = this.#connection;
-    const answer = this.#inTime(connection.connect().then(() => question(connection.client)));
+    const answer = this.#withTimeout(connection.connect().then(() => send(connection.client)));
     this.#pending.add(answer);
     try {
       return await answer;
     } catch (error) {
-      // A reply such as "out of memory" comes over a connection that is in order; after all else it is made anew.
+      // After an error reply such as "out of memory" the connection is still usable; after any other error it is replaced.
       if (isReply(error)) throw this.#error(error as Error);
       connection.end(error as Error);
       throw this.#error(connection.failure ?? (error as Error));
@@ -170,10 +170,10 @@ export class RedisStore implements GreylistStore {
     return new MilterError('ERR_MILTER_STORE', message, { cause });
   }
 
-  async #inTime<T>(answer: Promise<T>): Promise<T> {
+  async #withTimeout<T>(answer: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${this.#timeout} ms`)), this.#timeout);
+      timer = setTimeout(() => reject(new Error(`no reply within ${this.#timeout} ms`)), this.#timeout);
     });
     try {
       return await Promise.race([answer, late]);
@@ -183,14 +183,14 @@ export class RedisStore implements GreylistStore {
   }
 }
 
-/** Whether Redis has answered, with an error that another connection would answer with as well. */
+/** Whether Redis has replied with an error that a new connection would not change. */
 function isReply(error: unknown): boolean {
   const { ErrorReply } = require('redis') as typeof import('redis');
-  // READONLY: this one serves no more; its name may lead to another by now.
+  // READONLY means that this server has become a replica; its name may already refer to the new primary.
   return error instanceof ErrorReply && !error.message.startsWith('READONLY');
 }
 
-/** For messages. */
+/** Removes user and password from a URL, for messages. */
 function withoutPassword(url: string): string {
   return url.replace(/\/\/[^@/]*@/, '//');
 }

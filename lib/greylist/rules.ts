@@ -1,41 +1,45 @@
-/** When a triple is put off, let in, and forgotten. RFC 6647 has the reasons. */
+/** The rules by which a triple is deferred, accepted and removed. RFC 6647 gives the reasons. */
 
-/** Spans of time, in milliseconds. */
+/** Time spans, in milliseconds. */
 export interface Rules {
-  /** A retry counts when this much has passed since the first try. */
+  /** A retry is accepted once this time has passed since the first attempt. */
   readonly delay: number;
-  /** A retry counts until this much has passed since the first try; later it is a first try again. */
+  /** A retry is accepted until this time has passed since the first attempt; a later one counts as a first attempt. */
   readonly window: number;
-  /** A triple that was let in is known until this much has passed since its last mail. */
+  /** A triple that was accepted is remembered until this time has passed since its last message. */
   readonly lifetime: number;
 }
 
-/** What is known of a triple. Times are milliseconds since 1970. */
-export interface Known {
-  /** The first try. */
+/** The stored record of a triple. Times are milliseconds since 1970. */
+export interface TripleRecord {
+  /** The first attempt. */
   readonly first: number;
-  /** The last mail that was let in; the first try before that. */
+  /** The last message that was accepted, or the first attempt if none was. */
   readonly last: number;
-  /** How many were let in. */
+  /** The number of messages accepted. */
   readonly count: number;
 }
 
-/** Whether a record says nothing any more. */
-export function isOver({ first, last, count }: Known, now: number, { window, lifetime }: Rules): boolean {
-  // A first try in the future is left from a clock that was wrong, and would put mail off for as long as it was.
+/** Whether a record has expired. */
+export function isExpired(
+  { first, last, count }: TripleRecord,
+  now: number,
+  { window, lifetime }: Rules,
+): boolean {
+  // A first attempt in the future comes from a clock that was wrong, and would defer mail until then.
   if (count === 0) return now < first || now - first >= window;
   return now - last >= lifetime;
 }
 
 /**
- * What is known of a triple after a try. {@link CHECK} says the same in Lua; the tests compare the two.
+ * The record of a triple after an attempt. {@link CHECK} does the same in Lua; the tests compare the two.
  *
- * @returns a record whose count is 0 where the mail is to be put off
+ * @returns a record whose count is 0 if the mail should be deferred
  */
-export function afterTry(known: Known | undefined, now: number, rules: Rules): Known {
-  if (known === undefined || isOver(known, now, rules)) return { first: now, last: now, count: 0 };
+export function recordAttempt(known: TripleRecord | undefined, now: number, rules: Rules): TripleRecord {
+  if (known === undefined || isExpired(known, now, rules)) return { first: now, last: now, count: 0 };
   const { first, last, count } = known;
   if (count === 0 && now - first < rules.delay) return known;
-  // Clocks of two hosts differ: what one has let in does not get older by the other.
+  // Clocks of hosts differ, so `last` never moves backwards.
   return { first, last: Math.max(last, now), count: count + 1 };
 }

@@ -1,24 +1,24 @@
-/** A greylist in a file, for one machine. */
+/** A greylist in an SQLite file, for one machine. */
 import type { Database, Statement } from 'better-sqlite3';
 import { MilterError } from '../internal/errors.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from '../internal/validate.js';
-import { loadPackage, missing } from './packages.js';
-import { afterTry, type Known, type Rules } from './rules.js';
+import { loadPackage, missingPackage } from './packages.js';
+import { type Rules, recordAttempt, type TripleRecord } from './rules.js';
 import { digestOf, type GreylistStore, type Triple } from './store.js';
 
-/** How the file is used. */
+/** Options and limits of the file. */
 export interface SqliteStoreOptions {
-  /** Milliseconds to wait for another process that writes to the file; the JS thread waits. Default: 1,000. */
+  /** Milliseconds to wait while another process writes to the file. The wait blocks the JS thread. Default: 1,000. */
   readonly timeout?: number;
   /**
-   * Characters of an address that are kept as they are; a digest stands for a longer one. Keeps a stranger's addresses from
-   * filling the disk. Default: 320.
+   * Maximum length of an address; a longer one is stored as a digest, so that untrusted addresses cannot fill the disk.
+   * Default: 320.
    */
   readonly maxLength?: number;
   /**
-   * Triples in the file. When there are more, those that were never let in go first, the oldest of them before others.
-   * Looked at after every hundredth part of so many new ones. Keeps a flood of addresses from filling the disk.
-   * Default: 1,000,000.
+   * Maximum number of triples in the file. If there are more, the oldest are removed, beginning with those that were never
+   * accepted. It is checked whenever the number of new triples has reached a hundredth of this limit. Keeps a flood of
+   * addresses from filling the disk. Default: 1,000,000.
    */
   readonly maxEntries?: number;
 }
@@ -29,10 +29,10 @@ const OPTIONS: OptionNames<SqliteStoreOptions> = {
   maxEntries: true,
 };
 
-/** The layout of the file, in its user_version. */
-const LAYOUT = 1;
+/** The schema version, stored as user_version. */
+const SCHEMA_VERSION = 1;
 
-// `first` and `last` are milliseconds since 1970. The index is for clean() and for making room.
+// `first` and `last` are milliseconds since 1970. The index serves clean() and the removal of the oldest triples.
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS triples (
     ip TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL,
@@ -40,19 +40,19 @@ const SCHEMA = `
     PRIMARY KEY (ip, sender, recipient)
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS triples_by_age ON triples (count > 0, last);
-  PRAGMA user_version = ${LAYOUT};
+  PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
 const FIND = 'SELECT first, last, count FROM triples WHERE ip = ? AND sender = ? AND recipient = ?';
-const KEEP = 'INSERT OR REPLACE INTO triples VALUES (?, ?, ?, ?, ?, ?)';
-/** As isOver() has it. */
+const STORE = 'INSERT OR REPLACE INTO triples VALUES (?, ?, ?, ?, ?, ?)';
+/** The condition is that of isExpired(). */
 const CLEAN = `
   DELETE FROM triples WHERE
     (count > 0) = 0 AND (last <= @now - @window OR last > @now) OR
     (count > 0) = 1 AND last <= @now - @lifetime
 `;
 const COUNT = 'SELECT count(*) FROM triples';
-const MAKE_ROOM = `
+const DELETE_OLDEST = `
   DELETE FROM triples WHERE (ip, sender, recipient) IN
     (SELECT ip, sender, recipient FROM triples ORDER BY count > 0, last LIMIT ?)
 `;
@@ -60,26 +60,27 @@ const MAKE_ROOM = `
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
- * A greylist in an SQLite file, by the optional package `better-sqlite3`. Several processes and worker threads of one machine
- * may use the same file; not over a network file system.
+ * A greylist in an SQLite file, using the optional package `better-sqlite3`. Several processes and worker threads of one
+ * machine can use the same file, but not over a network file system.
  *
- * A crash of the filter loses nothing. A crash of the machine may lose the last second or so, never the file: the senders
- * are put off once more.
+ * A crash of the filter loses no data. A crash of the machine may lose about the last second, so that some senders are
+ * deferred once more, but it does not damage the file.
  */
 export class SqliteStore implements GreylistStore {
   readonly #file: string;
   readonly #maxLength: number;
   readonly #maxEntries: number;
   readonly #database: Database;
-  readonly #find: Statement<string[], Known>;
-  readonly #keep: Statement<(string | number)[]>;
-  readonly #try: (triple: Triple, now: number, rules: Rules) => number;
-  #untilLook: number;
+  readonly #find: Statement<string[], TripleRecord>;
+  readonly #store: Statement<(string | number)[]>;
+  readonly #check: (triple: Triple, now: number, rules: Rules) => number;
+  /** New triples until maxEntries is checked. */
+  #untilCount: number;
 
   /**
-   * Opens the file, and makes it where it is not there; its folder must be. The process's umask decides who can read it.
+   * Opens the file, or creates it in an existing folder. The umask of the process determines who can read it.
    *
-   * @throws MilterError ERR_MILTER_MISSING_PACKAGE without better-sqlite3; ERR_MILTER_STORE where the file cannot be used
+   * @throws MilterError ERR_MILTER_MISSING_PACKAGE without better-sqlite3; ERR_MILTER_STORE if the file cannot be used
    */
   constructor(file: string, options: SqliteStoreOptions = {}) {
     checkWord('SqliteStore: file', file);
@@ -91,24 +92,24 @@ export class SqliteStore implements GreylistStore {
     this.#file = file;
     this.#maxLength = maxLength;
     this.#maxEntries = maxEntries;
-    this.#untilLook = this.#newOnesUntilLook();
+    this.#untilCount = this.#newTriplesPerCount();
     this.#database = openDatabase(file, timeout);
     try {
       prepare(this.#database);
-      this.#find = this.#database.prepare<string[], Known>(FIND);
-      this.#keep = this.#database.prepare(KEEP);
+      this.#find = this.#database.prepare<string[], TripleRecord>(FIND);
+      this.#store = this.#database.prepare(STORE);
     } catch (error) {
       this.#database.close();
       throw storeError(file, error);
     }
-    // immediate: a transaction that only read so far cannot always go on to write when another process did meanwhile
-    this.#try = this.#database.transaction(this.#noteTry.bind(this)).immediate;
+    // An immediate transaction, because one that begins with a read fails to write if another process has written meanwhile.
+    this.#check = this.#database.transaction(this.#recordAttempt.bind(this)).immediate;
   }
 
   async check(triple: Triple, now: number, rules: Rules): Promise<number> {
     const [ip, sender, recipient] = triple;
     const bounded: Triple = [this.#bounded(ip), this.#bounded(sender), this.#bounded(recipient)];
-    return this.#guarded(() => this.#try(bounded, now, rules));
+    return this.#guarded(() => this.#check(bounded, now, rules));
   }
 
   async clean(now: number, { window, lifetime }: Rules): Promise<number> {
@@ -119,26 +120,29 @@ export class SqliteStore implements GreylistStore {
     this.#guarded(() => this.#database.close());
   }
 
-  #noteTry(triple: Triple, now: number, rules: Rules): number {
+  #recordAttempt(triple: Triple, now: number, rules: Rules): number {
     const known = this.#find.get(...triple);
-    const record = afterTry(known, now, rules);
-    if (record !== known) this.#keep.run(...triple, record.first, record.last, record.count);
-    if (known === undefined && --this.#untilLook <= 0) this.#makeRoom();
+    const record = recordAttempt(known, now, rules);
+    if (record !== known) this.#store.run(...triple, record.first, record.last, record.count);
+    if (known === undefined && --this.#untilCount <= 0) this.#deleteOldest();
     return record.count;
   }
 
-  /** Counting reads the whole index, so it is not done for each new triple. */
-  #newOnesUntilLook(): number {
+  /** Counting reads the whole index, so it is not done for every new triple. */
+  #newTriplesPerCount(): number {
     return Math.ceil(this.#maxEntries / 100);
   }
 
-  #makeRoom(): void {
-    this.#untilLook = this.#newOnesUntilLook();
+  #deleteOldest(): void {
+    this.#untilCount = this.#newTriplesPerCount();
     const count = this.#database.prepare(COUNT).pluck().get() as number;
-    if (count > this.#maxEntries) this.#database.prepare(MAKE_ROOM).run(count - this.#maxEntries);
+    if (count > this.#maxEntries) this.#database.prepare(DELETE_OLDEST).run(count - this.#maxEntries);
   }
 
-  /** An address as it is kept. SQLite's text is UTF-8, which not every address is: bytes that are not came as lone surrogates. */
+  /**
+   * An address as it is stored: a digest if it is too long, or has bytes that are not UTF-8. Those are lone surrogates here, and
+   * SQLite cannot store them as text.
+   */
   #bounded(text: string): string {
     const fits = text.length <= this.#maxLength && !LONE_SURROGATE.test(text);
     return fits ? text : `sha256:${digestOf(text)}`;
@@ -162,21 +166,21 @@ function openDatabase(file: string, timeout: number): Database {
   try {
     return new Sqlite(file, { timeout });
   } catch (error) {
-    // its native part is loaded here; SQLite's own errors, and wrong paths, look otherwise
+    // The constructor loads the native part of the package. Its errors differ from those of SQLite and of wrong paths.
     const { code, message } = error as NodeJS.ErrnoException;
     const native = code === 'ERR_DLOPEN_FAILED' || message.startsWith('Could not locate the bindings file');
-    throw native ? missing('better-sqlite3', 'SqliteStore', error) : storeError(file, error);
+    throw native ? missingPackage('better-sqlite3', 'SqliteStore', error) : storeError(file, error);
   }
 }
 
 function prepare(database: Database): void {
-  // Readers and a writer do not wait for each other, and a write does not wait for the disk.
+  // In WAL mode, readers and a writer do not block each other; with synchronous = NORMAL, a write does not wait for the disk.
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = NORMAL');
-  const layout = database.pragma('user_version', { simple: true }) as number;
-  if (layout > LAYOUT)
-    throw new Error(`its layout ${layout} is that of a newer version of tsmilter; update this one`);
-  if (layout < LAYOUT) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
+  const version = database.pragma('user_version', { simple: true }) as number;
+  if (version > SCHEMA_VERSION)
+    throw new Error(`its schema version ${version} needs a newer version of tsmilter`);
+  if (version < SCHEMA_VERSION) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
 }
 
 function storeError(file: string, error: unknown): MilterError {

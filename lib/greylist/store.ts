@@ -1,32 +1,32 @@
-/** Where a greylist keeps what it knows. */
+/** The storage of a greylist. */
 import { createHash } from 'node:crypto';
 import { encodeBytes } from '../internal/bytes.js';
 import type { Rules } from './rules.js';
 
-/** Who sends from where to whom. */
+/** Client address, envelope sender and envelope recipient. */
 export type Triple = readonly [ip: string, sender: string, recipient: string];
 
-/** A store; {@link SqliteStore} and {@link RedisStore} are two. What it does is done at once or not at all. */
+/** A store, such as {@link SqliteStore} or {@link RedisStore}. Its operations must be atomic. */
 export interface GreylistStore {
   /**
-   * Notes a try.
+   * Records an attempt.
    *
    * @param now milliseconds since 1970
-   * @returns how many mails of the triple were let in, this one included; 0 where it is put off
+   * @returns the number of accepted messages of the triple, including this one; 0 if it is deferred
    */
   check(triple: Triple, now: number, rules: Rules): Promise<number>;
-  /** Removes what is over. @returns how many triples */
+  /** Removes expired triples. @returns the number removed */
   clean(now: number, rules: Rules): Promise<number>;
-  /** Lets go of files and connections. */
+  /** Closes files and connections. */
   close(): Promise<void>;
 }
 
-/** A digest of a text, or of several; no two give the same. */
+/** A digest of one or several texts. */
 export function digestOf(...texts: readonly string[]): string {
   const hash = createHash('sha256');
   for (const text of texts) {
     const bytes = encodeBytes(text);
-    // the length keeps ['ab', 'c'] from being ['a', 'bc']
+    // With its length, ['ab', 'c'] and ['a', 'bc'] have different digests.
     hash.update(`${bytes.length}:`).update(bytes);
   }
   return hash.digest('base64url');

@@ -1,4 +1,4 @@
-/** An access map in memory, kept up to date with its file. */
+/** An access map in memory, which is reloaded when its file changes. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { badArgument, MilterError } from '../internal/errors.js';
@@ -17,27 +17,27 @@ import { linesOf } from './lines.js';
 import { mapError } from './map-error.js';
 import { detectType, type MapType } from './map-type.js';
 
-/** How an access map is read. */
+/** Options for reading an access map. */
 export interface AccessMapOptions extends MapLimits, DumpPrograms {
-  /** What kind of file it is. Default: told by its first bytes. */
+  /** The type of the file. Default: detected from its first bytes. */
   readonly type?: MapType;
-  /** Stands between a prefix and what follows it. Default: `:`. */
+  /** The separator between a prefix and the rest of a key. Default: `:`. */
   readonly separator?: ':' | '!';
-  /** Milliseconds between looks at the file; 0 for none. Default: 5,000. */
+  /** Milliseconds between checks for changes of the file; 0 disables them. Default: 5,000. */
   readonly pollInterval?: number;
-  /** Called when a changed file has been read. Default: nothing. */
+  /** Called after a changed file has been read. Default: not called. */
   readonly onReload?: (map: AccessMap) => void;
   /**
-   * Called when a changed file cannot be read, or is gone; the old entries stay. Once for each such version of the file.
-   * Default: a line to stderr.
+   * Called if a changed file cannot be read, or has been removed; the old entries stay in use. It is called once for each such
+   * version of the file. Default: writes a line to stderr.
    */
   readonly onError?: (error: MilterError) => void;
 }
 
-/** Differs when the file does: another one in its place, or other content. */
+/** Identifies a version of the file. It changes when the file is modified or replaced. */
 type Version = string;
 
-/** A file that changes while it is read is read again, this often before it is an error. */
+/** A file that changes while it is being read is read again, up to this many times. */
 const MAX_READ_ATTEMPTS = 5;
 
 const TYPES: readonly (MapType | undefined)[] = ['text', 'hash', 'btree', 'lmdb', undefined];
@@ -71,25 +71,25 @@ function checkArguments(file: string, options: AccessMapOptions): void {
 }
 
 /**
- * Sendmail's access map: its source text, or what `makemap` or `postmap` compiled it to. Opened once, at the start of the
- * filter; a change of the file is seen without a restart.
+ * Sendmail's access map: the source text, or a database that `makemap` or `postmap` has compiled from it. Open it once, when
+ * the filter starts; changes of the file are picked up without a restart.
  *
- * Put a new source text in place by a rename: where a program writes into the file that is there, and pauses, half of it may
- * be read, and the whole a moment later. Compiled maps are locked while `makemap` or `postmap` writes them.
+ * Replace a source text by renaming a new file to it. If a program writes to the existing file and pauses, half of the
+ * content may be read, and all of it only a moment later. Compiled maps are locked while `makemap` or `postmap` writes them.
  */
 export class AccessMap implements Disposable {
   /** The file's path. */
   readonly file: string;
-  /** Stands between a prefix and what follows it. */
+  /** The separator between a prefix and the rest of a key. */
   readonly separator: ':' | '!';
   readonly #options: AccessMapOptions;
   readonly #limits: Required<MapLimits>;
   #entries: Entries = new Map();
-  /** The version that the entries are of. */
+  /** The version from which the entries were read. */
   #version: Version | undefined;
-  /** The version that was read last, or tried. */
-  #tried: Version | undefined;
-  /** The last trouble that was reported. */
+  /** The version that was last read, successfully or not. */
+  #attempted: Version | undefined;
+  /** The last error that was reported, with its version. */
   #reported: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #reading: Promise<boolean> | undefined;
@@ -107,8 +107,8 @@ export class AccessMap implements Disposable {
    * Reads the map.
    *
    * @param file the source text (`/etc/mail/access`) or the compiled map (`/etc/mail/access.db`)
-   * @throws MilterError ERR_MILTER_ACCESS_MAP where it cannot be read or understood, or reaches a limit;
-   *   ERR_MILTER_BAD_ARGUMENT for options that make no sense
+   * @throws MilterError ERR_MILTER_ACCESS_MAP if it cannot be read, is malformed, or exceeds a limit; ERR_MILTER_BAD_ARGUMENT
+   *   for invalid options
    */
   static async open(file: string, options: AccessMapOptions = {}): Promise<AccessMap> {
     const map = new AccessMap(file, options);
@@ -117,20 +117,20 @@ export class AccessMap implements Disposable {
     return map;
   }
 
-  /** How many entries there are. */
+  /** The number of entries. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** The value of a key, in any letter case, or null. */
+  /** The value of a key in any letter case, or null if there is none. */
   get(key: string): string | null {
     return this.#entries.get(foldKey(key)) ?? null;
   }
 
   /**
-   * Reads the file now if it has changed. Rejects where that fails, and the old entries stay.
+   * Reads the file if it has changed. If that fails, the old entries stay in use.
    *
-   * @returns whether there are new entries
+   * @returns whether the file was read again
    * @throws MilterError ERR_MILTER_ACCESS_MAP as {@link AccessMap.open}
    */
   reload(): Promise<boolean> {
@@ -140,7 +140,7 @@ export class AccessMap implements Disposable {
     return this.#reading;
   }
 
-  /** Ends the looks at the file. The entries can still be asked for. */
+  /** Stops checking the file for changes. The entries remain available. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -153,12 +153,12 @@ export class AccessMap implements Disposable {
   #schedule(): void {
     const interval = this.#options.pollInterval ?? 5000;
     if (interval === 0 || this.#closed) return;
-    // unref: a map does not keep a process alive
-    this.#timer = setTimeout(() => void this.#look().finally(() => this.#schedule()), interval).unref();
+    // unref(), because a map should not keep the process alive
+    this.#timer = setTimeout(() => void this.#poll().finally(() => this.#schedule()), interval).unref();
   }
 
   /** Never rejects. */
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     try {
       if ((await this.reload()) && !this.#closed) this.#options.onReload?.(this);
     } catch (error) {
@@ -167,14 +167,14 @@ export class AccessMap implements Disposable {
   }
 
   #report(error: unknown): void {
-    const told = error instanceof MilterError ? error : mapError(this.file, 'onReload failed', error);
-    const trouble = `${this.#tried} ${told.message}`;
-    if (this.#closed || trouble === this.#reported) return;
-    this.#reported = trouble;
+    const reported = error instanceof MilterError ? error : mapError(this.file, 'onReload failed', error);
+    const key = `${this.#attempted} ${reported.message}`;
+    if (this.#closed || key === this.#reported) return;
+    this.#reported = key;
     try {
       const { onError } = this.#options;
-      if (onError) onError(told);
-      else writeLine(process.stderr, `tsmilter/policy: ${told.message}; the old entries stay`);
+      if (onError) onError(reported);
+      else writeLine(process.stderr, `tsmilter/policy: ${reported.message}; the old entries stay in use`);
     } catch (failure) {
       writeLine(process.stderr, `tsmilter/policy: onError failed: ${String(failure)}`);
     }
@@ -187,7 +187,7 @@ export class AccessMap implements Disposable {
         this.#reported = undefined;
         return false;
       }
-      this.#tried = version;
+      this.#attempted = version;
       let entries: Entries | undefined;
       let failure: unknown;
       try {
@@ -195,12 +195,15 @@ export class AccessMap implements Disposable {
       } catch (error) {
         failure = error;
       }
-      // Changed meanwhile: what was read may be half old and half new, and so may what is wrong with it.
+      // If the file has changed meanwhile, the entries or the error may come from a mixture of old and new content.
       if ((await this.#currentVersion()) !== version) {
         if (tries < MAX_READ_ATTEMPTS) continue;
-        throw mapError(this.file, `changes all the time: it was read ${tries} times; replace it by a rename`);
+        throw mapError(
+          this.file,
+          `changed during each of ${tries} attempts to read it; replace it by renaming a new file`,
+        );
       }
-      if (entries === undefined) throw this.#understood(failure);
+      if (entries === undefined) throw this.#asMilterError(failure);
       this.#version = version;
       this.#entries = entries;
       this.#reported = undefined;
@@ -208,7 +211,7 @@ export class AccessMap implements Disposable {
     }
   }
 
-  #understood(failure: unknown): MilterError {
+  #asMilterError(failure: unknown): MilterError {
     if (failure instanceof MilterError) return failure;
     return mapError(this.file, `cannot be read: ${(failure as Error).message}`, failure);
   }
@@ -217,8 +220,8 @@ export class AccessMap implements Disposable {
     const found = await stat(this.file, { bigint: true }).catch((error: Error) => {
       throw mapError(this.file, `cannot be read: ${error.message}`, error);
     });
-    // a pipe or a device would never end, or never begin
-    if (!found.isFile()) throw mapError(this.file, 'is not a file');
+    // Reading a pipe or a device might never end.
+    if (!found.isFile()) throw mapError(this.file, 'is not a regular file');
     return [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
   }
 

@@ -1,18 +1,18 @@
-/** Reads a compiled map with the MTA's own program, the one that surely knows the format. */
+/** Reads a compiled map with the program of the MTA, which knows its own format. */
 import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { mapError } from './map-error.js';
 import type { MapType } from './map-type.js';
 
-/** The MTA's programs, and how to run them. */
+/** Programs of the MTA, and options for running them. */
 export interface DumpPrograms {
-  /** Sendmail's `makemap`. Default: the first there is of `/usr/sbin`, `/usr/libexec/sendmail`, ... */
+  /** The path of Sendmail's `makemap`. Default: the first one found in `/usr/sbin`, `/usr/libexec/sendmail`, ... */
   readonly makemap?: string;
-  /** Postfix's `postmap`. Default: the first there is of `/usr/sbin`, `/usr/local/sbin`, ... */
+  /** The path of Postfix's `postmap`. Default: the first one found in `/usr/sbin`, `/usr/local/sbin`, ... */
   readonly postmap?: string;
-  /** Set in the program's environment besides, `MAIL_CONFIG` say. Default: nothing. */
+  /** Additional environment variables for the program, such as `MAIL_CONFIG`. Default: none. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds the program has; it also waits where another one is writing the map. Default: 30,000. */
+  /** Milliseconds that the program may run, including any wait for a program that is writing the map. Default: 30,000. */
   readonly programTimeout?: number;
 }
 
@@ -25,10 +25,10 @@ const MAKEMAP = [
 ];
 const POSTMAP = ['/usr/sbin/postmap', '/usr/local/sbin/postmap', '/usr/bin/postmap'];
 
-/** What the programs add to the name they are given. */
+/** The suffixes that the programs add to the name of a map. */
 const SUFFIX = { hash: '.db', btree: '.db', lmdb: '.lmdb' } as const;
 
-/** Of what a program says on stderr. */
+/** The output of a program on stderr is cut to this length. */
 const MAX_STDERR_LENGTH = 4096;
 
 function isExecutable(file: string): boolean {
@@ -54,10 +54,10 @@ function commandFor(
     );
   }
   const base = file.slice(0, -suffix.length);
-  // What the user names is used, and nothing else in its place.
+  // A program that the user has configured is not replaced by another one.
   const makemaps = makemap !== undefined ? [makemap] : postmap !== undefined ? [] : MAKEMAP;
   const sendmails = type === 'lmdb' ? undefined : makemaps.find(isExecutable);
-  // Without -C it wants a sendmail.cf, which says nothing about reading.
+  // Without -C makemap requires a sendmail.cf, which has no influence on reading.
   if (sendmails !== undefined) return [sendmails, ['-C', '/dev/null', '-u', type, base]];
   const postfixes = (postmap !== undefined ? [postmap] : POSTMAP).find(isExecutable);
   if (postfixes !== undefined) return [postfixes, ['-s', `${type}:${base}`]];
@@ -71,8 +71,8 @@ function commandFor(
 }
 
 /**
- * What the MTA's program prints of the map. Ends with an error where it fails; the program is killed when it takes too
- * long, or when nobody wants the rest.
+ * Yields the output of the MTA's program for a map, and throws if the program fails. The program is killed if it takes too long,
+ * or if the consumer stops early.
  */
 export async function* dumpOf(
   file: string,
@@ -91,7 +91,8 @@ export async function* dumpOf(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(0, MAX_STDERR_LENGTH);
   });
-  // 'close' comes when the output has been read as well; listened for now, because it may come before the last chunk is used
+  // 'close' is emitted once the output has been read. The listener is added now, because that may be before the last chunk has
+  // been consumed.
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, signal) => {

@@ -1,28 +1,28 @@
-/** Lines of a map to its entries. */
+/** Parses the lines of a map into entries. */
 import type { NumberedLine } from './lines.js';
 import { mapError } from './map-error.js';
 
-/** Keys, in lower case, and what stands beside them. */
+/** Values by key in lower case. */
 export type Entries = ReadonlyMap<string, string>;
 
-/** A key and a value as they stand in the file, and the number of their line. */
+/** A key and a value as they are written in the file, and their line number. */
 type Pair = readonly [key: string, value: string, number: number];
 
-/** `makemap -N` and `postmap` count the NUL of a C string to it; some programs print it. */
+/** Removes trailing NULs. `makemap -N` and `postmap` store the terminating NUL of a string, and some programs print it. */
 const withoutNul = (text: string): string => {
   let end = text.length;
   while (end > 0 && text[end - 1] === '\0') end--;
   return text.slice(0, end);
 };
 
-/** As `makemap` does, the map forgets about case. */
+/** Keys are not case-sensitive, as in `makemap`. */
 export const foldKey = (key: string): string => key.toLowerCase();
 
 /**
- * The entries of a source text: a key, blanks, a value. Lines that are empty or begin with `#` say nothing; a line that
- * begins with a blank goes on with the one before it, which is Postfix's habit and an error to `makemap`.
+ * The entries of a source text, in which each line has a key, blanks and a value. Empty lines and lines that begin with `#` are
+ * ignored. A line that begins with a blank continues the previous one, as in Postfix; `makemap` rejects it.
  *
- * What both would complain about is an error: a key without a value, and a key that is there twice.
+ * What both programs report is an error here: a key without a value, and a duplicate key.
  */
 export async function entriesOfText(
   file: string,
@@ -32,13 +32,13 @@ export async function entriesOfText(
   const entries = new Map<string, string>();
   for await (const [key, value, number] of pairsOf(file, logicalLines(file, lines))) {
     const folded = foldKey(key);
-    if (entries.has(folded)) throw mapError(file, `line ${number}: ${JSON.stringify(key)} is there already`);
+    if (entries.has(folded)) throw mapError(file, `line ${number}: duplicate key ${JSON.stringify(key)}`);
     add(file, entries, folded, value, maxEntries);
   }
   return entries;
 }
 
-/** The entries of what `makemap -u` or `postmap -s` prints: a key, a tab, a value. The first of a key counts. */
+/** The entries in the output of `makemap -u` or `postmap -s`: a key, a tab and a value. The first value of a key is used. */
 export async function entriesOfDump(
   file: string,
   lines: AsyncIterable<NumberedLine>,
@@ -62,7 +62,7 @@ function add(
   maxEntries: number,
 ): void {
   if (entries.size >= maxEntries) {
-    throw mapError(file, `has more than ${maxEntries} entries; raise maxEntries if it shall`);
+    throw mapError(file, `has more than ${maxEntries} entries; raise maxEntries if that is intended`);
   }
   entries.set(key, value);
 }
@@ -77,7 +77,10 @@ async function* logicalLines(file: string, lines: AsyncIterable<NumberedLine>): 
     if (text === '' || text.startsWith('#')) continue;
     if (BLANK.test(line)) {
       if (pieces.length === 0)
-        throw mapError(file, `line ${number} begins with a blank, and no line before it goes on`);
+        throw mapError(
+          file,
+          `line ${number} begins with a blank, but there is no line before it to continue`,
+        );
       pieces.push(text);
       continue;
     }
@@ -90,7 +93,8 @@ async function* logicalLines(file: string, lines: AsyncIterable<NumberedLine>): 
 
 async function* pairsOf(file: string, lines: AsyncIterable<NumberedLine>): AsyncGenerator<Pair> {
   for await (const [line, number] of lines) {
-    if (line.includes('\0')) throw mapError(file, `line ${number} has a NUL; is it text?`);
+    if (line.includes('\0'))
+      throw mapError(file, `line ${number} contains a NUL, so this is not a text file`);
     const end = line.search(/[ \t]/);
     if (end < 0) throw mapError(file, `line ${number}: ${JSON.stringify(line)} has no value`);
     yield [line.slice(0, end), line.slice(end).trim(), number];

@@ -1,5 +1,5 @@
 /**
- * `tsmilter/policy`: what Sendmail's access map, or one like it, says about a sender.
+ * `tsmilter/policy`: policies for senders from Sendmail's access map, or a map of the same form.
  *
  * @module
  */

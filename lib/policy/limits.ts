@@ -1,20 +1,20 @@
-/** How much an access map may hold. */
+/** Limits of an access map. */
 import { checkInteger } from '../internal/validate.js';
 
 /**
- * Limits of an access map. Whoever may write the file, or puts another one in its place by mistake (a log, a core dump),
- * shall not fill the filter's memory.
+ * Limits of an access map. They keep the file, or another one put in its place by mistake (a log, a core dump), from filling
+ * the memory of the filter.
  */
 export interface MapLimits {
-  /** Bytes of the source text, or of what the MTA's program prints. Default: 67,108,864 (64 MiB). */
+  /** Maximum size in bytes of the source text, or of the output of the MTA's program. Default: 67,108,864 (64 MiB). */
   readonly maxBytes?: number;
-  /** Bytes in a line. Default: 8,192. */
+  /** Maximum length of a line in bytes. Default: 8,192. */
   readonly maxLineLength?: number;
-  /** Entries. Default: 1,000,000. */
+  /** Maximum number of entries. Default: 1,000,000. */
   readonly maxEntries?: number;
 }
 
-/** The limits with their defaults filled in. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+/** The limits, with defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
 export function limitsOf(options: MapLimits): Required<MapLimits> {
   const limits = {
     maxBytes: options.maxBytes ?? 64 * 1024 * 1024,

@@ -1,4 +1,4 @@
-/** Bytes to lines, within limits. */
+/** Splits bytes into lines, within limits. */
 import { decodeBytes } from '../internal/bytes.js';
 import type { MapLimits } from './limits.js';
 import { mapError } from './map-error.js';
@@ -6,13 +6,13 @@ import { mapError } from './map-error.js';
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** A line of a map and its number, from 1. */
+/** A line of a map and its number, starting at 1. */
 export type NumberedLine = readonly [line: string, number: number];
 
 /**
- * The lines of `chunks`, without their ends. Bytes that are not UTF-8 become U+DC80..U+DCFF, as in what handlers get.
+ * The lines of `chunks`, without line breaks. Bytes that are not UTF-8 become U+DC80..U+DCFF, as in the arguments of handlers.
  *
- * @throws MilterError ERR_MILTER_ACCESS_MAP when a limit is reached
+ * @throws MilterError ERR_MILTER_ACCESS_MAP if a limit is exceeded
  */
 export async function* linesOf(
   file: string,
@@ -30,12 +30,13 @@ export async function* linesOf(
   const tooLong = () =>
     mapError(
       file,
-      `line ${number} is longer than ${maxLineLength} bytes; is it the right file? (maxLineLength)`,
+      `line ${number} is longer than ${maxLineLength} bytes (maxLineLength); is it the right file?`,
     );
 
   for await (const chunk of chunks) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw mapError(file, `has more than ${maxBytes} bytes; raise maxBytes if it shall`);
+    if (bytes > maxBytes)
+      throw mapError(file, `has more than ${maxBytes} bytes; raise maxBytes if that is intended`);
     const data = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
     let start = 0;
     for (let end = data.indexOf(LF); end >= 0; end = data.indexOf(LF, start)) {
@@ -43,7 +44,7 @@ export async function* linesOf(
       start = end + 1;
     }
     rest = data.subarray(start);
-    // before it is copied once more with the next chunk
+    // Checked here, so that a line that is too long is not copied again with every chunk.
     if (rest.length > maxLineLength) yield line(rest);
   }
   if (rest.length > 0) yield line(rest);

@@ -1,20 +1,20 @@
-/** What kind of map a file is. */
+/** Detects the type of a map. */
 import { open } from 'node:fs/promises';
 import { mapError } from './map-error.js';
 
-/** `text` is the source; the others are what `makemap` and `postmap` compile it to. */
+/** `text` is the source text; the others are databases compiled by `makemap` or `postmap`. */
 export type MapType = 'text' | 'hash' | 'btree' | 'lmdb';
 
 const HEAD_BYTES = 512;
 
-/** Where each kind of database has its magic number, and which; it is stored in the writer's byte order. */
+/** The magic number of each database type and its offset. It is stored in the byte order of the machine that wrote it. */
 const MAGIC: readonly (readonly [type: MapType, offset: number, magic: number])[] = [
   ['hash', 12, 0x00061561], // Berkeley DB
   ['btree', 12, 0x00053162], // Berkeley DB
   ['lmdb', 16, 0xbeefc0de],
 ];
 
-/** The type of `file`, told by its first bytes. */
+/** Detects the type of `file` from its first bytes. */
 export async function detectType(file: string): Promise<MapType> {
   const head = await headOf(file);
   for (const [type, offset, magic] of MAGIC) {

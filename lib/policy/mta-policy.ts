@@ -1,40 +1,40 @@
-/** A sender's line in an access map. */
+/** Looks up senders in an access map. */
 import { checkText, checkWord } from '../internal/validate.js';
 import { foldKey } from './entries.js';
 
-/** What {@link MTAPolicy} needs of an `AccessMap`; a test may bring another. */
+/** The part of an `AccessMap` that {@link MTAPolicy} uses. Tests can pass another object. */
 export interface PolicyMap {
-  /** Stands between a prefix and what follows it. */
+  /** The separator between a prefix and the rest of a key. */
   readonly separator: ':' | '!';
-  /** The value of a key, or null. */
+  /** The value of a key, or null if there is none. */
   get(key: string): string | null;
 }
 
-/** Characters in the longest domain (RFC 1035 2.3.4). What is longer is none, and its many parents are not looked up. */
+/** The maximum length of a domain (RFC 1035 2.3.4). The parents of longer names are not looked up. */
 const MAX_DOMAIN_LENGTH = 255;
 
-/** The address in `<address>`, and without a source route (`@a,@b:user@domain`, RFC 5321 appendix C). */
+/** Removes angle brackets and a source route (`@a,@b:user@domain`, RFC 5321 appendix C) from an address. */
 function bare(sender: string): string {
   const trimmed = sender.trim();
   const address = trimmed.startsWith('<') && trimmed.endsWith('>') ? trimmed.slice(1, -1) : trimmed;
   return address.startsWith('@') ? address.slice(address.indexOf(':') + 1) : address;
 }
 
-/** The domain of an address, without a final dot; '' where it has none. */
+/** The domain of an address, without a final dot; '' if it has none. */
 function domainOf(address: string): string {
   const at = address.lastIndexOf('@');
   const domain = at < 0 ? '' : address.slice(at + 1);
   return domain.endsWith('.') ? domain.slice(0, -1) : domain;
 }
 
-/** What a sender is looked up as, in this order: the address, its domain, `.parent` for each domain above it, nothing. */
+/** The keys under which a sender is looked up, in order: the address, its domain, `.parent` for each parent domain, and ''. */
 function namesOf(sender: string): string[] {
   const address = foldKey(bare(sender));
   const domain = domainOf(address);
   const names = address === '' ? [] : [address];
   if (domain !== '' && domain.length <= MAX_DOMAIN_LENGTH) {
     names.push(domain);
-    // an address literal, [192.0.2.1], has no parents
+    // An address literal such as [192.0.2.1] has no parent domains.
     const last = domain.startsWith('[') ? -1 : domain.length;
     for (let dot = domain.indexOf('.'); dot >= 0 && dot < last; dot = domain.indexOf('.', dot + 1)) {
       names.push(domain.slice(dot));
@@ -44,26 +44,26 @@ function namesOf(sender: string): string[] {
 }
 
 /**
- * What the access map says about one sender (pymilter's `MTAPolicy`). Made for each message; costs nothing to speak of.
+ * The policies of an access map for one sender (pymilter's `MTAPolicy`). Create one for each message; it is cheap.
  *
  * ```text
  * SPF-Fail:alice@example.com   OK        the address
  * SPF-Fail:example.com         REJECT    its domain
- * SPF-Fail:.example.com        OK        domains below example.com
- * SPF-Fail:                    REJECT    everyone else
+ * SPF-Fail:.example.com        OK        subdomains of example.com
+ * SPF-Fail:                    REJECT    all other senders
  * ```
  *
- * The first that is there counts. Letter case does not, in prefixes, addresses and domains alike.
+ * The first matching key is used. Prefixes, addresses and domains are not case-sensitive.
  */
 export class MTAPolicy {
   readonly #map: PolicyMap;
   readonly #names: readonly string[];
 
   /**
-   * @param sender the sender as `envfrom` gets it, with or without `<>`; '' or '<>' is the null sender, to whom only bare
-   *   prefixes apply
+   * @param sender the sender as passed to `envfrom`, with or without `<>`; for the null sender, '' or '<>', only prefixes without
+   *   an address apply
    * @param map the access map
-   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for a sender that is not a string
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT if the sender is not a string
    */
   constructor(sender: string, map: PolicyMap) {
     checkText('MTAPolicy: sender', sender);
@@ -72,11 +72,11 @@ export class MTAPolicy {
   }
 
   /**
-   * The value of the first key that the map has: `prefix:address`, `prefix:domain`, `prefix:.parent`..., `prefix:`, `prefix`.
+   * The value of the first of these keys in the map: `prefix:address`, `prefix:domain`, `prefix:.parent`..., `prefix:`, `prefix`.
    *
-   * @param prefix such as `SPF-Fail`; a separator at its end is allowed and makes no difference
-   * @returns the value as it stands in the map, such as `OK`, `REJECT` or `ERROR:"550 no"`, or null where there is none
-   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for a prefix that is empty or not a string
+   * @param prefix such as `SPF-Fail`, with or without a separator at its end
+   * @returns the value in the map, such as `OK`, `REJECT` or `ERROR:"550 no"`, or null if there is none
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT if the prefix is empty or not a string
    */
   getPolicy(prefix: string): string | null {
     checkWord('getPolicy: prefix', prefix);

@@ -1,10 +1,11 @@
-/** The check of one client. */
+/** checkSpf: the SPF check of one client. */
 import { Deadline } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
+import { MAX_NAME_LENGTH } from '../dns/names.js';
 import { badArgument } from '../internal/errors.js';
 import { Client } from './client.js';
 import { Evaluation, type Outcome } from './evaluation.js';
-import { domainsWords, sentenceOf, yourWords } from './explanation.js';
+import { domainExplanation, localExplanation, summaryOf } from './explanation.js';
 import { type Identity, identityOf } from './identity.js';
 import { Lookups } from './lookups.js';
 import { receivedSpf } from './received-spf.js';
@@ -13,20 +14,19 @@ import { SpfError } from './spf-error.js';
 import { printable } from './text.js';
 import type { SpfCheck, SpfOptions, SpfQuery } from './types.js';
 
-/** Longest name in a result: as long as a domain may be. */
-const MAX_NAME_LENGTH = 253;
+/** Texts in a result are cut to these lengths; names to MAX_NAME_LENGTH. */
 const MAX_MECHANISM_LENGTH = 253;
 const MAX_PROBLEM_LENGTH = 200;
-/** The highest that a limit of a DnsSession can be. */
+/** The highest value for a limit of a DnsSession. */
 const MAX_LIMIT = 2 ** 31 - 1;
 
 /**
- * May this client send mail in this name (RFC 7208)? The domain's SPF record says so.
+ * Checks with the SPF record of a domain whether a client is allowed to send mail in its name (RFC 7208).
  *
- * Whatever DNS or a stranger says is a result, never an error. A client of your own (one that has logged in, a relay that
- * forwards to you) is not to be checked: ask before you call.
+ * Failures of DNS and malformed records are results, not errors. Do not check clients of your own, such as users who have
+ * logged in or a relay that forwards to you.
  *
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an address that is none, or a bad option
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an invalid address or option
  */
 export async function checkSpf(query: SpfQuery, options: SpfOptions = {}): Promise<SpfCheck> {
   const settings = settingsOf(options);
@@ -39,9 +39,10 @@ export async function checkSpf(query: SpfQuery, options: SpfOptions = {}): Promi
   const evaluation = new Evaluation(identity, query.helo, client, settings, lookups);
 
   const { outcome, problem } = await outcomeFor(identity, evaluation);
-  const sentence = sentenceOf(outcome.result, identity, client.text, problem);
-  const theirs = await domainsWords(outcome, evaluation, lookups, settings);
-  const words = theirs ?? (await yourWords(outcome, identity, evaluation, settings)) ?? sentence;
+  const summary = summaryOf(outcome.result, identity, client.text, problem);
+  const fromDomain = await domainExplanation(outcome, evaluation, lookups, settings);
+  const explanation =
+    fromDomain ?? (await localExplanation(outcome, identity, evaluation, settings)) ?? summary;
   const finding = {
     result: outcome.result,
     identity: identity.kind,
@@ -51,12 +52,12 @@ export async function checkSpf(query: SpfQuery, options: SpfOptions = {}): Promi
   };
   return {
     ...finding,
-    explanation: printable(words, settings.maxExplanation),
-    explainedBy: theirs === undefined ? null : outcome.domain,
+    explanation: printable(explanation, settings.maxExplanation),
+    explainedBy: fromDomain === undefined ? null : outcome.domain,
     lookups: lookups.terms,
     receivedSpf: receivedSpf({
       ...finding,
-      comment: `${printable(settings.receiver, MAX_NAME_LENGTH)}: ${sentence}`,
+      comment: `${printable(settings.receiver, MAX_NAME_LENGTH)}: ${summary}`,
       receiver: settings.receiver,
       ip: client.text,
       sender: identity.kind === 'mailfrom' ? identity.sender : null,
@@ -80,10 +81,13 @@ async function outcomeFor({ domain }: Identity, evaluation: Evaluation): Promise
   }
 }
 
-/** Its own limits must not be reached before those of the check, which bound it: aliases are questions too. */
+/**
+ * A DnsSession for one check. Its own limits are high enough that those of the check are reached first, although each alias
+ * is another question.
+ */
 function sessionFor({ maxLookups, maxMx, maxPtr }: Settings, signal: AbortSignal): DnsSession {
   const maxAliases = 8;
-  const names = 2 + maxLookups * (1 + maxMx) + 1 + maxPtr; // the record, the explanation, the terms, the client's names
+  const names = 2 + maxLookups * (1 + maxMx) + 1 + maxPtr; // record, explanation, terms, names of the client
   const questions = Math.min(names * (1 + maxAliases), MAX_LIMIT);
   return new DnsSession({ signal, maxAliases, maxLookups: questions, maxTime: MAX_LIMIT });
 }

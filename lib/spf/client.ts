@@ -1,18 +1,18 @@
-/** The client's address in all its forms. */
+/** The client's IP address, and its forms in SPF macros. */
 import { bitsOf, type IpAddress, inNetwork, type Network, requireIp, textOf } from '../utils/ip.js';
 import type { Family } from './lookups.js';
 import type { Bits } from './record.js';
 
 export class Client {
   readonly address: IpAddress;
-  /** The usual spelling, for messages and the macro `c`. */
+  /** The canonical text, for messages and the macro `c`. */
   readonly text: string;
-  /** As macro `i`: an IPv6 address as its digits, with dots between (RFC 7208 7.3). */
+  /** The macro `i`: an IPv6 address as hexadecimal digits separated by dots (RFC 7208 7.3). */
   readonly dotted: string;
 
   /** @throws MilterError ERR_MILTER_BAD_ARGUMENT */
   constructor(ip: unknown) {
-    // The zone of a link-local address means something on this host only.
+    // The zone of a link-local address has a meaning on this host only.
     const address = requireIp(
       'checkSpf: ip',
       typeof ip === 'string' && ip.includes(':') ? ip.split('%', 1)[0] : ip,
@@ -27,7 +27,7 @@ export class Client {
     return this.address.kind() as Family;
   }
 
-  /** Macro `v`. */
+  /** The macro `v`. */
   get zone(): 'in-addr' | 'ip6' {
     return this.family === 'ipv4' ? 'in-addr' : 'ip6';
   }
@@ -36,12 +36,12 @@ export class Client {
     return inNetwork(this.address, network);
   }
 
-  /** Whether one of the addresses is that of the client, as far as the bits count. */
-  isNear(addresses: readonly IpAddress[], bits: Bits): boolean {
+  /** Whether the client's address has the same prefix as one of the addresses. */
+  sharesPrefixWith(addresses: readonly IpAddress[], bits: Bits): boolean {
     return addresses.some((address) => this.isIn([address, bits[this.family]]));
   }
 
-  isAmong(addresses: readonly IpAddress[]): boolean {
+  isOneOf(addresses: readonly IpAddress[]): boolean {
     return addresses.some((address) => this.isIn([address, bitsOf(address)]));
   }
 }

@@ -1,10 +1,10 @@
-/** check_host() of RFC 7208 4: from a domain to a result. */
+/** Evaluation of SPF records: check_host() of RFC 7208 4. */
 import type { Client } from './client.js';
 import type { Identity } from './identity.js';
 import type { Lookups } from './lookups.js';
 import type { MacroLetter, MacroString, MacroValues } from './macro-string.js';
 import { matches, type Scope } from './mechanisms.js';
-import { checkableDomain, fittedName } from './names.js';
+import { checkableDomain, truncatedName } from './names.js';
 import { isSpfRecord, readRecord, type SpfRecord } from './record.js';
 import type { Settings } from './settings.js';
 import { SpfError } from './spf-error.js';
@@ -12,13 +12,14 @@ import { quoted } from './text.js';
 import type { SpfResultName } from './types.js';
 import { ValidatedNames } from './validated-names.js';
 
-/** What a record says about the client. */
+/** The result of a record for the client. */
 export interface Outcome {
   readonly result: SpfResultName;
-  /** The mechanism that matched. */
+  /** The mechanism that matched; null if none did. */
   readonly mechanism: string | null;
-  /** The domain of the record: another one after a redirect. */
+  /** The domain of the record, which is a different one after a redirect. */
   readonly domain: string;
+  /** The modifier `exp` of the record. */
   readonly exp: MacroString | null;
 }
 
@@ -39,7 +40,7 @@ export class Evaluation {
     this.#names = new ValidatedNames(client, lookups, settings.maxPtr);
   }
 
-  /** @throws SpfError temperror, permerror */
+  /** @throws SpfError for the results temperror and permerror */
   async checkHost(target: string): Promise<Outcome> {
     const domain = checkableDomain(target);
     const record = domain === undefined ? undefined : await this.#recordOf(domain);
@@ -51,13 +52,14 @@ export class Evaluation {
       if (!(await matches(directive, scope))) continue;
       return { result: directive.result, mechanism: directive.text, domain, exp: record.exp };
     }
-    const redirected = record.redirect === null ? undefined : await this.#follow(record.redirect, scope);
+    const redirected =
+      record.redirect === null ? undefined : await this.#followRedirect(record.redirect, scope);
     return redirected ?? { result: 'neutral', mechanism: null, domain, exp: null };
   }
 
-  /** What the macros stand for in the record of a domain. `p` is asked of DNS, and only where it is used. */
+  /** The values of macros in the record of a domain. DNS is asked for `p` only if it is used. */
   async macros(domain: string, text: MacroString): Promise<MacroValues> {
-    const name = text.uses('p') ? await this.#names.best(domain) : '';
+    const name = text.uses('p') ? await this.#names.forMacro(domain) : '';
     const { sender, local, domain: origin } = this.#identity;
     const { receiver, maxMacroValue } = this.#settings;
     const short = (part: string, value: string) => (part.length > maxMacroValue ? undefined : value);
@@ -77,7 +79,7 @@ export class Evaluation {
     return (letter) => values[letter];
   }
 
-  /** @throws SpfError where the record's syntax is wrong, there are several (RFC 7208 4.5), or DNS does not answer */
+  /** @throws SpfError if the syntax is wrong, there are several records (RFC 7208 4.5), or the DNS lookup fails */
   async #recordOf(domain: string): Promise<SpfRecord | undefined> {
     const { maxRecordLength } = this.#settings;
     const [text, ...others] = (await this.#lookups.texts(domain)).filter(isSpfRecord);
@@ -102,16 +104,16 @@ export class Evaluation {
     };
   }
 
-  /** RFC 7208 6.1. Undefined where the name cannot be expanded. */
-  async #follow(redirect: MacroString, scope: Scope): Promise<Outcome | undefined> {
-    this.#lookups.begin('redirect');
+  /** Follows a redirect (RFC 7208 6.1). @returns undefined if its target cannot be expanded */
+  async #followRedirect(redirect: MacroString, scope: Scope): Promise<Outcome | undefined> {
+    this.#lookups.countTerm('redirect');
     const target = await scope.expand(redirect);
     return target === undefined ? undefined : this.#checkOther(target, 'redirect');
   }
 
-  /** A domain that a record leads to must have a record (RFC 7208 5.2, 6.1). */
+  /** Checks the target of an include or redirect, which must have a record (RFC 7208 5.2, 6.1). */
   async #checkOther(target: string, term: string): Promise<Outcome> {
-    const outcome = await this.checkHost(fittedName(target));
+    const outcome = await this.checkHost(truncatedName(target));
     if (outcome.result !== 'none') return outcome;
     throw new SpfError('permerror', `${quoted(target)} has no SPF record: ${quoted(term)}`);
   }

@@ -1,63 +1,65 @@
-/** Why a client is refused, in the words of the domain (RFC 7208 6.2), or in ours. */
-import { askableName } from '../dns/names.js';
+/** The explanation of a result: that of the domain (RFC 7208 6.2), or one of our own. */
+import { validDnsName } from '../dns/names.js';
 import type { Evaluation, Outcome } from './evaluation.js';
 import type { Identity } from './identity.js';
 import type { Lookups } from './lookups.js';
 import { MacroString } from './macro-string.js';
-import { fittedName } from './names.js';
+import { truncatedName } from './names.js';
 import type { Settings } from './settings.js';
 import { SpfError } from './spf-error.js';
 import { printable } from './text.js';
 import type { SpfResultName } from './types.js';
 
-/** Longest parts of a sentence. */
+/** Parts of a sentence are cut to these lengths. */
 const MAX_NAME_LENGTH = 320;
 const MAX_PROBLEM_LENGTH = 200;
 
 /**
- * What the domain of a record says about a fail.
+ * The explanation that the domain of a record gives for a fail.
  *
- * @returns undefined where it says nothing, or what is not an explanation: then it is as if it said nothing (RFC 7208 6.2)
+ * @returns undefined if there is none, or none that is valid (RFC 7208 6.2)
  */
-export async function domainsWords(
+export async function domainExplanation(
   { result, domain, exp }: Outcome,
   evaluation: Evaluation,
   lookups: Lookups,
   { maxExplanation, maxRecordLength }: Settings,
 ): Promise<string | undefined> {
   if (result !== 'fail' || exp === null) return undefined;
-  return orNothing(async () => {
-    const name = askableName(fittedName(exp.name(await evaluation.macros(domain, exp)) ?? ''));
+  return undefinedOnError(async () => {
+    const name = validDnsName(truncatedName(exp.name(await evaluation.macros(domain, exp)) ?? ''));
     if (name === undefined) return undefined;
     const [text, ...others] = await lookups.texts(name);
     if (text === undefined || others.length > 0 || text.length > maxRecordLength) return undefined;
-    const words = MacroString.read(text);
-    return words?.text(await evaluation.macros(domain, words), maxExplanation);
+    const explanation = MacroString.read(text);
+    return explanation?.text(await evaluation.macros(domain, explanation), maxExplanation);
   });
 }
 
-/** What the option `defaultExplanation` says about a fail; undefined where it is not set, or cannot be expanded. */
-export async function yourWords(
+/** The explanation for a fail from the option `defaultExplanation`; undefined if it is not set or cannot be expanded. */
+export async function localExplanation(
   { result }: Outcome,
   { domain }: Identity,
   evaluation: Evaluation,
-  { defaultExplanation: words, maxExplanation }: Settings,
+  { defaultExplanation, maxExplanation }: Settings,
 ): Promise<string | undefined> {
-  if (result !== 'fail' || words === null) return undefined;
-  return orNothing(async () => words.text(await evaluation.macros(domain, words), maxExplanation));
+  if (result !== 'fail' || defaultExplanation === null) return undefined;
+  return undefinedOnError(async () =>
+    defaultExplanation.text(await evaluation.macros(domain, defaultExplanation), maxExplanation),
+  );
 }
 
-async function orNothing(words: () => Promise<string | undefined>): Promise<string | undefined> {
+async function undefinedOnError(expand: () => Promise<string | undefined>): Promise<string | undefined> {
   try {
-    return (await words())?.trim() || undefined;
+    return (await expand())?.trim() || undefined;
   } catch (error) {
     if (error instanceof SpfError) return undefined;
     throw error;
   }
 }
 
-/** What came of it, in a sentence: a default explanation, and the comment of a Received-SPF header. */
-export function sentenceOf(
+/** The result in a sentence, for the default explanation and the comment of a Received-SPF header. */
+export function summaryOf(
   result: SpfResultName,
   identity: Identity,
   ip: string,
@@ -80,8 +82,8 @@ export function sentenceOf(
         ? `${domain} does not say who may send mail in its name`
         : 'there is no domain whose record could say who may send mail in its name';
     case 'temperror':
-      return `it cannot be told now whether ${ip} may send mail in the name of ${who}: ${why}`;
+      return `cannot currently determine whether ${ip} may send mail in the name of ${who}: ${why}`;
     case 'permerror':
-      return `it cannot be told whether ${ip} may send mail in the name of ${who}: ${why}`;
+      return `cannot determine whether ${ip} may send mail in the name of ${who}: ${why}`;
   }
 }

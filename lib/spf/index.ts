@@ -1,4 +1,4 @@
-/** `tsmilter/spf`: may this client send mail for this domain (RFC 7208)? */
+/** `tsmilter/spf`: checks whether a client is allowed to send mail for a domain (RFC 7208). */
 export { MilterError } from '../internal/errors.js';
 export { checkSpf } from './check-spf.js';
 export type {

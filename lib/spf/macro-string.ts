@@ -1,27 +1,27 @@
-/** Text with macros (RFC 7208 7). */
+/** Macro strings (RFC 7208 7). */
 import { isPrintable } from './text.js';
 
-/** Those of 7.2; `c`, `r` and `t` have a meaning in explanations only. */
+/** The macros of RFC 7208 7.2; `c`, `r` and `t` are allowed only in explanations. */
 export type MacroLetter = 's' | 'l' | 'o' | 'd' | 'i' | 'p' | 'h' | 'v' | 'c' | 'r' | 't';
 
-/** What each letter stands for now; undefined where it is too long to stand for anything. */
+/** Returns the value of a macro, or undefined if it is too long. */
 export type MacroValues = (letter: MacroLetter) => string | undefined;
 
 interface Macro {
   readonly letter: MacroLetter;
-  /** Written as a capital letter: the value is escaped as in a URL. */
+  /** Whether it is written as a capital letter, so that the value is escaped as in a URL. */
   readonly escaped: boolean;
-  /** How many parts from the right are kept. */
+  /** The number of parts to keep, from the right. */
   readonly count: number;
   readonly reversed: boolean;
-  /** What separates the parts; undefined where the value is not divided at all. */
+  /** Separates the parts; undefined if the value is not split. */
   readonly delimiter: RegExp | undefined;
 }
 
-/** Longer than a name may be: what a name is made of is expanded so far, from its end. */
-const ENOUGH_OF_A_NAME = 255;
+/** More than the length of any name. Names are expanded from their end up to this length. */
+const NAME_LENGTH_LIMIT = 255;
 
-/** Each alternative begins and goes on with characters that no other one has, so nothing is read twice. */
+/** No two alternatives can match the same text, so there is no backtracking. */
 const TOKEN = /%\{([slodiphvcrt])(\d*)(r?)([.\-+,/_=]*)\}|%([%_-])|([\x20-\x24\x26-\x7e]+)/iy;
 
 const ESCAPES: Record<string, string> = { '%': '%', _: ' ', '-': '%20' };
@@ -29,9 +29,9 @@ const ESCAPES: Record<string, string> = { '%': '%', _: ' ', '-': '%20' };
 /** A `macro-string`, or an `explain-string`, which may have spaces. */
 export class MacroString {
   readonly #parts: readonly (string | Macro)[];
-  /** The text after the last macro or escape; null where there is none. */
+  /** The literal text after the last macro or escape; null if there is none. */
   readonly tail: string | null;
-  /** Whether it is what it says: without macros and escapes. */
+  /** Whether it is literal text, without macros and escapes. */
   readonly plain: boolean;
 
   private constructor(parts: readonly (string | Macro)[], tail: string | null, plain: boolean) {
@@ -40,7 +40,7 @@ export class MacroString {
     this.plain = plain;
   }
 
-  /** @returns undefined where the syntax is wrong, a character not printable ASCII, or a number of parts 0 */
+  /** @returns undefined for a syntax error, a character outside printable ASCII, or zero as a number of parts */
   static read(text: string): MacroString | undefined {
     const parts: (string | Macro)[] = [];
     let tail: string | null = null;
@@ -62,20 +62,20 @@ export class MacroString {
     return new MacroString(parts, tail, plain);
   }
 
-  /** Whether one of these macros is in it. */
+  /** Whether it contains one of these macros. */
   uses(...letters: MacroLetter[]): boolean {
     return this.#parts.some((part) => typeof part !== 'string' && letters.includes(part.letter));
   }
 
   /**
-   * The text of a name. No more than its end is made where it would be much longer than a name can be: a record of many
-   * long macros would become megabytes.
+   * Expands a domain name. Only the end of a name that is too long is expanded, because a record with many long macros could
+   * otherwise expand to megabytes.
    *
-   * @returns undefined where a value is too long, or not printable ASCII (RFC 8616 4: such a term matches nothing)
+   * @returns undefined if a value is too long, or not printable ASCII; such a term matches nothing (RFC 8616 4)
    */
   name(values: MacroValues): string | undefined {
     let text = '';
-    for (let at = this.#parts.length - 1; at >= 0 && text.length < ENOUGH_OF_A_NAME; at--) {
+    for (let at = this.#parts.length - 1; at >= 0 && text.length < NAME_LENGTH_LIMIT; at--) {
       const piece = pieceOf(this.#parts[at] as string | Macro, values);
       if (piece === undefined) return undefined;
       text = piece + text;
@@ -84,18 +84,18 @@ export class MacroString {
   }
 
   /**
-   * The text itself.
+   * Expands a text.
    *
-   * @param longest where it is cut
-   * @returns undefined where a value is too long, or not printable ASCII
+   * @param maxLength the text is cut here
+   * @returns undefined if a value is too long, or not printable ASCII
    */
-  text(values: MacroValues, longest: number): string | undefined {
+  text(values: MacroValues, maxLength: number): string | undefined {
     let text = '';
     for (const part of this.#parts) {
       const piece = pieceOf(part, values);
       if (piece === undefined) return undefined;
       text += piece;
-      if (text.length > longest) return text.slice(0, longest);
+      if (text.length > maxLength) return text.slice(0, maxLength);
     }
     return text;
   }
@@ -103,13 +103,13 @@ export class MacroString {
 
 function macroOf(letter: string, count: string, reversed: boolean, delimiters: string): Macro {
   const lower = letter.toLowerCase() as MacroLetter;
-  const divided = count !== '' || reversed || delimiters !== '';
+  const transformed = count !== '' || reversed || delimiters !== '';
   return {
     letter: lower,
     escaped: letter !== lower,
     count: count === '' ? Number.POSITIVE_INFINITY : Number(count),
     reversed,
-    delimiter: divided ? new RegExp(`[${(delimiters || '.').replaceAll('-', '\\-')}]`) : undefined,
+    delimiter: transformed ? new RegExp(`[${(delimiters || '.').replaceAll('-', '\\-')}]`) : undefined,
   };
 }
 
@@ -117,19 +117,19 @@ function pieceOf(part: string | Macro, values: MacroValues): string | undefined 
   if (typeof part === 'string') return part;
   const value = values(part.letter);
   if (value === undefined || !isPrintable(value)) return undefined;
-  const text = part.delimiter === undefined ? value : divided(value, part.delimiter, part);
-  return part.escaped ? escapedAsInUrl(text) : text;
+  const text = part.delimiter === undefined ? value : transformed(value, part.delimiter, part);
+  return part.escaped ? urlEncoded(text) : text;
 }
 
-function divided(value: string, delimiter: RegExp, { count, reversed }: Macro): string {
+function transformed(value: string, delimiter: RegExp, { count, reversed }: Macro): string {
   const parts = value.split(delimiter);
   if (reversed) parts.reverse();
   return parts.slice(Math.max(parts.length - count, 0)).join('.');
 }
 
-/** RFC 3986 2.3: all but the unreserved characters. encodeURIComponent leaves more of them. */
-function escapedAsInUrl(text: string): string {
+/** Escapes all but the unreserved characters (RFC 3986 2.3). encodeURIComponent leaves some others as they are. */
+function urlEncoded(text: string): string {
   return text.replace(/[^a-z0-9._~-]/gi, (character) => {
-    return `%${character.charCodeAt(0).toString(16).toUpperCase()}`; // printable ASCII has two digits
+    return `%${character.charCodeAt(0).toString(16).toUpperCase()}`; // two digits, because the text is printable ASCII
   });
 }

@@ -1,15 +1,15 @@
-/** What each mechanism matches (RFC 7208 5). */
-import { askableName } from '../dns/names.js';
+/** Evaluation of mechanisms (RFC 7208 5). */
+import { validDnsName } from '../dns/names.js';
 import type { Client } from './client.js';
 import type { Lookups } from './lookups.js';
 import type { MacroString } from './macro-string.js';
-import { fittedName } from './names.js';
+import { truncatedName } from './names.js';
 import type { Directive, Mechanism } from './record.js';
 import { SpfError } from './spf-error.js';
 import { quoted } from './text.js';
 import type { ValidatedNames } from './validated-names.js';
 
-/** Where a mechanism is evaluated. */
+/** The context in which a mechanism is evaluated. */
 export interface Scope {
   /** The domain of the record. */
   readonly domain: string;
@@ -17,16 +17,16 @@ export interface Scope {
   readonly lookups: Lookups;
   readonly names: ValidatedNames;
   readonly maxMx: number;
-  /** The text of a name; undefined where it matches nothing. */
+  /** Expands a domain name; undefined if the term matches nothing. */
   expand(spec: MacroString): Promise<string | undefined>;
-  /** Whether the record of another domain has the client pass. */
+  /** Whether the client passes the record of another domain. */
   includes(domain: string, term: string): Promise<boolean>;
 }
 
 type Kind = Mechanism['kind'];
 type Of<K extends Kind> = Extract<Mechanism, { readonly kind: K }>;
 
-/** @throws SpfError */
+/** Whether a mechanism matches the client. @throws SpfError */
 export async function matches({ mechanism, text }: Directive, scope: Scope): Promise<boolean> {
   const { client, lookups } = scope;
   switch (mechanism.kind) {
@@ -36,7 +36,7 @@ export async function matches({ mechanism, text }: Directive, scope: Scope): Pro
     case 'ip6':
       return client.isIn(mechanism.network);
     default:
-      lookups.begin(text);
+      lookups.countTerm(text);
       return matchesByDns(mechanism, text, scope);
   }
 }
@@ -49,18 +49,18 @@ async function matchesByDns(
   const target = mechanism.target === null ? scope.domain : await scope.expand(mechanism.target);
   if (target === undefined) return false;
   if (mechanism.kind === 'include') return scope.includes(target, term);
-  // A name that has become one that DNS cannot have is a name that is not there (RFC 7208 4.8 leaves it open).
-  const name = askableName(fittedName(target));
+  // A name that is not valid in DNS after expansion does not match. RFC 7208 4.8 leaves this open.
+  const name = validDnsName(truncatedName(target));
   if (name === undefined) return false;
   const { client, lookups, names } = scope;
   switch (mechanism.kind) {
     case 'a':
-      return client.isNear(await lookups.addresses(name, client.family), mechanism.bits);
+      return client.sharesPrefixWith(await lookups.addresses(name, client.family), mechanism.bits);
     case 'mx':
       return matchesMx(name, mechanism, term, scope);
     case 'ptr':
       return names.anyWithin(name);
-    case 'exists': // IPv4 always, whatever the client has (5.7)
+    case 'exists': // always by A records, also for IPv6 clients (RFC 7208 5.7)
       return (await lookups.addresses(name, 'ipv4')).length > 0;
   }
 }
@@ -73,13 +73,14 @@ async function matchesMx(
 ): Promise<boolean> {
   const { client, lookups, maxMx } = scope;
   const exchangers = await lookups.exchangers(name);
-  // Before any is looked at: the result must not hang on the order of equals.
+  // Checked before any lookup, so that the result does not depend on the order of servers with equal preference.
   if (exchangers.length > maxMx) {
     throw new SpfError('permerror', `more than ${maxMx} mail servers (maxMx): ${quoted(term)}`);
   }
   for (const exchanger of exchangers) {
-    const host = askableName(exchanger); // a null MX (RFC 7505) has none
-    if (host !== undefined && client.isNear(await lookups.addresses(host, client.family), bits)) return true;
+    const host = validDnsName(exchanger); // undefined for a null MX (RFC 7505)
+    if (host !== undefined && client.sharesPrefixWith(await lookups.addresses(host, client.family), bits))
+      return true;
   }
   return false;
 }

@@ -1,4 +1,4 @@
-/** The options of a check with their defaults. */
+/** The options of a check, validated and with their defaults. */
 import { hostname } from 'node:os';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkLine, checkOptions, checkText, type OptionNames } from '../internal/validate.js';
@@ -6,14 +6,14 @@ import { MacroString } from './macro-string.js';
 import type { SpfIdentity, SpfOptions } from './types.js';
 
 const LIMITS = {
-  maxLookups: { least: 0, standard: 10 },
-  maxVoidLookups: { least: 0, standard: 2 },
-  maxMx: { least: 0, standard: 10 },
-  maxPtr: { least: 0, standard: 10 },
-  maxRecordLength: { least: 1, standard: 16_384 },
-  maxMacroValue: { least: 1, standard: 1024 },
-  maxExplanation: { least: 16, standard: 400 },
-  maxTime: { least: 1, standard: 20_000 },
+  maxLookups: { min: 0, defaultValue: 10 },
+  maxVoidLookups: { min: 0, defaultValue: 2 },
+  maxMx: { min: 0, defaultValue: 10 },
+  maxPtr: { min: 0, defaultValue: 10 },
+  maxRecordLength: { min: 1, defaultValue: 16_384 },
+  maxMacroValue: { min: 1, defaultValue: 1024 },
+  maxExplanation: { min: 16, defaultValue: 400 },
+  maxTime: { min: 1, defaultValue: 20_000 },
 } as const;
 
 type Limits = { readonly [name in keyof typeof LIMITS]: number };
@@ -58,9 +58,9 @@ export function settingsOf(options: SpfOptions): Settings {
 function limitsOf(options: SpfOptions): Limits {
   const names = Object.keys(LIMITS) as (keyof Limits)[];
   const entries = names.map((name) => {
-    const { least, standard } = LIMITS[name];
-    const value = options[name] ?? standard;
-    checkInteger(`checkSpf: ${name}`, value, least);
+    const { min, defaultValue } = LIMITS[name];
+    const value = options[name] ?? defaultValue;
+    checkInteger(`checkSpf: ${name}`, value, min);
     return [name, value];
   });
   return Object.fromEntries(entries) as Limits;
@@ -72,7 +72,7 @@ function explanationOf(text: string | undefined): MacroString | null {
   const explanation = MacroString.read(text);
   if (explanation === undefined || text.trim() === '') {
     throw badArgument(
-      'checkSpf: defaultExplanation must be printable ASCII with macros of RFC 7208, and a percent sign be written %%',
+      'checkSpf: defaultExplanation must be printable ASCII with macros of RFC 7208, and a percent sign must be written as %%',
     );
   }
   return explanation;

@@ -1,22 +1,21 @@
-/** Strangers' text where others read it: in replies, logs and headers. */
+/** Sanitises untrusted text for replies, logs and headers. */
 
 const UNPRINTABLE = /[^\x20-\x7e]/g;
 
-const CUT = '...';
+const ELLIPSIS = '...';
 
-/** One line of printable ASCII; what is not is a question mark, what is too long is cut. */
-export function printable(text: string, longest: number): string {
-  const cut = text.length > longest ? `${text.slice(0, longest - CUT.length)}${CUT}` : text;
+/** Replaces all characters outside printable ASCII by question marks, and cuts text that is too long. */
+export function printable(text: string, maxLength: number): string {
+  const cut = text.length > maxLength ? `${text.slice(0, maxLength - ELLIPSIS.length)}${ELLIPSIS}` : text;
   return cut.replace(UNPRINTABLE, '?');
 }
 
-/** Whether {@link printable} would leave it as it is. */
+/** Whether a text consists of printable ASCII. */
 export function isPrintable(text: string): boolean {
   return /^[\x20-\x7e]*$/.test(text);
 }
 
-/** Longest part of a record that a message quotes. */
 const MAX_QUOTE_LENGTH = 64;
 
-/** A term of a record, or a name, in a message. */
+/** Quotes a term of a record, or a name, in a message. */
 export const quoted = (text: string) => printable(text, MAX_QUOTE_LENGTH);

@@ -1,78 +1,78 @@
-/** What is asked, how, and what comes of it. */
+/** The query, the options and the result of an SPF check. */
 import type { MxRecord } from '../dns/index.js';
 
 /** The results of RFC 7208 2.6. */
 export type SpfResultName = 'pass' | 'fail' | 'softfail' | 'neutral' | 'none' | 'temperror' | 'permerror';
 
-/** Which name of the client is checked: that of its sender (RFC 7208 2.4), or that of its HELO or EHLO (2.3). */
+/** The identity that is checked: the sender of MAIL FROM (RFC 7208 2.4), or the name of HELO or EHLO (2.3). */
 export type SpfIdentity = 'mailfrom' | 'helo';
 
-/** What an SMTP client has said, and where it is. */
+/** An SMTP client: its address, and what it has sent. */
 export interface SpfQuery {
-  /** The client's address, IPv4 or IPv6. One that is IPv4-mapped (`::ffff:192.0.2.1`) is the IPv4 address in it. */
+  /** The client's IPv4 or IPv6 address. An IPv4-mapped address (`::ffff:192.0.2.1`) counts as the IPv4 address in it. */
   readonly ip: string;
-  /** The name of HELO or EHLO, as it came. */
+  /** The name of HELO or EHLO, as the client sent it. */
   readonly helo: string;
-  /** The address of MAIL FROM, with angle brackets or without; `<>` and the empty string are the null sender. */
+  /** The address of MAIL FROM, with or without angle brackets; `<>` and the empty string are the null sender. */
   readonly sender: string;
 }
 
-/** What is asked of DNS; a DnsSession fits, so does a Resolver of node:dns/promises, with their error codes. */
+/** The DNS resolver of a check: a DnsSession, a Resolver of node:dns/promises, or an object with the same error codes. */
 export interface SpfResolver {
   resolve4(name: string): Promise<string[]>;
   resolve6(name: string): Promise<string[]>;
   resolveMx(name: string): Promise<MxRecord[]>;
   resolveTxt(name: string): Promise<string[][]>;
-  /** The names of an address. */
+  /** The names in the PTR records of an address. */
   reverse(ip: string): Promise<string[]>;
 }
 
-/** How a check is done, and what it may cost. The domain that is checked chooses what is looked up, and a stranger the domain. */
+/** Options and limits of a check. The limits matter because an untrusted client chooses the domain, and the domain the lookups. */
 export interface SpfOptions {
-  /** Default: a DnsSession of its own. */
+  /** Default: a new DnsSession. */
   readonly resolver?: SpfResolver;
-  /** This host's name, for the header and the macro `%{r}`. Default: the system's host name. */
+  /** The name of this host, for the header and the macro `%{r}`. Default: the system's host name. */
   readonly receiver?: string;
-  /** Default: `mailfrom`; the null sender is then checked as postmaster of the HELO name (RFC 7208 2.4). */
+  /** The identity to check. For `mailfrom` the null sender stands for postmaster at the HELO name (RFC 7208 2.4). Default: `mailfrom`. */
   readonly identity?: SpfIdentity;
-  /** Terms that need DNS: include, a, mx, ptr, exists, redirect; more are a permerror (RFC 7208 4.6.4). Default: 10. */
+  /** Maximum number of terms that need DNS (include, a, mx, ptr, exists, redirect); more give a permerror (RFC 7208 4.6.4). Default: 10. */
   readonly maxLookups?: number;
-  /** Terms for which DNS has nothing; more are a permerror (RFC 7208 4.6.4). Default: 2. */
+  /** Maximum number of terms for which DNS has no records; more give a permerror (RFC 7208 4.6.4). Default: 2. */
   readonly maxVoidLookups?: number;
-  /** Mail servers of one `mx`; more are a permerror (RFC 7208 4.6.4). Default: 10. */
+  /** Maximum number of mail servers of one `mx`; more give a permerror (RFC 7208 4.6.4). Default: 10. */
   readonly maxMx?: number;
-  /** Names of the client's address that are looked at; more are passed over (RFC 7208 4.6.4). Default: 10. */
+  /** Maximum number of names of the client's address to check; further ones are ignored (RFC 7208 4.6.4). Default: 10. */
   readonly maxPtr?: number;
-  /** Characters of an SPF record; a longer one is a permerror. Default: 16,384. */
+  /** Maximum length of an SPF record in characters; a longer one gives a permerror. Default: 16,384. */
   readonly maxRecordLength?: number;
-  /** Characters of the sender's local part, and of the HELO name, for macros; terms with a longer one match nothing. Default: 1,024. */
+  /** Maximum length in macros of the sender's local part and of the HELO name; terms with a longer one do not match. Default: 1,024. */
   readonly maxMacroValue?: number;
-  /** Characters of the explanation, 16 or more; a longer one is cut. Default: 400. */
+  /** Maximum length of the explanation, at least 16; a longer one is cut. Default: 400. */
   readonly maxExplanation?: number;
-  /** Milliseconds in all; then it is a temperror (RFC 7208 4.6.4). Default: 20,000. */
+  /** Milliseconds for the whole check; the result is temperror if it takes longer (RFC 7208 4.6.4). Default: 20,000. */
   readonly maxTime?: number;
-  /** The explanation of a fail for domains that have none of their own; macros as in theirs (RFC 7208 7). Default: a sentence. */
+  /** The explanation of a fail if the domain has none. It may contain macros (RFC 7208 7). Default: a sentence with the result. */
   readonly defaultExplanation?: string;
-  /** Gives up, with a temperror, when it is aborted: `this.signal` of a filter say. */
+  /** Aborts the check, with the result temperror; for example `this.signal` of a filter. */
   readonly signal?: AbortSignal;
 }
 
-/** What came of a check. All texts are one line of printable ASCII, but for the line ends in `receivedSpf`. */
+/** The result of a check. All texts are one line of printable ASCII, except for the line breaks in `receivedSpf`. */
 export interface SpfCheck {
   readonly result: SpfResultName;
   readonly identity: SpfIdentity;
-  /** The domain that was checked; empty where there is none. */
+  /** The domain that was checked; empty if there is none. */
   readonly domain: string;
-  /** The mechanism that gave the result, as its record has it and without its qualifier: `ip4:192.0.2.0/24`. Null: none did. */
+  /** The mechanism that matched, without its qualifier, such as `ip4:192.0.2.0/24`; null if none did. */
   readonly mechanism: string | null;
-  /** What is wrong, for temperror and permerror. */
+  /** What is wrong, for temperror and permerror; otherwise null. */
   readonly problem: string | null;
-  /** For a fail what the domain says about it (RFC 7208 6.2), or else a sentence that says what happened. A stranger's text. */
+  /** For a fail, the explanation of the domain (RFC 7208 6.2), which is untrusted text; otherwise a sentence with the result. */
   readonly explanation: string;
-  /** The domain whose words the explanation is; null where they are this package's or yours. */
+  /** The domain that provided the explanation; null if it is this package's or your own. */
   readonly explainedBy: string | null;
-  /** Terms looked up in DNS: what `maxLookups` counts. */
+  /** The number of terms that needed DNS, which `maxLookups` limits. */
   readonly lookups: number;
-  /** The value of a Received-SPF header (RFC 7208 9.1). Long ones are folded, with LF and a tab, as `addheader` wants it. */
+  /** The value of a Received-SPF header (RFC 7208 9.1), folded with LF and a tab, as `addheader` expects it. */
   readonly receivedSpf: string;
 }

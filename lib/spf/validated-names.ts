@@ -1,11 +1,11 @@
-/** The client's names by its own zone, as far as they lead back to it (RFC 7208 5.5). */
-import { askableName } from '../dns/names.js';
+/** The validated names of the client: those of its PTR records that resolve to its address (RFC 7208 5.5). */
+import { validDnsName } from '../dns/names.js';
 import type { Client } from './client.js';
 import type { Lookups } from './lookups.js';
 import { isWithin } from './names.js';
 import { SpfError } from './spf-error.js';
 
-/** What macro `p` is where there is no name (RFC 7208 7.3). */
+/** The macro `p` if there is no validated name (RFC 7208 7.3). */
 const UNKNOWN = 'unknown';
 
 export class ValidatedNames {
@@ -14,46 +14,46 @@ export class ValidatedNames {
   readonly #limit: number;
   #names: readonly string[] | undefined;
 
-  /** @param limit how many names are looked at */
+  /** @param limit the maximum number of names to check */
   constructor(client: Client, lookups: Lookups, limit: number) {
     this.#client = client;
     this.#lookups = lookups;
     this.#limit = limit;
   }
 
-  /** Whether one of the names is the domain or below it. @throws SpfError where the time is up */
+  /** Whether one of the names is the domain or a subdomain of it. @throws SpfError if the deadline has passed */
   async anyWithin(domain: string): Promise<boolean> {
     return (await this.#all()).some((name) => isWithin(name, domain));
   }
 
-  /** The domain itself, a name below it, any name, or "unknown". @throws SpfError where the time is up */
-  async best(domain: string): Promise<string> {
+  /** The value of the macro `p`: the domain itself, a subdomain, any name, or "unknown". @throws SpfError if the deadline has passed */
+  async forMacro(domain: string): Promise<string> {
     const names = await this.#all();
     const same = names.find((name) => name.toLowerCase() === domain.toLowerCase());
     return same ?? names.find((name) => isWithin(name, domain)) ?? names[0] ?? UNKNOWN;
   }
 
-  /** They are looked up once for a check. What is void there is not counted: it is the client's doing, not the domain's. */
+  /** Looked up once per check. Void lookups are not counted here, because the domain has no influence on them. */
   async #all(): Promise<readonly string[]> {
     this.#names ??= await this.#lookUp();
     return this.#names;
   }
 
   async #lookUp(): Promise<string[]> {
-    const names = await this.#orNothing(this.#lookups.names(this.#client.text));
-    const first = names.slice(0, this.#limit).map(askableName);
-    const checked = first.map((name) => (name === undefined ? undefined : this.#leadsBack(name)));
-    const leadBack = await Promise.all(checked);
-    return first.filter((name, at): name is string => name !== undefined && leadBack[at] === true);
+    const names = await this.#emptyOnError(this.#lookups.names(this.#client.text));
+    const first = names.slice(0, this.#limit).map(validDnsName);
+    const checked = first.map((name) => (name === undefined ? undefined : this.#isConfirmed(name)));
+    const confirmed = await Promise.all(checked);
+    return first.filter((name, at): name is string => name !== undefined && confirmed[at] === true);
   }
 
-  async #leadsBack(name: string): Promise<boolean> {
+  async #isConfirmed(name: string): Promise<boolean> {
     const addresses = this.#lookups.addresses(name, this.#client.family, 'other');
-    return this.#client.isAmong(await this.#orNothing(addresses));
+    return this.#client.isOneOf(await this.#emptyOnError(addresses));
   }
 
-  /** A failure of DNS is no name here, not an error of the check. */
-  async #orNothing<T>(lookup: Promise<readonly T[]>): Promise<readonly T[]> {
+  /** A DNS failure means that there is no name; it does not end the check. */
+  async #emptyOnError<T>(lookup: Promise<readonly T[]>): Promise<readonly T[]> {
     try {
       return await lookup;
     } catch (error) {

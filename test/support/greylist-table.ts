@@ -1,7 +1,7 @@
 /** What every store of tsmilter/greylist does; the tests of each run the same table. */
 import { describe, expect, it } from '@jest/globals';
 import { Greylist, type GreylistOptions, type GreylistStore, type Triple } from 'tsmilter/greylist';
-import { afterTry, isOver, type Known } from '#lib/greylist/rules.js';
+import { isExpired, recordAttempt, type TripleRecord } from '#lib/greylist/rules.js';
 import { expectThat } from './expect';
 
 const SECOND = 1000;
@@ -275,17 +275,17 @@ export function testStore(makeStore: MakeStore): void {
         -DAY,
         7 * MINUTE,
       ];
-      const known = new Map<string, Known>();
+      const known = new Map<string, TripleRecord>();
       const random = generator(20260101);
       for (let i = 0; i < 2000; i++) {
         clock.time += steps[random(steps.length)] as number;
         const name = `host${random(4)}`;
         if (random(20) === 0) {
-          const over = [...known].filter(([, record]) => isOver(record, clock.time, rules));
+          const over = [...known].filter(([, record]) => isExpired(record, clock.time, rules));
           for (const [gone] of over) known.delete(gone);
           expectThat(await greylist.clean(), `step ${i}`).toBe(over.length);
         }
-        const expected = afterTry(known.get(name), clock.time, rules);
+        const expected = recordAttempt(known.get(name), clock.time, rules);
         known.set(name, expected);
         expectThat(await greylist.check(name, 'a', 'b'), `step ${i}`).toBe(expected.count);
       }

@@ -145,7 +145,7 @@ describe('a greylist in SQLite', () => {
     const database = new Sqlite(file);
     database.pragma('user_version = 99');
     database.close();
-    expect(() => new SqliteStore(file)).toThrow(storeError(/layout 99 is that of a newer version/));
+    expect(() => new SqliteStore(file)).toThrow(storeError(/schema version 99 needs a newer version/));
   });
 
   it('is an error after a bounded time where another process keeps the file locked', async () => {
@@ -194,13 +194,13 @@ describe('the optional packages', () => {
 
   it('better-sqlite3: an error that says so where it is not installed', () => {
     expect(elsewhere("new g.Greylist('x.db')")).toBe(
-      'ERR_MILTER_MISSING_PACKAGE SqliteStore: the package better-sqlite3 is not installed: npm install better-sqlite3',
+      'ERR_MILTER_MISSING_PACKAGE SqliteStore: the package better-sqlite3 is not installed; install it with npm install better-sqlite3',
     );
   });
 
   it('redis: an error that says so where it is not installed', () => {
     expect(elsewhere('new g.RedisStore()')).toBe(
-      'ERR_MILTER_MISSING_PACKAGE RedisStore: the package redis is not installed: npm install redis',
+      'ERR_MILTER_MISSING_PACKAGE RedisStore: the package redis is not installed; install it with npm install redis',
     );
   });
 
@@ -215,7 +215,9 @@ describe('the optional packages', () => {
         });
       }
     });
-    expect(told).toMatch(/^ERR_MILTER_MISSING_PACKAGE .* does not load: npm rebuild better-sqlite3 may help/);
+    expect(told).toMatch(
+      /^ERR_MILTER_MISSING_PACKAGE .* cannot be loaded; npm rebuild better-sqlite3 may help/,
+    );
   });
 });
 
@@ -227,14 +229,14 @@ describe('loadPackage', () => {
   it('says how to install what is not there', () => {
     const notFound = loads(() => require('milter-needs-no-such-package'));
     expect(notFound).toThrow(
-      missing(/^Somebody: .* some-package is not installed: npm install some-package$/),
+      missing(/^Somebody: .* some-package is not installed; install it with npm install some-package$/),
     );
   });
   it('says what else is wrong, in a line', () => {
     const broken = loads(() => {
       throw new Error('first line\nsecond');
     });
-    expect(broken).toThrow(missing(/does not load: npm rebuild some-package may help \(first line\)$/));
+    expect(broken).toThrow(missing(/cannot be loaded; npm rebuild some-package may help \(first line\)$/));
   });
 });
 

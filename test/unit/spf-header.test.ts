@@ -56,9 +56,9 @@ describe('Received-SPF', () => {
     [
       'a problem',
       'v=spf1 moo',
-      'permerror (mx.example.net: it cannot be told whether 192.0.2.1 may send mail in the name of ann@example.com: ' +
-        'an unknown mechanism: moo) receiver=mx.example.net; identity=mailfrom; client-ip=192.0.2.1; ' +
-        'envelope-from="ann@example.com"; helo=mail.example.com; problem="an unknown mechanism: moo"',
+      'permerror (mx.example.net: cannot determine whether 192.0.2.1 may send mail in the name of ann@example.com: ' +
+        'unknown mechanism: moo) receiver=mx.example.net; identity=mailfrom; client-ip=192.0.2.1; ' +
+        'envelope-from="ann@example.com"; helo=mail.example.com; problem="unknown mechanism: moo"',
     ],
   ];
   for (const [what, record, header, rest] of headers) {

@@ -196,7 +196,7 @@ describe('the record is looked up (RFC 7208 3, 4.4, 4.5)', () => {
       'temperror',
       {
         zone: { 'example.com': { fault: 'SERVFAIL' } },
-        is: { problem: /TXT of example\.com \(ESERVFAIL\)/, mechanism: null },
+        is: { problem: /TXT for example\.com failed \(ESERVFAIL\)/, mechanism: null },
       },
     ],
     ['REFUSED', '', 'temperror', { zone: { 'example.com': { fault: 'REFUSED' } } }],
@@ -227,7 +227,7 @@ describe('the resolver', () => {
       const { result, problem } = await checkSpf(CLIENT, { resolver });
       expect([result, problem]).toStrictEqual([
         'temperror',
-        `DNS has no answer now about A of host.test (${code})`,
+        `DNS lookup of A for host.test failed (${code})`,
       ]);
     });
   }

@@ -1,13 +1,13 @@
-/** Which records of an answer are about the name that was asked for. */
+/** Follows aliases (CNAME) and selects the records that answer a question. */
 import { DnsError } from './error.js';
 import type { DnsAnswer, DnsQuestion, DnsRecord } from './record-types.js';
 
-/** The names that a look-up has come through, each the alias of the next (RFC 1034 3.6.2). */
+/** The chain of aliases that a lookup has followed (RFC 1034 3.6.2). */
 export class AliasChain {
   readonly #names: Set<string>;
   readonly #question: DnsQuestion;
   readonly #limit: number;
-  /** The name whose records are wanted now. */
+  /** The last name in the chain, whose records are requested. */
   current: string;
 
   constructor(question: DnsQuestion, limit: number) {
@@ -18,15 +18,15 @@ export class AliasChain {
   }
 
   /**
-   * Walks along the aliases in an answer.
+   * Follows the aliases in an answer.
    *
-   * A record counts where its name is the one asked for, or one that an alias has led to. All others are not answers to
-   * the question, whoever put them there, and are not looked at.
+   * Only records for the requested name, or for a name that an alias has led to, are used. All others do not answer the
+   * question and are ignored, because they may be forged.
    *
-   * @returns the records wanted; none where the answer ends with an alias, or has none
+   * @returns the requested records; empty if the answer ends with an alias, or has no such records
    * @throws DnsError EBADRESP for a loop, ERR_MILTER_DNS_LIMIT for a chain that is too long
    */
-  walk(answer: DnsAnswer): DnsRecord[] {
+  follow(answer: DnsAnswer): DnsRecord[] {
     for (;;) {
       const own = answer.records.filter(({ name }) => name.toLowerCase() === this.current.toLowerCase());
       const wanted = own.filter(({ type }) => type === this.#question.type);
@@ -40,7 +40,7 @@ export class AliasChain {
   #step(target: string): void {
     const { type, name } = this.#question;
     if (this.#names.has(target.toLowerCase())) {
-      throw new DnsError('EBADRESP', type, name, `a loop of aliases (CNAME) by way of ${target}`);
+      throw new DnsError('EBADRESP', type, name, `a loop of aliases (CNAME) at ${target}`);
     }
     if (this.#names.size > this.#limit) {
       throw new DnsError('ERR_MILTER_DNS_LIMIT', type, name, `more than ${this.#limit} aliases (maxAliases)`);
