@@ -1,4 +1,4 @@
-/** Configuration files in the form that pymilter's users have. */
+/** Reads configuration files in the format that pymilter uses. */
 import { basename, resolve } from 'node:path';
 import { badArgument } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
@@ -10,14 +10,14 @@ import { readText } from './read-text.js';
 
 /** Limits of {@link MilterConfigParser}. */
 export interface MilterConfigParserOptions {
-  /** Largest file that is read, in bytes, for configuration and for `file:` values alike; default 8 MiB. */
+  /** Maximum size in bytes of a configuration file, and of a file in a `file:` value. Default: 8,388,608 (8 MiB). */
   readonly maxFileSize?: number;
 }
 
 const OPTIONS: OptionNames<MilterConfigParserOptions> = { maxFileSize: true };
 
 const MAX_FILE_SIZE = 8 * 1024 * 1024;
-/** Python's name for the section whose options every section falls back to. */
+/** The section of Python's ConfigParser whose options are defaults for all sections. */
 const DEFAULT_SECTION = 'DEFAULT';
 const FILE = /^file:/i;
 const INTEGER = /^[+-]?\d+$/;
@@ -27,7 +27,7 @@ const BOOLEANS = new Map([
 ]);
 
 /**
- * Reads ini files of Python's ConfigParser flavour (pymilter's `MilterConfigParser`).
+ * Reads ini files in the dialect of Python's ConfigParser (pymilter's `MilterConfigParser`).
  *
  * ```
  * const config = new MilterConfigParser({ timeout: '600' });
@@ -35,10 +35,9 @@ const BOOLEANS = new Map([
  * const timeout = config.getint('milter', 'timeout');
  * ```
  *
- * Names of options are without letter case, names of sections with it. Defaults, be they the constructor's or those of
- * a `[DEFAULT]` section, are found by the methods that get a value, but are never options of a section: a section can
- * be read as a table without them in it. In values, `%(name)s` is the value of another option of the section or of
- * the defaults, and `%%` is `%`.
+ * Names of options are not case-sensitive; names of sections are. Defaults, whether from the constructor or a `[DEFAULT]`
+ * section, are returned by the methods that get a value, but are not listed as options of a section. In values, `%(name)s` is
+ * replaced by the value of another option of the section or of the defaults, and `%%` by `%`.
  */
 export class MilterConfigParser {
   readonly #defaults: ReadonlyMap<string, string>;
@@ -46,7 +45,7 @@ export class MilterConfigParser {
   readonly #sections: Sections = new Map();
   readonly #maxFileSize: number;
 
-  /** @param defaults what {@link get}, {@link getint} and {@link getboolean} answer where nothing is configured */
+  /** @param defaults values that {@link get}, {@link getint} and {@link getboolean} return for options that are not configured */
   constructor(defaults: Readonly<Record<string, string>> = {}, options: MilterConfigParserOptions = {}) {
     checkOptions('MilterConfigParser', options, OPTIONS);
     this.#defaults = new Map(
@@ -59,10 +58,10 @@ export class MilterConfigParser {
   }
 
   /**
-   * Reads one file or several; a later one adds to the earlier, and its values win.
+   * Reads one or several files. The values of later files override those of earlier ones.
    *
-   * @returns the files that were there; a missing one is no error
-   * @throws MilterError ERR_MILTER_CONFIG for a file that is too large or not well-formed, with its name and line
+   * @returns the files that exist; a missing file is not an error
+   * @throws MilterError ERR_MILTER_CONFIG for a file that is too large or malformed, with its name and line
    */
   read(files: string | readonly string[]): string[] {
     return (typeof files === 'string' ? [files] : [...files]).filter((file) => {
@@ -81,7 +80,7 @@ export class MilterConfigParser {
     }
   }
 
-  /** As {@link read}, from a string; `source` names it in errors. Nothing is taken over where the text is faulty. */
+  /** As {@link read}, from a string; `source` names it in errors. A malformed text changes nothing. */
   readString(text: string, source = '<string>'): void {
     for (const [name, options] of readIniText(text, source)) {
       const known = name === DEFAULT_SECTION ? this.#fileDefaults : (this.#sections.get(name) ?? new Map());
@@ -90,12 +89,12 @@ export class MilterConfigParser {
     }
   }
 
-  /** The names of the sections, in the order of the files, without `DEFAULT`. */
+  /** The names of the sections in the order of the files, without `DEFAULT`. */
   sections(): string[] {
     return [...this.#sections.keys()];
   }
 
-  /** Whether there is such a section. */
+  /** Whether a section exists. */
   hasSection(section: string): boolean {
     return this.#sections.has(section);
   }
@@ -103,7 +102,7 @@ export class MilterConfigParser {
   /**
    * The names of a section's own options, in lower case.
    *
-   * @throws MilterError ERR_MILTER_CONFIG where there is no such section
+   * @throws MilterError ERR_MILTER_CONFIG if the section does not exist
    */
   options(section: string): string[] {
     const found = this.#sections.get(section);
@@ -116,7 +115,7 @@ export class MilterConfigParser {
     return this.#sections.get(section)?.has(option.toLowerCase()) ?? false;
   }
 
-  /** The value of an option: the section's, else the defaults', else `fallback` (default null). */
+  /** The value of an option: from the section, otherwise from the defaults, otherwise `fallback`. Default: null */
   get(section: string, option: string): string | null;
   get<T>(section: string, option: string, fallback: T): string | T;
   get(section: string, option: string, fallback: unknown = null): unknown {
@@ -124,31 +123,31 @@ export class MilterConfigParser {
   }
 
   /**
-   * A whole number.
+   * The value of an option as an integer.
    *
-   * @throws MilterError ERR_MILTER_CONFIG where the value is no whole number, or there is none and no `fallback`
+   * @throws MilterError ERR_MILTER_CONFIG if the value is not an integer, or there is neither a value nor a `fallback`
    */
   getint(section: string, option: string, fallback?: number): number {
     return this.#convert(section, option, this.#find(section, option), integerOf, 'a whole number', fallback);
   }
 
   /**
-   * `1`, `yes`, `true`, `on`, or `0`, `no`, `false`, `off`, in any letter case.
+   * The value of an option as a boolean: `1`, `yes`, `true`, `on`, or `0`, `no`, `false`, `off`, in any letter case.
    *
-   * @throws MilterError ERR_MILTER_CONFIG where the value is none of these, or there is none and no `fallback`
+   * @throws MilterError ERR_MILTER_CONFIG for any other value, or if there is neither a value nor a `fallback`
    */
   getboolean(section: string, option: string, fallback?: boolean): boolean {
     return this.#convert(section, option, this.#find(section, option), booleanOf, 'yes or no', fallback);
   }
 
-  /** As {@link get}, but with `fallback` in place of the constructor's defaults. */
+  /** As {@link get}, but with `fallback` instead of the constructor's defaults. */
   getdefault(section: string, option: string): string | null;
   getdefault<T>(section: string, option: string, fallback: T): string | T;
   getdefault(section: string, option: string, fallback: unknown = null): unknown {
     return this.#findInFiles(section, option) ?? fallback;
   }
 
-  /** As {@link getint}, but with `fallback` (default null) in place of the constructor's defaults. */
+  /** As {@link getint}, but with `fallback` instead of the constructor's defaults. Default: null */
   getintdefault(section: string, option: string, fallback: number | null = null): number | null {
     const value = this.#findInFiles(section, option);
     return value === undefined
@@ -156,20 +155,20 @@ export class MilterConfigParser {
       : this.#convert(section, option, value, integerOf, 'a whole number');
   }
 
-  /** The entries of a list, separated by commas or lines, without empty ones; `[]` where the files have no such option. */
+  /** The entries of a list, separated by commas or line breaks, without empty ones; `[]` if the option is not in the files. */
   getlist(section: string, option: string): string[] {
     return entriesOf(this.#findInFiles(section, option) ?? '');
   }
 
   /**
-   * Addresses by domain: `check_user = joe@a.example, ann@a.example, file:b.example` is
+   * Users by domain: `check_user = joe@a.example, ann@a.example, file:b.example` becomes
    * `a.example` → `['joe', 'ann']` and `b.example` → the users in the file `b.example`.
    *
-   * The file has users separated by white space; `#` starts a comment. Domains are in lower case, users as written;
+   * A file contains users separated by white space; `#` begins a comment. Domains are converted to lower case, users are not;
    * `@a.example` is the user `''`.
    *
-   * @param dir the folder of the files; default the working directory
-   * @throws MilterError ERR_MILTER_CONFIG for an entry without `@`; the system's error for a file that cannot be read
+   * @param dir the folder of the files. Default: the working directory
+   * @throws MilterError ERR_MILTER_CONFIG for an entry without `@`; the error of the system for a file that cannot be read
    */
   getaddrset(section: string, option: string, dir = ''): Map<string, string[]> {
     const found = new Map<string, string[]>();
@@ -189,7 +188,7 @@ export class MilterConfigParser {
   }
 
   /**
-   * Names by address. The option lists names of other options of the section, which list the addresses:
+   * Names by address. The option lists the names of other options in the section, which list the addresses:
    *
    * ```
    * users = ann, bob
@@ -197,11 +196,11 @@ export class MilterConfigParser {
    * bob = file:bob.txt
    * ```
    *
-   * is `ann@a.example` → `ann`, `info@a.example` → `ann`, and each address in the file `bob.txt` → `bob`. A name
-   * without an option of its own has no addresses. Letter case is kept. The later of two names wins.
+   * becomes `ann@a.example` → `ann`, `info@a.example` → `ann`, and each address in the file `bob.txt` → `bob`. A name
+   * without an option of its own has no addresses. Letter case is preserved. If an address has two names, the later one is used.
    *
-   * @param dir the folder of the files; default the working directory
-   * @throws the system's error for a file that cannot be read
+   * @param dir the folder of the files. Default: the working directory
+   * @throws the error of the system for a file that cannot be read
    */
   getaddrdict(section: string, option: string, dir = ''): Map<string, string> {
     const found = new Map<string, string>();

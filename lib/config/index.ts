@@ -1,2 +1,2 @@
-/** `tsmilter/config`: configuration files as filters of pymilter have them. */
+/** `tsmilter/config`: configuration files in the format of filters for pymilter. */
 export { MilterConfigParser, type MilterConfigParserOptions } from './config-parser.js';

@@ -1,13 +1,13 @@
 /**
  * The ini dialect of Python's ConfigParser.
  *
- * The npm package `ini` reads another dialect: it cuts values at `;` and `#`, takes quotes and backslashes away, turns
- * `true` into a boolean, nests sections at dots, knows neither `:` nor continuation lines, and lets the last of two
- * equal options win in silence. Files of pymilter's users would change their meaning.
+ * The npm package `ini` reads another dialect: it cuts values at `;` and `#`, removes quotes and backslashes, turns `true` into
+ * a boolean, nests sections at dots, supports neither `:` nor continuation lines, and silently uses the last of two equal
+ * options. Existing files of pymilter users would change their meaning.
  */
 import { configError } from './config-error.js';
 
-/** Sections by name, options by name in lower case, values as they are written. */
+/** Sections by name, with options by name in lower case, and values as they are written. */
 export type Sections = Map<string, Map<string, string>>;
 
 interface OpenOption {
@@ -17,12 +17,12 @@ interface OpenOption {
 }
 
 /**
- * Reads a text: `[section]`, `name = value` or `name: value`, `#` and `;` at the start of a line for comments, and
- * lines that are indented more than their option's as its continuation.
+ * Parses a text with lines of the form `[section]`, `name = value` or `name: value`. `#` and `;` at the beginning of a line
+ * begin a comment. A line that is indented more than the line of its option continues the value.
  *
  * @param source names the text in errors
- * @throws MilterError ERR_MILTER_CONFIG for a line that is none of these, an option before any section, and a section
- *   or an option that is there twice
+ * @throws MilterError ERR_MILTER_CONFIG for any other line, an option before the first section, and a duplicate section or
+ *   option
  */
 export function readIniText(text: string, source: string): Sections {
   return new IniReader(source).read(text);
@@ -61,7 +61,7 @@ class IniReader {
 
   #openSection(name: string, place: string): void {
     if (this.#sections.has(name)) {
-      throw configError(`${place}: the section [${name}] is there already; put its options together`);
+      throw configError(`${place}: duplicate section [${name}]; put its options together`);
     }
     this.#section = new Map();
     this.#sections.set(name, this.#section);
@@ -71,19 +71,19 @@ class IniReader {
     const end = content.search(/[=:]/);
     if (end < 1) {
       throw configError(
-        `${place}: neither [section] nor name = value: ${JSON.stringify(content.slice(0, 80))}`,
+        `${place}: the line is neither [section] nor name = value: ${JSON.stringify(content.slice(0, 80))}`,
       );
     }
     const name = content.slice(0, end).trim().toLowerCase();
-    if (!this.#section) throw configError(`${place}: the option ${name} comes before any [section]`);
+    if (!this.#section) throw configError(`${place}: the option ${name} comes before the first [section]`);
     if (this.#section.has(name)) {
-      throw configError(`${place}: the option ${name} is there already in this section; remove one`);
+      throw configError(`${place}: duplicate option ${name} in this section; remove one of them`);
     }
     this.#section.set(name, '');
     this.#option = { name, indent, lines: [content.slice(end + 1).trim()] };
   }
 
-  /** Empty lines within a value count, those behind it do not. */
+  /** Empty lines within a value are kept; those after it are removed. */
   #closeOption(): void {
     if (!this.#option) return;
     this.#section?.set(this.#option.name, this.#option.lines.join('\n').trimEnd());

@@ -1,7 +1,7 @@
-/** `%(name)s` in values, as Python's ConfigParser has it. */
+/** Interpolation of `%(name)s` in values, as in Python's ConfigParser. */
 import { configError } from './config-error.js';
 
-/** Longest value; a few options that contain each other several times could make it endless. */
+/** Maximum length of a value. A few options that contain each other several times could otherwise expand to gigabytes. */
 const MAX_LENGTH = 1_048_576;
 const MAX_DEPTH = 10;
 const REFERENCE = /%(?:(%)|\(([^()\n]*)\)s)?/g;
@@ -10,8 +10,8 @@ const REFERENCE = /%(?:(%)|\(([^()\n]*)\)s)?/g;
  * Replaces `%(name)s` by the value of that option and `%%` by `%`.
  *
  * @param place names the option in errors
- * @throws MilterError ERR_MILTER_CONFIG for any other `%`, an option that does not exist, options that contain each
- *   other, and a result of more than 1 MiB
+ * @throws MilterError ERR_MILTER_CONFIG for any other `%`, an unknown option, options that contain each other, and a result of
+ *   more than 1 MiB
  */
 export function interpolate(
   value: string,
@@ -20,7 +20,9 @@ export function interpolate(
   depth = 0,
 ): string {
   if (depth > MAX_DEPTH) {
-    throw configError(`${place}: more than ${MAX_DEPTH} options deep; do they contain each other?`);
+    throw configError(
+      `${place}: nested more than ${MAX_DEPTH} levels deep; do the options contain each other?`,
+    );
   }
   let length = value.length;
   return value.replace(REFERENCE, (_reference, percent: string | undefined, name: string | undefined) => {
@@ -32,7 +34,7 @@ export function interpolate(
     const text = interpolate(found, place, lookUp, depth + 1);
     length += text.length;
     if (length > MAX_LENGTH)
-      throw configError(`${place}: longer than ${MAX_LENGTH} characters with what it contains`);
+      throw configError(`${place}: the value expands to more than ${MAX_LENGTH} characters`);
     return text;
   });
 }

@@ -1,11 +1,11 @@
-/** Small text files, read whole. */
+/** Reads small text files. */
 import { readFileSync, statSync } from 'node:fs';
 import { configError } from './config-error.js';
 
 /**
- * Reads a regular file of at most `maxSize` bytes; anything else (a device, a pipe) could be endless.
+ * Reads a regular file of at most `maxSize` bytes. Other files, such as devices and pipes, may have no end.
  *
- * @throws MilterError ERR_MILTER_CONFIG, or the system's own error
+ * @throws MilterError ERR_MILTER_CONFIG, or the error of the system
  */
 export function readText(file: string, maxSize: number): string {
   const stats = statSync(file);

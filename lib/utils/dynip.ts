@@ -1,24 +1,23 @@
-/** Guesses whether a host is one of many at a provider's customers. */
+/** Guesses whether a host name was generated from an IP address. */
 import type ipaddr from 'ipaddr.js';
+import { MAX_NAME_LENGTH } from '../dns/names.js';
 import { requireIp } from './ip.js';
 
-/** The longest name that DNS has (RFC 1035 2.3.4). */
-const MAX_NAME_LENGTH = 253;
-
 /**
- * Whether a host seems to have been named by a machine after its IP address, as providers name their customers'
- * lines (pymilter's `is_dynip`). Such hosts seldom are mail servers, but some are: use it as one sign among others.
+ * Whether the name of a host seems to be generated from its IP address, as providers name the lines of their customers
+ * (pymilter's `is_dynip`). Such hosts are rarely mail servers, but some are, so use this as one indication among others. It
+ * recognises:
  *
- * - no name: the address itself, `[192.0.2.1]`
- * - the address in any spelling: `192-0-2-1.example.net`, `001002000192.example.net`, `c0000201.example.net`
- * - two of its numbers beside each other, in any order: `dsl-2-1.example.net`
- * - its last number by itself, `host-7.example.net`, or after a word for a customer's line, `dialup7.example.net`
- * - a label of four numbers or more, whichever: `host-10-20-30-40.example.net`
- * - IPv6: all of the address or its last half, with or without zeros, forwards or by digits backwards
+ * - no name, but the address itself: `[192.0.2.1]`
+ * - the address in any form: `192-0-2-1.example.net`, `001002000192.example.net`, `c0000201.example.net`
+ * - two adjacent numbers of the address, in any order: `dsl-2-1.example.net`
+ * - its last number alone, `host-7.example.net`, or after a word for a customer's line, `dialup7.example.net`
+ * - a label with any four numbers or more: `host-10-20-30-40.example.net`
+ * - IPv6: the whole address or its last half, with or without leading zeros, or as reversed digits
  *
- * @param hostname the name that DNS has for the address (PTR), as `connect` receives it; it may be anything
+ * @param hostname the name in the PTR record of the address, as `connect` receives it; it may be any text
  * @param ip the client's address
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT where `ip` is not an IP address
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT if `ip` is not an IP address
  */
 export function isDynip(hostname: string, ip: string): boolean {
   const address = requireIp('isDynip', ip);
@@ -34,7 +33,7 @@ function isLiteral(name: string, ip: string): boolean {
   return name === ip || (name.startsWith('[') && name.endsWith(']'));
 }
 
-/** Without the provider's own domain, for `163.example` says nothing: the last two labels, but never the first. */
+/** Removes the last two labels, but never the first: numbers in a provider's own domain, such as `163.example`, mean nothing. */
 function hostPart(name: string): string {
   const labels = name.replace(/\.$/, '').split('.');
   return labels.slice(0, Math.max(1, labels.length - 2)).join('.');
@@ -62,7 +61,7 @@ function namesIpv4(host: string, octets: readonly number[]): boolean {
   });
 }
 
-/** Two different numbers of the address, not one of them twice. */
+/** Whether both are numbers of the address. The same octet does not count twice. */
 function isPair(one: number, other: number, octets: readonly number[]): boolean {
   const rest = [...octets];
   const at = rest.indexOf(one);
@@ -71,7 +70,7 @@ function isPair(one: number, other: number, octets: readonly number[]): boolean 
   return rest.includes(other);
 }
 
-/** Two to four neighbouring numbers of the address without separators; of four digits at least, or `mx12` is one. */
+/** Two to four adjacent numbers of the address without separators. They need four digits, or `mx12` would match. */
 function spellings(octets: readonly number[]): Set<string> {
   const found = new Set<string>();
   for (const order of [octets, octets.toReversed()]) {
@@ -90,7 +89,7 @@ function hasHex(host: string, octets: readonly number[]): boolean {
   return host.includes(hex.join('')) || host.includes(hex.toReversed().join(''));
 }
 
-/** What comes before the number of a customer's line; `mail7` and `mx7` are names that people give. */
+/** Words before the number of a customer's line. Names such as `mail7` and `mx7`, in contrast, are chosen by people. */
 const LINE_WORD =
   /(?:dsl|dial|dialup|dialin|dhcp|dyn|dynamic|pool|ppp|pppoe|cable|user|client|customer|cust)$/;
 
@@ -113,12 +112,12 @@ function namesIpv6(host: string, address: ipaddr.IPv6): boolean {
   const groups = address.parts.map((part) => part.toString(16));
   const whole = [...spellings6(groups), address.toRFC5952String().replaceAll(':', '-')];
   const half = groups.slice(4);
-  // The host's half of a server's address is often as short as ::25, and 0-0-0-25 may mean anything.
+  // The interface identifier of a server is often as short as ::25, and 0-0-0-25 would match too many names.
   const halves = half.filter((group) => group !== '0').length > 1 ? spellings6(half) : [];
   return [...whole, ...halves].some((text) => host.includes(text));
 }
 
-/** The groups with and without leading zeros, and the digits backwards as in ip6.arpa (RFC 3596 2.5). */
+/** The groups with and without leading zeros, and the digits in reverse order as in ip6.arpa (RFC 3596 2.5). */
 function spellings6(groups: readonly string[]): string[] {
   const padded = groups.map((group) => group.padStart(4, '0'));
   const backwards = padded.join('').split('').reverse();

@@ -1,6 +1,6 @@
 /** Shell patterns: `*`, `?`, `[0-5]` and `[!a-f]`. */
 
-/** What stands for one character; a star stands for any number of them. */
+/** A star, or a test for one character. */
 type Piece = '*' | ((character: string) => boolean);
 
 const SET = /^\[(!?)(\]?[^\]]*)\]/;
@@ -32,8 +32,8 @@ function piecesOf(pattern: string): Piece[] {
 }
 
 /**
- * Whether the whole text fits the pattern. Only the last star is ever tried again, so that the time is at most the
- * product of both lengths; a regular expression of many stars could take exponentially long.
+ * Whether the whole text matches the pattern. Only the last star is retried, so the time is at most proportional to the product
+ * of both lengths. A regular expression with many stars could take exponential time.
  */
 export function matchesGlob(text: string, pattern: string): boolean {
   const pieces = piecesOf(pattern);

@@ -1,4 +1,4 @@
-/** `tsmilter/utils`: addresses, headers and host names as filters meet them. */
+/** `tsmilter/utils`: functions for addresses, headers and host names. */
 export { isDynip } from './dynip.js';
 export { type IniplistOptions, iniplist, type NameResolver } from './iniplist.js';
 export { type MailAddress, type ParseAddressOptions, parseAddr, parseaddr } from './parse-addr.js';

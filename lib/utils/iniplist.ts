@@ -1,27 +1,27 @@
-/** Whether a client is in a list of addresses, networks, patterns and host names. */
+/** Matches a client against a list of addresses, networks, patterns and host names. */
 import { promises as dns } from 'node:dns';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { bitsOf, type IpAddress, inNetwork, readIp, requireIp } from './ip.js';
 import { listHas, type NameEntry, readIpList } from './ip-list.js';
 
-/** Finds the addresses of a host; a `dns.promises.Resolver` of Node is one. */
+/** Looks up the addresses of a host, like a `dns.promises.Resolver` of Node. */
 export interface NameResolver {
-  /** The IPv4 addresses; rejects where there are none. */
+  /** The IPv4 addresses; rejects if there are none. */
   resolve4(hostname: string): Promise<string[]>;
-  /** The IPv6 addresses; rejects where there are none. */
+  /** The IPv6 addresses; rejects if there are none. */
   resolve6(hostname: string): Promise<string[]>;
 }
 
 /** How {@link iniplist} resolves host names. */
 export interface IniplistOptions {
-  /** Default: the name servers of the system, asked directly (`/etc/hosts` is not read). */
+  /** The DNS resolver. Default: the name servers of the system (`/etc/hosts` is not read). */
   readonly resolver?: NameResolver;
-  /** Milliseconds for all names of the list together; default 5000. */
+  /** Milliseconds for all names of the list together. Default: 5,000. */
   readonly timeout?: number;
-  /** How many addresses of one name are looked at, in the answer's order; default 100. */
+  /** Maximum number of addresses of one name that are compared, in the order of the answer. Default: 100. */
   readonly maxAddresses?: number;
-  /** Told about a name that could not be resolved, or not in time. Such a name matches nothing. */
+  /** Called for a name that could not be resolved, or not in time. Such a name matches nothing. Default: not called */
   readonly onLookupError?: (hostname: string, error: Error) => void;
 }
 
@@ -40,18 +40,18 @@ const MAX_ADDRESSES = 100;
  *
  * - `192.0.2.1`, `2001:db8::1`: an address
  * - `192.0.2.0/24`, `2001:db8::/32`: a network (CIDR)
- * - `192.0.2.*`: a shell pattern (`*`, `?`, `[0-5]`) of the address as {@link https://www.rfc-editor.org/rfc/rfc5952 RFC 5952}
- *   writes it
+ * - `192.0.2.*`: a shell pattern (`*`, `?`, `[0-5]`) for the address in the form of
+ *   {@link https://www.rfc-editor.org/rfc/rfc5952 RFC 5952}
  * - `mx.example.com`, `mx.example.com/24`: each address of the host, or the network around it
  *
- * An IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`) counts as the IPv4 address. `0.0.0.0/0` is every IPv4
- * address, and no IPv6 address. `localhost` is the loopback address without DNS (RFC 6761 6.3).
+ * An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) counts as the IPv4 address. `0.0.0.0/0` matches every IPv4 address, but no
+ * IPv6 address. `localhost` is the loopback address, without a DNS lookup (RFC 6761 6.3).
  *
- * Without `options` nothing is resolved: the answer is there at once, and a host name in the list is an error. With
- * `options`, `{}` for the defaults, the answer is a promise; DNS is asked only where no other entry matches.
+ * Without `options`, no names are resolved: the result is returned synchronously, and a host name in the list is an error. With
+ * `options` (`{}` for the defaults) the result is a promise, and DNS is asked only if no other entry matches.
  *
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT for a bad address, a bad entry, or a host name without `options`
- *   (a rejection where there are options)
+ *   (as a rejection if there are options)
  */
 export function iniplist(ip: string, list: Iterable<string>): boolean;
 export function iniplist(ip: string, list: Iterable<string>, options: IniplistOptions): Promise<boolean>;
@@ -69,7 +69,7 @@ function inPlainList(ip: string, entries: Iterable<string>): boolean {
   const [first] = list.names;
   if (first) {
     throw badArgument(
-      `iniplist: ${first.name} is a host name, which has to be resolved: await iniplist(ip, list, {})`,
+      `iniplist: ${first.name} is a host name, which must be resolved with options: await iniplist(ip, list, {})`,
     );
   }
   return listHas(list, address);
@@ -93,7 +93,7 @@ async function inListWithNames(
 
 type Limits = IniplistOptions & { readonly timeout: number; readonly maxAddresses: number };
 
-/** All names at once: the time is that of the slowest, and the first match ends the wait. */
+/** Resolves all names concurrently; the first match ends the wait. */
 async function anyNameMatches(
   address: IpAddress,
   names: readonly NameEntry[],
@@ -101,12 +101,12 @@ async function anyNameMatches(
 ): Promise<boolean> {
   const own = options.resolver ? undefined : new dns.Resolver({ timeout: options.timeout });
   const resolver = options.resolver ?? (own as NameResolver);
-  const clock = new AbortController();
-  const timer = setTimeout(() => clock.abort(), options.timeout);
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), options.timeout);
   let decided = false;
   const nameMatches = async ({ name, bits }: NameEntry): Promise<boolean> => {
     try {
-      const found = await addressesOf(name, address, resolver, clock.signal);
+      const found = await addressesOf(name, address, resolver, deadline.signal);
       return matchesAny(address, found.slice(0, options.maxAddresses), bits);
     } catch (error) {
       if (!decided && !isNoSuchName(error as Error)) options.onLookupError?.(name, error as Error);
@@ -122,7 +122,7 @@ async function anyNameMatches(
   }
 }
 
-/** True as soon as one is, false when none is. */
+/** Resolves with true as soon as one promise does, or with false if none does. */
 function firstTrue(answers: readonly Promise<boolean>[]): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const watched = answers.map(async (answer) => {
@@ -139,12 +139,12 @@ function matchesAny(address: IpAddress, found: readonly string[], bits = bitsOf(
   });
 }
 
-/** The answer is that there is no such name or address, which is no failure. */
+/** Whether the error means that the name or the address does not exist, which is not a failure. */
 function isNoSuchName(error: Error & { code?: unknown }): boolean {
   return error.code === 'ENOTFOUND' || error.code === 'ENODATA';
 }
 
-/** The host's addresses of the client's family, unless the time runs out before. */
+/** The addresses of a host in the address family of the client; rejects if they are not found in time. */
 async function addressesOf(
   name: string,
   client: IpAddress,

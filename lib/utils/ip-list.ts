@@ -1,12 +1,14 @@
-/** The entries of a list of clients: networks, patterns, and host names that DNS has to resolve. */
+/** Parses lists of clients: networks, patterns, and host names that DNS has to resolve. */
+
+import { MAX_NAME_LENGTH } from '../dns/names.js';
 import { badArgument, type MilterError } from '../internal/errors.js';
 import { matchesGlob } from './glob.js';
 import { type IpAddress, inNetwork, type Network, networkOf, textOf } from './ip.js';
 
-/** A host name; each of its addresses stands for the network of `bits` around it. */
+/** A host name, which matches the networks with this prefix length around each of its addresses. */
 export interface NameEntry {
   readonly name: string;
-  /** undefined: the address alone */
+  /** The prefix length; undefined for the addresses alone. */
   readonly bits: number | undefined;
 }
 
@@ -17,12 +19,11 @@ export interface IpList {
 }
 
 const PATTERN = /[*?[]/;
-/** What a pattern of an address can be of; neither `*.example.com` nor `[::1]` would ever match. */
+/** The characters of an address pattern. `*.example.com` and `[::1]` would never match an address. */
 const ADDRESS_PATTERN = /^(?!\[[^\]]*\]$)[0-9a-f.:*?[\]!-]+$/i;
 const BITS = /^\d{1,3}$/;
-/** RFC 1123 2.1, and the underscore that is seen in the wild; a letter, or it would be a broken address. */
+/** A host name (RFC 1123 2.1), also with underscores, which are in use. It needs a letter, or it would be a malformed address. */
 const HOST_NAME = /^(?=[^a-z]*[a-z])[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?$/i;
-const MAX_NAME_LENGTH = 253;
 
 function badEntry(entry: unknown): MilterError {
   return badArgument(
@@ -31,7 +32,7 @@ function badEntry(entry: unknown): MilterError {
   );
 }
 
-/** @throws MilterError ERR_MILTER_BAD_ARGUMENT for an entry that is none of these; such an entry would never match */
+/** Parses a list. @throws MilterError ERR_MILTER_BAD_ARGUMENT for an invalid entry, which would never match */
 export function readIpList(entries: Iterable<string>): IpList {
   if (typeof entries === 'string' || typeof entries?.[Symbol.iterator] !== 'function') {
     throw badArgument('iniplist: the list must be an array of strings');
@@ -60,7 +61,7 @@ function addNetworkOrName(entry: string, list: { networks: Network[]; names: Nam
   } else throw badEntry(entry);
 }
 
-/** Whether a network or a pattern of the list has the address. */
+/** Whether a network or a pattern of the list matches the address. */
 export function listHas(list: IpList, address: IpAddress): boolean {
   if (list.networks.some((network) => inNetwork(address, network))) return true;
   const text = textOf(address);

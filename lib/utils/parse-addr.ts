@@ -1,20 +1,20 @@
-/** Mail addresses of the envelope and of headers. */
+/** Parses mail addresses of the envelope and of headers. */
 import addressparser from 'nodemailer/lib/addressparser';
 
-/** A user and the domain behind the last `@`; without `@` the user alone. */
+/** A user and the domain after the last `@`, or only a user if there is no `@`. */
 export type MailAddress = [user: string] | [user: string, domain: string];
 
 /** Limits of {@link parseaddr}. */
 export interface ParseAddressOptions {
-  /** Longest header value that is looked at, in characters; default 65536, what an MTA takes at most. */
+  /** Maximum length of the header value in characters. Default: 65,536, the most that an MTA accepts. */
   readonly maxLength?: number;
 }
 
 const MAX_LENGTH = 65_536;
 
 /**
- * Splits an address of the envelope into user and domain (pymilter's `parse_addr`): without its angle brackets,
- * without a source route (`@a,@b:user@domain`, RFC 5321 appendix C), and without the quotes around the user.
+ * Splits an address of the envelope into user and domain (pymilter's `parse_addr`). It removes angle brackets, a source route
+ * (`@a,@b:user@domain`, RFC 5321 appendix C), and quotes around the user.
  *
  * ```
  * parseAddr('<user@example.com>')            // ['user', 'example.com']
@@ -24,7 +24,7 @@ const MAX_LENGTH = 65_536;
  * parseAddr('<>')                            // ['']
  * ```
  *
- * Letter case is kept, and so is what is not an address: nothing is thrown.
+ * Letter case is preserved. Text that is not an address is returned as the user; nothing is thrown.
  */
 export function parseAddr(address: string): MailAddress {
   const bare = address.startsWith('<') && address.endsWith('>') ? address.slice(1, -1) : address;
@@ -45,15 +45,15 @@ function isQuoted(text: string): boolean {
   return text.length > 1 && text.startsWith('"') && text.endsWith('"');
 }
 
-/** Where the `@` before the domain is; a domain literal `[…]` may hold one of its own. */
+/** The index of the `@` before the domain. A domain literal `[…]` may itself contain an `@`. */
 function domainAt(path: string): number {
   const literal = path.endsWith(']') ? path.lastIndexOf('@[') : -1;
   return literal < 0 ? path.lastIndexOf('@') : literal;
 }
 
 /**
- * The name and the address of a header such as From (pymilter's `parseaddr`), of the broken forms that are common in
- * mail too: an unquoted `@` or comma in the name, a missing `>`, a route, the name as a comment (RFC 5322 3.4, 4.4).
+ * The name and the address in a header such as From (pymilter's `parseaddr`). It also accepts malformed and obsolete forms that
+ * are common in mail: an unquoted `@` or comma in the name, a missing `>`, a route, the name as a comment (RFC 5322 3.4, 4.4).
  *
  * ```
  * parseaddr('Foo Bar <foo@bar.example>')             // ['Foo Bar', 'foo@bar.example']
@@ -61,9 +61,9 @@ function domainAt(path: string): number {
  * parseaddr('god@heaven <@hop1,@hop2:jeff@spec.org>') // ['god@heaven', 'jeff@spec.org']
  * ```
  *
- * Of several addresses, or of a group, it is the first. The name is not decoded: {@link parseHeader} does that, and
- * it has to be done afterwards, because a decoded name may contain `<` or a comma. The name and the address are `''`
- * where there is none, or where the value is longer than `maxLength`; nothing is thrown.
+ * For several addresses, or a group, the first is returned. The name is not decoded. Decode it afterwards with
+ * {@link parseHeader}, because a decoded name may contain `<` or a comma. The name and the address are `''` if there is none,
+ * or if the value is longer than `maxLength`; nothing is thrown.
  */
 export function parseaddr(value: string, options: ParseAddressOptions = {}): [name: string, address: string] {
   if (value.length > (options.maxLength ?? MAX_LENGTH)) return ['', ''];
@@ -74,12 +74,12 @@ export function parseaddr(value: string, options: ParseAddressOptions = {}): [na
   return address === '' && isWord(name) && !value.includes('<>') ? ['', name] : [name, address];
 }
 
-/** A value that is one word, with or without angle brackets, is a local address (`MAILER-DAEMON`), not a name. */
+/** Whether the value is one word. Then it is a local address (`MAILER-DAEMON`), not a name. */
 function isWord(name: string): boolean {
   return name !== '' && !/\s/.test(name);
 }
 
-/** Takes back the folds of a long header (RFC 5322 2.2.3). */
+/** Unfolds a header (RFC 5322 2.2.3). */
 function unfold(value: string): string {
   return value.replace(/\r?\n[ \t]/g, ' ').replace(/[\r\n]/g, ' ');
 }

@@ -1,18 +1,18 @@
-/** Signed return addresses: BATV and SRS. */
+/** Verifies signed return addresses: BATV and SRS. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { badArgument } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from './parse-addr.js';
 
-/** How the return addresses that come back here were signed. */
+/** The keys with which return addresses were signed. */
 export interface Signatures {
-  /** Keys of BATV, `prvs=` addresses: by the key number 0 to 9 of the address; a single key is for all numbers. */
+  /** Keys for BATV (`prvs=` addresses) by the key number in the address, 0 to 9; a single key applies to all numbers. */
   readonly batv?: string | Readonly<Record<number, string>>;
-  /** Secrets of SRS, `SRS0=` and `SRS1=` addresses; the newest first, older ones are still accepted. */
+  /** Secrets for SRS (`SRS0=` and `SRS1=` addresses). Any of them is accepted, so that a secret can be replaced by a new one. */
   readonly srs?: string | readonly string[];
-  /** Days for which an SRS address is good; default 21. A BATV address carries its own last day. */
+  /** Days for which an SRS address is valid. A BATV address contains its own last day. Default: 21. */
   readonly maxAge?: number;
-  /** The clock, in milliseconds since 1970; default `Date.now`. */
+  /** The clock, in milliseconds since 1970. Default: `Date.now`. */
   readonly now?: () => number;
 }
 
@@ -27,15 +27,15 @@ const DAY_MS = 86_400_000;
 const MAX_AGE_DAYS = 21;
 
 /**
- * The address that a signed address stands for (pymilter's `unsign`): a bounce comes back to the signed address, and
- * is let in only where the signature is ours.
+ * The original address in a signed return address (pymilter's `unsign`). A bounce is sent to the signed address; it is genuine
+ * only if the signature is valid.
  *
- * - BATV (draft-levine-smtp-batv-01): `prvs=0123abcdef=user@example.com` is `user@example.com`
- * - SRS: `SRS0=hash=tt=example.org=user@forwarder.example` is `user@example.org`; `SRS1=…` is the `SRS0=…` address in it
+ * - BATV (draft-levine-smtp-batv-01): `prvs=0123abcdef=user@example.com` becomes `user@example.com`
+ * - SRS: `SRS0=hash=tt=example.org=user@forwarder.example` becomes `user@example.org`, and `SRS1=…` the `SRS0=…` address in it
  *
- * An address that is not signed, whose signature is forged or too old, or whose kind of signature is not configured
- * comes back as it is, so that `unsign(rcpt, signatures) === rcpt` says that it is not ours. Without `signatures`
- * every address does. Angle brackets are kept. Nothing is thrown for an address.
+ * An address is returned unchanged if it is not signed, if its signature is forged or expired, or if no key is configured for
+ * it. Thus `unsign(rcpt, signatures) === rcpt` means that there is no valid signature. Angle brackets are preserved. No address
+ * makes this throw.
  *
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an empty key or secret, or a `maxAge` that is not a number of days
  */
@@ -77,22 +77,22 @@ function readKeys(signatures: Signatures): Keys {
 }
 
 const BATV = /^prvs=([0-9])([0-9]{3})([0-9a-f]{6})=(.+)$/is;
-/** The last day is told modulo 1000: what is further ahead than this is in the past. */
-const BATV_AHEAD = 500;
+/** The last day is given modulo 1000. A day further ahead than this is in the past. */
+const MAX_BATV_DAYS = 500;
 
 function fromBatv(address: string, { batv, today }: Keys): string | undefined {
   const [, number = '', day = '', hash = '', original = ''] = BATV.exec(address) ?? [];
   const key = number === '' ? undefined : batv(Number(number));
   if (key === undefined) return undefined;
   const daysLeft = (Number(day) - (today % 1000) + 1000) % 1000;
-  if (daysLeft > BATV_AHEAD) return undefined;
+  if (daysLeft > MAX_BATV_DAYS) return undefined;
   const expected = createHmac('sha1', key).update(`${number}${day}${original}`).digest('hex').slice(0, 6);
   return isSame(hash.toLowerCase(), expected) ? original : undefined;
 }
 
 const SRS0 = /^SRS0[-+=]([^=]+)=([^=]+)=([^=]+)=(.+)$/is;
 const SRS1 = /^SRS1[-+=]([^=]+)=([^=]+)=([-+=].+)$/is;
-/** Two characters of base32 count the days. */
+/** The day is given in two characters of base32. */
 const SRS_DAYS = 1024;
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const MIN_HASH_LENGTH = 4;
@@ -112,7 +112,7 @@ function isRecent(day: string, { today, maxAge }: Keys): boolean {
   return (today - (high * 32 + low) + SRS_DAYS * SRS_DAYS) % SRS_DAYS <= maxAge;
 }
 
-/** MTAs change letter case on the way, so the hash is of lower case, and is compared without it. */
+/** MTAs may change the letter case, so the hash is computed over lower case and compared without regard to case. */
 function isSrsHash(hash: string, parts: readonly string[], { srs }: Keys): boolean {
   if (hash.length < MIN_HASH_LENGTH) return false;
   const signed = parts.join('').toLowerCase();

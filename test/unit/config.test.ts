@@ -62,13 +62,13 @@ describe('ini files', () => {
   });
 
   const faulty: [string, RegExp][] = [
-    ['a=1\n', /^<string>:1: .*before any/],
-    ['[a]\nx\n', /^<string>:2: neither/],
-    ['[a]\n\n=1\n', /^<string>:3: neither/],
-    ['[a\nx=1', /^<string>:1: neither/],
-    ['[]\nx=1', /^<string>:1: neither/],
-    ['[a]\nx=1\nX=2', /^<string>:3: the option x is there already/],
-    ['[a]\n[b]\n[a]', /^<string>:3: the section \[a\] is there already/],
+    ['a=1\n', /^<string>:1: .*before the first/],
+    ['[a]\nx\n', /^<string>:2: the line is neither/],
+    ['[a]\n\n=1\n', /^<string>:3: the line is neither/],
+    ['[a\nx=1', /^<string>:1: the line is neither/],
+    ['[]\nx=1', /^<string>:1: the line is neither/],
+    ['[a]\nx=1\nX=2', /^<string>:3: duplicate option x/],
+    ['[a]\n[b]\n[a]', /^<string>:3: duplicate section \[a\]/],
   ];
   for (const [text, message] of faulty) {
     it(`${JSON.stringify(text)} is refused, with the line`, () =>
@@ -228,7 +228,7 @@ describe('values in values', () => {
   it('do not grow without end', () => {
     const lines = Array.from({ length: 8 }, (_, at) => `v${at}=${`%(v${at + 1})s`.repeat(10)}`);
     const text = `x=%(v0)s\n${lines.join('\n')}\nv8=0123456789`;
-    expect(() => inSection(text)).toThrow(errorWith({ ...CONFIG, message: /longer than 1048576/ }));
+    expect(() => inSection(text)).toThrow(errorWith({ ...CONFIG, message: /more than 1048576/ }));
   });
 });
 
