@@ -10,7 +10,7 @@
 import { inspect } from 'node:util';
 import * as Milter from 'tsmilter';
 import { AccessMap } from 'tsmilter/policy';
-import { type Config, ConfigProblem, readConfig } from './spfmilter/config';
+import { type Config, ConfigError, readConfig } from './spfmilter/config';
 import { SpfFilter } from './spfmilter/filter';
 import { Log } from './spfmilter/log';
 import { Policies } from './spfmilter/policy';
@@ -20,7 +20,7 @@ const USAGE = `usage: spfmilter.js [FILE]    (FILE: the configuration, ${CONFIGU
 
 async function main(): Promise<void> {
   const [file = CONFIGURATION, ...others] = process.argv.slice(2);
-  if (others.length > 0 || file.startsWith('-')) throw new ConfigProblem(USAGE);
+  if (others.length > 0 || file.startsWith('-')) throw new ConfigError(USAGE);
   const config = await readConfig(file);
   const log = new Log(config.name);
   using access = await openAccess(config, log);
@@ -43,7 +43,7 @@ async function openAccess({ accessFile }: Config, log: Log): Promise<AccessMap |
   if (accessFile === null) return null;
   const map = await AccessMap.open(accessFile, {
     onReload: ({ size }) => log.write(`${accessFile} was read again: ${size} entries`),
-    onError: (error) => log.write(`${error.message}; the old entries stay`),
+    onError: (error) => log.write(`${error.message}; the old entries stay in use`),
   });
   log.write(`${accessFile}: ${map.size} entries`);
   return map;
@@ -51,7 +51,7 @@ async function openAccess({ accessFile }: Config, log: Log): Promise<AccessMap |
 
 main().catch((error: unknown) => {
   // A problem that an administrator can correct is reported in one line; anything else needs its stack.
-  const known = error instanceof ConfigProblem || error instanceof Milter.MilterError;
+  const known = error instanceof ConfigError || error instanceof Milter.MilterError;
   console.error(`spfmilter: ${known ? error.message : inspect(error)}`);
   process.exitCode = 1;
 });

@@ -2,7 +2,7 @@
 import * as Milter from 'tsmilter';
 import { defangStream } from 'tsmilter/mime';
 import { attachmentRules } from './attachments';
-import { decodeWords, headerFault } from './headers';
+import { decodeWords, rejectionReason } from './headers';
 import { Spool } from './spool';
 
 /** The only recipient of bounces of spam with a forged sender. */
@@ -45,7 +45,7 @@ export class SampleFilter extends Milter.Base {
   /** A new message begins. */
   @Milter.symlist('{auth_authen}')
   override async envfrom(sender: string, ...params: string[]): Promise<Milter.Status> {
-    await this.#forget();
+    await this.#reset();
     const user = this.getsymval('{auth_authen}');
     if (user) this.#log('user', user, 'sends mail from', sender, ...params);
     else this.#log('mail from', sender, ...params);
@@ -68,8 +68,8 @@ export class SampleFilter extends Milter.Base {
     if (LOGGED_HEADERS.has(name.toLowerCase())) this.#log(`${name}: ${decodeWords(text)}`);
     this.#names.add(name.toLowerCase());
     this.#head.push(Buffer.concat([Buffer.from(`${name}: `), Buffer.from(value), Buffer.from('\r\n')]));
-    const fault = headerFault(name, text);
-    return fault === null ? Milter.CONTINUE : this.#refuse(fault);
+    const reason = rejectionReason(name, text);
+    return reason === null ? Milter.CONTINUE : this.#refuse(reason);
   }
 
   override async eoh(): Promise<Milter.Status> {
@@ -90,26 +90,27 @@ export class SampleFilter extends Milter.Base {
       this.#log(`end of message, ${this.#bodySize} bytes of body`);
       return Milter.ACCEPT;
     } finally {
-      await this.#forget();
+      await this.#reset();
     }
   }
 
   /**
-   * Puts warnings in the place of attachments. It reads the spool twice: only its end tells whether anything changes, and
-   * most messages shall keep the body they have.
+   * Replaces dangerous attachments by warnings. It reads the spool twice, because whether anything changes is known only at the
+   * end, and the body of most messages should not be replaced.
    */
   async #defang(spool: Spool): Promise<void> {
     const rules = attachmentRules(this.getsymval('j') ?? 'this host');
-    const headerchange = (_: unknown, name: string, value: string | null) => this.#retitle(name, value);
-    const looked = defangStream(spool.read(), { ...rules, headerchange });
-    if (!(await looked.finish())) return;
-    this.#log('REPLACED:', looked.replaced.map((name) => JSON.stringify(name)).join(', '));
+    const headerchange = (_: unknown, name: string, value: string | null) =>
+      this.#applyHeaderChange(name, value);
+    const scan = defangStream(spool.read(), { ...rules, headerchange });
+    if (!(await scan.finish())) return;
+    this.#log('REPLACED:', scan.replaced.map((name) => JSON.stringify(name)).join(', '));
     for await (const piece of defangStream(spool.read(), { ...rules, bodyOnly: true }))
       this.replacebody(piece);
   }
 
   /** If the message itself was the attachment, its headers become those of the warning. */
-  #retitle(name: string, value: string | null): void {
+  #applyHeaderChange(name: string, value: string | null): void {
     if (this.#names.has(name.toLowerCase())) this.chgheader(name, 1, value);
     else if (value !== null) this.addheader(name, value);
   }
@@ -117,17 +118,17 @@ export class SampleFilter extends Milter.Base {
   /** The message ended without eom. The session may go on. */
   override async abort(): Promise<Milter.Status> {
     this.#log(`abort after ${this.#bodySize} bytes of body`);
-    await this.#forget();
+    await this.#reset();
     return Milter.CONTINUE;
   }
 
   override async close(): Promise<Milter.Status> {
     this.#log('close');
-    await this.#forget();
+    await this.#reset();
     return Milter.CONTINUE;
   }
 
-  async #forget(): Promise<void> {
+  async #reset(): Promise<void> {
     const spool = this.#spool;
     this.#spool = null;
     this.#head = [];

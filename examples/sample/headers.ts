@@ -10,7 +10,7 @@ const BLOCKED_CHARSETS: readonly string[] = ['big5', 'gb2312', 'gbk', 'gb18030',
 const BULK_MAILERS: ReadonlySet<string> = new Set(['direct email', 'calypso', 'mail bomber']);
 
 /** The length of the shortest possible Message-ID, `<a@b>`. */
-const SHORTEST_MESSAGE_ID = 5;
+const MIN_MESSAGE_ID_LENGTH = 5;
 
 /** `=?charset*language?B?text?=`, or with Q (RFC 2047 and 2231). */
 const ENCODED_WORD = /=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bq])\?([^?]*)\?=/gi;
@@ -38,7 +38,7 @@ export function decodeWords(text: string): string {
     });
 }
 
-function subjectFault(value: string): string | null {
+function subjectReason(value: string): string | null {
   for (const [, charset = ''] of value.matchAll(ENCODED_WORD)) {
     const blocked = BLOCKED_CHARSETS.find((start) => charset.toLowerCase().startsWith(start));
     if (blocked !== undefined) return `we cannot read ${blocked} in a subject`;
@@ -48,12 +48,12 @@ function subjectFault(value: string): string | null {
 }
 
 /** Why the message is rejected because of this header, or null if it is not. */
-export function headerFault(name: string, value: string): string | null {
+export function rejectionReason(name: string, value: string): string | null {
   switch (name.toLowerCase()) {
     case 'subject':
-      return subjectFault(value);
+      return subjectReason(value);
     case 'message-id':
-      return value.trim().length < SHORTEST_MESSAGE_ID ? 'that is no Message-ID' : null;
+      return value.trim().length < MIN_MESSAGE_ID_LENGTH ? 'the Message-ID is malformed' : null;
     case 'x-mailer':
       return BULK_MAILERS.has(value.trim().toLowerCase()) ? 'that mailer sends bulk mail only' : null;
     default:

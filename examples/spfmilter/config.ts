@@ -21,7 +21,7 @@ export interface Config {
 }
 
 /** A mistake that the administrator has to correct; the message says where and how. */
-export class ConfigProblem extends Error {}
+export class ConfigError extends Error {}
 
 /** `access_file_nulls` is accepted because pymilter's configuration files have it; it has no effect here. */
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
@@ -42,37 +42,37 @@ const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]+(?:\.[a-z0-9_-]+)+$/i;
 /**
  * Reads the configuration file.
  *
- * @throws ConfigProblem, or MilterError ERR_MILTER_CONFIG for a file that is not well-formed
+ * @throws ConfigError, or MilterError ERR_MILTER_CONFIG for a file that is not well-formed
  */
 export async function readConfig(file: string): Promise<Config> {
   const parser = new MilterConfigParser();
   if (parser.read(file).length === 0) {
-    throw new ConfigProblem(
-      `${file}: there is no such file; examples/spfmilter/spfmilter.cfg is one to begin with`,
+    throw new ConfigError(
+      `${file}: the file does not exist; examples/spfmilter/spfmilter.cfg is a starting point`,
     );
   }
-  const bad = (section: string, option: string, why: string) =>
-    new ConfigProblem(`${file}: [${section}] ${option}: ${why}`);
+  const optionError = (section: string, option: string, why: string) =>
+    new ConfigError(`${file}: [${section}] ${option}: ${why}`);
   checkNames(parser, file);
   const text = (section: string, option: string) => parser.get(section, option)?.trim() || null;
 
   const socket = text('milter', 'socketname');
   if (socket === null) {
-    throw bad(
+    throw optionError(
       'milter',
       'socketname',
-      'is missing; set it to the socket that the MTA connects to, as /run/spfmilter/sock',
+      'is missing; set it to the socket that the MTA connects to, such as /run/spfmilter/sock',
     );
   }
   const umask = text('milter', 'umask');
   if (umask !== null && !OCTAL.test(umask)) {
-    throw bad('milter', 'umask', `${umask} is not an octal number, as 0117`);
+    throw optionError('milter', 'umask', `${umask} is not an octal number such as 0117`);
   }
   const policy = text('milter', 'untrapped_exception') ?? 'TEMPFAIL';
   const untrappedException = EXCEPTION_POLICIES.get(policy.toUpperCase());
   if (untrappedException === undefined) {
     const known = [...EXCEPTION_POLICIES.keys()].join(', ');
-    throw bad('milter', 'untrapped_exception', `${policy} is not one of ${known}`);
+    throw optionError('milter', 'untrapped_exception', `${policy} is not one of ${known}`);
   }
   const config: Config = {
     socket,
@@ -81,24 +81,24 @@ export async function readConfig(file: string): Promise<Config> {
     internalConnect: parser.getlist('milter', 'internal_connect'),
     trustedRelay: parser.getlist('milter', 'trusted_relay'),
     untrappedException,
-    accessFile: inFolderOf(file, text('spf', 'access_file')),
+    accessFile: resolveFrom(file, text('spf', 'access_file')),
     trustedForwarder: parser.getlist('spf', 'trusted_forwarder'),
     nameservers: parser.getlist('spf', 'nameservers'),
   };
 
-  const explained = async (section: string, option: string, check: () => unknown) => {
+  const withOption = async (section: string, option: string, check: () => unknown) => {
     try {
       await check();
     } catch (error) {
-      throw bad(section, option, (error as Error).message);
+      throw optionError(section, option, (error as Error).message);
     }
   };
-  await explained('milter', 'internal_connect', () => checkNetworks(config.internalConnect));
-  await explained('milter', 'trusted_relay', () => checkNetworks(config.trustedRelay));
-  await explained('spf', 'nameservers', () => dnsFor(config));
-  const noDomain = config.trustedForwarder.find((name) => !DOMAIN.test(name));
-  if (noDomain !== undefined)
-    throw bad('spf', 'trusted_forwarder', `${noDomain} is not a domain, as example.com`);
+  await withOption('milter', 'internal_connect', () => checkNetworks(config.internalConnect));
+  await withOption('milter', 'trusted_relay', () => checkNetworks(config.trustedRelay));
+  await withOption('spf', 'nameservers', () => dnsFor(config));
+  const invalidDomain = config.trustedForwarder.find((name) => !DOMAIN.test(name));
+  if (invalidDomain !== undefined)
+    throw optionError('spf', 'trusted_forwarder', `${invalidDomain} is not a domain such as example.com`);
   return config;
 }
 
@@ -118,19 +118,19 @@ function checkNames(parser: MilterConfigParser, file: string): void {
   for (const section of parser.sections()) {
     const known = OPTIONS[section];
     if (known === undefined) {
-      throw new ConfigProblem(
+      throw new ConfigError(
         `${file}: [${section}] is not a section of this filter; there are [milter] and [spf]`,
       );
     }
     const unknown = parser.options(section).find((option) => !known.includes(option));
     if (unknown === undefined) continue;
     const options = known.join(', ');
-    throw new ConfigProblem(
+    throw new ConfigError(
       `${file}: [${section}] ${unknown}: there is no such option; remove it, or correct it to one of ${options}`,
     );
   }
 }
 
-function inFolderOf(file: string, path: string | null): string | null {
+function resolveFrom(file: string, path: string | null): string | null {
   return path === null ? null : resolve(dirname(file), path);
 }

@@ -65,15 +65,15 @@ const NOTHING: PolicyMap = { separator: ':', get: () => null };
 
 export class Policies {
   readonly #map: PolicyMap;
-  readonly #complain: (message: string) => void;
+  readonly #onInvalidEntry: (message: string) => void;
 
   /**
    * @param map null applies the defaults to everybody
-   * @param complain called for entries that are not a policy; such entries are ignored
+   * @param onInvalidEntry called for entries that are not a policy; such entries are ignored
    */
-  constructor(map: PolicyMap | null, complain: (message: string) => void) {
+  constructor(map: PolicyMap | null, onInvalidEntry: (message: string) => void) {
     this.#map = map ?? NOTHING;
-    this.#complain = complain;
+    this.#onInvalidEntry = onInvalidEntry;
   }
 
   /**
@@ -89,8 +89,8 @@ export class Policies {
   }
 
   /**
-   * The policy for an authenticated user who sends as this sender: `SMTP-Auth:user@domain`, `SMTP-Auth:user@` for the other domains of
-   * that user; then `SMTP-Auth:domain`, its parents, and `SMTP-Auth:` for all users. The default is CONTINUE.
+   * The policy for an authenticated user who sends as this sender: `SMTP-Auth:user@domain`, `SMTP-Auth:user@` for the other
+   * domains of that user; then `SMTP-Auth:domain`, its parents, and `SMTP-Auth:` for all users. The default is OK.
    */
   aboutUser(user: string, sender: string): Policy {
     const [, domain = ''] = parseAddr(sender);
@@ -105,7 +105,9 @@ export class Policies {
     const policy = readPolicy(value);
     if (policy === null) {
       const forms = 'OK, CONTINUE, REJECT, TEMPFAIL or ERROR:5.7.1:"550 text"';
-      this.#complain(`the access map has ${JSON.stringify(value)} for ${key}, which is none of ${forms}`);
+      this.#onInvalidEntry(
+        `the access map has ${JSON.stringify(value)} for ${key}, which is none of ${forms}`,
+      );
     }
     return policy;
   }

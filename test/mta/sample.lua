@@ -121,7 +121,7 @@ end
 
 for _, case in ipairs({
   { "Subject", "=?big5?B?pKSk5Q==?=", "we cannot read big5 in a subject" },
-  { "Message-ID", "<>", "that is no Message-ID" },
+  { "Message-ID", "<>", "the Message-ID is malformed" },
   { "X-Mailer", "Direct Email", "that mailer sends bulk mail only" },
 }) do
   local name, value, text = case[1], case[2], case[3]

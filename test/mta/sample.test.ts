@@ -105,7 +105,7 @@ describe('the sample filter', () => {
         await client.command('MAIL FROM:<from@src.test>');
         await client.command('RCPT TO:<rcpt@dest.test>');
         expect(heard(await client.data('Message-Id: <>\r\n\r\nx\r\n'))).toBe(
-          '550 5.7.1 that is no Message-ID',
+          '550 5.7.1 the Message-ID is malformed',
         );
         await client.quit();
       });

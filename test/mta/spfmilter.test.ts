@@ -498,7 +498,7 @@ describe('spfmilter', () => {
     await filter.wrote(/access was read again: \d+ entries/);
     await passed('postfix', 'joe@tempfail.fail.test');
     fs.rmSync(file);
-    await filter.wrote(/access: cannot be read: .*; the old entries stay/);
+    await filter.wrote(/access: cannot be read: .*; the old entries stay in use/);
     await passed('postfix', 'joe@tempfail.fail.test');
   });
 
@@ -522,7 +522,7 @@ describe('spfmilter', () => {
     }
 
     test('no file', async () => {
-      await saysAndEnds([path.join(lab.dir, 'none.cfg')], /none\.cfg: there is no such file/);
+      await saysAndEnds([path.join(lab.dir, 'none.cfg')], /none\.cfg: the file does not exist/);
       await saysAndEnds(['--help'], /usage: spfmilter\.js \[FILE\]/);
       await saysAndEnds(['a', 'b'], /usage: spfmilter\.js \[FILE\]/);
     });
