@@ -5,7 +5,8 @@
 
 import { type Events, MessageKind } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
-import { Session, type SessionDependencies } from './session.js';
+import type { SessionDependencies } from './dependencies.js';
+import { Session } from './session.js';
 
 /** Contexts made and ended in this thread; equal when nothing is connected. */
 export interface ContextCounts {
@@ -54,7 +55,7 @@ export class Dispatcher {
       case MessageKind.released:
         this.#sessions[slot]?.interrupt(
           new MilterError('ERR_MILTER_BAD_CONTEXT', 'the filter stops: the MTA was told to try again later'),
-          true,
+          false, // an answer is expected to be late then
         );
         break;
       case MessageKind.writeFailed:

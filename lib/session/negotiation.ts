@@ -1,9 +1,11 @@
-/** What is settled with the MTA at the beginning: the steps it sends, the replies it waits for, the rights. */
+/** The negotiation at the start of a session: the steps that the MTA sends, the replies that it waits for, the rights. */
 
-import { P_NR_EOH, P_NR_HDR, P_SKIP } from '../addon/constants.js';
+import { CONTINUE, P_NR_EOH, P_NR_HDR, P_SKIP } from '../addon/constants.js';
 import type { NegotiatedOptions } from '../addon/native.js';
 import { ABORT, bitOf, CLOSE, DEFERRABLE, EOH, EOM, HEADER, NEGOTIABLE, STEP_NAMES } from '../addon/steps.js';
-import type { Callbacks } from './callbacks.js';
+import type { Callbacks, NegotiationOptions } from './callbacks.js';
+import type { Context } from './context.js';
+import { currentFlags } from './flags.js';
 
 /** The steps that have a callback. */
 export function handledSteps(callbacks: Callbacks): number {
@@ -19,7 +21,7 @@ export function protocolFor(handled: number): number {
 }
 
 /**
- * Completes what a filter's negotiate handler chose.
+ * Completes what a filter's negotiate handler has chosen.
  *
  * header and eoh are deferred with "no reply" even where the MTA does not know it: libmilter then replies CONTINUE by
  * itself. body is deferred with replies: libmilter 8.17 drops eom where body data comes with the end of the message
@@ -27,8 +29,8 @@ export function protocolFor(handled: number): number {
  *
  * @param handled the steps with a handler
  * @param offered the protocol that the MTA offers
- * @param actions the rights that negotiate settled on
- * @param protocol the protocol that negotiate settled on
+ * @param actions the rights that negotiate has chosen
+ * @param protocol the protocol that negotiate has chosen
  */
 export function completeNegotiation(
   handled: number,
@@ -50,4 +52,52 @@ export function completeNegotiation(
   const withoutReply = deferred & (bitOf(HEADER) | bitOf(EOH));
   const added = (withoutReply & bitOf(HEADER) ? P_NR_HDR : 0) | (withoutReply & bitOf(EOH) ? P_NR_EOH : 0);
   return { actions, protocol, added: added & ~protocol, asked, deferred, silent: silent | withoutReply };
+}
+
+/** The negotiation of one session, with the filter as one side. */
+export class Negotiation {
+  readonly #callbacks: Callbacks;
+  readonly #context: Context;
+  readonly #offer: Readonly<NegotiationOptions>;
+  /** The offer, which the handler changes in place to what the filter takes. */
+  readonly #options: NegotiationOptions;
+
+  constructor(callbacks: Callbacks, context: Context, offer: NegotiationOptions) {
+    this.#callbacks = callbacks;
+    this.#context = context;
+    this.#offer = offer;
+    this.#options = [...offer];
+  }
+
+  /** Calls the negotiate handler; without one, takes the steps that have a callback. */
+  callHandler(): unknown {
+    const options = this.#options;
+    if (this.#callbacks.negotiate) return this.#callbacks.negotiate(this.#context, options);
+    options[0] &= currentFlags();
+    options[1] &= protocolFor(handledSteps(this.#callbacks));
+    return CONTINUE;
+  }
+
+  /**
+   * Ends the negotiation, and gives the context its rights.
+   * @param verdict CONTINUE for what the handler has chosen, anything else for all that the MTA offers
+   * @param immediate the option of that name, where the filter's class does not say otherwise
+   */
+  conclude(verdict: number, immediate: boolean): NegotiatedOptions {
+    const context = this.#context;
+    const negotiated = completeNegotiation(
+      context.handled ?? handledSteps(this.#callbacks),
+      this.#offer[1],
+      this.#options[0],
+      this.#options[1],
+      context.immediate ?? immediate,
+    );
+    if (verdict === CONTINUE) {
+      context.actions = negotiated.actions;
+      context.protocol = negotiated.protocol;
+    } else {
+      context.actions = this.#offer[0];
+    }
+    return negotiated;
+  }
 }

@@ -1,94 +1,39 @@
 /**
- * One session on its JS thread: runs its events' callbacks one by one, in order, each awaited, and answers.
+ * One session on its JS thread: runs the handlers of its events one by one, in order, each awaited, and answers.
  *
- * A question is a batch of events whose last one libmilter's thread waits on. The answer is the first verdict other
- * than CONTINUE, or the last event's. Only one question is open at a time; a handler that is still at work when its
- * question was answered for it (a timeout, a stop) goes on by itself, and what it says later is reported, not used.
+ * A question is a batch of events whose last one libmilter's thread waits on. Its answer is the first verdict other than
+ * CONTINUE, or that on the last event. Only one question is open at a time. A handler that is still running when its
+ * question has been answered without it (because it timed out, or the filter stops) runs to its end, but its answer is
+ * only reported (R6).
  */
 
 import { ALL_OPTS, CONTINUE, NOREPLY, SKIP } from '../addon/constants.js';
-import { ActionKind, type Addon, type Events } from '../addon/native.js';
+import { ActionKind, type Events } from '../addon/native.js';
 import type { Status } from '../addon/status.js';
-import {
-  ABORT,
-  BODY,
-  bitOf,
-  CLOSE,
-  CONNECT,
-  DATA,
-  ENVFROM,
-  ENVRCPT,
-  EOH,
-  EOM,
-  HEADER,
-  HELO,
-  NEGOTIATE,
-  STEP_NAMES,
-  UNKNOWN,
-} from '../addon/steps.js';
+import { ABORT, bitOf, CLOSE, EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
 import { MilterError } from '../internal/errors.js';
-import type { Callbacks, NegotiationOptions } from './callbacks.js';
+import { callHandler } from './call-handler.js';
+import type { NegotiationOptions } from './callbacks.js';
 import { type Backend, Context } from './context.js';
-import type { Exceptions } from './exception-policy.js';
-import { currentFlags } from './flags.js';
-import { peerOf } from './hostaddr.js';
-import { completeNegotiation, handledSteps, protocolFor } from './negotiation.js';
+import type { SessionDependencies } from './dependencies.js';
+import { HandlerWait } from './handler-wait.js';
+import { Negotiation } from './negotiation.js';
 import { checkStatus } from './status.js';
 
-/** How handlers are waited for. */
-export interface SessionOptions {
-  /** Milliseconds that a handler may take; 0 for ever. */
-  readonly handlerTimeout: number;
-  /** Milliseconds between two signs of life to the MTA while eom is awaited; 0 for none. */
-  readonly progressInterval: number;
-  /** An answer for every event, in place of one for the message. */
-  readonly immediate: boolean;
-}
-
-/** What a session asks of the side that talks to the MTA: of the addon, or of what stands in for it in tsmilter/testing. */
-export type SessionCalls = Pick<
-  Addon,
-  | 'getsymval'
-  | 'setreply'
-  | 'setsymlist'
-  | 'queue'
-  | 'resetDeadline'
-  | 'answer'
-  | 'answerNegotiation'
-  | 'negotiatedOptions'
->;
-
-/** What all sessions of a thread share. */
-export interface SessionDependencies {
-  readonly addon: SessionCalls;
-  readonly callbacks: Callbacks;
-  readonly exceptions: Exceptions;
-  readonly options: SessionOptions;
-}
-
-/** A question at work. */
+/** The run of a question's handlers. */
 interface Run {
   readonly question: number;
   readonly events: Events;
   /** Where the next event begins. */
   at: number;
-  /** Steps (header, body) of which this batch's further events are not wanted. */
+  /** Steps (header, body) whose further events in this batch are not wanted. */
   skipped: number;
-}
-
-/** A handler that is awaited. */
-interface Wait {
-  over: boolean;
-  /** The filter itself has given up on the handler: what it answers is no news. */
-  dismissed: boolean;
-  timeout: NodeJS.Timeout | undefined;
-  progress: NodeJS.Timeout | undefined;
 }
 
 const isPromise = (value: unknown): value is PromiseLike<unknown> =>
   typeof (value as PromiseLike<unknown> | null)?.then === 'function';
 
-/** Whether the last of the events is this step: what libmilter's thread waits in. */
+/** Whether this step is the last of the events, in which libmilter's thread waits. */
 function endsWith(events: Events, step: number): boolean {
   let last = -1;
   for (let at = 0; at < events.length; at += 2 + (events[at + 1] as number)) last = events[at] as number;
@@ -100,12 +45,11 @@ export class Session implements Backend {
   readonly #dependencies: SessionDependencies;
   readonly #slot: number;
   #question = 0;
-  #wait: Wait | null = null;
-  /** What the MTA offered, and what negotiate made of it. */
-  /** The first question has come. */
-  #known = false;
-  #offer: NegotiationOptions = [0, 0, 0, 0];
-  #options: NegotiationOptions = [0, 0, 0, 0];
+  /** Whether a question has come yet. */
+  #started = false;
+  #negotiation: Negotiation | null = null;
+  /** The handler that is awaited. */
+  #wait: HandlerWait | null = null;
 
   constructor(dependencies: SessionDependencies, slot: number) {
     this.#dependencies = dependencies;
@@ -113,33 +57,35 @@ export class Session implements Backend {
     this.context = new Context(this);
   }
 
-  // --- what libmilter's side says
+  // --- what the dispatcher calls
 
   /** Runs the handlers of a question. */
   ask(question: number, events: Events): void {
-    this.#abandon();
+    this.#abandonHandler();
     this.#question = question;
-    if (!this.#known) {
-      this.#known = true;
-      if (events[0] !== NEGOTIATE) this.#adopt(question);
+    if (!this.#started) {
+      this.#started = true;
+      if (events[0] !== NEGOTIATE) this.#adoptNegotiated(question);
     }
-    const run = { question, events, at: 0, skipped: 0 };
-    this.#advance(run);
+    this.#advance({ question, events, at: 0, skipped: 0 });
   }
 
-  /** The open question has been answered without its handler, for a reason; `dismissed`: by the filter's stop. */
-  interrupt(error: MilterError, dismissed = false): void {
-    this.#abandon(dismissed);
+  /**
+   * The open question has been answered without its handler, for the reason in `error`.
+   * @param reportsLateAnswer whether the handler's own answer is reported when it comes
+   */
+  interrupt(error: MilterError, reportsLateAnswer = true): void {
+    this.#abandonHandler(reportsLateAnswer);
     this.context.interrupt(error);
   }
 
-  /** The session is over; `ended` is called when the close handler is done. */
-  close(ended: () => void): void {
-    this.#abandon();
+  /** The session is over; `onClosed` is called when the close handler is done. */
+  close(onClosed: () => void): void {
+    this.#abandonHandler();
     this.context.detach();
     const finish = () => {
       this.context.end();
-      ended();
+      onClosed();
     };
     const fail = (error: unknown) => {
       this.#dependencies.exceptions.report(error, STEP_NAMES[CLOSE]);
@@ -154,7 +100,7 @@ export class Session implements Backend {
     }
   }
 
-  // --- Backend: what the context asks of libmilter's side
+  // --- Backend: what the context asks of the MTA
 
   getsymval(name: string): string | null | undefined {
     return this.#dependencies.addon.getsymval(this.#slot, this.#question, name);
@@ -172,9 +118,11 @@ export class Session implements Backend {
     return this.#dependencies.addon.queue(this.#slot, this.#question, kind, index, first, second);
   }
 
-  // --- the run
+  // --- the run of a question's handlers
 
   #advance(run: Run): void {
+    const { context } = this;
+    const { callbacks } = this.#dependencies;
     const { events } = run;
     while (run.at < events.length) {
       const at = run.at;
@@ -185,155 +133,87 @@ export class Session implements Backend {
       if (run.skipped & bitOf(step)) {
         verdict = SKIP;
       } else {
-        this.context.enter(step);
+        context.enter(step);
         try {
-          const result = this.#call(step, events, at + 2, count);
+          const result =
+            step === NEGOTIATE
+              ? this.#negotiate(events, at + 2)
+              : callHandler(callbacks, context, step, events, at + 2, count);
           if (isPromise(result)) {
             this.#await(run, step, result);
-            this.context.leave();
+            context.leave();
             return;
           }
           verdict = this.#check(step, result);
         } catch (error) {
-          verdict = this.#failed(step, error);
+          verdict = this.#fail(step, error);
         }
-        this.context.leave();
+        context.leave();
       }
-      if (!this.#goesOn(run, step, verdict)) return;
+      if (!this.#proceed(run, step, verdict)) return;
     }
   }
 
-  /** Whether the run goes on after this verdict; answers where it does not. */
-  #goesOn(run: Run, step: number, verdict: number): boolean {
+  /** Whether the run goes on after this verdict. Where it does not, the verdict is the question's answer. */
+  #proceed(run: Run, step: number, verdict: number): boolean {
     const last = run.at >= run.events.length;
     if (!last && (verdict === CONTINUE || verdict === NOREPLY)) return true;
     if (!last && verdict === SKIP) {
       run.skipped |= bitOf(step);
       return true;
     }
-    if (step === NEGOTIATE) this.#answerNegotiation(run, verdict);
-    else if (!this.#dependencies.addon.answer(this.#slot, run.question, verdict)) this.#late(step);
+    if (!this.#answer(run.question, step, verdict)) this.#reportLateAnswer(step);
     return false;
   }
 
-  #call(step: number, events: Events, at: number, count: number): unknown {
-    const { callbacks } = this.#dependencies;
-    const { context } = this;
-    switch (step) {
-      case NEGOTIATE:
-        return this.#negotiate(events, at);
-      case CONNECT: {
-        const [family, port, flowinfo, scopeid, hostname, address] = events.slice(at, at + count) as [
-          number,
-          number,
-          number,
-          number,
-          string,
-          string | undefined,
-        ];
-        return callbacks.connect
-          ? callbacks.connect(context, hostname, ...peerOf(family, port, flowinfo, scopeid, address))
-          : CONTINUE;
-      }
-      case HELO:
-        return callbacks.helo ? callbacks.helo(context, events[at] as string) : CONTINUE;
-      case ENVFROM:
-        return callbacks.envfrom
-          ? callbacks.envfrom(context, ...(events.slice(at, at + count) as [string, ...string[]]))
-          : CONTINUE;
-      case ENVRCPT:
-        return callbacks.envrcpt
-          ? callbacks.envrcpt(context, ...(events.slice(at, at + count) as [string, ...string[]]))
-          : CONTINUE;
-      case DATA:
-        return callbacks.data ? callbacks.data(context) : CONTINUE;
-      case HEADER:
-        return callbacks.header
-          ? callbacks.header(context, events[at] as string, events[at + 1] as string)
-          : CONTINUE;
-      case EOH:
-        return callbacks.eoh ? callbacks.eoh(context) : CONTINUE;
-      case BODY:
-        return callbacks.body ? callbacks.body(context, events[at] as Buffer) : CONTINUE;
-      case EOM:
-        return callbacks.eom ? callbacks.eom(context) : CONTINUE;
-      case UNKNOWN:
-        return callbacks.unknown ? callbacks.unknown(context, events[at] as string) : CONTINUE;
-      case ABORT:
-        return callbacks.abort ? callbacks.abort(context) : CONTINUE;
-      default:
-        throw new Error(`no such step: ${step}`);
-    }
+  /** Whether the answer was the first one. */
+  #answer(question: number, step: number, verdict: number): boolean {
+    const { addon, options } = this.#dependencies;
+    if (step !== NEGOTIATE || !this.#negotiation) return addon.answer(this.#slot, question, verdict);
+    const negotiated = this.#negotiation.conclude(verdict, options.immediate);
+    return addon.answerNegotiation(this.#slot, question, verdict, negotiated);
+  }
+
+  #negotiate(events: Events, at: number): unknown {
+    const offer = events.slice(at, at + 4) as NegotiationOptions;
+    this.#negotiation = new Negotiation(this.#dependencies.callbacks, this.context, offer);
+    return this.#negotiation.callHandler();
+  }
+
+  /** What an earlier session on the same connection negotiated holds for this one (QUIT_NC). */
+  #adoptNegotiated(question: number): void {
+    const negotiated = this.#dependencies.addon.negotiatedOptions(this.#slot, question);
+    if (negotiated) [this.context.actions, this.context.protocol] = negotiated;
   }
 
   #check(step: number, value: unknown): Status | typeof ALL_OPTS {
-    if (step === ABORT) return CONTINUE; // there is nobody to answer
+    if (step === ABORT) return CONTINUE; // the MTA expects no answer
     if (step === NEGOTIATE && value === ALL_OPTS) return ALL_OPTS;
     return checkStatus(STEP_NAMES[step] as string, value);
   }
 
-  /** The verdict in place of a failed handler's. */
-  #failed(step: number, error: unknown): number {
+  /** Reports a handler's error, and returns the verdict in place of its own. */
+  #fail(step: number, error: unknown): number {
     const { exceptions } = this.#dependencies;
     exceptions.report(error, STEP_NAMES[step] as string);
     if (step === NEGOTIATE) return ALL_OPTS;
     if (step === ABORT) return CONTINUE;
-    this.context.enter(step); // the policy's reply is ours: it counts whatever the handler is at
+    this.context.enter(step); // the policy may set its reply, whether or not the failed handler still could
     const verdict = exceptions.apply(this.context);
     this.context.leave();
     return verdict;
   }
 
-  // --- negotiate
-
-  #negotiate(events: Events, at: number): unknown {
-    const { callbacks } = this.#dependencies;
-    const options = events.slice(at, at + 4) as NegotiationOptions;
-    this.#offer = [...options];
-    this.#options = options;
-    if (callbacks.negotiate) return callbacks.negotiate(this.context, options);
-    options[0] &= currentFlags();
-    options[1] &= protocolFor(handledSteps(callbacks));
-    return CONTINUE;
-  }
-
-  /** What an earlier session on the same connection negotiated holds for this one (QUIT_NC). */
-  #adopt(question: number): void {
-    const negotiated = this.#dependencies.addon.negotiatedOptions(this.#slot, question);
-    if (negotiated) [this.context.actions, this.context.protocol] = negotiated;
-  }
-
-  #answerNegotiation(run: Run, verdict: number): void {
-    const { addon, callbacks, options } = this.#dependencies;
-    const [actions, protocol] = this.#options;
-    const negotiated = completeNegotiation(
-      this.context.handled ?? handledSteps(callbacks),
-      this.#offer[1],
-      actions,
-      protocol,
-      this.context.immediate ?? options.immediate,
-    );
-    if (verdict === CONTINUE) {
-      this.context.actions = negotiated.actions;
-      this.context.protocol = negotiated.protocol;
-    } else {
-      this.context.actions = this.#offer[0];
-    }
-    if (!addon.answerNegotiation(this.#slot, run.question, verdict, negotiated)) this.#late(NEGOTIATE);
-  }
-
-  // --- handlers that take their time
+  // --- handlers that return a promise
 
   #await(run: Run, step: number, result: PromiseLike<unknown>): void {
     const { addon, options } = this.#dependencies;
-    const wait: Wait = { over: false, dismissed: false, timeout: undefined, progress: undefined };
+    const wait = new HandlerWait();
     this.#wait = wait;
     addon.resetDeadline(this.#slot, run.question);
-    if (options.handlerTimeout > 0) {
-      wait.timeout = setTimeout(() => this.#timeOut(run, step, wait), options.handlerTimeout);
-    }
+    if (options.handlerTimeout > 0) wait.limit(options.handlerTimeout, () => this.#timeOut(run, step, wait));
     if (options.progressInterval > 0 && endsWith(run.events, EOM)) {
-      wait.progress = setInterval(() => this.#showProgress(run), options.progressInterval);
+      wait.every(options.progressInterval, () => this.#sendProgress(run));
     }
     // Through a promise of our own: a thenable may throw, or call back twice.
     Promise.resolve(result).then(
@@ -351,10 +231,11 @@ export class Session implements Backend {
     );
   }
 
-  #settle(run: Run, step: number, wait: Wait, verdictOf: () => number, late?: ErrorOptions): void {
+  /** The handler's promise has settled; `late` are the options of the error that reports it where it came too late. */
+  #settle(run: Run, step: number, wait: HandlerWait, verdictOf: () => number, late?: ErrorOptions): void {
     if (wait.over) {
       this.context.overruns--;
-      if (!wait.dismissed) this.#late(step, late);
+      if (wait.reportsLateAnswer) this.#reportLateAnswer(step, late);
       return;
     }
     this.#endWait(wait);
@@ -362,54 +243,53 @@ export class Session implements Backend {
     try {
       verdict = verdictOf();
     } catch (error) {
-      verdict = this.#failed(step, error);
+      verdict = this.#fail(step, error);
     }
     this.#resume(run, step, verdict);
   }
 
   #resume(run: Run, step: number, verdict: number): void {
-    if (this.#goesOn(run, step, verdict)) this.#advance(run);
+    if (this.#proceed(run, step, verdict)) this.#advance(run);
   }
 
-  #timeOut(run: Run, step: number, wait: Wait): void {
+  #timeOut(run: Run, step: number, wait: HandlerWait): void {
     this.#endWait(wait);
     this.context.overruns++;
     const error = new MilterError(
       'ERR_MILTER_HANDLER_TIMEOUT',
       `${STEP_NAMES[step]} did not answer within ${this.#dependencies.options.handlerTimeout} ms (handlerTimeout)`,
     );
-    const verdict = this.#failed(step, error);
+    const verdict = this.#fail(step, error);
     this.context.interrupt(error);
     this.#resume(run, step, verdict);
   }
 
-  #showProgress(run: Run): void {
+  #sendProgress(run: Run): void {
     const { addon } = this.#dependencies;
     addon.resetDeadline(this.#slot, run.question);
     addon.queue(this.#slot, run.question, ActionKind.progress, 0, '', null);
   }
 
-  #endWait(wait: Wait): void {
-    wait.over = true;
-    clearTimeout(wait.timeout);
-    clearInterval(wait.progress);
+  #endWait(wait: HandlerWait): void {
+    wait.end();
     if (this.#wait === wait) this.#wait = null;
   }
 
-  #abandon(dismissed = false): void {
+  /** Stops waiting for the handler that is awaited, if any. */
+  #abandonHandler(reportsLateAnswer = true): void {
     if (!this.#wait) return;
-    this.#wait.dismissed = dismissed;
+    this.#wait.reportsLateAnswer = reportsLateAnswer;
     this.#endWait(this.#wait);
     this.context.overruns++;
   }
 
-  /** R6: the first answer counted. */
-  #late(step: number, options?: ErrorOptions): void {
+  /** R6: only the first answer counts. */
+  #reportLateAnswer(step: number, options?: ErrorOptions): void {
     const name = STEP_NAMES[step] as string;
     this.#dependencies.exceptions.report(
       new MilterError(
         'ERR_MILTER_LATE_ANSWER',
-        `${name} answered when it had been answered for already`,
+        `${name} answered after an answer had been given in its place`,
         options,
       ),
       name,

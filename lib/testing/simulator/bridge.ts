@@ -20,7 +20,8 @@ import {
   UNKNOWN,
 } from '../../addon/steps.js';
 import { encodeBytes } from '../../internal/bytes.js';
-import { Session, type SessionCalls, type SessionDependencies } from '../../session/session.js';
+import type { SessionCalls, SessionDependencies } from '../../session/dependencies.js';
+import { Session } from '../../session/session.js';
 
 /** An action, as a handler has queued it. */
 export interface Action {

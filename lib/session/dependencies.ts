@@ -1,0 +1,35 @@
+/** What the sessions of a thread share. */
+
+import type { Addon } from '../addon/native.js';
+import type { Callbacks } from './callbacks.js';
+import type { Exceptions } from './exception-policy.js';
+
+/** How handlers are waited for. */
+export interface SessionOptions {
+  /** Milliseconds that a handler may take; 0: no limit. */
+  readonly handlerTimeout: number;
+  /** Milliseconds between two progress messages to the MTA while eom is awaited; 0: none. */
+  readonly progressInterval: number;
+  /** Whether every event is answered by itself, rather than the message as a whole. */
+  readonly immediate: boolean;
+}
+
+/** What a session calls on the side of the MTA: the addon, or its stand-in in tsmilter/testing. */
+export type SessionCalls = Pick<
+  Addon,
+  | 'getsymval'
+  | 'setreply'
+  | 'setsymlist'
+  | 'queue'
+  | 'resetDeadline'
+  | 'answer'
+  | 'answerNegotiation'
+  | 'negotiatedOptions'
+>;
+
+export interface SessionDependencies {
+  readonly addon: SessionCalls;
+  readonly callbacks: Callbacks;
+  readonly exceptions: Exceptions;
+  readonly options: SessionOptions;
+}
