@@ -8,7 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const root = path.join(__dirname, '..');
-const file = path.join(root, 'lib', 'constants.ts');
+const file = path.join(root, 'lib', 'addon', 'constants.ts');
 
 /** pymilter's names: SMFIS_x and SMFIF_x are x, SMFIP_x is P_x, SMFIM_x is M_x, SMFI_x is x. */
 function faceName(name) {
@@ -21,12 +21,13 @@ function faceName(name) {
 
 const DOCS = {
   SMFIS_CONTINUE: 'Go on with the message or connection.',
-  SMFIS_REJECT: 'Refuse it for good (5xx): the connection, command, recipient or message, after the step.',
-  SMFIS_DISCARD: 'Accept the message and throw it away without a word. Not from connect or hello.',
-  SMFIS_ACCEPT: 'Accept the message (or all of the connection, from connect and hello) without asking again.',
-  SMFIS_TEMPFAIL: 'Refuse it for now (4xx).',
-  SMFIS_NOREPLY: 'No reply is sent, where that was negotiated for the step; the same as CONTINUE elsewhere.',
-  SMFIS_SKIP: 'No more calls of this kind (headers, body) for this message.',
+  SMFIS_REJECT:
+    'Refuse it permanently (5xx): the connection, command, recipient or message, depending on the step.',
+  SMFIS_DISCARD: 'Accept the message and silently discard it. Not from connect or hello.',
+  SMFIS_ACCEPT: 'Accept the message (from connect and hello: the whole connection) without further calls.',
+  SMFIS_TEMPFAIL: 'Refuse it temporarily (4xx).',
+  SMFIS_NOREPLY: 'No reply is sent, if that was negotiated for the step; otherwise the same as CONTINUE.',
+  SMFIS_SKIP: 'No more calls of this handler (header, body) for this message.',
   SMFIS_ALL_OPTS: 'From negotiate: take all that the MTA offers.',
   SMFIF_ADDHDRS: 'The right to add and insert headers.',
   SMFIF_CHGBODY: 'The right to replace the body.',
@@ -49,7 +50,10 @@ const PREFIX_DOCS = [
   [/^SMFIP_NO/, (name) => `Protocol: the MTA does not send the step ${name.slice(8)}.`],
   [/^SMFIP_SKIP/, () => 'Protocol: the MTA understands SKIP.'],
   [/^SMFIP_RCPT_REJ/, () => 'Protocol: the MTA also sends recipients that it has rejected itself.'],
-  [/^SMFIP_HDR_LEADSPC/, () => 'Protocol: header values come, and go, with their leading space.'],
+  [
+    /^SMFIP_HDR_LEADSPC/,
+    () => 'Protocol: header values are sent with their leading space, in both directions.',
+  ],
   [/^SMFIP_MDS_/, (name) => `Protocol: frames of up to ${name.slice(10)} bytes; set by libmilter itself.`],
 ];
 /** Constants that mean nothing to a filter. */

@@ -60,22 +60,22 @@ export const HEADER_CONSTANTS = {
 /** Go on with the message or connection. libmilter: SMFIS_CONTINUE. */
 export const CONTINUE = 0 as const;
 
-/** Refuse it for good (5xx): the connection, command, recipient or message, after the step. libmilter: SMFIS_REJECT. */
+/** Refuse it permanently (5xx): the connection, command, recipient or message, depending on the step. libmilter: SMFIS_REJECT. */
 export const REJECT = 1 as const;
 
-/** Accept the message and throw it away without a word. Not from connect or hello. libmilter: SMFIS_DISCARD. */
+/** Accept the message and silently discard it. Not from connect or hello. libmilter: SMFIS_DISCARD. */
 export const DISCARD = 2 as const;
 
-/** Accept the message (or all of the connection, from connect and hello) without asking again. libmilter: SMFIS_ACCEPT. */
+/** Accept the message (from connect and hello: the whole connection) without further calls. libmilter: SMFIS_ACCEPT. */
 export const ACCEPT = 3 as const;
 
-/** Refuse it for now (4xx). libmilter: SMFIS_TEMPFAIL. */
+/** Refuse it temporarily (4xx). libmilter: SMFIS_TEMPFAIL. */
 export const TEMPFAIL = 4 as const;
 
-/** No reply is sent, where that was negotiated for the step; the same as CONTINUE elsewhere. libmilter: SMFIS_NOREPLY. */
+/** No reply is sent, if that was negotiated for the step; otherwise the same as CONTINUE. libmilter: SMFIS_NOREPLY. */
 export const NOREPLY = 7 as const;
 
-/** No more calls of this kind (headers, body) for this message. libmilter: SMFIS_SKIP. */
+/** No more calls of this handler (header, body) for this message. libmilter: SMFIS_SKIP. */
 export const SKIP = 8 as const;
 
 /** From negotiate: take all that the MTA offers. libmilter: SMFIS_ALL_OPTS. */
@@ -204,7 +204,7 @@ export const P_NR_EOH = 262144 as const;
 /** Protocol: no reply is sent for the step BODY. libmilter: SMFIP_NR_BODY. */
 export const P_NR_BODY = 524288 as const;
 
-/** Protocol: header values come, and go, with their leading space. libmilter: SMFIP_HDR_LEADSPC. */
+/** Protocol: header values are sent with their leading space, in both directions. libmilter: SMFIP_HDR_LEADSPC. */
 export const P_HDR_LEADSPC = 1048576 as const;
 
 /** Protocol: frames of up to 256K bytes; set by libmilter itself. libmilter: SMFIP_MDS_256K. */

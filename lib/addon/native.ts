@@ -1,20 +1,20 @@
-/** The native addon, typed, and loaded when it is first needed: helpers work where libmilter is not installed. */
+/** The native addon, typed. It is loaded when it is first needed, so that helpers work where libmilter is not installed. */
 
 import { MilterError } from '../internal/errors.js';
 import { HEADER_CONSTANTS } from './constants.js';
 import { STEP_NAMES } from './steps.js';
 
-/** What a mail from the native side is about; native/bridge/message_queue.h has the same order. */
+/** What a message from the native side is about, in the order of native/bridge/message_queue.h. */
 export const MessageKind = {
-  /** Run the handlers of the events and answer; libmilter's thread waits. */
+  /** Run the handlers of the events, and answer; libmilter's thread waits. */
   question: 0,
   /** The session has ended. */
   closed: 1,
-  /** The question was answered by the exception policy: its handlers took too long. */
+  /** The exception policy has answered the question, because its handlers took too long. */
   expired: 2,
-  /** The question was answered because the filter stops. */
+  /** The question has been answered because the filter stops. */
   released: 3,
-  /** A modification could not be written; the message was refused for now. */
+  /** A modification could not be written; the message got a temporary failure. */
   writeFailed: 4,
   /** libmilter has returned. */
   stopped: 5,
@@ -22,7 +22,7 @@ export const MessageKind = {
   ready: 6,
 } as const;
 
-/** The order of native/bridge/answer.h, Action::Kind. */
+/** In the order of native/bridge/answer.h, Action::Kind. */
 export const ActionKind = {
   addheader: 0,
   insheader: 1,
@@ -37,7 +37,7 @@ export const ActionKind = {
 } as const;
 export type ActionKind = (typeof ActionKind)[keyof typeof ActionKind];
 
-/** The order of native/bridge/process.h, Process::StartResult. */
+/** In the order of native/bridge/process.h, Process::StartResult. */
 export const StartResult = { ready: 0, inUse: 1, alreadyRun: 2, notRegistered: 3 } as const;
 
 /** What a session has negotiated (native/bridge/answer.h). Sets of steps are bits by step number. */
@@ -59,10 +59,10 @@ export interface NegotiatedOptions {
 /** The events of a message, flat: step, number of arguments, the arguments, the next step, ... */
 export type Events = readonly unknown[];
 
-/** Takes one mail; `slot` names the session until its `closed` has been delivered. */
+/** Takes one message; `slot` identifies the session until its `closed` has been delivered. */
 export type Deliver = (kind: number, slot: number, question: number, events: Events) => void;
 
-/** native/addon.cc. A call for a session is undefined, or false, where its question is not open any more. */
+/** native/addon.cc. Calls for a session return undefined, or false, if its question is no longer open. */
 export interface Addon {
   readonly constants: Readonly<Record<string, number>>;
   readonly stepNames: readonly string[];
@@ -82,9 +82,9 @@ export interface Addon {
   port(): number;
   setAnswerTimeout(milliseconds: number): void;
   setPolicy(verdict: number, code: string, extended: string, text: string): void;
-  /** `serves`: whether this thread takes sessions, or leaves them to those that join. */
+  /** `serves`: whether this thread takes sessions; if not, they are left to threads that join. */
   start(deliver: Deliver, serves: boolean): number;
-  /** Takes sessions of the filter that another thread starts, or has started. */
+  /** Takes sessions of a filter that another thread starts, or has started. */
   join(deliver: Deliver): void;
   stop(drainMilliseconds: number): void;
   running(): boolean;
@@ -118,9 +118,9 @@ let loaded: Addon | undefined;
 
 function load(): Addon {
   try {
-    // A sanitizer's or debugger's build takes the place of the installed one.
-    const chosen = process.env.MILTER_ADDON;
-    return chosen ? require(chosen) : require('bindings')('tsmilter');
+    // A build for a sanitizer or debugger may replace the installed one.
+    const override = process.env.MILTER_ADDON;
+    return override ? require(override) : require('bindings')('tsmilter');
   } catch (cause) {
     throw new MilterError(
       'ERR_MILTER_ADDON',
@@ -131,7 +131,7 @@ function load(): Addon {
   }
 }
 
-/** An addon that was built for another version of this package would misread every event. */
+/** Refuses an addon that was built from another version of this package: its events would be misread. */
 function verify(addon: Addon): void {
   const wrong = [
     ...Object.entries(HEADER_CONSTANTS).filter(([name, value]) => addon.constants[name] !== value),
@@ -140,12 +140,12 @@ function verify(addon: Addon): void {
   if (wrong.length > 0) {
     throw new MilterError(
       'ERR_MILTER_ADDON',
-      `the native part of tsmilter is not of this version (${String(wrong[0])}): run \`npm rebuild tsmilter\``,
+      `the native part of tsmilter is of another version (${String(wrong[0])}): run \`npm rebuild tsmilter\``,
     );
   }
 }
 
-/** The addon. @throws MilterError ERR_MILTER_ADDON where it is not built, or not for this version */
+/** The addon. @throws MilterError ERR_MILTER_ADDON if it is not built, or from another version */
 export function native(): Addon {
   if (!loaded) {
     const addon = load();

@@ -1,4 +1,4 @@
-/** The steps of an SMTP session, one per libmilter callback. Plain numbers: they index tables on the hot path. */
+/** The steps of an SMTP session, one per libmilter callback. They are plain numbers because they are looked up per event. */
 import {
   M_CONNECT,
   M_DATA,
@@ -27,7 +27,7 @@ import {
   P_NR_UNKN,
 } from './constants.js';
 
-/** The order is native/bridge/step.h's; loading the addon compares the two. */
+/** In the order of native/bridge/step.h; the two are compared when the addon is loaded. */
 export const STEP_NAMES = [
   'negotiate',
   'connect',
@@ -43,7 +43,7 @@ export const STEP_NAMES = [
   'abort',
   'close',
 ] as const;
-/** A step's name in libmilter's words. */
+/** A step's name, as libmilter calls it. */
 export type StepName = (typeof STEP_NAMES)[number];
 
 export const NEGOTIATE = 0;
@@ -67,15 +67,15 @@ export const HANDLER_NAMES: readonly HandlerName[] = STEP_NAMES.map((step) =>
   step === 'helo' ? 'hello' : step,
 );
 
-/** A step that an MTA can be told not to send, or not to wait for. */
+/** A step that an MTA can be told not to send, or not to await a reply to. */
 export interface NegotiableStep {
   readonly step: number;
   readonly handler: HandlerName;
   /** The MTA does not send the step (SMFIP_NO…). */
   readonly no: number;
-  /** The MTA does not wait for a reply (SMFIP_NR_…). */
+  /** The MTA does not await a reply (SMFIP_NR_…). */
   readonly nr: number;
-  /** Where macros may be chosen for it (SMFIM_…). */
+  /** The stage whose macros may be chosen for it (SMFIM_…). */
   readonly stage?: number;
 }
 
@@ -92,7 +92,7 @@ export const NEGOTIABLE: readonly NegotiableStep[] = [
   { step: UNKNOWN, handler: 'unknown', no: P_NOUNKNOWN, nr: P_NR_UNKN },
 ];
 
-/** The stages of setsymlist by the handler whose macros they are. */
+/** The stages of setsymlist, by the handler whose macros they are. */
 export const SYMLIST_STAGES: ReadonlyMap<HandlerName, number> = new Map([
   ...NEGOTIABLE.flatMap(({ handler, stage }): [HandlerName, number][] =>
     stage === undefined ? [] : [[handler, stage]],
@@ -100,7 +100,7 @@ export const SYMLIST_STAGES: ReadonlyMap<HandlerName, number> = new Map([
   ['eom', M_EOM],
 ]);
 
-/** A set of steps as bits. */
+/** The bit of a step in a set of steps. */
 export const bitOf = (step: number): number => 1 << step;
-/** The steps whose answers the SMTP client cannot see before the end of the message. */
+/** The steps whose answers the SMTP client does not see before the end of the message. */
 export const DEFERRABLE = bitOf(HEADER) | bitOf(EOH) | bitOf(BODY);

@@ -1,5 +1,6 @@
 /** The error of a failed lookup. */
 import { MilterError, type MilterErrorCode } from '../internal/errors.js';
+import { shareInstanceof } from '../internal/shared-instanceof.js';
 
 /** The error codes of node:dns, and `ERR_MILTER_DNS_LIMIT`. */
 export type DnsErrorCode = Extract<
@@ -35,3 +36,4 @@ export class DnsError extends MilterError {
     return this.code === 'ENOTFOUND' || this.code === 'ENODATA';
   }
 }
+shareInstanceof(DnsError, 'DnsError');

@@ -4,6 +4,7 @@ import type { ALL_OPTS } from '../addon/constants.js';
 import { CONTINUE, SETSYMLIST } from '../addon/constants.js';
 import type { Answer, Status } from '../addon/status.js';
 import { MilterError } from '../internal/errors.js';
+import { shareInstanceof } from '../internal/shared-instanceof.js';
 import type { NegotiationOptions } from '../session/callbacks.js';
 import type { Context } from '../session/context.js';
 import { currentFlags } from '../session/flags.js';
@@ -11,35 +12,36 @@ import type { Peer } from '../session/hostaddr.js';
 import { type Plan, planForObject, planOf } from './plan.js';
 
 /**
- * A filter. Override the steps you want: what is not overridden is negotiated away and costs nothing. Each handler
- * answers with a status, or a promise of one; handlers of one session run one by one, in order.
+ * A filter. Override the steps that you want: the MTA does not send those that are not overridden. Each handler answers with
+ * a status, or a promise of one; the handlers of a session run one by one, in order.
  *
  * docs/callbacks.md says when each fires, what may be called in it, and when its answer takes effect.
  */
 export class Base {
   #context: Context | null = null;
-  #plan: Plan | null = null;
 
   /**
-   * The protocol bits (P_…) that this class takes of what an MTA offers: steps it does not handle left out, no reply
-   * where it is marked so. Computed for the class itself, never inherited.
+   * The protocol bits (P_…) that this class takes of what an MTA offers: those that leave out steps without a handler, and
+   * replies to handlers marked noreply. Computed for each class, never inherited.
    */
   static protocolMask(): number {
     // biome-ignore lint/complexity/noThisInStatic: the mask of the class it is called on, not of Base
     return planOf(this, Base).protocol;
   }
 
-  /** @internal Called by the runtime before the first handler. */
-  static attach(filter: Base, context: Context): void {
-    filter.#context = context;
-    filter.#plan = planForObject(filter, planOf(filter.constructor as typeof Base, Base));
-    context.handled = filter.#plan.handled;
-    context.immediate = filter.#plan.immediate;
+  /** @internal Refuses a class with decorators or method names that must be mistakes. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+  static check(target: typeof Base): void {
+    planOf(target, Base);
   }
 
-  /** @internal What this object wants. */
-  static plan(filter: Base): Plan {
-    return filter.#plan ?? planForObject(filter, planOf(filter.constructor as typeof Base, Base));
+  /** @internal Called before the first handler. */
+  static attach(filter: Base, context: Context): void {
+    filter.#context = context;
+    context.plan = filter.#makePlan();
+  }
+
+  #makePlan(): Plan {
+    return planForObject(this, planOf(this.constructor as typeof Base, Base));
   }
 
   /** @internal */
@@ -47,7 +49,7 @@ export class Base {
     if (!this.#context) {
       throw new MilterError(
         'ERR_MILTER_BAD_CONTEXT',
-        'bad context: the session begins after the constructor; do this in connect or later',
+        'bad context: the session starts after the constructor; do this in connect or later',
       );
     }
     return this.#context;
@@ -56,12 +58,12 @@ export class Base {
   // --- steps
 
   /**
-   * First of all: what the MTA offers, changed in place to what the filter takes. The default does what the class's
-   * methods and decorators say; override it for more, and call `super.negotiate(options)`. An error in it leaves the
-   * MTA's offer as it is. libmilter: xxfi_negotiate.
+   * The first call: what the MTA offers, to be changed in place to what the filter takes. The default takes what the class's
+   * methods and decorators ask for; to take more, override it and call `super.negotiate(options)`. Where it throws, the
+   * MTA's whole offer is taken. libmilter: xxfi_negotiate.
    */
   negotiate(options: NegotiationOptions): Answer | typeof ALL_OPTS | Promise<Status | typeof ALL_OPTS> {
-    const plan = Base.plan(this);
+    const plan = (this.#context?.plan as Plan | null) ?? this.#makePlan();
     const offered = options[0];
     options[0] = offered & currentFlags();
     options[1] &= plan.protocol;
@@ -75,7 +77,7 @@ export class Base {
 
   /**
    * An SMTP client has connected. `hostname` is its name as the MTA found it, or `[address]`. libmilter: xxfi_connect.
-   * @param peer the family and the address it narrows, see {@link Peer}; a handler may also leave it out, or take
+   * @param peer the family, and the address whose type it narrows; see {@link Peer}. A handler may also leave it out, or take
    *   `family: number, hostaddr: unknown`
    */
   connect(hostname: string, ...peer: Peer | [] | [family: number, hostaddr: unknown]): Answer {
@@ -84,20 +86,20 @@ export class Base {
     return CONTINUE;
   }
 
-  /** HELO or EHLO, which may come several times, or never. libmilter: xxfi_helo. */
+  /** HELO or EHLO; it may come several times, or never. libmilter: xxfi_helo. */
   hello(hostname: string): Answer {
     void hostname;
     return CONTINUE;
   }
 
-  /** MAIL: the sender as typed, with or without `<>`, and its ESMTP parameters. libmilter: xxfi_envfrom. */
+  /** MAIL: the sender as the client wrote it, with or without `<>`, and its ESMTP parameters. libmilter: xxfi_envfrom. */
   envfrom(sender: string, ...params: string[]): Answer {
     void sender;
     void params;
     return CONTINUE;
   }
 
-  /** RCPT, once per recipient: REJECT and TEMPFAIL are about this one. libmilter: xxfi_envrcpt. */
+  /** RCPT, once per recipient: REJECT and TEMPFAIL refuse this recipient only. libmilter: xxfi_envrcpt. */
   envrcpt(recipient: string, ...params: string[]): Answer {
     void recipient;
     void params;
@@ -109,7 +111,7 @@ export class Base {
     return CONTINUE;
   }
 
-  /** A header: folded lines are joined by LF, one space after the colon is taken away. libmilter: xxfi_header. */
+  /** A header field: folded lines are separated by LF, and one space after the colon is removed. libmilter: xxfi_header. */
   header(name: string, value: string): Answer {
     void name;
     void value;
@@ -121,13 +123,13 @@ export class Base {
     return CONTINUE;
   }
 
-  /** A piece of the body, lines ending in CRLF; SKIP for no more of them. libmilter: xxfi_body. */
+  /** A chunk of the body, whose lines end in CRLF. SKIP: no more of them. libmilter: xxfi_body. */
   body(chunk: Buffer): Answer {
     void chunk;
     return CONTINUE;
   }
 
-  /** The end of the message: the place for all modifications. libmilter: xxfi_eom. */
+  /** The end of the message, and the only place for modifications. libmilter: xxfi_eom. */
   eom(): Answer {
     return CONTINUE;
   }
@@ -138,19 +140,19 @@ export class Base {
     return CONTINUE;
   }
 
-  /** The message ended without eom; the session may go on. The answer means nothing. libmilter: xxfi_abort. */
+  /** The message has ended without eom; the session may go on. The answer is ignored. libmilter: xxfi_abort. */
   abort(): Answer {
     return CONTINUE;
   }
 
-  /** The session has ended; called once. The answer means nothing. libmilter: xxfi_close. */
+  /** The session has ended; called once. The answer is ignored. libmilter: xxfi_close. */
   close(): Answer {
     return CONTINUE;
   }
 
-  // --- what may be asked of the MTA
+  // --- what a handler may ask of the MTA
 
-  /** Aborted when the handler at work runs out of time or the session ends. See {@link Context.signal}. */
+  /** Aborted when the running handler times out or the session ends. See {@link Context.signal}. */
   get signal(): AbortSignal {
     return this.context.signal;
   }
@@ -160,7 +162,7 @@ export class Base {
     return this.context.getsymval(name);
   }
 
-  /** The text for the REJECT or TEMPFAIL to come. See {@link Context.setreply}. */
+  /** Sets the reply of the REJECT or TEMPFAIL that follows. See {@link Context.setreply}. */
   setreply(code: string, extended: string | null = null, ...lines: (string | null)[]): void {
     this.context.setreply(code, extended, ...lines);
   }
@@ -205,8 +207,9 @@ export class Base {
     this.context.quarantine(reason);
   }
 
-  /** Tells the MTA that eom is still at work. In eom. See {@link Context.progress}. */
+  /** Tells the MTA that eom is still running. In eom. See {@link Context.progress}. */
   progress(): void {
     this.context.progress();
   }
 }
+shareInstanceof(Base, 'Base');

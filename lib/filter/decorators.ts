@@ -1,8 +1,8 @@
 /**
- * Decorators (standard ECMAScript ones) that say how a filter's handlers are called. They mark the method as they find
- * it: of several decorators, write them first, outside of those that wrap it.
+ * Decorators (standard ECMAScript ones) that say how a filter's handlers are called. They apply to the method as they find
+ * it: write them before decorators that wrap the method, so that they are applied to the wrapper.
  *
- * Without a compiler, the same is said in static fields of the class, for the methods that this very class defines:
+ * Without a compiler, static fields of the class say the same about the methods that this very class defines:
  *
  *     class Filter extends Milter.Base {
  *       static noreply = ['header'];            // also: nocallback
@@ -16,35 +16,35 @@ import { type HandlerName, NEGOTIABLE, SYMLIST_STAGES } from '../addon/steps.js'
 import { badArgument, MilterError } from '../internal/errors.js';
 import { DECODE_POLICIES, type DecodePolicy } from './decode.js';
 
-/** What the decorators have said about a method. */
-export interface MethodMarks {
+/** What decorators say about a method. */
+export interface MethodMetadata {
   nocallback?: boolean;
   noreply?: boolean;
   symlist?: readonly string[];
   decode?: DecodePolicy;
 }
 
-/** What the decorators have said about a class; subclasses inherit it. */
-export interface ClassMarks {
+/** What decorators say about a class; subclasses inherit it. */
+export interface ClassMetadata {
   rejectedRecipients?: boolean;
   headerLeadingSpace?: boolean;
   immediate?: boolean;
 }
 
-/** What {@link noreply} and its kin are, or give: a standard decorator of a method. */
+/** A standard decorator of a method: what {@link noreply} and {@link nocallback} are, {@link symlist} and {@link decode} return. */
 export type MethodDecorator = (
   method: (...args: never[]) => unknown,
   context: ClassMethodDecoratorContext,
 ) => void;
-/** What {@link immediate} and its kin are: a standard decorator of a class. */
+/** A standard decorator of a class, as {@link immediate} is. */
 export type ClassDecorator = (
   // biome-ignore lint/suspicious/noExplicitAny: it takes any constructor
   target: abstract new (...args: any[]) => unknown,
   context: ClassDecoratorContext,
 ) => void;
 
-const methodMarks = new WeakMap<object, MethodMarks>();
-const classMarks = new WeakMap<object, ClassMarks>();
+const methods = new WeakMap<object, MethodMetadata>();
+const classes = new WeakMap<object, ClassMetadata>();
 
 /** Handlers that an MTA can be told not to call, or not to wait for. */
 export const NEGOTIABLE_HANDLERS: ReadonlySet<string> = new Set(NEGOTIABLE.map(({ handler }) => handler));
@@ -58,42 +58,42 @@ const DECODED_HANDLERS: ReadonlySet<string> = new Set<HandlerName>([
   'unknown',
 ]);
 
-/** @throws MilterError ERR_MILTER_BAD_ARGUMENT where `mark` means nothing on `method` */
-function checkMark(mark: string, method: string | symbol, allowed: ReadonlySet<string>): void {
+/** @throws MilterError ERR_MILTER_BAD_ARGUMENT where a decorator has no effect on that method */
+function checkMethod(decorator: string, method: string | symbol, allowed: ReadonlySet<string>): void {
   if (typeof method === 'string' && allowed.has(method)) return;
-  throw badArgument(`${mark} may mark ${[...allowed].join(', ')}, not ${String(method)}`);
+  throw badArgument(`${decorator} is for ${[...allowed].join(', ')}, not for ${String(method)}`);
 }
 
-/** @internal What has been marked on a method. */
-export function marksOfMethod(method: object): MethodMarks {
-  return methodMarks.get(method) ?? {};
+/** @internal What the decorators of a method say. */
+export function methodMetadata(method: object): MethodMetadata {
+  return methods.get(method) ?? {};
 }
 
-/** @internal What has been marked on this very class. */
-export function marksOfClass(target: object): ClassMarks {
-  return classMarks.get(target) ?? {};
+/** @internal What the decorators of this very class say. */
+export function classMetadata(target: object): ClassMetadata {
+  return classes.get(target) ?? {};
 }
 
-/** Checks marks and returns them; decorators and static fields alike. */
-export const marks = {
-  nocallback(method: string | symbol): MethodMarks {
-    checkMark('nocallback', method, NEGOTIABLE_HANDLERS);
+/** Checks what a decorator, or the static field in its place, says about a method, and returns it. */
+export const metadata = {
+  nocallback(method: string | symbol): MethodMetadata {
+    checkMethod('nocallback', method, NEGOTIABLE_HANDLERS);
     return { nocallback: true };
   },
-  noreply(method: string | symbol): MethodMarks {
-    checkMark('noreply', method, NEGOTIABLE_HANDLERS);
+  noreply(method: string | symbol): MethodMetadata {
+    checkMethod('noreply', method, NEGOTIABLE_HANDLERS);
     return { noreply: true };
   },
-  symlist(method: string | symbol, macros: readonly string[]): MethodMarks {
-    checkMark('symlist', method, SYMLIST_HANDLERS);
+  symlist(method: string | symbol, macros: readonly string[]): MethodMetadata {
+    checkMethod('symlist', method, SYMLIST_HANDLERS);
     const names = macros.flatMap((macro) => macro.split(/\s+/)).filter(Boolean);
     if (names.length > 5) {
       throw new MilterError('ERR_MILTER_BAD_SYMLIST', `symlist on ${String(method)}: at most 5 macros`);
     }
     return { symlist: names };
   },
-  decode(method: string | symbol, policy: DecodePolicy): MethodMarks {
-    checkMark('decode', method, DECODED_HANDLERS);
+  decode(method: string | symbol, policy: DecodePolicy): MethodMetadata {
+    checkMethod('decode', method, DECODED_HANDLERS);
     if (!DECODE_POLICIES.includes(policy)) {
       throw badArgument(`decode takes ${DECODE_POLICIES.join(', ')}, not ${policy}`);
     }
@@ -101,57 +101,58 @@ export const marks = {
   },
 };
 
-function markMethod(method: object, more: MethodMarks): void {
-  methodMarks.set(method, { ...methodMarks.get(method), ...more });
+function addMethodMetadata(method: object, more: MethodMetadata): void {
+  methods.set(method, { ...methods.get(method), ...more });
 }
 
-function markClass(more: ClassMarks): ClassDecorator {
+function classDecorator(more: ClassMetadata): ClassDecorator {
   return (target) => {
-    classMarks.set(target, { ...classMarks.get(target), ...more });
+    classes.set(target, { ...classes.get(target), ...more });
   };
 }
 
 /**
- * The MTA does not call this handler: it is negotiated away, as one that is not overridden. Where the MTA calls it all
- * the same, it must answer CONTINUE. connect, hello, envfrom, envrcpt, data, header, eoh, body, unknown.
+ * The MTA is told not to send this handler's step, as for a handler that is not overridden. An MTA that cannot leave the step
+ * out sends it all the same; the handler must answer CONTINUE then. For connect, hello, envfrom, envrcpt, data, header, eoh,
+ * body, unknown.
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT on another method
  */
 export const nocallback: MethodDecorator = (method, context) => {
-  markMethod(method, marks.nocallback(context.name));
+  addMethodMetadata(method, metadata.nocallback(context.name));
 };
 
 /**
- * The MTA does not wait for this handler's answer, which must be CONTINUE where that was negotiated. On the handlers
- * that {@link nocallback} may mark.
+ * The MTA does not wait for this handler's answer, which must be CONTINUE where that was negotiated. For the same handlers
+ * as {@link nocallback}.
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT on another method
  */
 export const noreply: MethodDecorator = (method, context) => {
-  markMethod(method, marks.noreply(context.name));
+  addMethodMetadata(method, metadata.noreply(context.name));
 };
 
 /**
- * The macros the MTA shall send before this handler is called, at most 5: connect, hello, envfrom, envrcpt, data, eoh,
- * eom. They replace the MTA's own list for the stage.
+ * The macros that the MTA shall send before this handler is called, at most 5. They replace the MTA's own list for the
+ * stage. For connect, hello, envfrom, envrcpt, data, eoh, eom.
  * @throws MilterError ERR_MILTER_BAD_SYMLIST for more, ERR_MILTER_BAD_ARGUMENT on another method
  */
 export function symlist(...macros: string[]): MethodDecorator {
-  return (method, context) => markMethod(method, marks.symlist(context.name, macros));
+  return (method, context) => addMethodMetadata(method, metadata.symlist(context.name, macros));
 }
 
 /**
- * How this handler's text is decoded: see {@link DecodePolicy}. connect, hello, envfrom, envrcpt, header (its value),
+ * How this handler's text is decoded: see {@link DecodePolicy}. For connect, hello, envfrom, envrcpt, header (its value),
  * unknown. Declare the parameter as `string | Buffer` for `bytes` and `strict`.
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT on another method or for another policy
  */
 export function decode(policy: DecodePolicy): MethodDecorator {
-  return (method, context) => markMethod(method, marks.decode(context.name, policy));
+  return (method, context) => addMethodMetadata(method, metadata.decode(context.name, policy));
 }
 
-/** The filter also wants the recipients that the MTA has rejected itself (SMFIP_RCPT_REJ). */
-export const rejectedRecipients: ClassDecorator = markClass({ rejectedRecipients: true });
+/** The filter also gets the recipients that the MTA itself rejects (SMFIP_RCPT_REJ). */
+export const rejectedRecipients: ClassDecorator = classDecorator({ rejectedRecipients: true });
 
-/** Header values come, and must be sent, with their leading space (SMFIP_HDR_LEADSPC). */
-export const headerLeadingSpace: ClassDecorator = markClass({ headerLeadingSpace: true });
+/** Header values arrive, and must be sent, with their leading space (SMFIP_HDR_LEADSPC). */
+export const headerLeadingSpace: ClassDecorator = classDecorator({ headerLeadingSpace: true });
 
-/** header, eoh and body are answered one by one, as the option `immediate` of runmilter does for all classes. */
-export const immediate: ClassDecorator = markClass({ immediate: true });
+/** header, eoh and body are answered one by one, as with the option `immediate` of runmilter, which is for all classes. */
+export const immediate: ClassDecorator = classDecorator({ immediate: true });

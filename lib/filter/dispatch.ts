@@ -1,4 +1,4 @@
-/** From libmilter's callbacks to the methods of a filter object: makes it, finds it, holds its marks against it. */
+/** From libmilter's callbacks to the methods of a filter object: makes it, finds it, and enforces its decorators. */
 
 import { CONTINUE, NOREPLY } from '../addon/constants.js';
 import {
@@ -17,11 +17,12 @@ import {
   UNKNOWN,
 } from '../addon/steps.js';
 import { badArgument, MilterError } from '../internal/errors.js';
+import { sharedPrototype } from '../internal/shared-instanceof.js';
 import type { Callbacks } from '../session/callbacks.js';
 import type { Context } from '../session/context.js';
 import { Base } from './base.js';
 import { decodeAs } from './decode.js';
-import { type Plan, planOf } from './plan.js';
+import type { Plan } from './plan.js';
 
 /** A filter's class, or a function that makes a filter object for a session. */
 export type Factory = (new () => Base) | (() => Base);
@@ -31,8 +32,8 @@ let factory: Factory | null = null;
 /**
  * Sets the factory for the sessions to come, also while the filter runs.
  * @returns the old one
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT for what is no factory, and for a class with a mark or a method that can only be a
- *   slip: see docs/callbacks.md
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for anything but a factory, and for a class with a decorator or a method name
+ *   that must be a mistake: see docs/callbacks.md
  */
 export function setFactory(next: Factory | null): Factory | null {
   if (next !== null) checkFactory(next);
@@ -41,16 +42,15 @@ export function setFactory(next: Factory | null): Factory | null {
   return old;
 }
 
-/** What can be known of a factory before its first session. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+/** Refuses what cannot be a factory, as far as that shows before the first session. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
 export function checkFactory(factory: Factory): void {
   if (typeof factory !== 'function') {
     throw badArgument('the factory must be a class that extends Base, or a function');
   }
-  if (isClass(factory)) planOf(factory, Base);
-  else if (isForeignClass(factory)) {
+  if (isFilterClass(factory)) baseOf(factory.prototype).check(factory as typeof Base);
+  else if (isClass(factory)) {
     throw badArgument(
-      `the factory must be a class that extends Base: ${factory.name || 'this class'} does not, ` +
-        'or extends the Base of another copy of the package',
+      `the factory must be a class that extends Base: ${factory.name || 'this class'} does not`,
     );
   }
 }
@@ -60,16 +60,19 @@ export function currentFactory(): Factory | null {
   return factory;
 }
 
-const isClass = (candidate: Factory): candidate is new () => Base =>
-  candidate === Base || candidate.prototype instanceof Base;
+const isFilterClass = (candidate: Factory): candidate is new () => Base =>
+  candidate.prototype instanceof Base;
 
-/** A class that makes no filters: it cannot be called as a function, so that every session would fail. */
-const isForeignClass = (candidate: Factory): boolean =>
+/** Whether it is written with the keyword `class`, and cannot be called without `new`. */
+const isClass = (candidate: Factory): boolean =>
   Object.getOwnPropertyDescriptor(candidate, 'prototype')?.writable === false;
 
-/** A filter object of a factory's. @throws MilterError ERR_MILTER_BAD_ARGUMENT where it gives something else */
+/** The Base that a filter extends: this one, or that of another copy of the package. */
+const baseOf = (filter: object): typeof Base => sharedPrototype(filter, 'Base').constructor as typeof Base;
+
+/** Makes a filter object. @throws MilterError ERR_MILTER_BAD_ARGUMENT where the factory gives something else */
 export function makeFilter(factory: Factory): Base {
-  const filter = isClass(factory) ? new factory() : factory();
+  const filter = isFilterClass(factory) ? new factory() : factory();
   if (!(filter instanceof Base)) {
     throw badArgument('the factory must give an object of a class that extends Base');
   }
@@ -78,7 +81,7 @@ export function makeFilter(factory: Factory): Base {
 
 const NR_OF = new Map(NEGOTIABLE.map(({ step, nr }) => [step, nr]));
 
-function checkMarked(context: Context, plan: Plan, step: number, answer: unknown): unknown {
+function checkAnswer(context: Context, plan: Plan, step: number, answer: unknown): unknown {
   if (answer === CONTINUE) return answer;
   const name = STEP_NAMES[step];
   if (plan.nocallback & bitOf(step)) {
@@ -93,77 +96,81 @@ function checkMarked(context: Context, plan: Plan, step: number, answer: unknown
   return answer;
 }
 
-/** Holds an answer against what the method is marked with; nearly always there is nothing to do. */
-function guard(context: Context, filter: Base, step: number, answer: unknown): unknown {
-  const plan = Base.plan(filter);
+/** Enforces the method's decorators on its answer; most methods have none that restrict it. */
+function enforceDecorators(context: Context, step: number, answer: unknown): unknown {
+  const plan = context.plan as Plan;
   if (!((plan.nocallback | plan.noreply) & bitOf(step))) return answer;
   if (typeof (answer as PromiseLike<unknown> | null)?.then === 'function') {
-    return Promise.resolve(answer).then((value) => checkMarked(context, plan, step, value));
+    return Promise.resolve(answer).then((value) => checkAnswer(context, plan, step, value));
   }
-  return checkMarked(context, plan, step, answer);
+  return checkAnswer(context, plan, step, answer);
 }
 
-/** The text as the method's @decode wants it; the types of the method are the filter's affair. */
-function decoded(filter: Base, handler: HandlerName, text: string): string {
-  const policy = Base.plan(filter).decode[handler];
+/** The text as the method's @decode asks for; whether the method's types allow a Buffer is up to the filter. */
+function decoded(context: Context, handler: HandlerName, text: string): string {
+  const policy = (context.plan as Plan).decode[handler];
   return policy ? (decodeAs(policy, text) as string) : text;
 }
 
 /**
- * The callbacks that bring a session's events before its filter object.
- * @param chosen the factory; asked anew for each object, so that setFactory takes effect at once
+ * The callbacks that pass a session's events to its filter object.
+ * @param getFactory called for each object, so that setFactory takes effect at once
  */
-export function filterCallbacks(chosen: () => Factory | null = currentFactory): Callbacks {
+export function filterCallbacks(getFactory: () => Factory | null = currentFactory): Callbacks {
   const make = (context: Context): Base => {
-    const factory = chosen();
+    const factory = getFactory();
     if (!factory) throw badArgument('no factory: call setFactory or pass one to runmilter');
     const filter = makeFilter(factory);
-    Base.attach(filter, context);
+    baseOf(filter).attach(filter, context);
     context.setpriv(filter);
     return filter;
   };
-  /** The session's object, made here where the MTA reuses its connection and does not negotiate again. */
+  /** The session's object. It is made here where the MTA reuses its connection, and does not negotiate again. */
   const filterOf = (context: Context): Base => context.getpriv<Base | null>() ?? make(context);
   return {
     negotiate: (context, options) => make(context).negotiate(options),
     connect: (context, hostname, ...peer) => {
       const filter = filterOf(context);
-      return guard(context, filter, CONNECT, filter.connect(decoded(filter, 'connect', hostname), ...peer));
+      return enforceDecorators(
+        context,
+        CONNECT,
+        filter.connect(decoded(context, 'connect', hostname), ...peer),
+      );
     },
     helo: (context, hostname) => {
       const filter = filterOf(context);
-      return guard(context, filter, HELO, filter.hello(decoded(filter, 'hello', hostname)));
+      return enforceDecorators(context, HELO, filter.hello(decoded(context, 'hello', hostname)));
     },
     envfrom: (context, ...args) => {
       const filter = filterOf(context);
-      const [sender, ...params] = args.map((arg) => decoded(filter, 'envfrom', arg));
-      return guard(context, filter, ENVFROM, filter.envfrom(sender as string, ...params));
+      const [sender, ...params] = args.map((arg) => decoded(context, 'envfrom', arg));
+      return enforceDecorators(context, ENVFROM, filter.envfrom(sender as string, ...params));
     },
     envrcpt: (context, ...args) => {
       const filter = filterOf(context);
-      const [recipient, ...params] = args.map((arg) => decoded(filter, 'envrcpt', arg));
-      return guard(context, filter, ENVRCPT, filter.envrcpt(recipient as string, ...params));
+      const [recipient, ...params] = args.map((arg) => decoded(context, 'envrcpt', arg));
+      return enforceDecorators(context, ENVRCPT, filter.envrcpt(recipient as string, ...params));
     },
     data: (context) => {
       const filter = filterOf(context);
-      return guard(context, filter, DATA, filter.data());
+      return enforceDecorators(context, DATA, filter.data());
     },
     header: (context, name, value) => {
       const filter = filterOf(context);
-      return guard(context, filter, HEADER, filter.header(name, decoded(filter, 'header', value)));
+      return enforceDecorators(context, HEADER, filter.header(name, decoded(context, 'header', value)));
     },
     eoh: (context) => {
       const filter = filterOf(context);
-      return guard(context, filter, EOH, filter.eoh());
+      return enforceDecorators(context, EOH, filter.eoh());
     },
     body: (context, chunk) => {
       const filter = filterOf(context);
-      return guard(context, filter, BODY, filter.body(chunk));
+      return enforceDecorators(context, BODY, filter.body(chunk));
     },
     eom: (context) => filterOf(context).eom(),
     unknown: (context, command) => {
       const filter = filterOf(context);
-      return guard(context, filter, UNKNOWN, filter.unknown(decoded(filter, 'unknown', command)));
+      return enforceDecorators(context, UNKNOWN, filter.unknown(decoded(context, 'unknown', command)));
     },
     abort: (context) => context.getpriv<Base | null>()?.abort() ?? CONTINUE,
     close: (context) => context.getpriv<Base | null>()?.close() ?? CONTINUE,

@@ -1,4 +1,4 @@
-/** A filter that logs what it sees: to begin with, and to extend. */
+/** A filter that logs its steps, as a starting point. */
 
 import { CONTINUE } from '../addon/constants.js';
 import type { Answer } from '../addon/status.js';
@@ -8,7 +8,7 @@ import { Base } from './base.js';
 import { noreply } from './decorators.js';
 import { uniqueID } from './unique-id.js';
 
-/** Logs each step through {@link Milter.log}; six of its handlers are without reply. pymilter's Milter.Milter. */
+/** Logs each step with {@link Milter.log}; six of its handlers are noreply. pymilter: Milter.Milter. */
 export class Milter extends Base {
   /** Unique in the process. */
   readonly id: number = uniqueID();

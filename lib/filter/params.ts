@@ -1,6 +1,6 @@
-/** ESMTP parameters (`SIZE=1000`, `BODY=8BITMIME`, `SMTPUTF8`) as handlers want them. */
+/** Reads ESMTP parameters (`SIZE=1000`, `BODY=8BITMIME`, `SMTPUTF8`). */
 
-/** Names in upper case to values; null for a parameter without value. RFC 5321 4.1.1.11. */
+/** The values by name, in upper case; null for a parameter without a value. RFC 5321 4.1.1.11. */
 export function param2dict(params: readonly string[]): Record<string, string | null> {
   const found: Record<string, string | null> = {};
   for (const param of params) {
@@ -19,7 +19,7 @@ export function dictfromlist(params: readonly string[]): Record<string, string> 
 }
 
 /**
- * Calls an envelope handler with what has no value by position and the rest as an object, pymilter's way:
+ * Calls an envelope handler as pymilter does: parameters without a value are arguments, the others an object at the end.
  * `envcallback(fn, ['<a@b>', 'SMTPUTF8', 'SIZE=9'])` calls `fn('<a@b>', 'SMTPUTF8', { SIZE: '9' })`.
  */
 export function envcallback<T>(

@@ -1,7 +1,6 @@
 /**
- * What a filter class wants of the MTA, read once per class from its methods, decorators and static fields: the steps
- * it handles, those without reply, their macros, how their text is decoded. Never inherited ready-made: a subclass
- * has its own plan.
+ * What a filter class wants of the MTA: the steps that it handles, those without a reply, their macros, how their text is
+ * decoded. It is read once per class from its methods, decorators and static fields; a subclass has a plan of its own.
  */
 import { P_HDR_LEADSPC, P_RCPT_REJ, P_SKIP } from '../addon/constants.js';
 import {
@@ -15,31 +14,35 @@ import {
   SYMLIST_STAGES,
 } from '../addon/steps.js';
 import { badArgument } from '../internal/errors.js';
+import type { SessionPlan } from '../session/context.js';
 import type { DecodePolicy } from './decode.js';
-import { type ClassMarks, type MethodMarks, marks, marksOfClass, marksOfMethod } from './decorators.js';
+import {
+  type ClassMetadata,
+  classMetadata,
+  type MethodMetadata,
+  metadata,
+  methodMetadata,
+} from './decorators.js';
 import { checkMethodNames } from './method-names.js';
 
-/** The static fields that stand for decorators. */
-export interface StaticMarks extends ClassMarks {
+/** The static fields that take the place of decorators. */
+export interface StaticMetadata extends ClassMetadata {
   readonly nocallback?: readonly string[];
   readonly noreply?: readonly string[];
   readonly symlist?: Readonly<Record<string, readonly string[]>>;
   readonly decode?: Readonly<Record<string, DecodePolicy>>;
 }
 
-/** What a class wants. Steps are bits by number. */
-export interface Plan {
-  /** Steps with a handler that shall be called. */
-  readonly handled: number;
-  /** Steps marked noreply. */
+/** What a class wants. Sets of steps are bits by step number. */
+export interface Plan extends SessionPlan {
+  /** Steps that are marked noreply. */
   readonly noreply: number;
-  /** Steps marked nocallback. */
+  /** Steps that are marked nocallback. */
   readonly nocallback: number;
   /** The protocol bits that the filter takes of what an MTA offers. */
   readonly protocol: number;
   readonly symlists: readonly (readonly [stage: number, macros: readonly string[]])[];
   readonly decode: { readonly [handler in HandlerName]?: DecodePolicy };
-  readonly immediate: boolean | null;
 }
 
 type FilterClass = { readonly prototype: object } & object;
@@ -62,9 +65,9 @@ function definitionOf(target: FilterClass, base: FilterClass, name: string): [Fi
 }
 
 /** The static fields of this very class. */
-function staticsOf(target: FilterClass): StaticMarks {
-  const own = (name: keyof StaticMarks) =>
-    Object.hasOwn(target, name) ? (target as StaticMarks)[name] : undefined;
+function staticsOf(target: FilterClass): StaticMetadata {
+  const own = (name: keyof StaticMetadata) =>
+    Object.hasOwn(target, name) ? (target as StaticMetadata)[name] : undefined;
   const found: Record<string, unknown> = {};
   for (const name of [
     'nocallback',
@@ -78,48 +81,48 @@ function staticsOf(target: FilterClass): StaticMarks {
     const value = own(name);
     if (value !== undefined) found[name] = value;
   }
-  return found as StaticMarks;
+  return found as StaticMetadata;
 }
 
-/** A static field that names a method which its class does not define is a slip. */
-function checkStatics(target: FilterClass, statics: StaticMarks): void {
+/** Refuses a static field that names a method which its class does not define. */
+function checkStatics(target: FilterClass, statics: StaticMetadata): void {
   const named = [
-    ...(statics.nocallback ?? []).map((name) => [name, marks.nocallback(name)]),
-    ...(statics.noreply ?? []).map((name) => [name, marks.noreply(name)]),
-    ...Object.entries(statics.symlist ?? {}).map(([name, list]) => [name, marks.symlist(name, list)]),
-    ...Object.entries(statics.decode ?? {}).map(([name, policy]) => [name, marks.decode(name, policy)]),
-  ] as [string, MethodMarks][];
+    ...(statics.nocallback ?? []).map((name) => [name, metadata.nocallback(name)]),
+    ...(statics.noreply ?? []).map((name) => [name, metadata.noreply(name)]),
+    ...Object.entries(statics.symlist ?? {}).map(([name, list]) => [name, metadata.symlist(name, list)]),
+    ...Object.entries(statics.decode ?? {}).map(([name, policy]) => [name, metadata.decode(name, policy)]),
+  ] as [string, MethodMetadata][];
   for (const [name] of named) {
     if (!Object.hasOwn(target.prototype, name)) {
       throw badArgument(
-        `a static field of ${(target as { name?: string }).name ?? 'the class'} marks ${name}, ` +
-          'which this class does not define: static marks are for the class that has the method',
+        `a static field of ${(target as { name?: string }).name ?? 'the class'} names ${name}, ` +
+          'which this class does not define: write it in the class that defines the method',
       );
     }
   }
 }
 
-function methodMarksOf(definition: [FilterClass, object], name: string): MethodMarks {
+function readMethodMetadata(definition: [FilterClass, object], name: string): MethodMetadata {
   const [owner, method] = definition;
   const statics = staticsOf(owner);
   return {
-    ...marksOfMethod(method),
-    ...(statics.nocallback?.includes(name) ? marks.nocallback(name) : {}),
-    ...(statics.noreply?.includes(name) ? marks.noreply(name) : {}),
-    ...(statics.symlist?.[name] ? marks.symlist(name, statics.symlist[name]) : {}),
-    ...(statics.decode?.[name] ? marks.decode(name, statics.decode[name]) : {}),
+    ...methodMetadata(method),
+    ...(statics.nocallback?.includes(name) ? metadata.nocallback(name) : {}),
+    ...(statics.noreply?.includes(name) ? metadata.noreply(name) : {}),
+    ...(statics.symlist?.[name] ? metadata.symlist(name, statics.symlist[name]) : {}),
+    ...(statics.decode?.[name] ? metadata.decode(name, statics.decode[name]) : {}),
   };
 }
 
-function classMarksOf(target: FilterClass, base: FilterClass): ClassMarks {
+function readClassMetadata(target: FilterClass, base: FilterClass): ClassMetadata {
   if (target === base || target === null) return {};
   const parent = Object.getPrototypeOf(target) as FilterClass;
   const { rejectedRecipients, headerLeadingSpace, immediate } = staticsOf(target);
   const own = { rejectedRecipients, headerLeadingSpace, immediate };
   return {
-    ...classMarksOf(parent, base),
-    ...marksOfClass(target),
-    ...(Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) as ClassMarks),
+    ...readClassMetadata(parent, base),
+    ...classMetadata(target),
+    ...(Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) as ClassMetadata),
   };
 }
 
@@ -134,17 +137,17 @@ function makePlan(target: FilterClass, base: FilterClass): Plan {
   const symlists: [number, readonly string[]][] = [];
   const decode: { [handler in HandlerName]?: DecodePolicy } = {};
 
-  const look = (handler: HandlerName): MethodMarks | null => {
+  const readHandler = (handler: HandlerName): MethodMetadata | null => {
     const definition = definitionOf(target, base, handler);
     if (!definition) return null;
-    const found = methodMarksOf(definition, handler);
+    const found = readMethodMetadata(definition, handler);
     const stage = SYMLIST_STAGES.get(handler);
     if (found.symlist && stage !== undefined) symlists.push([stage, found.symlist]);
     if (found.decode) decode[handler] = found.decode;
     return found;
   };
   const plan = ({ step, handler, no, nr }: NegotiableStep) => {
-    const found = look(handler);
+    const found = readHandler(handler);
     if (found && !found.nocallback) handled |= bitOf(step);
     else protocol |= no;
     if (found?.nocallback) nocallback |= bitOf(step);
@@ -154,9 +157,9 @@ function makePlan(target: FilterClass, base: FilterClass): Plan {
     }
   };
   NEGOTIABLE.forEach(plan);
-  for (const [handler, step] of ENDS) if (look(handler)) handled |= bitOf(step);
+  for (const [handler, step] of ENDS) if (readHandler(handler)) handled |= bitOf(step);
 
-  const flags = classMarksOf(target, base);
+  const flags = readClassMetadata(target, base);
   if (flags.rejectedRecipients) protocol |= P_RCPT_REJ;
   if (flags.headerLeadingSpace) protocol |= P_HDR_LEADSPC;
   return { handled, noreply, nocallback, protocol, symlists, decode, immediate: flags.immediate ?? null };
@@ -166,7 +169,7 @@ const plans = new WeakMap<object, Plan>();
 
 /**
  * The plan of a class that extends `base`.
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT for static marks that mean nothing, and methods that only look like handlers
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for static fields without effect, and methods that only look like handlers
  */
 export function planOf(target: FilterClass, base: FilterClass): Plan {
   let plan = plans.get(target);
@@ -177,7 +180,7 @@ export function planOf(target: FilterClass, base: FilterClass): Plan {
   return plan;
 }
 
-/** The plan for one object: a handler may also be a property of its own (an arrow function in a class field). */
+/** The plan for one object, which may have handlers of its own (arrow functions in class fields). */
 export function planForObject(filter: object, plan: Plan): Plan {
   let { handled, protocol, nocallback } = plan;
   const owns = (handler: string) =>

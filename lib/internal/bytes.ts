@@ -1,16 +1,15 @@
 /**
  * Text that keeps every byte (Python's surrogateescape).
  *
- * Mail carries bytes that are not UTF-8. They become lone surrogates U+DC80..U+DCFF in a string and the same
- * bytes again on the way out, so that nothing is lost between what arrives and what is sent back. The native
- * side does the same in native/binding/text.cc.
+ * Mail contains bytes that are not UTF-8. In a string they become lone surrogates U+DC80..U+DCFF, and on the way out the
+ * same bytes again, so that nothing is lost in between. The native side does the same in native/binding/text.cc.
  */
 import { isUtf8 } from 'node:buffer';
 
 const ESCAPE_BASE = 0xdc00;
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** Length of the well-formed UTF-8 sequence that starts at `at`, or 0 where there is none. */
+/** The length of the well-formed UTF-8 sequence that starts at `at`, or 0 if there is none. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const lead = bytes[at] as number;
   if (lead < 0x80) return 1;
@@ -60,8 +59,8 @@ export function decodeBytes(bytes: Uint8Array): string {
 const ESCAPED = /[\uD800-\uDFFF]/u;
 
 /**
- * Encodes as UTF-8; U+DC80..U+DCFF become the bytes 0x80..0xFF again. Other lone surrogates, which no text
- * from the MTA contains, become U+FFFD as everywhere in JavaScript.
+ * Encodes as UTF-8; U+DC80..U+DCFF become the bytes 0x80..0xFF again. Other lone surrogates, which decoded text never
+ * contains, become U+FFFD as everywhere in JavaScript.
  */
 export function encodeBytes(text: string): Buffer {
   if (!ESCAPED.test(text)) return Buffer.from(text, 'utf8');

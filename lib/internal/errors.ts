@@ -1,15 +1,17 @@
 /**
- * Every error this package throws on purpose is a {@link MilterError} with a stable `code`; the message says
- * what to do. Codes of the operating system (EADDRINUSE, EACCES, ...) are passed through as they are.
+ * Every error that this package throws on purpose is a {@link MilterError} with a stable `code`; its message says what to
+ * do. Codes of the operating system (EADDRINUSE, EACCES, ...) are passed on unchanged.
  */
 
-/** What went wrong, as a word that programs can rely on. */
+import { shareInstanceof } from './shared-instanceof.js';
+
+/** What went wrong, in a form that programs can rely on. */
 export type MilterErrorCode =
-  /** The socket is answered by another process, or its port is taken. */
+  /** Another process listens on the socket or port. */
   | 'EADDRINUSE'
   /** The address of an `inet:` or `inet6:` socket is not one of this machine's. */
   | 'EADDRNOTAVAIL'
-  /** The socket's directory, file or port must not be used by this user. */
+  /** This user has no permission for the socket's directory, file or port. */
   | 'EACCES'
   /** The directory of a unix socket is on a read-only file system, or is read-only for this service. */
   | 'EROFS'
@@ -23,19 +25,19 @@ export type MilterErrorCode =
   | 'ENAMETOOLONG'
   /** The descriptor of `fd:N` is not open. */
   | 'EBADF'
-  /** The host or service name of an `inet:` or `inet6:` socket is unknown; a name that DNS does not have (tsmilter/dns). */
+  /** The host or service name of an `inet:` or `inet6:` socket is unknown; a name that does not exist (tsmilter/dns). */
   | 'ENOTFOUND'
-  /** The owner's or group's name or number for a unix socket is not allowed for this user, or unknown. */
+  /** The owner or group for a unix socket is unknown, or this user may not set it. */
   | 'EPERM'
   /** The socket's description cannot be understood. */
   | 'ERR_MILTER_BAD_SOCKET'
-  /** libmilter refused to open the socket and no reason could be found; syslog may have it. */
+  /** libmilter could not open the socket, and no reason could be found; syslog may have it. */
   | 'ERR_MILTER_OPEN_SOCKET'
   /** libmilter ended with a failure. */
   | 'ERR_MILTER_MAIN'
   /** The native addon is not built or cannot be loaded. */
   | 'ERR_MILTER_ADDON'
-  /** A worker thread of a filter could not be started, or has ended before the filter did. */
+  /** A worker thread of a filter could not be started, or has ended before the filter. */
   | 'ERR_MILTER_WORKER'
   /** A filter is running in this process already. */
   | 'ERR_MILTER_IN_USE'
@@ -43,11 +45,11 @@ export type MilterErrorCode =
   | 'ERR_MILTER_ALREADY_RUN'
   /** `main` before `register` or `setconn`. */
   | 'ERR_MILTER_NOT_REGISTERED'
-  /** The context has ended, or its MTA is not waiting for an answer now. */
+  /** The context has ended, or its MTA is not waiting for an answer. */
   | 'ERR_MILTER_BAD_CONTEXT'
   /** An action that changes the message was called outside eom. */
   | 'ERR_MILTER_NOT_IN_EOM'
-  /** The right to do this was not negotiated; see {@link DisabledAction}. */
+  /** The right to an action was not negotiated; see {@link DisabledAction}. */
   | 'ERR_MILTER_DISABLED_ACTION'
   /** setsymlist outside negotiate, twice for a stage, or with too many macros. */
   | 'ERR_MILTER_BAD_SYMLIST'
@@ -59,7 +61,7 @@ export type MilterErrorCode =
   | 'ERR_MILTER_BAD_STATUS'
   /** A handler did not answer in time. */
   | 'ERR_MILTER_HANDLER_TIMEOUT'
-  /** An answer came after another one had been given for the handler. */
+  /** A handler answered after an answer had been given in its place. */
   | 'ERR_MILTER_LATE_ANSWER'
   /** A modification could not be sent to the MTA. */
   | 'ERR_MILTER_WRITE'
@@ -79,23 +81,23 @@ export type MilterErrorCode =
   | 'ESERVFAIL'
   /** A DNS server refused to answer (tsmilter/dns). */
   | 'EREFUSED'
-  /** No DNS server, or no mail server, answered in time (tsmilter/dns, tsmilter/dsn). */
+  /** No DNS server or no mail server answered in time (tsmilter/dns, tsmilter/dsn). */
   | 'ETIMEOUT'
-  /** A loop of aliases, or an answer of a DNS server that cannot be read (tsmilter/dns). */
+  /** A loop of aliases, or an answer of a DNS server that cannot be parsed (tsmilter/dns). */
   | 'EBADRESP'
   /** A name that DNS cannot have (tsmilter/dns). */
   | 'EBADNAME'
-  /** Given up, since a signal was aborted (tsmilter/dns). */
+  /** Cancelled by an AbortSignal (tsmilter/dns). */
   | 'ECANCELLED'
   /** A session of DNS look-ups has reached one of its limits (tsmilter/dns). */
   | 'ERR_MILTER_DNS_LIMIT'
-  /** A notice that cannot be made of its template (tsmilter/dsn). */
+  /** A notification that cannot be made from its template (tsmilter/dsn). */
   | 'ERR_MILTER_DSN'
-  /** An optional package that is needed here is not installed, or cannot be loaded. */
+  /** An optional package that is needed is not installed, or cannot be loaded. */
   | 'ERR_MILTER_MISSING_PACKAGE'
-  /** A wait on a filter's answer ran out (tsmilter/testing). */
+  /** A filter did not answer in time (tsmilter/testing). */
   | 'ERR_MILTER_TIMEOUT'
-  /** The other side broke the milter protocol (tsmilter/testing). */
+  /** The other side violated the milter protocol (tsmilter/testing). */
   | 'ERR_MILTER_PROTOCOL'
   /** The other side closed the connection (tsmilter/testing). */
   | 'ERR_MILTER_CLOSED';
@@ -103,7 +105,7 @@ export type MilterErrorCode =
 /** An error of this package. */
 export class MilterError extends Error {
   override readonly name: string = 'MilterError';
-  /** What went wrong, stable across versions. */
+  /** What went wrong; stable across versions. */
   readonly code: MilterErrorCode;
 
   constructor(code: MilterErrorCode, message: string, options?: ErrorOptions) {
@@ -111,19 +113,21 @@ export class MilterError extends Error {
     this.code = code;
   }
 }
+shareInstanceof(MilterError, 'MilterError');
 
-/** Thrown by an action whose right was not negotiated with the MTA (pymilter's `DisabledAction`). */
+/** Thrown by an action whose right was not negotiated with the MTA. pymilter: DisabledAction. */
 export class DisabledAction extends MilterError {
   override readonly name = 'DisabledAction';
 
   constructor(action: string, flag: string) {
     super(
       'ERR_MILTER_DISABLED_ACTION',
-      `${action}: the right ${flag} was not negotiated; add it with setFlags() before runmilter(), ` +
-        'or the MTA does not offer it',
+      `${action}: the right ${flag} was not negotiated; request it with setFlags() before runmilter(), ` +
+        'unless the MTA does not offer it',
     );
   }
 }
+shareInstanceof(DisabledAction, 'DisabledAction');
 
 /** The error for an argument of the wrong type or out of range. */
 export function badArgument(message: string): MilterError {

@@ -1,13 +1,13 @@
-/** Lines to stdout and stderr from a filter that must live on when nobody reads them any more. */
+/** Writes lines to stdout and stderr, for a filter that must keep running when nothing reads them any more. */
 
-/** Streams whose errors are caught. Node ends a process for a stream error that nobody listens to. */
+/** Streams whose errors are ignored. Without a listener, Node ends the process on a stream error. */
 const guarded = new WeakSet<NodeJS.WriteStream>();
 
-/** Writes a line; one that cannot be written is lost, and nothing else. */
+/** Writes a line. A line that cannot be written is lost without further effect. */
 export function writeLine(stream: NodeJS.WriteStream, line: string): void {
   if (!guarded.has(stream)) {
     guarded.add(stream);
-    stream.on('error', () => {}); // EPIPE: the reader has gone
+    stream.on('error', () => {}); // EPIPE: the reader has closed its end
   }
   stream.write(`${line}\n`);
 }

@@ -1,9 +1,9 @@
-/** What somebody may have meant by a word that is not known. */
+/** Suggests a known name in place of one that is misspelt. */
 
-/** Letter case and underscores are what other languages write differently. */
-const plain = (word: string): string => word.toLowerCase().replaceAll('_', '');
+/** Ignores what differs between the naming conventions of languages: letter case and underscores. */
+const normalise = (word: string): string => word.toLowerCase().replaceAll('_', '');
 
-/** How many letters must be put in, taken out or replaced to make one word the other. */
+/** The Levenshtein distance: how many letters must be inserted, removed or replaced to turn one word into the other. */
 function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, at) => at);
   for (let i = 1; i <= one.length; i++) {
@@ -17,14 +17,14 @@ function distance(one: string, other: string): number {
   return row[other.length] as number;
 }
 
-/** Longer words are nobody's slip, and take long to compare. */
-const LONGEST = 40;
+/** Longer words are not misspelt names, and take long to compare. */
+const MAX_LENGTH = 40;
 
-/** The known word that differs in no more than a third of its letters, the nearest of several. */
+/** The known word that is most similar, among those that differ in at most a third of their letters. */
 export function suggestName(word: string, known: readonly string[]): string | undefined {
-  if (word.length > LONGEST) return undefined;
+  if (word.length > MAX_LENGTH) return undefined;
   const apart = known.map((candidate) => {
-    const letters = distance(plain(word), plain(candidate));
+    const letters = distance(normalise(word), normalise(candidate));
     return { candidate, letters, most: Math.floor(Math.max(word.length, candidate.length) / 3) };
   });
   const likely = apart.filter(({ letters, most }) => letters <= most);

@@ -1,8 +1,8 @@
-/** Checks of what a filter passes to libmilter. The messages name the function and the argument. */
+/** Checks of arguments and options. The messages name the function and the argument. */
 import { badArgument } from './errors.js';
 import { suggestName } from './suggestions.js';
 
-/** A string without NUL, which would end it silently inside libmilter. */
+/** A string without NUL, at which libmilter would silently cut it off. */
 export function checkText(where: string, value: unknown): asserts value is string {
   if (typeof value !== 'string') throw badArgument(`${where} must be a string, not ${typeof value}`);
   if (value.includes('\0')) throw badArgument(`${where} contains a NUL character`);
@@ -20,14 +20,14 @@ export function checkLine(where: string, value: unknown): asserts value is strin
   if (/[\r\n]/.test(value)) throw badArgument(`${where} must be one line`);
 }
 
-/** A header's name: no colon, space or control character, which would begin its value or another header. */
+/** A header's name: without colons, white space and control characters, which would start its value or another header. */
 export function checkHeaderName(action: string, name: unknown): asserts name is string {
   checkWord(`${action}: name`, name);
   if (/[:\s]|\p{Cc}/u.test(name))
-    throw badArgument(`${action}: ${JSON.stringify(name)} is not a header's name (RFC 5322 2.2)`);
+    throw badArgument(`${action}: ${JSON.stringify(name)} is not a valid header name (RFC 5322 2.2)`);
 }
 
-/** A header's value: a line end must be followed by white space (a fold), or what follows is another header. */
+/** A header's value: each line end must be followed by white space, which makes it a fold; else another header would start. */
 export function checkHeaderValue(action: string, value: unknown): asserts value is string {
   checkText(`${action}: value`, value);
   if (/\r(?!\n)|\n(?![ \t])/.test(value)) {
@@ -37,15 +37,15 @@ export function checkHeaderValue(action: string, value: unknown): asserts value 
   }
 }
 
-/** A whole number within [least, most]. */
+/** A whole number from `min` to `max`. */
 export function checkInteger(
   where: string,
   value: unknown,
-  least: number,
-  most = 2 ** 31 - 1,
+  min: number,
+  max = 2 ** 31 - 1,
 ): asserts value is number {
-  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) {
-    throw badArgument(`${where} must be a whole number from ${least} to ${most}, not ${String(value)}`);
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
+    throw badArgument(`${where} must be a whole number from ${min} to ${max}, not ${String(value)}`);
   }
 }
 
@@ -54,10 +54,10 @@ export function checkFunctionOrNull(where: string, value: unknown): void {
   if (value !== null && typeof value !== 'function') throw badArgument(`${where} must be a function or null`);
 }
 
-/** The names of a function's options. As a type it cannot lack one: a new option is added to both, or does not compile. */
+/** The names of a function's options. The type makes the compiler refuse a list that lacks one. */
 export type OptionNames<Options> = Readonly<Record<keyof Options, true>>;
 
-/** An object whose every property is one of the options: a misspelt one would have no effect, and nobody would notice. */
+/** An object that has the function's options only. A misspelt option would silently have no effect. */
 export function checkOptions<Options extends object>(
   where: string,
   options: Options,

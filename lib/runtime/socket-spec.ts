@@ -1,17 +1,18 @@
-/** libmilter's way to write a socket: `unix:/path`, `local:/path`, `/path`, `inet:port@host`, `inet6:port@host`, `fd:N`. */
+/** The syntax of sockets in libmilter: `unix:/path`, `local:/path`, `/path`, `inet:port@host`, `inet6:port@host`, `fd:N`. */
 import { checkWord } from '../internal/validate.js';
 import { startError } from './start-errors.js';
 
-/** A number, or a service's name; libmilter reads the number before anything else and forgets the rest. */
+/** A number or a service's name. libmilter would read the number at its start and ignore the rest. */
 const PORT = /^(?:[0-9]+|[A-Za-z][A-Za-z0-9-]*)$/;
 
 function checkInet(spec: string, rest: string): void {
   const [port, host, ...more] = rest.split('@');
-  const bad = port === undefined || !PORT.test(port) || host === '' || more.length > 0;
-  if (bad || (/^\d+$/.test(port) && Number(port) > 65535)) throw startError('ERR_MILTER_BAD_SOCKET', spec);
+  const malformed = port === undefined || !PORT.test(port) || host === '' || more.length > 0;
+  if (malformed || (/^\d+$/.test(port) && Number(port) > 65535))
+    throw startError('ERR_MILTER_BAD_SOCKET', spec);
 }
 
-/** @throws MilterError ERR_MILTER_BAD_SOCKET for what libmilter would misread or refuse */
+/** @throws MilterError ERR_MILTER_BAD_SOCKET for a socket that libmilter would misread or refuse */
 export function checkSocketSpec(spec: unknown): asserts spec is string {
   checkWord('the socket', spec);
   const colon = spec.indexOf(':');

@@ -1,4 +1,4 @@
-/** The errors of starting a filter, each with a sentence that says what to do. */
+/** The errors of starting a filter, each with advice on what to do. */
 import { StartResult } from '../addon/native.js';
 import { MilterError, type MilterErrorCode } from '../internal/errors.js';
 

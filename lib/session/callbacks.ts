@@ -1,13 +1,13 @@
-/** The callbacks of the running filter, one per step, as libmilter's smfiDesc has them. */
+/** The callbacks of a filter, one per step, as in libmilter's smfiDesc. */
 
 import type { StepName } from '../addon/steps.js';
 import type { Context } from './context.js';
 import type { Peer } from './hostaddr.js';
 
-/** The offer of the MTA in negotiate, changed in place to what the filter takes: actions, protocol, 0, 0. */
+/** What the MTA offers in negotiate, to be changed in place to what the filter takes: actions, protocol, 0, 0. */
 export type NegotiationOptions = [actions: number, protocol: number, f2: number, f3: number];
 
-/** A callback's answer is checked at run time: whatever is not a status follows the exception policy. */
+/** A callback's answer is checked at run time: the exception policy answers in place of one that is not a status. */
 export interface CallbackTypes {
   negotiate: (context: Context, options: NegotiationOptions) => unknown;
   connect: (context: Context, hostname: string, ...peer: Peer) => unknown;
@@ -24,10 +24,10 @@ export interface CallbackTypes {
   close: (context: Context) => unknown;
 }
 
-/** The callbacks; null where the filter does not want the step. */
+/** The callbacks; null for steps that the filter does not want. */
 export type Callbacks = { [Step in StepName]: CallbackTypes[Step] | null };
 
-/** A set of callbacks that wants nothing. */
+/** A set without any callback. */
 export function noCallbacks(): Callbacks {
   return {
     negotiate: null,

@@ -1,33 +1,34 @@
-/** What becomes of a message when a handler fails: the exception policy, and who is told. */
-import { inspect } from 'node:util';
+/** What happens when a handler fails: the exception policy answers, and the error is reported. */
+import { inspect, types } from 'node:util';
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from '../addon/constants.js';
 import type { Status } from '../addon/status.js';
 import { badArgument } from '../internal/errors.js';
 import { writeLine } from '../internal/output.js';
 import type { Context } from './context.js';
 
-/** The verdicts that can stand in for a failed handler's. */
+/** The verdicts that may replace a failed handler's. */
 export type ExceptionPolicy = typeof TEMPFAIL | typeof REJECT | typeof CONTINUE | typeof ACCEPT;
 
-/** Told of each error in a handler. `step` is where. */
+/** Called with each error in a handler, and the step that it belongs to. */
 export type ErrorHook = (error: unknown, step: string) => void;
 
 const POLICIES: ReadonlySet<number> = new Set([TEMPFAIL, REJECT, CONTINUE, ACCEPT]);
-const LONGEST_NAME = 40;
+/** Characters of the filter's name that go into a reply. */
+const MAX_NAME_LENGTH = 40;
 
-/** The reply of a policy; nothing where its verdict has none. */
+/** The reply of a policy; verdicts without a reply are missing. */
 const REPLIES: Readonly<Record<number, readonly [code: string, extended: string]>> = {
   [TEMPFAIL]: ['451', '4.3.0'],
   [REJECT]: ['554', '5.3.0'],
 };
 
-/** The filter's name, its exception policy and its error hook. One for each thread that runs handlers. */
+/** The exception policy, the error hook, and the filter's name for their texts. Each thread that runs handlers has one. */
 export class Exceptions {
   #name = 'milter';
   #policy: ExceptionPolicy = TEMPFAIL;
   #hook: ErrorHook | null = null;
 
-  /** The filter's name, as in the replies and on stderr. */
+  /** Sets the filter's name, which appears in replies and on stderr. */
   setName(name: string): void {
     this.#name = name;
   }
@@ -48,41 +49,41 @@ export class Exceptions {
     return old;
   }
 
-  /** Null for stderr. @returns the old hook */
+  /** Sets the hook; null: errors are printed to stderr. @returns the old hook */
   setHook(hook: ErrorHook | null): ErrorHook | null {
     const old = this.#hook;
     this.#hook = hook;
     return old;
   }
 
-  /** The reply that goes with the policy: [code, extended, text], the code '' where there is none. */
+  /** The policy's reply; its code is '' if the policy's verdict has none. */
   reply(): [code: string, extended: string, text: string] {
     const [code, extended] = REPLIES[this.#policy] ?? ['', ''];
-    // The name is the operator's; as a reply it must not be a format or break the line.
+    // The operator may choose any name; in a reply it must neither break the line nor contain a format.
     const name = Array.from(this.#name)
-      .slice(0, LONGEST_NAME)
+      .slice(0, MAX_NAME_LENGTH)
       .join('')
       .replace(/[\0\r\n]/g, ' ')
       .replaceAll('%', '%%');
     return [code, extended, `${name}: untrapped exception`];
   }
 
-  /** The answer in place of a failed handler's, its reply set. */
+  /** Sets the policy's reply, and returns the verdict in place of a failed handler's. */
   apply(context: Context): Status {
     const [code, extended, text] = this.reply();
     if (code !== '') {
       try {
         context.setreply(code, extended, text);
       } catch {
-        // The question has been answered meanwhile: so will this answer find, and say.
+        // The question is already answered; answer() will report that.
       }
     }
     return this.#policy;
   }
 
   /**
-   * Tells the hook, or stderr; an error of the hook's own goes to stderr too. Never throws, whatever was thrown and
-   * whatever the hook does: this runs where a session's fate is decided.
+   * Passes an error to the hook, or prints it to stderr; an error in the hook itself is printed too. It never throws,
+   * whatever the error is and whatever the hook does, because its callers go on to answer the MTA.
    */
   report(error: unknown, step: string): void {
     const hook: ((error: unknown, step: string) => unknown) | null = this.#hook;
@@ -96,22 +97,22 @@ export class Exceptions {
     };
     try {
       const result = hook(error, step);
-      if (result instanceof Promise) result.catch(failed); // an async function, which the type does not keep out
+      if (types.isPromise(result)) result.catch(failed); // from an async function, which the type does not exclude
     } catch (hookError) {
       failed(hookError);
     }
   }
 
   #print(error: unknown, step: string): void {
-    writeLine(process.stderr, `${this.#name}: untrapped exception in ${step}: ${shown(error)}`);
+    writeLine(process.stderr, `${this.#name}: untrapped exception in ${step}: ${textOf(error)}`);
   }
 }
 
-/** An error as text; anything can be thrown, also what cannot be shown. */
-function shown(error: unknown): string {
+/** An error as text. Anything can be thrown, including objects that inspect() fails on. */
+function textOf(error: unknown): string {
   try {
     return inspect(error);
   } catch {
-    return 'a value that cannot be shown';
+    return 'a value that cannot be printed';
   }
 }

@@ -1,11 +1,11 @@
-/** The rights that the filter asks the MTA for. */
+/** The rights that the filter requests from the MTA. */
 import { CURR_ACTS, SETSYMLIST } from '../addon/constants.js';
 
 let flags: number = CURR_ACTS;
 
 /**
- * Sets the rights (ADDHDRS, CHGHDRS, ...) the filter asks for, as bits; all of them where it is never called. Before
- * runmilter. Choosing macros is always asked for.
+ * Sets the rights (ADDHDRS, CHGHDRS, ...) that the filter requests, as bits. Call it before runmilter; without it, the filter
+ * requests all rights. The right to choose macros is always requested.
  * @returns the old rights
  */
 export function setFlags(wanted: number): number {
@@ -14,7 +14,7 @@ export function setFlags(wanted: number): number {
   return old;
 }
 
-/** The rights the filter asks for. */
+/** The rights that the filter requests. */
 export function currentFlags(): number {
   return flags | SETSYMLIST;
 }

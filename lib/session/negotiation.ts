@@ -86,11 +86,11 @@ export class Negotiation {
   conclude(verdict: number, immediate: boolean): NegotiatedOptions {
     const context = this.#context;
     const negotiated = completeNegotiation(
-      context.handled ?? handledSteps(this.#callbacks),
+      context.plan?.handled ?? handledSteps(this.#callbacks),
       this.#offer[1],
       this.#options[0],
       this.#options[1],
-      context.immediate ?? immediate,
+      context.plan?.immediate ?? immediate,
     );
     if (verdict === CONTINUE) {
       context.actions = negotiated.actions;

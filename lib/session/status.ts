@@ -5,7 +5,7 @@ import { MilterError } from '../internal/errors.js';
 
 const KNOWN: ReadonlySet<unknown> = new Set(STATUSES);
 
-/** Returns `value` where it is a status that `step` may answer. @throws MilterError ERR_MILTER_BAD_STATUS */
+/** Returns `value` if it is a status that `step` may answer. @throws MilterError ERR_MILTER_BAD_STATUS */
 export function checkStatus(step: string, value: unknown): Status {
   if (!KNOWN.has(value)) {
     const shown = typeof value === 'object' && value !== null ? 'an object' : String(value);

@@ -78,7 +78,7 @@ describe('which methods may be marked', () => {
             expect(define).toThrow(
               errorWith({
                 code: 'ERR_MILTER_BAD_ARGUMENT',
-                message: new RegExp(`${kind} may mark .*, not ${name}`),
+                message: new RegExp(`${kind} is for .*, not for ${name}`),
               }),
             );
           }

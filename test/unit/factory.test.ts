@@ -54,7 +54,7 @@ describe('setFactory', () => {
       }
     }
     for (const [wrong, message] of [
-      [Marked, /marks hello, which this class does not define/],
+      [Marked, /names hello, which this class does not define/],
       [Misspelt, /method envFrom, which would never be called: the handler's name is envfrom/],
     ] as const) {
       expect(() => Milter.setFactory(wrong)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT', message }));

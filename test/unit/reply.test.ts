@@ -1,7 +1,7 @@
 /** Contract 10: what setreply takes, without libmilter. */
 import { describe, expect, it } from '@jest/globals';
 import { MilterError } from '#lib/internal/errors.js';
-import { checkReply, MOST_REPLY_BYTES, MOST_REPLY_LINES } from '#lib/session/reply.js';
+import { checkReply, MAX_REPLY_BYTES, MAX_REPLY_LINES } from '#lib/session/reply.js';
 import { errorWith, expectThat } from '../support/expect';
 
 const refused = (...args: Parameters<typeof checkReply>) =>
@@ -57,7 +57,7 @@ describe('checkReply', () => {
   });
 
   it('1 to 32 lines', () => {
-    expect(MOST_REPLY_LINES).toBe(32);
+    expect(MAX_REPLY_LINES).toBe(32);
     for (let count = 1; count <= 32; count++) {
       const lines = Array.from({ length: count }, (_, i) => `line ${i}`);
       expect(checkReply('550', '5.7.1', lines)).toStrictEqual(lines);
@@ -96,7 +96,7 @@ describe('checkReply', () => {
   });
 
   it('a line of as many bytes as libmilter takes, counted as they go out', () => {
-    expect(MOST_REPLY_BYTES).toBe(980);
+    expect(MAX_REPLY_BYTES).toBe(980);
     for (const [character, bytes] of [
       ['x', 1],
       ['ü', 2],
