@@ -113,7 +113,7 @@ function classDecorator(more: ClassMetadata): ClassDecorator {
 
 /**
  * The MTA is told not to send this handler's step, as for a handler that is not overridden. An MTA that cannot leave the step
- * out sends it all the same; the handler must answer CONTINUE then. For connect, hello, envfrom, envrcpt, data, header, eoh,
+ * out sends it anyway; the handler must answer CONTINUE then. For connect, hello, envfrom, envrcpt, data, header, eoh,
  * body, unknown.
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT on another method
  */

@@ -1,7 +1,6 @@
 /**
- * libmilter as this thread uses it: the callbacks, how handlers are treated, the start and the stop. libmilter runs once
- * in a process, so there is one of these for each thread, and what it knows is checked against the addon, which
- * knows what other threads have started.
+ * libmilter as this thread uses it: its callbacks, its start and its stop. libmilter runs once in a process; each thread has a
+ * Runtime of its own, which also asks the addon whether another thread has started a filter.
  */
 
 import { native, StartResult } from '../addon/native.js';
@@ -17,7 +16,7 @@ import { onStopSignals } from './stop-signals.js';
 
 /** Milliseconds beyond a handler's own limit after which the native side answers for a JS thread that is blocked. */
 export const STUCK_GRACE = 1_000;
-/** What the native side is told where handlers have no limit: milliseconds that no filter lives to see, about four years. */
+/** The native side's limit where handlers have none: about four years, in milliseconds. */
 const NO_LIMIT = 2 ** 37;
 
 /** Serves the sessions in place of the thread that runs the filter; lib/workers/worker-pool.ts. */
@@ -31,7 +30,7 @@ export interface SessionHost {
   /** Terminates the workers at once, also those that are starting. */
   cancel(): void;
   setPolicy(policy: ExceptionPolicy): void;
-  /** Resolves when all workers have ended, which they get `timeout` milliseconds for. */
+  /** Resolves when all workers have ended; they are terminated after `timeout` milliseconds. */
   end(timeout: number): Promise<void>;
 }
 
@@ -63,7 +62,7 @@ export interface WorkerRole {
 /** A run from its start to its end. */
 interface Run {
   readonly drainTimeout: number;
-  /** Resolves when it is over, however it ends; whoever stops the filter waits for it. */
+  /** Resolves when the run has ended, whatever its outcome; stop() waits for it. */
   readonly over: Promise<void>;
 }
 

@@ -42,7 +42,7 @@ export function completeNegotiation(
   let asked = 0;
   let silent = 0;
   for (const { step, no, nr } of NEGOTIABLE) {
-    // An MTA that cannot leave a step out sends it all the same.
+    // An MTA that cannot leave a step out sends it anyway.
     const wanted = offered & no ? !(protocol & no) : (handled & bitOf(step)) !== 0;
     if (wanted) asked |= bitOf(step);
     if (protocol & nr) silent |= bitOf(step);
