@@ -1,7 +1,9 @@
 /** A message in memory, and each of its parts. */
+
 import type { Writable } from 'node:stream';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { types } from 'node:util';
 import { encodeBytes } from '../internal/bytes.js';
 import { badArgument, MilterError } from '../internal/errors.js';
 import { type ByteSource, maxLengthOf, toBlocks, toBuffer } from './byte-source.js';
@@ -82,7 +84,7 @@ export class MimeMessage {
    * @throws MilterError ERR_MILTER_MIME_LIMIT
    */
   static from(bytes: Uint8Array, options?: MimeLimitOptions): MimeMessage {
-    if (!(bytes instanceof Uint8Array)) throw badArgument('mime: MimeMessage.from takes a Buffer');
+    if (!types.isUint8Array(bytes)) throw badArgument('mime: MimeMessage.from takes a Buffer');
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return MimeMessage.#parse(buffer, checkLimits('MimeMessage.from', options));
   }
@@ -316,7 +318,7 @@ export class MimeMessage {
    */
   setPayload(content: Uint8Array | string, encoding?: TransferEncoding): void {
     const text: unknown = content;
-    if (typeof text !== 'string' && !(text instanceof Uint8Array))
+    if (typeof text !== 'string' && !types.isUint8Array(text))
       throw badArgument('mime: setPayload takes a Buffer or a string');
     if (encoding !== undefined && !ENCODINGS.includes(encoding))
       throw badArgument(

@@ -1,6 +1,8 @@
 /** Reading of messages from files, streams and memory. */
+
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { types } from 'node:util';
 import { badArgument } from '../internal/errors.js';
 import { joinChunks } from './chunks.js';
 import { limitReached, type MimeLimits } from './limits.js';
@@ -17,7 +19,7 @@ const asBuffer = (bytes: Uint8Array): Buffer =>
 
 /** The bytes of a source, in chunks. @throws MilterError ERR_MILTER_BAD_ARGUMENT, and errors of the file or stream */
 export async function* chunksOf(source: MessageSource): AsyncGenerator<Buffer> {
-  if (source instanceof Uint8Array) {
+  if (types.isUint8Array(source)) {
     yield asBuffer(source);
     return;
   }
@@ -25,7 +27,7 @@ export async function* chunksOf(source: MessageSource): AsyncGenerator<Buffer> {
   if (typeof stream?.[Symbol.asyncIterator] !== 'function')
     throw badArgument('mime: a message is a Buffer, a stream or the path of a file');
   for await (const chunk of stream) {
-    if (!(chunk instanceof Uint8Array))
+    if (!types.isUint8Array(chunk))
       throw badArgument('mime: a stream of a message must give bytes: set no encoding');
     yield asBuffer(chunk);
   }
@@ -33,7 +35,7 @@ export async function* chunksOf(source: MessageSource): AsyncGenerator<Buffer> {
 
 /** All bytes of a source. @throws MilterError ERR_MILTER_MIME_LIMIT, ERR_MILTER_BAD_ARGUMENT */
 export async function readAll(source: MessageSource, limits: MimeLimits): Promise<Buffer> {
-  if (source instanceof Uint8Array) return asBuffer(source);
+  if (types.isUint8Array(source)) return asBuffer(source);
   const content = new PagedBuffer();
   for await (const chunk of typeof source === 'string'
     ? chunksOfFile(source, content, limits.maxSize)

@@ -1,4 +1,5 @@
 /** The names of the entries in a ZIP file, and in ZIP files in it. */
+import { types } from 'node:util';
 import { type Entry, fromBufferPromise, getFileNameLowLevel, type ZipFile } from 'yauzl';
 import { MilterError } from '../internal/errors.js';
 import { trimFilename } from './extensions.js';
@@ -71,7 +72,7 @@ async function readable<Result>(reading: Promise<Result>): Promise<Result> {
     return await reading;
   } catch (error) {
     if (error instanceof MilterError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = types.isNativeError(error) ? error.message : String(error);
     throw new MilterError('ERR_MILTER_BAD_ZIP', `mime: the ZIP file cannot be read: ${reason}`, {
       cause: error,
     });

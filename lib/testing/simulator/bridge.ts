@@ -4,6 +4,7 @@
  * JS thread that is stuck have no counterpart here.
  */
 
+import { types } from 'node:util';
 import { ACCEPT, CONTINUE, DISCARD, NOREPLY, P_SKIP, REJECT, SKIP, TEMPFAIL } from '../../addon/constants.js';
 import { ActionKind, type NegotiatedOptions } from '../../addon/native.js';
 import {
@@ -83,7 +84,7 @@ class Batch {
     this.events.push(step, args.length, ...args);
     for (const arg of args) {
       if (typeof arg === 'string') this.size += encodeBytes(arg).length;
-      else if (arg instanceof Uint8Array) this.size += arg.length;
+      else if (types.isUint8Array(arg)) this.size += arg.length;
     }
   }
 }

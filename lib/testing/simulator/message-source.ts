@@ -1,4 +1,5 @@
 /** A message from a file, buffer or stream, taken apart as an MTA does before it shows it to a filter. */
+import { types } from 'node:util';
 import { decodeBytes } from '../../internal/bytes.js';
 import { MilterError } from '../../internal/errors.js';
 import { bytesOf, type Text } from '../wire/frames.js';
@@ -29,7 +30,7 @@ export async function readSource(source: MessageSource, most: number): Promise<B
     }
     pieces.push(bytes);
   };
-  if (typeof source === 'string' || source instanceof Uint8Array) take(source);
+  if (typeof source === 'string' || types.isUint8Array(source)) take(source);
   else for await (const piece of source) take(piece);
   return Buffer.concat(pieces, length);
 }

@@ -1,6 +1,8 @@
 /** A filter and its MTA in one process, for tests of filters: no libmilter, no socket. */
+
 import { createReadStream } from 'node:fs';
 import { SocketAddress } from 'node:net';
+import { types } from 'node:util';
 import type { Base } from '../../filter/base.js';
 import { checkFactory, type Factory, filterCallbacks, makeFilter } from '../../filter/dispatch.js';
 import { decodeBytes } from '../../internal/bytes.js';
@@ -156,7 +158,7 @@ function bad(message: string): MilterError {
 
 /** Text as a filter gets it. */
 function textOf(what: string, value: Text): string {
-  if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
+  if (typeof value !== 'string' && !types.isUint8Array(value)) {
     throw bad(`${what} must be a string or bytes, not ${value === null ? 'null' : typeof value}`);
   }
   const text = decodeBytes(bytesOf(value));
@@ -626,7 +628,7 @@ function symbolsOf(macros: Macros): ReadonlyMap<string, string> {
 }
 
 function partsOf(envelope: Envelope): readonly Text[] {
-  return typeof envelope === 'string' || envelope instanceof Uint8Array ? [envelope] : envelope;
+  return typeof envelope === 'string' || types.isUint8Array(envelope) ? [envelope] : envelope;
 }
 
 /** A header's value without the space after the colon, which MTAs take away. */

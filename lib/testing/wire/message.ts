@@ -1,4 +1,5 @@
 /** A whole message, sent as an MTA sends it. */
+import { types } from 'node:util';
 import type { Text } from './frames.js';
 import type { MacrosByStep } from './macros.js';
 import type { EomResponse, Modification, Response, Verdict } from './replies.js';
@@ -49,7 +50,7 @@ export interface MessageSteps {
 }
 
 function parts(envelope: Envelope): readonly [Text, ...Text[]] {
-  return typeof envelope === 'string' || envelope instanceof Uint8Array ? [envelope] : envelope;
+  return typeof envelope === 'string' || types.isUint8Array(envelope) ? [envelope] : envelope;
 }
 
 const continues = ({ verdict }: Response): boolean =>
