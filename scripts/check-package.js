@@ -94,7 +94,7 @@ async function problemsOf(folder) {
 
   const { publint } = await import('publint');
   const { formatMessage } = await import('publint/utils');
-  const { messages, pkg } = await publint({ pkgDir: folder, strict: true });
+  const { messages, pkg } = await publint({ pkgDir: folder, pack: false, strict: true });
   for (const message of messages) problems.push(`publint: ${formatMessage(message, pkg)} [${message.type}]`);
   return { problems, files };
 }

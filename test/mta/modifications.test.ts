@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { REJECT } from 'tsmilter';
 import { doors } from '../../tools/mta';
+import { behaviourOf } from '../../tools/mta/versions';
 import { expectThat } from '../support/expect';
 import { itUnless } from '../support/skip';
 import { type Call, kinds, Lab, skipWithout } from './support/lab';
@@ -140,16 +141,16 @@ describe('modifications', () => {
           .filter((text) => text.includes(`<${id}@`));
 
       test('holds the message; Sendmail keeps the reason', async () => {
-        const { id, last } = await lab.modify(kind, [['quarantine', 'looks odd: 50% <x@y>']]);
+        const reason = 'looks odd: 50% <x@y>';
+        const { id, last } = await lab.modify(kind, [['quarantine', reason]]);
         expectThat(last.code, last.text).toBe(250);
         expect(await lab.wasDelivered(kind, id)).toBe(false);
         const [held = '', ...more] = heldOf(id);
         expect(more).toHaveLength(0);
         expect(held).toMatch(/rcpt@dest\.test/);
         expect(/^qlooks odd: 50% <x@y>$/m.test(held)).toBe(kind === 'sendmail');
-        expect(lab.mta(kind).log()).toMatch(
-          kind === 'sendmail' ? /quarantine=looks odd/ : /milter triggers HOLD/,
-        );
+        const { quarantineLog } = behaviourOf(lab.mta(kind));
+        if (quarantineLog) expect(lab.mta(kind).log()).toContain(quarantineLog(reason));
       });
 
       test('goes with other modifications', async () => {
