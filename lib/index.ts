@@ -33,9 +33,9 @@ export {
   stop,
 } from './runmilter.js';
 export type { MainOptions, SocketOptions } from './runtime/options.js';
-export type { NegotiationOptions } from './session/callbacks.js';
 export { Context } from './session/context.js';
 export type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
 export { setFlags } from './session/flags.js';
 export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './session/hostaddr.js';
+export type { NegotiationOptions } from './session/negotiation-options.js';
 export type { WorkerOptions } from './workers/options.js';

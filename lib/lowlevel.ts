@@ -4,15 +4,9 @@
  */
 
 import { native } from './addon/native.js';
-import type { StepName } from './addon/steps.js';
 import { MilterError } from './internal/errors.js';
-import {
-  checkFunctionOrNull,
-  checkInteger,
-  checkOptions,
-  checkWord,
-  type OptionNames,
-} from './internal/validate.js';
+import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
+import { setDataCallback, setNegotiateCallback, setUnknownCallback } from './runtime/callback-setters.js';
 import {
   MAIN_OPTIONS,
   type MainOptions,
@@ -22,97 +16,23 @@ import {
 } from './runtime/options.js';
 import { runtime } from './runtime/runtime.js';
 import { checkSocketSpec } from './runtime/socket-spec.js';
-import type { CallbackTypes } from './session/callbacks.js';
+import type { CallbackTypes } from './session/callback-types.js';
 
 export * from './addon/constants.js';
 export type { Answer, Status } from './addon/status.js';
 export { DisabledAction, MilterError, type MilterErrorCode } from './internal/errors.js';
 export { getdiag, setErrorHook, setExceptionPolicy, stop } from './runmilter.js';
+export * from './runtime/callback-setters.js';
 export type { MainOptions, SocketOptions } from './runtime/options.js';
-export type { CallbackTypes, NegotiationOptions } from './session/callbacks.js';
+export type { CallbackTypes } from './session/callback-types.js';
 export { Context } from './session/context.js';
 export type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
 export { setFlags } from './session/flags.js';
 export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './session/hostaddr.js';
+export type { NegotiationOptions } from './session/negotiation-options.js';
 
 let socket: string | null = null;
 let opened = false;
-
-/** Sets a callback and returns the one that it replaces; null removes it. */
-function setCallback<Step extends StepName>(
-  step: Step,
-  callback: CallbackTypes[Step] | null,
-): CallbackTypes[Step] | null {
-  checkFunctionOrNull(`the ${step} callback`, callback);
-  // TypeScript does not see that a mapped type's member is of the mapped type.
-  const callbacks = runtime.callbacks as Record<Step, CallbackTypes[Step] | null>;
-  const old = callbacks[step];
-  callbacks[step] = callback;
-  return old;
-}
-
-/** What an MTA offers, changed in place to what the filter takes. Default: the steps that have a callback. xxfi_negotiate. */
-export function setNegotiateCallback(
-  callback: CallbackTypes['negotiate'] | null,
-): CallbackTypes['negotiate'] | null {
-  return setCallback('negotiate', callback);
-}
-/** An SMTP client has connected. xxfi_connect. */
-export function setConnectCallback(
-  callback: CallbackTypes['connect'] | null,
-): CallbackTypes['connect'] | null {
-  return setCallback('connect', callback);
-}
-/** HELO or EHLO. xxfi_helo. */
-export function setHeloCallback(callback: CallbackTypes['helo'] | null): CallbackTypes['helo'] | null {
-  return setCallback('helo', callback);
-}
-/** MAIL. xxfi_envfrom. */
-export function setEnvfromCallback(
-  callback: CallbackTypes['envfrom'] | null,
-): CallbackTypes['envfrom'] | null {
-  return setCallback('envfrom', callback);
-}
-/** RCPT. xxfi_envrcpt. */
-export function setEnvrcptCallback(
-  callback: CallbackTypes['envrcpt'] | null,
-): CallbackTypes['envrcpt'] | null {
-  return setCallback('envrcpt', callback);
-}
-/** DATA. xxfi_data. */
-export function setDataCallback(callback: CallbackTypes['data'] | null): CallbackTypes['data'] | null {
-  return setCallback('data', callback);
-}
-/** A header. xxfi_header. */
-export function setHeaderCallback(callback: CallbackTypes['header'] | null): CallbackTypes['header'] | null {
-  return setCallback('header', callback);
-}
-/** The end of the headers. xxfi_eoh. */
-export function setEohCallback(callback: CallbackTypes['eoh'] | null): CallbackTypes['eoh'] | null {
-  return setCallback('eoh', callback);
-}
-/** A piece of the body. xxfi_body. */
-export function setBodyCallback(callback: CallbackTypes['body'] | null): CallbackTypes['body'] | null {
-  return setCallback('body', callback);
-}
-/** The end of the message. xxfi_eom. */
-export function setEomCallback(callback: CallbackTypes['eom'] | null): CallbackTypes['eom'] | null {
-  return setCallback('eom', callback);
-}
-/** An unknown command. xxfi_unknown. */
-export function setUnknownCallback(
-  callback: CallbackTypes['unknown'] | null,
-): CallbackTypes['unknown'] | null {
-  return setCallback('unknown', callback);
-}
-/** The message has ended without eom. xxfi_abort. */
-export function setAbortCallback(callback: CallbackTypes['abort'] | null): CallbackTypes['abort'] | null {
-  return setCallback('abort', callback);
-}
-/** The session has ended. xxfi_close. */
-export function setCloseCallback(callback: CallbackTypes['close'] | null): CallbackTypes['close'] | null {
-  return setCallback('close', callback);
-}
 
 /** Callbacks that register also sets, as pymilter's register does. */
 export interface RegisterOptions {

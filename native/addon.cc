@@ -1,5 +1,5 @@
-// The addon's entry: one EnvironmentState per JS environment, and the functions that lib/addon/native.ts
-// describes.
+// The addon's entry point: an EnvironmentState for each JS environment, and the functions that
+// lib/addon/native.ts declares.
 #include "binding/environment_state.h"
 #include "binding/napi_setup.h"
 #include "binding/runtime_calls.h"

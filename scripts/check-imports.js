@@ -44,7 +44,7 @@ const MAY_IMPORT = {
   testing: ['testing/wire', 'testing/simulator', 'internal'],
 };
 /** Files that import nothing but each other. */
-const PLAIN_DATA = new Set(['addon/constants.ts', 'addon/status.ts', 'addon/steps.ts']);
+const PLAIN_DATA = new Set(['addon/constants.ts', 'addon/kinds.ts', 'addon/status.ts', 'addon/steps.ts']);
 const ADDON_LOADER = 'addon/native.ts';
 const ADDON_PACKAGE = 'bindings';
 

@@ -102,7 +102,7 @@ for (const [file] of includes) {
       else if (way.length === 0 && file !== NAPI_SITE)
         violation(`include "${NAPI_SITE}" instead, the one include site`);
     } else if (NODE.test(header)) {
-      violation("headers of Node, V8 and libuv tie the addon to one version of Node");
+      violation('headers of Node, V8 and libuv tie the addon to one version of Node');
     }
   });
 }

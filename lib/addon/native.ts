@@ -2,43 +2,16 @@
 
 import { MilterError } from '../internal/errors.js';
 import { HEADER_CONSTANTS } from './constants.js';
+import { ActionKind, MessageKind, StartResult } from './kinds.js';
 import { STEP_NAMES } from './steps.js';
 
-/** What a message from the native side is about, in the order of native/bridge/message_queue.h. */
-export const MessageKind = {
-  /** Run the handlers of the events, and answer; libmilter's thread waits. */
-  question: 0,
-  /** The session has ended. */
-  closed: 1,
-  /** The exception policy has answered the question, because its handlers took too long. */
-  expired: 2,
-  /** The question has been answered because the filter stops. */
-  released: 3,
-  /** A modification could not be written; the message got a temporary failure. */
-  writeFailed: 4,
-  /** libmilter has returned. */
-  stopped: 5,
-  /** libmilter serves. */
-  ready: 6,
+/** What this package knows by number, to be compared with the addon. */
+const NAMES = {
+  steps: STEP_NAMES,
+  actions: Object.keys(ActionKind),
+  messages: Object.keys(MessageKind),
+  startResults: Object.keys(StartResult),
 } as const;
-
-/** In the order of native/bridge/answer.h, Action::Kind. */
-export const ActionKind = {
-  addheader: 0,
-  insheader: 1,
-  chgheader: 2,
-  addrcpt: 3,
-  addrcptPar: 4,
-  delrcpt: 5,
-  replacebody: 6,
-  chgfrom: 7,
-  quarantine: 8,
-  progress: 9,
-} as const;
-export type ActionKind = (typeof ActionKind)[keyof typeof ActionKind];
-
-/** In the order of native/bridge/process.h, Process::StartResult. */
-export const StartResult = { ready: 0, inUse: 1, alreadyRun: 2, notRegistered: 3 } as const;
 
 /** What a session has negotiated (native/bridge/answer.h). Sets of steps are bits by step number. */
 export interface NegotiatedOptions {
@@ -65,7 +38,8 @@ export type Deliver = (kind: number, slot: number, question: number, events: Eve
 /** native/addon.cc. Calls for a session return undefined, or false, if its question is no longer open. */
 export interface Addon {
   readonly constants: Readonly<Record<string, number>>;
-  readonly stepNames: readonly string[];
+  /** Names by number, as native/bridge/protocol.h has them. */
+  readonly protocol: Readonly<Record<keyof typeof NAMES, readonly string[]>>;
   version(): [major: number, minor: number, patchlevel: number];
   registerFilter(name: string, actions: number): boolean;
   setTimeout(seconds: number): boolean;
@@ -131,16 +105,25 @@ function load(): Addon {
   }
 }
 
+/** Whether two lists of names are the same, number by number. */
+function sameNames(ours: readonly string[], theirs: readonly string[] | undefined): boolean {
+  return theirs !== undefined && ours.length === theirs.length && ours.every((name, i) => name === theirs[i]);
+}
+
 /** Refuses an addon that was built from another version of this package: its events would be misread. */
 function verify(addon: Addon): void {
   const wrong = [
-    ...Object.entries(HEADER_CONSTANTS).filter(([name, value]) => addon.constants[name] !== value),
-    ...STEP_NAMES.filter((name, index) => addon.stepNames[index] !== name),
+    ...Object.entries(HEADER_CONSTANTS)
+      .filter(([name, value]) => addon.constants[name] !== value)
+      .map(([name]) => name),
+    ...Object.entries(NAMES)
+      .filter(([list, names]) => !sameNames(names, addon.protocol?.[list as keyof typeof NAMES]))
+      .map(([list]) => list),
   ];
   if (wrong.length > 0) {
     throw new MilterError(
       'ERR_MILTER_ADDON',
-      `the native part of tsmilter is of another version (${String(wrong[0])}): run \`npm rebuild tsmilter\``,
+      `the native part of tsmilter is of another version (${wrong[0]}): run \`npm rebuild tsmilter\``,
     );
   }
 }

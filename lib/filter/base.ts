@@ -5,10 +5,10 @@ import { CONTINUE, SETSYMLIST } from '../addon/constants.js';
 import type { Answer, Status } from '../addon/status.js';
 import { MilterError } from '../internal/errors.js';
 import { shareInstanceof } from '../internal/shared-instanceof.js';
-import type { NegotiationOptions } from '../session/callbacks.js';
 import type { Context } from '../session/context.js';
 import { currentFlags } from '../session/flags.js';
 import type { Peer } from '../session/hostaddr.js';
+import type { NegotiationOptions } from '../session/negotiation-options.js';
 import { type Plan, planForObject, planOf } from './plan.js';
 
 /**

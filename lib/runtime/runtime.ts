@@ -3,7 +3,8 @@
  * Runtime of its own, which also asks the addon whether another thread has started a filter.
  */
 
-import { native, StartResult } from '../addon/native.js';
+import { StartResult } from '../addon/kinds.js';
+import { native } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
 import { withResolvers } from '../internal/with-resolvers.js';
 import { type Callbacks, noCallbacks } from '../session/callbacks.js';

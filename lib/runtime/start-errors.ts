@@ -1,5 +1,5 @@
 /** The errors of starting a filter, each with advice on what to do. */
-import { StartResult } from '../addon/native.js';
+import { StartResult } from '../addon/kinds.js';
 import { MilterError, type MilterErrorCode } from '../internal/errors.js';
 
 const ADVICE: Partial<Record<MilterErrorCode, (about: string) => string>> = {

@@ -2,19 +2,7 @@
 
 import { CONTINUE } from '../addon/constants.js';
 import type { Events } from '../addon/native.js';
-import {
-  ABORT,
-  BODY,
-  CONNECT,
-  DATA,
-  ENVFROM,
-  ENVRCPT,
-  EOH,
-  EOM,
-  HEADER,
-  HELO,
-  UNKNOWN,
-} from '../addon/steps.js';
+import { CONNECT, STEP_NAMES, type StepName } from '../addon/steps.js';
 import type { Callbacks } from './callbacks.js';
 import type { Context } from './context.js';
 import { peerOf } from './hostaddr.js';
@@ -27,6 +15,9 @@ type ConnectArguments = [
   hostname: string,
   address: string | undefined,
 ];
+
+/** A callback of any step: the native side delivers the arguments that native/protocol.json has for it. */
+type AnyCallback = (context: Context, ...args: unknown[]) => unknown;
 
 /**
  * Calls the callback of a step of SMTP, and returns its answer; CONTINUE where there is none.
@@ -41,42 +32,18 @@ export function callHandler(
   at: number,
   count: number,
 ): unknown {
-  switch (step) {
-    case CONNECT: {
-      if (!callbacks.connect) return CONTINUE;
-      const [family, port, flowinfo, scopeid, hostname, address] = events.slice(
-        at,
-        at + count,
-      ) as ConnectArguments;
-      return callbacks.connect(context, hostname, ...peerOf(family, port, flowinfo, scopeid, address));
-    }
-    case HELO:
-      return callbacks.helo ? callbacks.helo(context, events[at] as string) : CONTINUE;
-    case ENVFROM:
-      return callbacks.envfrom
-        ? callbacks.envfrom(context, ...(events.slice(at, at + count) as [string, ...string[]]))
-        : CONTINUE;
-    case ENVRCPT:
-      return callbacks.envrcpt
-        ? callbacks.envrcpt(context, ...(events.slice(at, at + count) as [string, ...string[]]))
-        : CONTINUE;
-    case DATA:
-      return callbacks.data ? callbacks.data(context) : CONTINUE;
-    case HEADER:
-      return callbacks.header
-        ? callbacks.header(context, events[at] as string, events[at + 1] as string)
-        : CONTINUE;
-    case EOH:
-      return callbacks.eoh ? callbacks.eoh(context) : CONTINUE;
-    case BODY:
-      return callbacks.body ? callbacks.body(context, events[at] as Buffer) : CONTINUE;
-    case EOM:
-      return callbacks.eom ? callbacks.eom(context) : CONTINUE;
-    case UNKNOWN:
-      return callbacks.unknown ? callbacks.unknown(context, events[at] as string) : CONTINUE;
-    case ABORT:
-      return callbacks.abort ? callbacks.abort(context) : CONTINUE;
-    default:
-      throw new Error(`unknown step: ${step}`);
-  }
+  if (step === CONNECT)
+    return callConnect(callbacks, context, events.slice(at, at + count) as ConnectArguments);
+  const callback = callbacks[STEP_NAMES[step] as StepName] as AnyCallback | null;
+  if (!callback) return CONTINUE;
+  // A message has many headers and pieces of body. Spreading an array for each of them would cost too much.
+  if (count === 1) return callback(context, events[at]);
+  if (count === 2) return callback(context, events[at], events[at + 1]);
+  return callback(context, ...events.slice(at, at + count));
+}
+
+function callConnect(callbacks: Callbacks, context: Context, args: ConnectArguments): unknown {
+  if (!callbacks.connect) return CONTINUE;
+  const [family, port, flowinfo, scopeid, hostname, address] = args;
+  return callbacks.connect(context, hostname, ...peerOf(family, port, flowinfo, scopeid, address));
 }

@@ -6,19 +6,8 @@
  */
 
 import { types } from 'node:util';
-import {
-  ADDHDRS,
-  ADDRCPT,
-  ADDRCPT_PAR,
-  CHGBODY,
-  CHGFROM,
-  CHGHDRS,
-  DELRCPT,
-  M_EOH,
-  QUARANTINE,
-  SETSYMLIST,
-} from '../addon/constants.js';
-import { ActionKind } from '../addon/native.js';
+import { M_EOH, SETSYMLIST } from '../addon/constants.js';
+import { ACTION_RIGHTS, ActionKind, type ActionRight } from '../addon/kinds.js';
 import { EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
 import { DisabledAction, MilterError } from '../internal/errors.js';
 import {
@@ -178,7 +167,7 @@ export class Context {
       throw fail(`at most ${MAX_SYMLIST_MACROS} macros, not ${names.length}`);
     if (this.#symlistStages & (1 << stage))
       throw fail(`the macros of stage ${stage} have already been chosen`);
-    this.#requireRight('setsymlist', SETSYMLIST, 'SETSYMLIST');
+    this.#requireRight('setsymlist', { bit: SETSYMLIST, name: 'SETSYMLIST' });
     const done = this.#backend.setsymlist(stage, names.join(' '));
     if (done === undefined) throw badContext('setsymlist');
     if (!done) throw fail('libmilter refused the list');
@@ -190,7 +179,7 @@ export class Context {
     checkHeaderName('addheader', name);
     checkHeaderValue('addheader', value);
     checkInteger('addheader: index', index, -1);
-    this.#requireEom('addheader', ADDHDRS, 'ADDHDRS');
+    this.#requireEom('addheader', ActionKind.addheader);
     const kind = index < 0 ? ActionKind.addheader : ActionKind.insheader;
     this.#queue('addheader', kind, Math.max(index, 0), name, folded(value));
   }
@@ -200,7 +189,7 @@ export class Context {
     checkHeaderName('chgheader', name);
     checkInteger('chgheader: index', index, 0);
     if (value !== null) checkHeaderValue('chgheader', value);
-    this.#requireEom('chgheader', CHGHDRS, 'CHGHDRS');
+    this.#requireEom('chgheader', ActionKind.chgheader);
     this.#queue('chgheader', ActionKind.chgheader, index, name, value === null ? null : folded(value));
   }
 
@@ -208,8 +197,8 @@ export class Context {
   addrcpt(recipient: string, params: string | null = null): void {
     checkLine('addrcpt: recipient', recipient);
     if (params !== null) checkText('addrcpt: params', params);
-    this.#requireEom('addrcpt', ADDRCPT, 'ADDRCPT');
-    if (params !== null) this.#requireRight('addrcpt', ADDRCPT_PAR, 'ADDRCPT_PAR');
+    this.#requireEom('addrcpt', ActionKind.addrcpt);
+    if (params !== null) this.#requireRight('addrcpt', ACTION_RIGHTS[ActionKind.addrcptPar]);
     const kind = params === null ? ActionKind.addrcpt : ActionKind.addrcptPar;
     this.#queue('addrcpt', kind, 0, recipient, params);
   }
@@ -217,14 +206,14 @@ export class Context {
   /** Deletes a recipient, spelled as it was passed to envrcpt. libmilter: smfi_delrcpt. */
   delrcpt(recipient: string): void {
     checkLine('delrcpt: recipient', recipient);
-    this.#requireEom('delrcpt', DELRCPT, 'DELRCPT');
+    this.#requireEom('delrcpt', ActionKind.delrcpt);
     this.#queue('delrcpt', ActionKind.delrcpt, 0, recipient, null);
   }
 
   /** Replaces the body; further calls append to the replacement. Its lines must end in CRLF. libmilter: smfi_replacebody. */
   replacebody(body: string | Uint8Array): void {
     if (!types.isUint8Array(body)) checkText('replacebody: body', body);
-    this.#requireEom('replacebody', CHGBODY, 'CHGBODY');
+    this.#requireEom('replacebody', ActionKind.replacebody);
     this.#queue('replacebody', ActionKind.replacebody, 0, body, null);
   }
 
@@ -232,20 +221,20 @@ export class Context {
   chgfrom(sender: string, params: string | null = null): void {
     checkLine('chgfrom: sender', sender);
     if (params !== null) checkText('chgfrom: params', params);
-    this.#requireEom('chgfrom', CHGFROM, 'CHGFROM');
+    this.#requireEom('chgfrom', ActionKind.chgfrom);
     this.#queue('chgfrom', ActionKind.chgfrom, 0, sender, params);
   }
 
   /** Has the MTA keep the message in its quarantine, for the given reason. libmilter: smfi_quarantine. */
   quarantine(reason: string): void {
     checkLine('quarantine: reason', reason);
-    this.#requireEom('quarantine', QUARANTINE, 'QUARANTINE');
+    this.#requireEom('quarantine', ActionKind.quarantine);
     this.#queue('quarantine', ActionKind.quarantine, 0, reason, null);
   }
 
   /** Tells the MTA that eom is still running, which restarts its timeout. libmilter: smfi_progress. */
   progress(): void {
-    this.#requireEom('progress', 0, '');
+    this.#requireEom('progress', ActionKind.progress);
     this.#queue('progress', ActionKind.progress, 0, '', null);
   }
 
@@ -259,11 +248,11 @@ export class Context {
     }
   }
 
-  #requireRight(action: string, flag: number, name: string): void {
-    if (flag !== 0 && !(this.actions & flag)) throw new DisabledAction(action, name);
+  #requireRight(action: string, right: ActionRight | null): void {
+    if (right && !(this.actions & right.bit)) throw new DisabledAction(action, right.name);
   }
 
-  #requireEom(action: string, flag: number, name: string): void {
+  #requireEom(action: string, kind: ActionKind): void {
     this.#requireOpen(action);
     if (this.#step !== EOM) {
       throw new MilterError(
@@ -272,7 +261,7 @@ export class Context {
           'remember the change and make it there',
       );
     }
-    this.#requireRight(action, flag, name);
+    this.#requireRight(action, ACTION_RIGHTS[kind]);
   }
 
   #queue(

@@ -3,7 +3,8 @@
  * native/binding/environment_state.cc is the other end.
  */
 
-import { type Events, MessageKind } from '../addon/native.js';
+import { MessageKind } from '../addon/kinds.js';
+import type { Events } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
 import type { SessionDependencies } from './dependencies.js';
 import { Session } from './session.js';

@@ -3,9 +3,10 @@
 import { CONTINUE, P_NR_EOH, P_NR_HDR, P_SKIP } from '../addon/constants.js';
 import type { NegotiatedOptions } from '../addon/native.js';
 import { ABORT, bitOf, CLOSE, DEFERRABLE, EOH, EOM, HEADER, NEGOTIABLE, STEP_NAMES } from '../addon/steps.js';
-import type { Callbacks, NegotiationOptions } from './callbacks.js';
+import type { Callbacks } from './callbacks.js';
 import type { Context } from './context.js';
 import { currentFlags } from './flags.js';
+import type { NegotiationOptions } from './negotiation-options.js';
 
 /** The steps that have a callback. */
 export function handledSteps(callbacks: Callbacks): number {

@@ -8,16 +8,17 @@
  */
 
 import { ALL_OPTS, CONTINUE, NOREPLY, SKIP } from '../addon/constants.js';
-import { ActionKind, type Events } from '../addon/native.js';
+import { ActionKind } from '../addon/kinds.js';
+import type { Events } from '../addon/native.js';
 import type { Status } from '../addon/status.js';
 import { ABORT, bitOf, CLOSE, EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
 import { MilterError } from '../internal/errors.js';
 import { callHandler } from './call-handler.js';
-import type { NegotiationOptions } from './callbacks.js';
 import { type Backend, Context } from './context.js';
 import type { SessionDependencies } from './dependencies.js';
 import { HandlerWait } from './handler-wait.js';
 import { Negotiation } from './negotiation.js';
+import type { NegotiationOptions } from './negotiation-options.js';
 import { checkStatus } from './status.js';
 
 /** The run of a question's handlers. */

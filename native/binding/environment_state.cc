@@ -1,5 +1,6 @@
 #include "binding/environment_state.h"
 
+#include <iterator>
 #include <utility>
 
 #include "binding/text.h"
@@ -8,7 +9,8 @@
 namespace milter {
 namespace {
 
-// Node-API refused: a JS exception waits, or the environment is being torn down and no JS can run.
+// A call of Node-API failed: a JS exception is pending, or the environment is being torn down and no JS can
+// run.
 struct NapiFailure {};
 
 void check(napi_status status) {
@@ -23,8 +25,6 @@ napi_value numberToJs(napi_env env, uint32_t number) {
 
 }  // namespace
 
-EnvironmentState::~EnvironmentState() = default;
-
 std::shared_ptr<MessageQueue> EnvironmentState::open(const Napi::Function& deliver, Role role,
                                                      Dispatcher::Role dispatcherRole) {
   wakeup_ = AsyncWakeup::create(deliver, *this);
@@ -32,7 +32,7 @@ std::shared_ptr<MessageQueue> EnvironmentState::open(const Napi::Function& deliv
   // Added after the wake-up's own hook, so that it runs before that one (async_wakeup.h).
   if (napi_add_env_cleanup_hook(env_, onEnvironmentEnd, this) != napi_ok) throw Napi::Error::New(env_);
   role_ = role;
-  Process::get().shared().dispatcher.add(queue_, dispatcherRole);
+  Process::get().sharedState().dispatcher.add(queue_, dispatcherRole);
   return queue_;
 }
 
@@ -41,7 +41,7 @@ void EnvironmentState::onEnvironmentEnd(void* data) {
   EnvironmentState& state = *static_cast<EnvironmentState*>(data);
   // The stop comes first, so that sessions which begin meanwhile are refused because the filter stops.
   if (state.role_ == Role::primary) Process::get().stop(std::chrono::milliseconds(0));
-  Process::get().shared().dispatcher.remove(*state.queue_);
+  Process::get().sharedState().dispatcher.remove(*state.queue_);
   state.queue_->close();
   state.wakeup_.close();  // no thread calls wake() after MessageQueue::close()
 }
@@ -50,10 +50,10 @@ void EnvironmentState::deliverPending(const Napi::Function& deliver) {
   for (Message& message : queue_->take()) {
     try {
       const Napi::HandleScope scope(env_);
-      this->deliver(deliver, message);
+      deliverOne(deliver, message);
     } catch (const NapiFailure&) {
-      // deliver() catches what handlers throw, so this is a defect, which must be seen, or the end of the
-      // environment (process.exit, worker.terminate), whose sessions onEnvironmentEnd releases.
+      // `deliver` catches what handlers throw. So either it has a defect, which must be seen, or the
+      // environment ends (process.exit, worker.terminate), and onEnvironmentEnd() releases its sessions.
       bool pending = false;
       napi_value error;
       if (napi_is_exception_pending(env_, &pending) == napi_ok && pending &&
@@ -64,7 +64,7 @@ void EnvironmentState::deliverPending(const Napi::Function& deliver) {
   }
 }
 
-void EnvironmentState::deliver(const Napi::Function& function, Message& message) {
+void EnvironmentState::deliverOne(const Napi::Function& deliver, Message& message) {
   const auto batch = std::make_shared<Batch>(std::move(message.batch));
   const uint32_t slot = message.session ? assignSlot(message.session) : Session::kNoSlot;
   napi_value receiver;
@@ -73,12 +73,12 @@ void EnvironmentState::deliver(const Napi::Function& function, Message& message)
                                   numberToJs(env_, slot), numberToJs(env_, message.question),
                                   eventsToJs(batch)};
   const napi_status status =
-      napi_call_function(env_, receiver, function, std::size(arguments), arguments, nullptr);
-  if (message.kind == Message::Kind::closed) {
+      napi_call_function(env_, receiver, deliver, std::size(arguments), arguments, nullptr);
+  if (message.kind == MessageKind::closed) {
     sessions_[slot] = nullptr;
     freeSlots_.push_back(slot);
   }
-  if (message.kind == Message::Kind::stopped) wakeup_.unref(env_);
+  if (message.kind == MessageKind::stopped) wakeup_.unref(env_);
   check(status);
 }
 
@@ -95,32 +95,31 @@ uint32_t EnvironmentState::assignSlot(const std::shared_ptr<Session>& session) {
   return session->slot;
 }
 
-// Flat, to spare an object an event: step, number of arguments, the arguments, the next event's step, ...
+// Flat, to save an object for each event: step, number of arguments, the arguments, the next event's step,
+// ...
 napi_value EnvironmentState::eventsToJs(const std::shared_ptr<Batch>& batch) {
   napi_value list;
   check(napi_create_array(env_, &list));
   uint32_t length = 0;
   const auto push = [&](napi_value value) {
-    if (!value) throw NapiFailure();
+    if (value == nullptr) throw NapiFailure();
     check(napi_set_element(env_, list, length++, value));
   };
   for (const Event& event : batch->events()) {
-    const bool numbered = event.step == Step::negotiate || event.step == Step::connect;
+    const unsigned numbers = numbersOf(event.step);
     push(numberToJs(env_, static_cast<uint32_t>(event.step)));
-    push(numberToJs(env_, event.count + (numbered ? 4 : 0)));
-    if (numbered) {
-      for (const uint32_t number : event.numbers) push(numberToJs(env_, number));
-    }
+    push(numberToJs(env_, numbers + event.count));
+    for (unsigned i = 0; i < numbers; ++i) push(numberToJs(env_, event.numbers[i]));
     for (uint32_t i = 0; i < event.count; ++i) {
-      const std::string_view piece = batch->text(event, i);
-      push(event.step == Step::body ? chunkToJs(batch, piece) : toJs(env_, piece));
+      const std::string_view argument = batch->argument(event, i);
+      push(event.step == Step::body ? chunkToJs(batch, argument) : toJs(env_, argument));
     }
   }
   return list;
 }
 
 napi_value EnvironmentState::chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes) {
-  // Below this, a copy is cheaper than an object that the collector must be told of (docs/performance.md).
+  // Below this size a copy is cheaper than an external buffer with a finalizer (docs/performance.md).
   constexpr size_t kWorthSharing = 16 * 1024;
   napi_value buffer;
   if (bytes.size() >= kWorthSharing) {
@@ -130,7 +129,8 @@ napi_value EnvironmentState::chunkToJs(const std::shared_ptr<Batch>& batch, std:
         [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Batch>*>(hint); }, held,
         &buffer);
     if (status == napi_ok) return buffer;
-    delete held;  // an environment that allows no external memory
+    delete held;
+    // Some runtimes allow no external memory, and get a copy.
     if (status != napi_no_external_buffers_allowed) check(status);
   }
   check(napi_create_buffer_copy(env_, bytes.size(), bytes.data(), nullptr, &buffer));

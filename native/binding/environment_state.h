@@ -1,10 +1,13 @@
-// A JS environment's place of work: its queue, the wake-up that empties it, and the sessions it knows.
+// What the addon keeps for one JS environment: its message queue, the wake-up that has it delivered, and the
+// sessions that it knows.
 //
-// One per environment (the main thread's or a worker's), made when the environment loads the addon. All but
-// the wake-up runs on that environment's thread.
+// There is one for each environment (the main thread's or a worker's) that loads the addon. Everything here
+// runs on that environment's thread.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "binding/async_wakeup.h"
@@ -18,26 +21,27 @@ namespace milter {
 class EnvironmentState {
  public:
   explicit EnvironmentState(Napi::Env env) : env_(env) {}
-  ~EnvironmentState();
   EnvironmentState(const EnvironmentState&) = delete;
   EnvironmentState& operator=(const EnvironmentState&) = delete;
   static EnvironmentState& of(Napi::Env env) { return *env.GetInstanceData<EnvironmentState>(); }
 
-  // What the end of the environment means: of the filter, or of the sessions that are served here.
+  // Whether the end of this environment ends the filter, or only the sessions that are handled here.
   enum class Role : uint8_t { primary, worker };
-  // Joins the house's dispatcher. `deliver(kind, slot, question, events)` is called for each mail from here
-  // on, and keeps the loop alive until `stopped` has come.
+  // Adds this environment's queue to the dispatcher. From here on `deliver(kind, slot, question, events)` is
+  // called for each message. The loop is kept alive until the message `stopped` has been delivered.
+  // Once per environment.
   std::shared_ptr<MessageQueue> open(const Napi::Function& deliver, Role role,
                                      Dispatcher::Role dispatcherRole);
-  // The session in a slot that deliver() has named and whose `closed` mail has not been delivered; else null.
+  // The session in a slot, from the first deliver() that names it until its message `closed` has been
+  // delivered; otherwise null.
   Session* session(uint32_t slot) const { return slot < sessions_.size() ? sessions_[slot].get() : nullptr; }
 
-  // Passes all waiting messages to `deliver`; called by the wake-up.
+  // Passes all waiting messages to `deliver`. The wake-up calls this.
   void deliverPending(const Napi::Function& deliver);
 
  private:
   static void onEnvironmentEnd(void* state);
-  void deliver(const Napi::Function& function, Message& message);
+  void deliverOne(const Napi::Function& deliver, Message& message);
   uint32_t assignSlot(const std::shared_ptr<Session>& session);
   napi_value eventsToJs(const std::shared_ptr<Batch>& batch);
   napi_value chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes);

@@ -1,4 +1,4 @@
-// The one place that includes Node-API, so that its version and its exception mode are said once.
+// The only place that includes Node-API, so that its version and its exception mode are chosen once.
 #pragma once
 
 #ifndef NAPI_VERSION
@@ -7,8 +7,8 @@
 #ifndef NAPI_CPP_EXCEPTIONS
 #define NAPI_CPP_EXCEPTIONS
 #endif
-// A worker that is terminated inside one of our functions can be told of no error: without this, the C++
-// exception that says so leaves the callback and ends the process.
+// If a worker is terminated inside one of our functions, no JS exception can be thrown there any more.
+// Without this, the C++ exception would leave the callback instead, and end the process.
 #ifndef NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #endif

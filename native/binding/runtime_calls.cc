@@ -31,10 +31,22 @@ Napi::Value constants(Napi::Env env) {
   return object;
 }
 
-Napi::Value stepNames(Napi::Env env) {
-  Napi::Array list = Napi::Array::New(env, kStepCount);
-  for (uint32_t i = 0; i < kStepCount; ++i) list[i] = Napi::String::New(env, kStepNames[i]);
+template <size_t Count>
+Napi::Value toList(Napi::Env env, const char* const (&names)[Count]) {
+  Napi::Array list = Napi::Array::New(env, Count);
+  for (uint32_t i = 0; i < Count; ++i) list[i] = Napi::String::New(env, names[i]);
   return list;
+}
+
+// The names of steps, actions, messages and start results by number, so that lib can compare them with its
+// own.
+Napi::Value protocol(Napi::Env env) {
+  Napi::Object object = Napi::Object::New(env);
+  object["steps"] = toList(env, kStepNames);
+  object["actions"] = toList(env, kActionNames);
+  object["messages"] = toList(env, kMessageNames);
+  object["startResults"] = toList(env, kStartResultNames);
+  return object;
 }
 
 // registerFilter(name, actions): boolean
@@ -43,20 +55,22 @@ Napi::Value registerFilter(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), done);
 }
 
-// setTimeout(seconds): boolean, and likewise the next two
+// setTimeout(seconds): boolean
 Napi::Value setTimeout(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), process().setTimeout(info[0].As<Napi::Number>().Int32Value()));
 }
 
+// setBacklog(connections): boolean
 Napi::Value setBacklog(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), process().setBacklog(info[0].As<Napi::Number>().Int32Value()));
 }
 
+// setDebug(level): boolean
 Napi::Value setDebug(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), process().setDebug(info[0].As<Napi::Number>().Int32Value()));
 }
 
-// setMaxDataSize(bytes): the old limit
+// setMaxDataSize(bytes): number, the old limit
 Napi::Value setMaxDataSize(const Napi::CallbackInfo& info) {
   const auto bytes = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
   return Napi::Number::New(info.Env(), static_cast<double>(process().setMaxDataSize(bytes)));
@@ -77,24 +91,24 @@ Napi::Value openSocket(const Napi::CallbackInfo& info) {
   return pair;
 }
 
-// port(): the bound TCP port, or 0
+// port(): number, 0 for other sockets than TCP
 Napi::Value port(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), process().port()); }
 
 // setAnswerTimeout(milliseconds)
 void setAnswerTimeout(const Napi::CallbackInfo& info) {
-  process().shared().settings.setAnswerTimeout(info[0].As<Napi::Number>().Int64Value());
+  process().sharedState().settings.setAnswerTimeout(info[0].As<Napi::Number>().Int64Value());
 }
 
 // setPolicy(verdict, code, extended, text)
 void setPolicy(const Napi::CallbackInfo& info) {
-  process().shared().settings.setPolicy({static_cast<Verdict>(info[0].As<Napi::Number>().Int32Value()),
-                                         textFrom(info[1]), textFrom(info[2]), textFrom(info[3])});
+  process().sharedState().settings.setPolicy({static_cast<Verdict>(info[0].As<Napi::Number>().Int32Value()),
+                                              textFrom(info[1]), textFrom(info[2]), textFrom(info[3])});
 }
 
-// start(deliver, serves): a Process::StartResult; all but `ready` mean that nothing was started
+// start(deliver, serves): StartResult; the filter has been started only if it is `ready`
 Napi::Value start(const Napi::CallbackInfo& info) {
-  const Process::StartResult found = process().reserve();
-  if (found == Process::StartResult::ready) {
+  const StartResult found = process().reserve();
+  if (found == StartResult::ready) {
     const auto dispatcherRole =
         info[1].As<Napi::Boolean>() ? Dispatcher::Role::serving : Dispatcher::Role::observing;
     std::shared_ptr<MessageQueue> primary;
@@ -110,7 +124,7 @@ Napi::Value start(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<int>(found));
 }
 
-// join(deliver): serves sessions of the filter that another environment starts, or has started
+// join(deliver): takes sessions of the filter that another environment starts or has started
 void join(const Napi::CallbackInfo& info) {
   EnvironmentState::of(info.Env())
       .open(info[0].As<Napi::Function>(), EnvironmentState::Role::worker, Dispatcher::Role::serving);
@@ -135,7 +149,7 @@ Napi::Value ended(const Napi::CallbackInfo& info) {
 
 void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
   exports["constants"] = constants(env);
-  exports["stepNames"] = stepNames(env);
+  exports["protocol"] = protocol(env);
   exports["version"] = Napi::Function::New<version>(env, "version");
   exports["registerFilter"] = Napi::Function::New<registerFilter>(env, "registerFilter");
   exports["setTimeout"] = Napi::Function::New<setTimeout>(env, "setTimeout");

@@ -1,5 +1,5 @@
-// What belongs to the process: libmilter's settings, its socket, its start and stop. lib/addon/native.ts has
-// the types.
+// The addon's functions for the whole process: libmilter's settings, socket, start and stop.
+// lib/addon/native.ts has their types.
 #pragma once
 
 #include "binding/napi_setup.h"

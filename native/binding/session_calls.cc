@@ -11,8 +11,8 @@
 namespace milter {
 namespace {
 
-// Every call begins with (slot, question) and is undefined (or false, for what only queues) where that
-// question is not open any more: the TypeScript side then says "bad context".
+// Every call begins with (slot, question). If that question is not open any more, the result is undefined, or
+// false for the calls that return a boolean only, and lib throws "bad context".
 struct Call {
   explicit Call(const Napi::CallbackInfo& info)
       : session(EnvironmentState::of(info.Env()).session(info[0].As<Napi::Number>().Uint32Value())),
@@ -29,7 +29,7 @@ std::string textOr(const Napi::Value& value, const char* otherwise) {
 Napi::Value getsymval(const Napi::CallbackInfo& info) {
   const Call call(info);
   const std::string name = textFrom(info[2]);
-  std::string value;  // copied out: the pointer dies with the next command
+  std::string value;  // copied, because the pointer is valid only until the MTA's next command
   bool found = false;
   if (!call.session || !call.session->withMta(call.question, [&](Mta& mta) {
         if (const char* const symbol = mta.getsymval(name)) {
@@ -46,7 +46,7 @@ Napi::Value getsymval(const Napi::CallbackInfo& info) {
 Napi::Value setreply(const Napi::CallbackInfo& info) {
   const Call call(info);
   bool done = false;
-  Reply reply{textFrom(info[2]), textOr(info[3], ""), {}};
+  SmtpReply reply{textFrom(info[2]), textOr(info[3], ""), {}};
   const auto list = info[4].As<Napi::Array>();
   for (uint32_t i = 0; i < list.Length(); ++i) reply.lines.push_back(textFrom(list[i]));
   if (!call.session ||
@@ -73,9 +73,9 @@ Napi::Value setsymlist(const Napi::CallbackInfo& info) {
 Napi::Value queue(const Napi::CallbackInfo& info) {
   const Call call(info);
   Action action{};
-  action.kind = static_cast<Action::Kind>(info[2].As<Napi::Number>().Uint32Value());
+  action.kind = static_cast<ActionKind>(info[2].As<Napi::Number>().Uint32Value());
   action.index = info[3].As<Napi::Number>().Int32Value();
-  if (info[4].IsTypedArray()) {  // a body is bytes; NULs are its own affair
+  if (info[4].IsTypedArray()) {  // a body is bytes, which may contain NUL
     const auto bytes = info[4].As<Napi::Uint8Array>();
     action.first.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
   } else {
@@ -99,7 +99,7 @@ Napi::Value answer(const Napi::CallbackInfo& info) {
   const Call call(info);
   Answer answer;
   answer.verdict = static_cast<Verdict>(info[2].As<Napi::Number>().Int32Value());
-  const bool given = call.session && call.session->pendingReply().answer(call.question, std::move(answer));
+  const bool given = call.session && call.session->pendingReply().answer(call.question, answer);
   return Napi::Boolean::New(info.Env(), given);
 }
 
@@ -112,7 +112,7 @@ Napi::Value answerNegotiation(const Napi::CallbackInfo& info) {
   answer.verdict = static_cast<Verdict>(info[2].As<Napi::Number>().Int32Value());
   answer.options = {number("actions"), number("protocol"), number("added"),
                     number("asked"),   number("deferred"), number("silent")};
-  const bool given = call.session && call.session->pendingReply().answer(call.question, std::move(answer));
+  const bool given = call.session && call.session->pendingReply().answer(call.question, answer);
   return Napi::Boolean::New(info.Env(), given);
 }
 
@@ -120,7 +120,7 @@ Napi::Value answerNegotiation(const Napi::CallbackInfo& info) {
 Napi::Value negotiatedOptions(const Napi::CallbackInfo& info) {
   const Call call(info);
   NegotiatedOptions found;
-  // Written by the session's libmilter thread, which is parked while its question is open (R1).
+  // The session's libmilter thread writes them, and is parked while its question is open (R1).
   if (!call.session ||
       !call.session->withMta(call.question, [&](Mta&) { found = call.session->negotiatedOptions(); })) {
     return info.Env().Undefined();

@@ -1,4 +1,4 @@
-// What a JS context calls for the session in its slot. lib/addon/native.ts has the types.
+// The addon's functions for one session, which its JS context calls. lib/addon/native.ts has their types.
 #pragma once
 
 #include "binding/napi_setup.h"

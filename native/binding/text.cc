@@ -124,7 +124,7 @@ std::string encode(std::u16string_view text) {
 
 napi_value toJs(napi_env env, std::string_view bytes) {
   napi_value value = nullptr;
-  if (isAscii(bytes)) {  // most of mail, and V8 keeps it in one byte a character without looking
+  if (isAscii(bytes)) {  // as most text in mail is; V8 stores it with one byte per character
     napi_create_string_latin1(env, bytes.data(), bytes.size(), &value);
   } else {
     const std::u16string text = decode(bytes);
@@ -139,7 +139,7 @@ std::string textFrom(const Napi::Value& value) {
   if (napi_get_value_string_utf16(env, value, nullptr, 0, &length) != napi_ok) {
     throw Napi::TypeError::New(env, "a string is expected");
   }
-  std::u16string text(length + 1, u'\0');  // Node-API writes a NUL of its own
+  std::u16string text(length + 1, u'\0');  // Node-API adds a NUL
   napi_get_value_string_utf16(env, value, text.data(), text.size(), &length);
   text.resize(length);
   if (text.find(u'\0') != std::u16string::npos) throw Napi::TypeError::New(env, "a NUL inside a string");

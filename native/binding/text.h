@@ -8,12 +8,12 @@
 
 namespace milter {
 
-// UTF-8; bytes that are not become lone surrogates U+DC80..U+DCFF. Null where the environment can make no
-// string.
+// Decodes UTF-8. Bytes that are not UTF-8 become lone surrogates U+DC80..U+DCFF. Null if the environment
+// cannot create a string.
 napi_value toJs(napi_env env, std::string_view bytes);
 
-// The other way. Throws a TypeError for what is not a string, and for an embedded NUL, which would end the
-// string silently inside libmilter (R8).
+// Encodes UTF-8, and turns such surrogates back into their bytes. Throws a TypeError if `value` is not a
+// string or contains a NUL, which would silently end the string inside libmilter (R8).
 std::string textFrom(const Napi::Value& value);
 
 }  // namespace milter

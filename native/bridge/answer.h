@@ -1,15 +1,15 @@
-// What a JS thread says to the parked libmilter thread.
+// What a JS thread tells the parked libmilter thread.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "bridge/step.h"
+#include "bridge/protocol.h"
 
 namespace milter {
 
-// Numbers are libmilter's SMFIS_ values; native/libmilter/callbacks.cc asserts that.
+// The numbers are libmilter's SMFIS_ values; native/libmilter/callbacks.cc asserts that.
 enum class Verdict : int {
   cont = 0,
   reject = 1,
@@ -21,7 +21,7 @@ enum class Verdict : int {
   allOpts = 10,
 };
 
-// Whether this answer to a step of a message means that no further step of that message will come.
+// Whether this answer to a step ends the mail transaction, so that no further step of it will come.
 constexpr bool endsTransaction(Step step, Verdict verdict) {
   switch (verdict) {
     case Verdict::accept:
@@ -29,56 +29,45 @@ constexpr bool endsTransaction(Step step, Verdict verdict) {
       return true;
     case Verdict::reject:
     case Verdict::tempfail:
-      return step != Step::envrcpt && step != Step::unknown;  // there it is about one recipient or command
+      // In these steps it concerns one recipient or one command only.
+      return step != Step::envrcpt && step != Step::unknown;
     default:
       return step == Step::eom;
   }
 }
 
-// A modification of the message, to be written to the MTA by the parked thread (R2).
+// A modification of the message, which the parked thread writes to the MTA (R2).
 struct Action {
-  enum class Kind : uint8_t {
-    addheader,
-    insheader,
-    chgheader,
-    addrcpt,
-    addrcptPar,
-    delrcpt,
-    replacebody,
-    chgfrom,
-    quarantine,
-    progress,
-  };
-  Kind kind;
+  ActionKind kind;
   int index = 0;           // insheader, chgheader
-  std::string first;       // name, address, body or reason
-  std::string second;      // header value or ESMTP arguments
-  bool hasSecond = false;  // chgheader without value deletes, chgfrom without is plain
+  std::string first;       // a name, an address, a body or a reason
+  std::string second;      // a header's value or ESMTP parameters
+  bool hasSecond = false;  // without it, chgheader deletes the header, and chgfrom has no parameters
 };
 
 // libmilter's SMFIP_SKIP; native/libmilter/callbacks.cc asserts that.
 constexpr uint32_t kProtocolSkip = 0x400;
 
-// What a negotiate handler settled on.
+// What a session has negotiated. The initial values hold until it has.
 struct NegotiatedOptions {
-  uint32_t actions = ~uint32_t{0};  // every right, until negotiated
-  uint32_t protocol = 0;            // what the filter settled on
-  uint32_t added = 0;               // protocol bits for the deferral
-  StepMask asked = ~StepMask{0};  // steps that have a handler; the others are answered on libmilter's thread
-  StepMask deferred = 0;          // steps whose events are collected and answered at the end of the message
-  StepMask silent = 0;            // steps for which "no reply" was agreed
+  uint32_t actions = ~uint32_t{0};  // rights
+  uint32_t protocol = 0;            // the protocol bits that the filter settled on
+  uint32_t added = 0;               // the bits that deferring answers adds to them
+  StepMask asked = ~StepMask{0};    // steps with a handler; the others are answered on libmilter's thread
+  StepMask deferred = 0;            // steps whose events are collected and answered at the end of the message
+  StepMask silent = 0;              // steps for which "no reply" was negotiated
 };
 
 // The text of an SMTP reply.
-struct Reply {
+struct SmtpReply {
   std::string code;
-  std::string extended;  // empty for none
+  std::string extended;  // empty if there is none
   std::vector<std::string> lines;
 };
 
 struct Answer {
   Verdict verdict = Verdict::cont;
-  NegotiatedOptions options;  // only to negotiate
+  NegotiatedOptions options;  // to negotiate only
 };
 
 }  // namespace milter

@@ -1,7 +1,6 @@
-// The JS threads of the running filter, by their mailboxes: they join and leave while it runs, and each new
-// session is bound to the one that has the fewest.
+// Distributes the sessions of the running filter over its JS threads, which may come and go while it runs.
 //
-// Part of the SharedState, so never freed (R7). A mailbox lives as long as its thread or one of its sessions.
+// Part of the SharedState, so never freed (R7). A queue lives as long as its thread or one of its sessions.
 #pragma once
 
 #include <cstddef>
@@ -16,28 +15,28 @@ namespace milter {
 
 class Dispatcher {
  public:
-  // What a JS thread is for: sessions, or only to start the filter and to hear of its end.
+  // Whether a JS thread handles sessions, or only starts the filter and waits for its end.
   enum class Role : uint8_t { serving, observing };
 
   // --- JS threads
 
-  // From here on the mailbox gets sessions, if it serves, and `stopped` at the end: at once where that has
-  // come.
+  // From here on the queue gets sessions, if it serves, and the message `stopped` at the end; at once if the
+  // filter has ended already.
   void add(std::shared_ptr<MessageQueue> queue, Role role);
-  // Binds no more sessions to the queue. Those that it has are ended by MessageQueue::close().
+  // Binds no more sessions to the queue. MessageQueue::close() releases those that it has.
   void remove(const MessageQueue& queue);
 
   // --- libmilter's threads
 
-  // Binds a session to the mailbox with the fewest; those with equally few take turns. Null where nobody
-  // serves, or all sessions are released.
+  // Binds a session to the serving queue that has the fewest; queues with equally few take turns. Null if no
+  // thread serves, or if all sessions have been released.
   std::shared_ptr<MessageQueue> bind(Session* session);
 
   // --- any thread
 
-  // Releases every session's open question, and all later ones; mail is still taken.
+  // Releases the open question of every session, and all later ones. Messages are still taken.
   void releaseAll();
-  // libmilter has returned: every mailbox that is here, or still comes, is told.
+  // libmilter has ended: every queue gets `stopped`, also those that are added later.
   void notifyStopped(bool failed);
 
  private:
@@ -45,12 +44,12 @@ class Dispatcher {
     std::shared_ptr<MessageQueue> queue;
     Role role;
   };
-  static void tellStopped(MessageQueue& queue, bool failed);
+  static void postStopped(MessageQueue& queue, bool failed);
 
   std::mutex mutex_;
   // All below are guarded by mutex_.
   std::vector<Member> members_;
-  size_t turn_ = 0;  // the member that is asked first
+  size_t turn_ = 0;  // the member that is considered first
   bool released_ = false;
   bool stopped_ = false;
   bool failed_ = false;

@@ -4,15 +4,15 @@
 
 namespace milter {
 
-bool InFlight::awaitQuiet(const Deadline& deadline, bool transactionsToo) const {
-  // A stop is rare: looking now and then costs the callbacks nothing, a condition variable would.
+bool InFlight::awaitIdle(const Deadline& deadline, bool transactionsToo) const {
+  // A stop is rare. Polling costs the callbacks nothing, a condition variable would.
   constexpr std::chrono::milliseconds kPollInterval{5};
   for (;;) {
-    // In this order: a callback notes its answer before it ends.
-    const bool none = running_.load() == 0 && (!transactionsToo || transactions_.load() == 0);
+    // Read in this order, because a callback notes its answer before it ends.
+    const bool idle = callbacks_.load() == 0 && (!transactionsToo || transactions_.load() == 0);
     const Clock::time_point answered{Clock::duration(lastAnswer_.load())};
     const auto now = Clock::now();
-    if (none && now - answered >= kReplyTime) return true;
+    if (idle && now - answered >= kReplyTime) return true;
     if (now.time_since_epoch().count() >= deadline.load()) return false;
     std::this_thread::sleep_for(kPollInterval);
   }

@@ -1,4 +1,4 @@
-// Counts what a filter that stops has to wait for: callbacks that run and sessions inside a message.
+// Counts what a stop has to wait for: running callbacks and sessions in a mail transaction.
 #pragma once
 
 #include <atomic>
@@ -16,16 +16,16 @@ class InFlight {
   using Deadline = std::atomic<Clock::rep>;
   static constexpr Clock::rep kNever = INT64_MAX;
 
-  // Held for the length of a callback.
+  // Counts a callback while it runs.
   class CallbackScope {
    public:
     explicit CallbackScope(InFlight& inFlight) : inFlight_(inFlight) {
-      inFlight_.running_.fetch_add(1);
+      inFlight_.callbacks_.fetch_add(1);
       inFlight_.activity_.fetch_add(1, std::memory_order_relaxed);
     }
     ~CallbackScope() {
       inFlight_.activity_.fetch_add(1, std::memory_order_relaxed);
-      inFlight_.running_.fetch_sub(1);
+      inFlight_.callbacks_.fetch_sub(1);
     }
     CallbackScope(const CallbackScope&) = delete;
     CallbackScope& operator=(const CallbackScope&) = delete;
@@ -34,37 +34,37 @@ class InFlight {
     InFlight& inFlight_;
   };
 
-  // A callback is about to return an answer that a stop must not cut off.
-  void answered() {
-    if (draining()) lastAnswer_.store(Clock::now().time_since_epoch().count());
-  }
-  int64_t running() const { return running_.load(); }
+  int64_t callbacks() const { return callbacks_.load(); }
   // Changes whenever a callback begins or ends.
   uint64_t activity() const { return activity_.load(std::memory_order_relaxed); }
+  // A callback is about to return an answer that a stop must not cut off.
+  void noteAnswer() {
+    if (draining()) lastAnswer_.store(Clock::now().time_since_epoch().count());
+  }
 
   void transactionBegan() { transactions_.fetch_add(1); }
   void transactionEnded() { transactions_.fetch_sub(1); }
   int64_t transactions() const { return transactions_.load(); }
 
-  // From here on no session may begin a message.
-  void drain(bool on = true) {
+  // From here on no session may begin a mail transaction.
+  void drain() {
     lastAnswer_.store(Clock::now().time_since_epoch().count());
-    draining_.store(on);
+    draining_.store(true);
   }
   bool draining() const { return draining_.load(); }
 
-  // Waits until nothing runs and no session is in a message. libmilter writes the reply after the callback
-  // has returned and tells nobody, so the last answer must lie kReplyTime back. False where `deadline` passed
-  // first.
-  bool awaitQuiet(const Deadline& deadline, bool transactionsToo) const;
+  // Waits until no callback runs and, with `transactionsToo`, no session is in a mail transaction. libmilter
+  // writes a reply after the callback has returned, and reports that to nobody, so the last answer must be
+  // kReplyTime old as well. False if `deadline` passes first.
+  bool awaitIdle(const Deadline& deadline, bool transactionsToo) const;
   // Makes `deadline` earlier, never later.
   static void bringForward(Deadline& deadline, Clock::time_point to);
 
-  // --- for native/libmilter/pool_starvation_watchdog.h, which has work only while handlers take their time
+  // --- for the PoolStarvationWatchdog, which sleeps as long as handlers answer quickly
 
-  // A callback has been parked for kSlow and nobody watches.
+  // A callback has been parked for kSlow while the watchdog sleeps.
   void noteSlow();
-  // Waits for noteSlow().
+  // Sleeps until noteSlow().
   void awaitSlow();
   bool watchdogActive() const { return watchdogActive_.load(); }
   void setWatchdogActive(bool active) { watchdogActive_.store(active); }
@@ -73,7 +73,7 @@ class InFlight {
  private:
   static constexpr std::chrono::milliseconds kReplyTime{100};
 
-  std::atomic<int64_t> running_{0};
+  std::atomic<int64_t> callbacks_{0};
   std::atomic<uint64_t> activity_{0};
   std::atomic<int64_t> transactions_{0};
   std::atomic<bool> draining_{false};

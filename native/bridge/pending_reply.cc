@@ -5,7 +5,7 @@
 namespace milter {
 
 uint32_t PendingReply::open(std::chrono::milliseconds timeout) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (released_) return kReleased;
   waiting_ = true;
   answered_ = false;
@@ -20,25 +20,25 @@ uint32_t PendingReply::open(std::chrono::milliseconds timeout) {
 PendingReply::Result PendingReply::await(Mta& mta, InFlight& inFlight) {
   std::unique_lock<std::mutex> lock(mutex_);
   const auto slowAt = Clock::now() + InFlight::kSlow;
-  bool told = inFlight.watchdogActive();
+  bool reportedSlow = inFlight.watchdogActive();
   while (!answered_ && !released_) {
     if (!urgent_.empty()) {
-      // The MTA has gone: nobody waits for the answer any more.
+      // After a failed write the MTA is gone, and nobody waits for the answer.
       if (!performLocked(lock, mta, std::exchange(urgent_, {}))) return endLocked(Outcome::writeFailed);
       continue;
     }
-    changed_.wait_until(lock, told ? deadline_ : std::min(deadline_, slowAt));
+    changed_.wait_until(lock, reportedSlow ? deadline_ : std::min(deadline_, slowAt));
     if (answered_ || released_) break;
     const auto now = Clock::now();
-    if (now >= deadline_)
-      return endLocked(Outcome::expired);  // R5; resetDeadline() may have moved it meanwhile
-    if (!told && now >= slowAt) {
+    // R5; resetDeadline() may have moved the deadline meanwhile.
+    if (now >= deadline_) return endLocked(Outcome::expired);
+    if (!reportedSlow && now >= slowAt) {
       inFlight.noteSlow();
-      told = true;
+      reportedSlow = true;
     }
   }
   if (!answered_) return endLocked(Outcome::released);
-  // The JS thread is done with this question: nothing can be queued while the lock is away.
+  // The question is answered, so nothing more can be queued while performLocked() gives the lock back.
   const bool written = performLocked(lock, mta, std::exchange(urgent_, {})) &&
                        performLocked(lock, mta, std::exchange(queued_, {}));
   return endLocked(written ? Outcome::answered : Outcome::writeFailed);
@@ -46,38 +46,37 @@ PendingReply::Result PendingReply::await(Mta& mta, InFlight& inFlight) {
 
 PendingReply::Result PendingReply::endLocked(Outcome outcome) {
   waiting_ = false;
-  return {outcome, std::move(answer_)};
+  return {outcome, answer_};
 }
 
-// R2: the lock is not held while the MTA is written to, or the JS thread would wait for a slow MTA.
-bool PendingReply::performLocked(std::unique_lock<std::mutex>& lock, Mta& mta, std::vector<Action> actions) {
+// R2: the lock is not held while the MTA is written to, because the JS thread would wait for a slow MTA.
+bool PendingReply::performLocked(std::unique_lock<std::mutex>& lock, Mta& mta,
+                                 const std::vector<Action>& actions) {
   if (actions.empty()) return true;
   lock.unlock();
-  bool written = true;
-  for (const Action& action : actions) {
-    written = mta.perform(action);
-    if (!written) break;  // what follows must not be sent without what came before
-  }
+  // An action must not be sent without the ones before it, so the first failure ends the loop.
+  const bool written =
+      std::all_of(actions.begin(), actions.end(), [&](const Action& action) { return mta.perform(action); });
   lock.lock();
   return written;
 }
 
-bool PendingReply::answer(uint32_t question, Answer&& answer) {
+bool PendingReply::answer(uint32_t question, const Answer& answer) {
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (!isOpenLocked(question)) return false;  // R6
     answered_ = true;
-    answer_ = std::move(answer);
+    answer_ = answer;
   }
-  // Without the lock, which the woken thread would otherwise find held and go to sleep for again.
+  // After the lock is given back: the woken thread needs it first, and would go to sleep again.
   changed_.notify_one();
   return true;
 }
 
 bool PendingReply::queue(uint32_t question, Action&& action) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (!isOpenLocked(question)) return false;
-  if (action.kind == Action::Kind::progress) {
+  if (action.kind == ActionKind::progress) {
     urgent_.push_back(std::move(action));
     changed_.notify_one();
   } else {
@@ -87,17 +86,23 @@ bool PendingReply::queue(uint32_t question, Action&& action) {
 }
 
 bool PendingReply::resetDeadline(uint32_t question) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (!isOpenLocked(question)) return false;
-  // Without waking the parked thread: it finds the new deadline when the old one ends its wait.
+  // The parked thread need not wake up for this: it looks at the deadline again when the old one has passed.
   deadline_ = Clock::now() + timeout_;
   return true;
 }
 
 void PendingReply::release() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   released_ = true;
   changed_.notify_one();
+}
+
+void PendingReply::abandon() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  released_ = true;
+  waiting_ = false;
 }
 
 }  // namespace milter

@@ -1,27 +1,28 @@
-// One SMTP session, as libmilter's threads and one JS thread share it.
+// One SMTP session, shared by libmilter's threads and one JS thread.
 //
-// libmilter calls back for a session from one thread at a time, not always the same one; what those threads
-// keep here needs no lock. What the JS thread touches goes through the PendingReply.
+// libmilter calls back for a session from one thread at a time, though not always from the same one. What
+// only those threads use needs no lock. What the JS thread uses goes through the PendingReply.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string_view>
+#include <utility>
 
 #include "bridge/answer.h"
 #include "bridge/batch.h"
 #include "bridge/message_queue.h"
 #include "bridge/mta.h"
 #include "bridge/pending_reply.h"
-#include "bridge/process.h"
+#include "bridge/shared_state.h"
 
 namespace milter {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // Bound for life to the JS thread that the house's roster chooses.
+  // Bound for life to the JS thread that the dispatcher chooses.
   Session(SharedState& shared, std::unique_ptr<Mta> mta);
   ~Session();
   Session(const Session&) = delete;
@@ -29,26 +30,30 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // --- libmilter's threads
 
-  // Asks for the handler's terms. reject: refuse the session; allOpts: leave the MTA's offer as it is.
-  Verdict negotiate(const uint32_t (&offer)[4], NegotiatedOptions& options);
+  // Asks the handler for its options. The verdict reject refuses the session, allOpts takes all of the offer.
+  Verdict negotiate(const uint32_t (&offer)[4]);
   // A later session on the same connection to the MTA (QUIT_NC) keeps what the first one negotiated.
   void adopt(const NegotiatedOptions& options) { options_ = options; }
   const NegotiatedOptions& negotiatedOptions() const { return options_; }
 
-  // Brings one event before its handler, or into the batch; returns what libmilter shall be told.
+  // Passes one event to its handler, or adds it to the batch, and returns the verdict for libmilter.
   // `fill(batch, event)` adds the event's arguments.
   template <class Fill>
   Verdict handle(Step step, Fill&& fill) {
-    InFlight::CallbackScope scope(shared_.inFlight);
-    if (const auto settled = answerWithoutHandler(step)) return *settled;
-    fill(batch_, batch_.begin(step));
+    const InFlight::CallbackScope scope(shared_.inFlight);
+    if (const auto verdict = answerWithoutHandler(step)) return *verdict;
+    std::forward<Fill>(fill)(batch_, batch_.addEvent(step));
     return deliver(step);
   }
   Verdict handle(Step step) {
     return handle(step, [](Batch&, Event&) {});
   }
 
-  // R4: never waits. The context is detached first; the JS close handler runs afterwards.
+  // R9: a callback for `step` has thrown, which only a lack of memory makes it do. An event may be lost, so
+  // this and all later events are refused for now. Returns the verdict for libmilter.
+  Verdict fail(Step step) noexcept;
+
+  // R4: never waits. The JS context works no more; its close handler runs afterwards.
   void close();
 
   // --- the JS thread
@@ -58,11 +63,11 @@ class Session : public std::enable_shared_from_this<Session> {
   bool withMta(uint32_t question, Use&& use) {
     return pendingReply_.withMta(question, *mta_, std::forward<Use>(use));
   }
-  // Sets the reply for a REJECT or TEMPFAIL; call it within withMta(). What is said of a message before its
-  // end waits for that end with the verdict: given to libmilter at once, it would stay there if the message
-  // is aborted, and go out with a later refusal.
-  bool setreply(const Reply& reply);
-  // Where the JS side keeps this session; the JS thread's own, never read by others.
+  // Sets the reply for a REJECT or TEMPFAIL, within withMta(). A deferred step's reply is kept until the end
+  // of the message, as its verdict is: if libmilter had it at once, it would keep it when the message is
+  // aborted, and send it with a later refusal.
+  bool setreply(const SmtpReply& reply);
+  // Where the JS side keeps this session. Only the JS thread reads or writes it.
   uint32_t slot = kNoSlot;
   static constexpr uint32_t kNoSlot = UINT32_MAX;
 
@@ -71,35 +76,41 @@ class Session : public std::enable_shared_from_this<Session> {
   void release() { pendingReply_.release(); }
 
  private:
-  static constexpr size_t kMaxBatchBytes = 256 * 1024;          // bytes
-  static constexpr std::chrono::milliseconds kMaxBatchAge{20};  // age of its first event
+  static constexpr size_t kMaxBatchBytes = size_t{256} * 1024;
 
-  // The answer to an event that no handler needs to see; nothing where one does.
+  // The verdict for an event that no handler needs to see; nullopt for others.
   std::optional<Verdict> answerWithoutHandler(Step step);
+  // Passes the events on, or keeps them in the batch.
   Verdict deliver(Step step);
+  // The verdict where no handler's counts.
   Verdict defaultVerdict(Step step) const;
-  Verdict ask(Step step, NegotiatedOptions* options = nullptr);
-  Verdict refusal(Step step) const;
+  // Hands the batch over and parks until it is answered (R1, R5).
+  Verdict ask(Step step);
+  // The verdict while no JS thread can answer.
+  Verdict unavailableVerdict(Step step) const;
+  // The verdict in place of an answer that did not come in time.
   Verdict applyExceptionPolicy(Step step);
+  // Turns a handler's verdict into the one that libmilter may see.
   Verdict finish(Step step, Verdict verdict);
-  bool giveReply(const Reply& reply);
   void enterTransaction();
   void leaveTransaction();
-  void post(Message::Kind kind, uint32_t question, Batch&& batch);
+  void post(MessageKind kind, uint32_t question, Batch&& batch);
+
+  bool has(StepMask steps, Step step) const { return (steps & bit(step)) != 0; }
 
   SharedState& shared_;
-  std::shared_ptr<MessageQueue> queue_;  // of its JS thread, for life; null where there was none
+  std::shared_ptr<MessageQueue> queue_;  // its JS thread's, for life; null if there was none
   const std::unique_ptr<Mta> mta_;
 
   // Only libmilter's threads, one at a time.
   NegotiatedOptions options_;
   Batch batch_;
   StepMask skipped_ = 0;                    // header, body: a handler answered SKIP
-  Step currentStep_ = Step::negotiate;      // the step that waits, or waited last
-  std::optional<Reply> reply_;              // for the end of the message
-  std::optional<Verdict> deferredVerdict_;  // a deferred handler's verdict on the message, given at its end
+  Step currentStep_ = Step::negotiate;      // the step that waits for its answer, or waited last
+  std::optional<SmtpReply> deferredReply_;  // given to libmilter at the end of the message
+  std::optional<Verdict> deferredVerdict_;  // a deferred handler's verdict, given at the end of the message
   bool inTransaction_ = false;
-  bool knownToJs_ = false;  // JS has been told of this session
+  bool knownToJs_ = false;  // a message about this session has been posted
 
   PendingReply pendingReply_;
 };

@@ -1,28 +1,33 @@
-// What the JS side has chosen for the process, read by libmilter's threads.
+// Settings that the JS side chooses for the process and libmilter's threads read.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "bridge/answer.h"
 
 namespace milter {
 
-// The answer that stands in for a handler that gave none in time.
+// The answer given in place of a handler that did not answer in time.
 struct ExceptionPolicy {
   Verdict verdict = Verdict::tempfail;
-  std::string code;  // empty where the verdict carries no text
+  std::string code;  // empty if the verdict has no reply text
   std::string extended;
   std::string text;
 };
 
 class Settings {
  public:
-  // How long a question may stay open. Milliseconds; the JS side's own timers are shorter and come first.
+  // How long a question may stay open (R5). The JS side's own time-outs are shorter and expire first.
   std::chrono::milliseconds answerTimeout() const { return std::chrono::milliseconds(timeout_.load()); }
   void setAnswerTimeout(int64_t milliseconds) { timeout_.store(milliseconds); }
+
+  // How old the first event of a batch may become before the batch is handed over.
+  std::chrono::milliseconds maxBatchAge() const { return std::chrono::milliseconds(maxBatchAge_.load()); }
+  void setMaxBatchAge(std::chrono::milliseconds age) { maxBatchAge_.store(age.count()); }
 
   ExceptionPolicy policy() const {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -35,6 +40,7 @@ class Settings {
 
  private:
   std::atomic<int64_t> timeout_{301'000};
+  std::atomic<int64_t> maxBatchAge_{20};
   mutable std::mutex mutex_;
   ExceptionPolicy policy_;
 };

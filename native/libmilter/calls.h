@@ -1,7 +1,9 @@
-// The smfi_ functions of one session, behind the bridge's Mta.
+// Mta by way of libmilter's smfi_ functions.
 #pragma once
 
 #include <libmilter/mfapi.h>
+
+#include <string>
 
 #include "bridge/mta.h"
 
@@ -12,8 +14,7 @@ class LibmilterCalls final : public Mta {
   explicit LibmilterCalls(SMFICTX* context) : context_(context) {}
 
   const char* getsymval(const std::string& name) override;
-  bool setreply(const std::string& code, const char* extended,
-                const std::vector<std::string>& lines) override;
+  bool setreply(const SmtpReply& reply) override;
   bool setsymlist(int stage, const std::string& macros) override;
   bool perform(const Action& action) override;
 

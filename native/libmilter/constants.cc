@@ -1,6 +1,6 @@
 // libmilter's constants by their C names, from the header this was compiled against.
-// scripts/generate-constants.js makes lib/addon/constants.ts of them, and scripts/check-mfapi.js looks for
-// the ones missing here.
+// scripts/generate-constants.js writes lib/addon/constants.ts from them, and scripts/check-mfapi.js reports
+// the ones that are missing here.
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>
 

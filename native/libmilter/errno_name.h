@@ -1,4 +1,4 @@
-// The names of the errors that opening a socket can meet, as Node.js spells them in error.code.
+// The names of the errors that can occur when a socket is opened, as in Node's error.code.
 #pragma once
 
 #include <cerrno>

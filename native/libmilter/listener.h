@@ -1,50 +1,42 @@
-// The listening socket: what libmilter does not do itself. It neither tells why opening failed, nor minds
+// The listening socket, with what libmilter does not do itself: it neither says why opening failed, nor minds
 // whose socket it removes, nor sets permissions, nor shows its descriptor.
 #pragma once
 
 #include <sys/socket.h>
-#include <sys/types.h>
 
 #include <functional>
 #include <optional>
 #include <string>
 
 #include "bridge/process.h"
+#include "libmilter/unix_socket_file.h"
 
 namespace milter {
 
 class Listener {
  public:
-  // Opens `spec` through smfi_setconn and smfi_opensocket.
+  // Opens `spec` through smfi_setconn and smfi_opensocket. libmilter closes a socket only when it stops, so
+  // that only one can ever be opened: later calls succeed for the same `spec`, and fail for another.
   std::optional<OpenFailure> open(const std::string& spec, const OpenOptions& options);
 
-  // Connects and hangs up, which ends the listener's wait in poll().
+  // Connects and hangs up, which ends the wait of libmilter's listener in poll().
   void wakeListener() const;
-  // Removes the unix socket's file if it still is the one that open() made.
+  // Removes the unix socket's file if it is still the one that open() created.
   void removeFile() const;
-  // The bound TCP port (0 for other sockets): `inet:0@host` lets the system choose one.
+  // The bound TCP port, 0 for other sockets: `inet:0@host` lets the system choose one.
   int port() const;
   // Calls `visit` with each of this process's connections that came in on the TCP port.
-  void eachConnection(const std::function<void(int fd)>& visit) const;
+  void forEachConnection(const std::function<void(int fd)>& visit) const;
 
  private:
-  std::optional<OpenFailure> removeStaleSocket(const OpenOptions& options) const;
-  std::optional<OpenFailure> resolve(const OpenOptions& options);
-  std::optional<OpenFailure> applyPermissions(const OpenOptions& options) const;
-  OpenFailure diagnose() const;
-  void rememberFile();
-  bool ownsFile() const;
+  void findAddress(const std::function<bool(int fd)>& isNew);
 
   bool opened_ = false;  // libmilter has opened a socket
   bool ready_ = false;   // and it has the permissions asked for
   std::string spec_;
-  std::string path_;  // of a unix socket, else empty
-  uid_t owner_ = static_cast<uid_t>(-1);
-  gid_t group_ = static_cast<gid_t>(-1);
-  dev_t device_ = 0;
-  ino_t inode_ = 0;
+  std::optional<UnixSocketFile> file_;  // of a unix socket
   sockaddr_storage address_{};
-  socklen_t addressLength_ = 0;
+  socklen_t addressLength_ = 0;  // 0: not known
 };
 
 }  // namespace milter

@@ -1,9 +1,9 @@
-// What was negotiated on a connection, kept from one session's close to the next one's connect.
+// What was negotiated on each connection, for the sessions on it that begin without a negotiation.
 //
 // An MTA that reuses its connection for another SMTP client (QUIT_NC) does not negotiate again, and libmilter
-// does not tell that close from a last one. Its SMFICTX cannot carry the terms over: private data left at the
-// last close is reported as an error. A context that is freed leaves an entry of some bytes until its address
-// is used again; callbacks.cc tells the old context from a new one at its address.
+// does not tell the close in between from the last one. Its SMFICTX cannot carry the options over: libmilter
+// reports private data that is left at the last close as an error. A context that is freed leaves an entry
+// of some bytes until its address is used again; callbacks.cc tells the two contexts apart.
 #pragma once
 
 #include <libmilter/mfapi.h>
@@ -19,24 +19,22 @@ namespace milter {
 class NegotiationCache {
  public:
   void keep(const SMFICTX* context, const NegotiatedOptions& options) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     entries_[context] = options;
   }
   void forget(const SMFICTX* context) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     entries_.erase(context);
   }
-  std::optional<NegotiatedOptions> take(const SMFICTX* context) {
-    std::lock_guard<std::mutex> lock(mutex_);
+  std::optional<NegotiatedOptions> find(const SMFICTX* context) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = entries_.find(context);
     if (found == entries_.end()) return std::nullopt;
-    const NegotiatedOptions options = found->second;
-    entries_.erase(found);
-    return options;
+    return found->second;
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_map<const SMFICTX*, NegotiatedOptions> entries_;
 };
 

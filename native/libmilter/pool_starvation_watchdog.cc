@@ -11,7 +11,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kMinPause{10};
 constexpr milliseconds kMaxPause{320};
-constexpr int kMaxAtOnce = 32;
+constexpr int kMaxConnections = 32;
 
 }  // namespace
 
@@ -22,32 +22,32 @@ void PoolStarvationWatchdog::run() {
       inFlight_.setWatchdogActive(true);
       watch();
       inFlight_.setWatchdogActive(false);
-      // A callback that began to wait before that line relied on being watched.
-    } while (inFlight_.running() > 0 && !retired_);
+      // A callback that began to wait before that line did not call noteSlow(), so look once more.
+    } while (inFlight_.callbacks() > 0 && !retired_);
   }
 }
 
-// While callbacks wait: nudges when nothing has moved for a while. One connection finds one waiting session:
-// where that moved something, the next time twice as many; where it did not, the next time later.
+// While callbacks wait, connects whenever nothing has moved for a while. One connection helps one waiting
+// session. If it helped, twice as many follow the next time; if not, the next one comes later.
 void PoolStarvationWatchdog::watch() {
   milliseconds pause = kMinPause;
   int count = 1;
-  bool woke = false;
-  while (inFlight_.running() > 0 && !retired_) {
+  bool connected = false;
+  while (inFlight_.callbacks() > 0 && !retired_) {
     const auto before = inFlight_.activity();
     std::this_thread::sleep_for(pause);
     if (inFlight_.activity() != before) {
-      count = woke ? std::min(count * 2, kMaxAtOnce) : 1;
-      woke = false;
+      count = connected ? std::min(count * 2, kMaxConnections) : 1;
+      connected = false;
       pause = kMinPause;
       continue;
     }
-    if (woke) {
+    if (connected) {
       count = 1;
       pause = std::min(pause * 2, kMaxPause);
     }
     for (int i = 0; i < count; ++i) listener_.wakeListener();
-    woke = true;
+    connected = true;
   }
 }
 

@@ -1,13 +1,14 @@
-// Finds threads for the sessions that libmilter's pool leaves without one.
+// Gets a thread for sessions that libmilter's thread pool leaves without one.
 //
-// libmilter's controller gives a session that has data to an idle worker as long as it counts one, and the
-// count lags: of sessions that become ready in one instant, more are given to a few workers than those can
-// take, and the rest wait until one of those is free again, however long its handler takes
-// (mi_pool_controller and mi_worker in libmilter 8.17's worker.c). A new connection while no worker is idle
-// starts one, which serves the connection and then takes a waiting session: so a connection that ends at once
-// (Listener::kick) is a thread for such a session.
+// libmilter's controller leaves a session that has data to an idle worker as long as it counts one, and that
+// count lags: of sessions that become ready at the same instant, a few workers get more than they can take,
+// and the rest wait until one of those workers is free, however long its handler takes (mi_pool_controller
+// and mi_worker in worker.c of libmilter 8.17). A new connection while no worker is idle starts a worker,
+// which handles the connection and then takes a waiting session. So a connection that ends at once
+// (Listener::wakeListener) provides a thread for such a session.
 //
-// That is done only while callbacks wait and none begins or ends. A libmilter without a pool is not harmed.
+// This is done only while callbacks wait and none begins or ends. It does no harm to a libmilter without a
+// pool.
 #pragma once
 
 #include <atomic>
@@ -24,9 +25,9 @@ class PoolStarvationWatchdog {
   PoolStarvationWatchdog(const PoolStarvationWatchdog&) = delete;
   PoolStarvationWatchdog& operator=(const PoolStarvationWatchdog&) = delete;
 
-  // Runs until the process ends (R7), asleep while no handler takes its time.
+  // Runs until the process ends (R7). Sleeps while handlers answer quickly.
   [[noreturn]] void run();
-  // libmilter has ended: nothing can be done for its sessions any more.
+  // libmilter has ended, and nothing can be done for its sessions any more.
   void retire() { retired_ = true; }
 
  private:

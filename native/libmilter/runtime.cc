@@ -2,8 +2,6 @@
 
 #include <libmilter/mfapi.h>
 
-#include <atomic>
-#include <memory>
 #include <thread>
 #include <utility>
 
@@ -13,7 +11,7 @@
 namespace milter {
 
 Runtime& Runtime::get() {
-  static Runtime* const runtime = new Runtime();  // R7: never freed
+  static auto* const runtime = new Runtime();  // R7: never freed
   return *runtime;
 }
 
@@ -41,7 +39,7 @@ std::optional<OpenFailure> Runtime::openSocket(const std::string& spec, const Op
   return failure;
 }
 
-Process::StartResult Runtime::reserve() {
+StartResult Runtime::reserve() {
   if (phase_ == Phase::ended) return StartResult::alreadyRun;
   if (phase_ == Phase::running) return StartResult::inUse;
   if (!registered_ || !opened_) return StartResult::notRegistered;
@@ -51,58 +49,65 @@ Process::StartResult Runtime::reserve() {
 
 void Runtime::cancel() { phase_ = Phase::idle; }
 
-// Those that a stop needs are there from the start: when it comes, there may be no thread to be had.
+// The threads that a stop needs are created at the start: when the stop comes, the system may have none left.
 void Runtime::start(std::shared_ptr<MessageQueue> primary) {
   primary_ = std::move(primary);
   const bool started = spawnDetached([this] { runStop(); }) && spawnDetached([this] { drainAndStop(); }) &&
-                       spawnDetached([this] { run(); });
+                       spawnDetached([this] { runMain(); });
   if (!started) {
     finish(true);
     return;
   }
   tcpQuickAck_.start();
-  // Without it no session is found that libmilter's pool has forgotten, and the start is not watched.
-  if (!spawnDetached([this] { monitorStartup(); }))
-    (void)primary_->post({Message::Kind::ready, nullptr, 0, {}});
+  // Without this thread the start is not monitored, and no watchdog finds sessions that libmilter's pool has
+  // left without a thread.
+  if (!spawnDetached([this] { monitorStartup(); })) {
+    (void)primary_->post({MessageKind::ready, nullptr, 0, {}});
+  }
 }
 
-// libmilter's thread for signals takes one that is on its way to Node's main thread if it comes to wait just
-// then, and stops without further ado. So nobody is told that the filter runs before a connection has been
-// all the way through: that thread is started first. On a busy machine it may still come to wait later, and
-// the listener would see its stop only when its poll ends, after 5 s: watchStart() ends that poll sooner.
+// libmilter's signal thread calls sigwait(). A signal that is on its way to Node's main thread is taken by it
+// if it starts to wait just then, and libmilter stops immediately. libmilter starts that thread before its
+// listener, so the filter is reported as ready only when a connection has been handled. On a busy machine the
+// signal thread may begin to wait even later: wakeLateStop() is for that.
 void Runtime::monitorStartup() {
   constexpr std::chrono::milliseconds kPollInterval{2};
-  for (int i = 0; i < 250 && !serving_ && isRunning(); ++i) {
+  constexpr int kPolls = 250;
+  for (int i = 0; i < kPolls && !serving_ && isRunning(); ++i) {
     listener_.wakeListener();
     std::this_thread::sleep_for(kPollInterval);
   }
-  (void)primary_->post({Message::Kind::ready, nullptr, 0, {}});
-  (void)spawnDetached([this] { watchStart(); });  // without it, such a stop takes longer
+  (void)primary_->post({MessageKind::ready, nullptr, 0, {}});
+  (void)spawnDetached([this] { wakeLateStop(); });  // without this thread, such a stop takes up to 5 s
   watchdog_.run();
 }
 
-void Runtime::watchStart() {
+// In the first seconds, ends the listener's poll() now and then, so that it sees a stop by libmilter's own
+// signal thread before the poll's time-out of 5 s.
+void Runtime::wakeLateStop() {
   constexpr std::chrono::milliseconds kPollInterval{200};
-  for (int i = 0; i < 10 && !stopping_ && isRunning(); ++i) {
+  constexpr int kPolls = 10;
+  for (int i = 0; i < kPolls && !stopping_ && isRunning(); ++i) {
     std::this_thread::sleep_for(kPollInterval);
-    if (!stopping_) listener_.wakeListener();  // drainAndStop() does its own
+    if (!stopping_) listener_.wakeListener();  // drainAndStop() wakes the listener itself
   }
 }
 
-void Runtime::run() {
+void Runtime::runMain() {
   const bool failed = smfi_main() != MI_SUCCESS;
-  // A listener whose socket smfi_stop has closed under it calls that a failure.
+  // When smfi_stop closes the listener's socket, smfi_main may report that as a failure.
   finish(failed && !stopping_);
 }
 
-// libmilter serves no session from here on. Comes once, from the thread that is first to know.
+// libmilter serves no session any more. The first thread to find that out does the work; later calls do
+// nothing.
 void Runtime::finish(bool failed) {
   Phase running = Phase::running;
   if (!phase_.compare_exchange_strong(running, Phase::ended)) return;
   watchdog_.retire();
-  // A stop that libmilter began itself (a signal of its own thread's) leaves questions open.
+  // A stop by libmilter's signal thread leaves questions open.
   shared_.dispatcher.releaseAll();
-  listener_.removeFile();  // libmilter does this for others than root
+  listener_.removeFile();  // libmilter itself does this unless it runs as root
   shared_.dispatcher.notifyStopped(failed);
 }
 
@@ -110,45 +115,45 @@ void Runtime::stop(std::chrono::milliseconds drain) {
   if (phase_ != Phase::running) return;
   InFlight::bringForward(drainDeadline_, InFlight::Clock::now() + drain);
   if (stopping_.exchange(true)) return;
-  // From here on: whoever called stop() knows that no message begins any more.
+  // Done here, so that no transaction begins once stop() has returned.
   shared_.inFlight.drain();
   stopRequested_.set_value();  // R3
 }
 
-// smfi_stop waits for a mutex that the listener holds while it polls.
+// smfi_stop waits for a mutex that the listener holds while it polls, so it has a thread of its own.
 void Runtime::runStop() {
   smfiStopRequested_.get_future().wait();
   smfi_stop();
-  stopReturned_ = true;
+  smfiStopReturned_ = true;
 }
 
 void Runtime::drainAndStop() {
+  using Clock = InFlight::Clock;
   stopRequested_.get_future().wait();
-  InFlight& inFlight = shared_.inFlight;
-  if (!inFlight.awaitQuiet(drainDeadline_, true)) {
+  if (!shared_.inFlight.awaitIdle(drainDeadline_, true)) {
     shared_.dispatcher.releaseAll();
-    // For the replies to what was released.
-    InFlight::Deadline written{(InFlight::Clock::now() + std::chrono::seconds(1)).time_since_epoch().count()};
-    inFlight.awaitQuiet(written, false);
+    // Time to write the replies to the questions that were released.
+    const InFlight::Deadline written{(Clock::now() + std::chrono::seconds(1)).time_since_epoch().count()};
+    shared_.inFlight.awaitIdle(written, false);
   }
-  // The listener polls for up to 5 s; a connection ends that, but only one that comes after the stop flag is
-  // set, and only smfi_stop sets it.
   smfiStopRequested_.set_value();
+  // The listener polls for up to 5 s. A connection ends that, but only one made after smfi_stop has set its
+  // flag: so it is repeated.
   constexpr std::chrono::milliseconds kPollInterval{10};
-  // libmilter destroys a mutex that its other threads still use (mi_pool_controller's tm_w_mutex): now and
-  // then one of them, the listener too, then waits for ever. R5: this stop does not.
-  constexpr std::chrono::seconds kAfterReturn{2};
-  constexpr std::chrono::seconds kWhole{8};
-  const auto begun = InFlight::Clock::now();
-  auto lastWaiting = begun;
+  // libmilter destroys a mutex that its other threads still use (tm_w_mutex, in mi_pool_controller).
+  // Sometimes one of them, the listener too, can block forever, so this stop has its own deadlines (R5).
+  constexpr std::chrono::seconds kAfterSmfiStop{2};
+  constexpr std::chrono::seconds kTotal{8};
+  const auto begin = Clock::now();
+  auto lastUnreturned = begin;
   while (phase_ == Phase::running) {
     std::this_thread::sleep_for(kPollInterval);
-    const auto now = InFlight::Clock::now();
-    if (!stopReturned_) {
-      lastWaiting = now;
+    const auto now = Clock::now();
+    if (!smfiStopReturned_) {
+      lastUnreturned = now;
       listener_.wakeListener();
     }
-    if (now - lastWaiting > kAfterReturn || now - begun > kWhole) finish(false);
+    if (now - lastUnreturned > kAfterSmfiStop || now - begin > kTotal) finish(false);
   }
 }
 

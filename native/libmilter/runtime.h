@@ -1,6 +1,6 @@
-// libmilter, which exists once per process: its settings, its listening socket, its threads, its end.
+// libmilter, which exists once per process: its settings, its listening socket, its threads and its end.
 //
-// R3: nothing here that can block is called from a JS thread. R7: the one object is never destroyed.
+// R3: nothing here that can block is called from a JS thread. R7: the only object is never destroyed.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "bridge/message_queue.h"
 #include "bridge/process.h"
 #include "libmilter/listener.h"
 #include "libmilter/negotiation_cache.h"
@@ -26,7 +25,7 @@ class Runtime final : public Process {
 
   Version version() const override;
   std::vector<Constant> constants() const override;
-  SharedState& shared() override { return shared_; }
+  SharedState& sharedState() override { return shared_; }
   bool isRunning() const override { return phase_.load() == Phase::running; }
   bool hasEnded() const override { return phase_.load() == Phase::ended; }
   bool registerFilter(const std::string& name, unsigned long actions) override;
@@ -45,18 +44,21 @@ class Runtime final : public Process {
 
   NegotiationCache& negotiationCache() { return negotiationCache_; }
   TcpQuickAck& tcpQuickAck() { return tcpQuickAck_; }
-  // A connection has ended that never became a session: one of our own kicks, perhaps the first.
+  // A connection has ended without a session: one of our own from wakeListener(), perhaps the first.
   void noteConnectionWithoutSession() { serving_ = true; }
 
  private:
   enum class Phase : uint8_t { idle, running, ended };
 
   Runtime() = default;
-  void run();
+
+  // Each of these five runs on a thread of its own.
+  void runMain();
   void monitorStartup();
-  void watchStart();
+  void wakeLateStop();
   void drainAndStop();
   void runStop();
+
   void finish(bool failed);
 
   SharedState shared_;
@@ -64,15 +66,16 @@ class Runtime final : public Process {
   Listener listener_;
   PoolStarvationWatchdog watchdog_{shared_.inFlight, listener_};
   TcpQuickAck tcpQuickAck_{shared_.inFlight, listener_};
-  std::shared_ptr<MessageQueue> primary_;  // set before the first thread, kept for ever (R7)
+  std::shared_ptr<MessageQueue>
+      primary_;  // set before the first thread starts, kept until the process ends (R7)
   bool registered_ = false;
   bool opened_ = false;
   std::atomic<Phase> phase_{Phase::idle};
   std::atomic<bool> serving_{false};
   std::atomic<bool> stopping_{false};
-  std::promise<void> stopRequested_;      // by stop(), once
-  std::promise<void> smfiStopRequested_;  // by drainAndStop(), once
-  std::atomic<bool> stopReturned_{false};
+  std::promise<void> stopRequested_;      // set once, by stop()
+  std::promise<void> smfiStopRequested_;  // set once, by drainAndStop()
+  std::atomic<bool> smfiStopReturned_{false};
   InFlight::Deadline drainDeadline_{InFlight::kNever};
 };
 

@@ -1,4 +1,4 @@
-// Threads that nobody waits for (R7).
+// Threads that run until the process ends, so that nothing joins them (R7).
 #pragma once
 
 #include <system_error>
@@ -7,7 +7,7 @@
 
 namespace milter {
 
-// Runs `work` on a thread of its own. False where there is none to be had (EAGAIN).
+// Runs `work` on a thread of its own. False if the system has none left (EAGAIN).
 template <class Work>
 bool spawnDetached(Work&& work) {
   try {

@@ -19,11 +19,11 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr microseconds kPause{500};
-// With many connections the pauses grow, so that this takes no more than a fifth of a core.
-constexpr int kShare = 4;
-// As long as the kernel would hold an acknowledgement back, and some more.
-constexpr milliseconds kTimeout{60};
+constexpr microseconds kMinPause{500};
+// With many connections the pauses grow, so that this takes at most a fifth of a core.
+constexpr int kPausePerWork = 4;
+// How long to go on after the last callback: longer than the kernel delays an acknowledgement.
+constexpr milliseconds kLinger{60};
 
 bool set(int fd, int option) {
   const int yes = 1;
@@ -34,8 +34,8 @@ bool set(int fd, int option) {
 
 void TcpQuickAck::start() {
   if (listener_.port() == 0) return;
-  (void)spawnDetached(
-      [this] { run(); });  // where there is no thread to be had, it goes on without, and slower
+  // Without a thread the filter works too, only slower.
+  (void)spawnDetached([this] { run(); });
 }
 
 void TcpQuickAck::onSession() {
@@ -55,19 +55,21 @@ void TcpQuickAck::sleep() {
   changed_.wait(lock, [this] { return !asleep_; });
 }
 
-// A callback that comes while this falls asleep, and so wakes nobody, may cost one delay; the next one wakes.
+// A callback that begins while this thread falls asleep does not wake it, which may cost one delay. The next
+// one does.
 void TcpQuickAck::run() {
   for (;;) {
     sleep();
     auto activity = inFlight_.activity();
-    for (auto last = Clock::now(); Clock::now() - last < kTimeout;) {
-      const auto begun = Clock::now();
+    for (auto last = Clock::now(); Clock::now() - last < kLinger;) {
+      const auto begin = Clock::now();
       acknowledge();
       if (const auto now = inFlight_.activity(); now != activity) {
         activity = now;
-        last = begun;
+        last = begin;
       }
-      std::this_thread::sleep_for(std::max<Clock::duration>(kPause, kShare * (Clock::now() - begun)));
+      std::this_thread::sleep_for(
+          std::max<Clock::duration>(kMinPause, kPausePerWork * (Clock::now() - begin)));
     }
   }
 }
@@ -75,7 +77,7 @@ void TcpQuickAck::run() {
 void TcpQuickAck::acknowledge() {
   if (newConnections_.exchange(false)) {
     connections_.clear();
-    listener_.eachConnection([this](int fd) {
+    listener_.forEachConnection([this](int fd) {
       set(fd, TCP_NODELAY);
       connections_.push_back(fd);
     });

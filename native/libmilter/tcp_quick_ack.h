@@ -1,20 +1,20 @@
-// Keeps TCP from holding back what the MTA and the filter say to each other.
+// Keeps TCP from delaying what the MTA and the filter say to each other.
 //
-// Sendmail writes the macros of a step, and then its command: two small segments. Nagle's algorithm holds the
-// second one back until the first is acknowledged, and the kernel on this side holds the acknowledgement back
-// for 40 ms, in the hope that an answer will carry it along. TCP_QUICKACK sends it and ends that hope, but
-// only until the next answer. libmilter has no place where it could be asked for after the macros were read,
-// and who waits for the same data in poll() or epoll hears nothing where libmilter is quicker. So a thread of
-// its own asks for it on all connections, twice a millisecond, as long as callbacks come.
+// Sendmail writes the macros of a step and then its command: two small segments. Nagle's algorithm holds the
+// second one back until the first is acknowledged, and the kernel on this side delays the acknowledgement for
+// 40 ms, in the hope that an answer will carry it. TCP_QUICKACK sends it at once, but only until the next
+// answer. libmilter offers no point between reading the macros and the command at which it could be set
+// again, and waiting for the same data in poll() or epoll misses it whenever libmilter is quicker. So a
+// thread of its own sets it on all connections, twice a millisecond, as long as callbacks come.
 //
-// The other way round it is the same with the modifications at the end of a message and the verdict, each of
-// which libmilter writes by itself: TCP_NODELAY, once, ends that.
+// The other direction has the same problem with the modifications at the end of a message and the verdict,
+// each of which libmilter writes by itself. TCP_NODELAY, set once, solves it.
 //
-// libmilter does not show its descriptors: they are found by their local address when a session begins. A
-// number that another socket has got meanwhile does no harm: that one is acknowledged early, or knows no such
-// option.
+// libmilter does not show its descriptors, so they are found by their local address when a session begins. If
+// a descriptor's number belongs to another socket by now, that does no harm: the other one is acknowledged
+// early, or does not know the option.
 //
-// Linux only, as the option. Elsewhere nothing happens.
+// The option exists on Linux only. Elsewhere nothing happens.
 #pragma once
 
 #include <atomic>
@@ -34,14 +34,14 @@ class TcpQuickAck {
   TcpQuickAck(const TcpQuickAck&) = delete;
   TcpQuickAck& operator=(const TcpQuickAck&) = delete;
 
-  // Begins, where the filter listens on TCP. Once, before libmilter serves.
+  // Starts the thread if the filter listens on TCP. Called once, before libmilter serves.
   void start();
 
-  // --- libmilter's threads; neither waits
+  // --- libmilter's threads; neither function waits
 
-  // A session begins: its connection is to be looked for.
+  // A session begins: its connection has to be found.
   void onSession();
-  // A callback has come.
+  // A callback has begun.
   void onCallback() {
     if (asleep_.load()) wake();
   }
@@ -58,7 +58,7 @@ class TcpQuickAck {
   std::atomic<bool> asleep_{false};  // written with mutex_ held
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<int> connections_;  // the thread's own
+  std::vector<int> connections_;  // used by the thread only
 };
 
 }  // namespace milter

@@ -1,4 +1,4 @@
-// What a test needs: checks that name their line, and a fake of the MTA's side of libmilter.
+// What every test needs: checks that report their line, and a fake Mta.
 #pragma once
 
 #include <atomic>
@@ -13,36 +13,36 @@
 
 #include "bridge/mta.h"
 
-#define CHECK(condition)                                                           \
-  do {                                                                             \
-    if (!(condition)) {                                                            \
-      std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-      std::exit(1);                                                                \
-    }                                                                              \
+#define CHECK(condition)                                                                 \
+  do {                                                                                   \
+    if (!(condition)) {                                                                  \
+      std::fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition); \
+      std::exit(1);                                                                      \
+    }                                                                                    \
   } while (false)
 
 namespace milter::test {
 
 using std::chrono::milliseconds;
 
-// Waits until `condition` holds; a test that waits for ever says what for.
+// Waits until `condition` holds. A test that waits in vain reports what it waited for.
 inline void waitUntil(const char* what, const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) {
-      std::fprintf(stderr, "waited in vain for: %s\n", what);
+      std::fprintf(stderr, "timed out waiting for: %s\n", what);
       std::exit(1);
     }
     std::this_thread::sleep_for(milliseconds(1));
   }
 }
 
-// Keeps what is performed; fails from the `failAt`th action on.
+// Remembers the actions that are performed. The `failAt`th one, counted from 0, and all later ones fail.
 class FakeMta final : public Mta {
  public:
   const char* getsymval(const std::string& name) override { return name == "i" ? "queue-id" : nullptr; }
-  bool setreply(const std::string& code, const char*, const std::vector<std::string>& lines) override {
-    reply = code + (lines.empty() ? "" : " " + lines.front());
+  bool setreply(const SmtpReply& given) override {
+    reply = given.code + (given.lines.empty() ? "" : " " + given.lines.front());
     return true;
   }
   bool setsymlist(int, const std::string&) override { return true; }
@@ -59,15 +59,15 @@ class FakeMta final : public Mta {
   }
 
   int failAt = -1;
-  std::function<void()> gate;  // called before each action, without a lock
-  std::string reply;           // of the thread that is parked, or of the one that holds it in withMta()
+  std::function<void()> gate;  // called before each action, with no lock held
+  std::string reply;           // the last one; used by the parked thread, or by the one inside withMta()
 
  private:
   std::mutex mutex_;
   std::vector<std::string> performed_;
 };
 
-inline Action action(Action::Kind kind, std::string first) {
+inline Action action(ActionKind kind, std::string first) {
   Action made{};
   made.kind = kind;
   made.first = std::move(first);

@@ -1,4 +1,4 @@
-// The mailboxes of many JS threads: who gets a session, and what becomes of the sessions of one that ends.
+// The queues of many JS threads: which one gets a session, and what happens to the sessions of one that ends.
 #include "bridge/dispatcher.h"
 
 #include "bridge/process.h"
@@ -28,39 +28,38 @@ void bindsToTheLeastLoaded() {
   for (const auto& box : boxes) shared.dispatcher.add(box, Role::serving);
   std::vector<std::shared_ptr<Session>> sessions;
   for (int i = 0; i < 6; ++i) sessions.push_back(begin(shared));
-  for (const auto& box : boxes) CHECK(box->load() == 2);
-  CHECK(watcher->load() == 0);
-  sessions.erase(sessions.begin() + 1);  // the second thread's: equally loaded ones take turns
-  CHECK(boxes[1]->load() == 1);
+  for (const auto& box : boxes) CHECK(box->sessionCount() == 2);
+  CHECK(watcher->sessionCount() == 0);
+  sessions.erase(sessions.begin() + 1);  // bound to the second queue, because equally loaded ones take turns
+  CHECK(boxes[1]->sessionCount() == 1);
   sessions.push_back(begin(shared));
-  CHECK(boxes[1]->load() == 2);
+  CHECK(boxes[1]->sessionCount() == 2);
 }
 
-void takesTurnsWhereAllAreIdle() {
+void takesTurnsIfAllAreIdle() {
   SharedState shared;
   const std::shared_ptr<MessageQueue> boxes[] = {queue(), queue()};
   for (const auto& box : boxes) shared.dispatcher.add(box, Role::serving);
   for (int i = 0; i < 6; ++i) {
     const auto session = begin(shared);
-    CHECK(boxes[i % 2]->load() == 1 && boxes[(i + 1) % 2]->load() == 0);
+    CHECK(boxes[i % 2]->sessionCount() == 1 && boxes[(i + 1) % 2]->sessionCount() == 0);
   }
 }
 
-void refusesForNowWhereNobodyServes() {
+void refusesForNowIfNoThreadServes() {
   SharedState shared;
   shared.dispatcher.add(queue(), Role::observing);
   const auto session = begin(shared);
   const uint32_t offer[4] = {0x1ff, 0x1fffff, 0, 0};
-  NegotiatedOptions options;
-  CHECK(session->negotiate(offer, options) == Verdict::allOpts);
+  CHECK(session->negotiate(offer) == Verdict::allOpts);
   CHECK(session->handle(Step::connect) == Verdict::tempfail);
   CHECK(session->handle(Step::envfrom) == Verdict::tempfail);
   session->close();
   shared.inFlight.drain();
-  CHECK(begin(shared)->negotiate(offer, options) == Verdict::reject);
+  CHECK(begin(shared)->negotiate(offer) == Verdict::reject);
 }
 
-void goesOnWithoutOneThatEnds() {
+void continuesWithoutAThreadThatEnds() {
   SharedState shared;
   const auto ending = queue();
   shared.dispatcher.add(ending, Role::serving);
@@ -72,17 +71,17 @@ void goesOnWithoutOneThatEnds() {
   shared.dispatcher.add(jsThread.queue(), Role::serving);
   const auto other = begin(shared);
   std::thread parked([&] { CHECK(orphan->handle(Step::helo) == Verdict::tempfail); });
-  waitUntil("a question", [&] { return shared.inFlight.running() == 1; });
+  waitUntil("a question", [&] { return shared.inFlight.callbacks() == 1; });
   shared.dispatcher.remove(*ending);
   ending->close();
   parked.join();
-  CHECK(idle->handle(Step::helo) == Verdict::tempfail);  // bound for life
+  CHECK(idle->handle(Step::helo) == Verdict::tempfail);  // it stays bound to the queue that has closed
   CHECK(other->handle(Step::helo) == Verdict::cont);
   CHECK(begin(shared)->handle(Step::helo) == Verdict::cont);
   for (const auto& session : {orphan, idle, other}) session->close();
 }
 
-void tellsTheEndOnce() {
+void postsStoppedOnce() {
   SharedState shared;
   const auto early = queue();
   const auto watcher = queue();
@@ -94,14 +93,14 @@ void tellsTheEndOnce() {
   shared.dispatcher.add(late, Role::serving);
   for (const auto& box : {early, watcher, late}) {
     const std::vector<Message> messages = box->take();
-    CHECK(messages.size() == 1 && messages[0].kind == Message::Kind::stopped && messages[0].question == 1);
+    CHECK(messages.size() == 1 && messages[0].kind == MessageKind::stopped && messages[0].question == 1);
   }
   CHECK(begin(shared)->handle(Step::helo) == Verdict::tempfail);
-  CHECK(early->load() + late->load() == 0);
+  CHECK(early->sessionCount() + late->sessionCount() == 0);
 }
 
-// JS threads come and end while sessions begin, ask and end: none waits for ever, none outlives its queue.
-void comeAndGoUnderLoad() {
+// JS threads come and go while sessions begin, ask and end. None waits forever.
+void addsAndRemovesQueuesUnderLoad() {
   SharedState shared;
   std::atomic<bool> over{false};
   std::vector<std::thread> threads;
@@ -130,16 +129,16 @@ void comeAndGoUnderLoad() {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  CHECK(shared.inFlight.running() == 0);
+  CHECK(shared.inFlight.callbacks() == 0);
 }
 
 }  // namespace
 
 int main() {
   bindsToTheLeastLoaded();
-  takesTurnsWhereAllAreIdle();
-  refusesForNowWhereNobodyServes();
-  goesOnWithoutOneThatEnds();
-  tellsTheEndOnce();
-  comeAndGoUnderLoad();
+  takesTurnsIfAllAreIdle();
+  refusesForNowIfNoThreadServes();
+  continuesWithoutAThreadThatEnds();
+  postsStoppedOnce();
+  addsAndRemovesQueuesUnderLoad();
 }

@@ -1,4 +1,4 @@
-// Stands for a JS thread: takes mail, answers each question as a judge says, and remembers what came.
+// Stands in for a JS thread: takes messages, answers questions by way of a function, and remembers what came.
 #pragma once
 
 #include <condition_variable>
@@ -16,10 +16,16 @@ namespace milter::test {
 
 class FakeJsThread {
  public:
-  // Answers a question through message.session->pendingReply(), now or never.
+  // Answers a question through message.session->pendingReply(), before it returns or not at all.
   using Responder = std::function<void(Message&)>;
 
-  explicit FakeJsThread(Responder responder) : respond_(std::move(responder)), thread_([this] { run(); }) {}
+  // `onStart` runs first on the thread.
+  explicit FakeJsThread(
+      Responder responder, std::function<void()> onStart = [] {})
+      : respond_(std::move(responder)), thread_([this, onStart] {
+          onStart();
+          run();
+        }) {}
   ~FakeJsThread() {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -32,14 +38,14 @@ class FakeJsThread {
   FakeJsThread& operator=(const FakeJsThread&) = delete;
 
   const std::shared_ptr<MessageQueue>& queue() const { return queue_; }
-  // The steps of each question so far, as text; other mail by its kind's number.
+  // The steps of each question so far, as text; of other messages, the name of the kind.
   std::vector<std::string> seen() {
     std::lock_guard<std::mutex> lock(mutex_);
     return seen_;
   }
   size_t count(const std::string& line) {
     size_t found = 0;
-    for (const std::string& one : seen()) found += one == line;
+    for (const std::string& one : seen()) found += one == line ? 1 : 0;
     return found;
   }
 
@@ -57,18 +63,18 @@ class FakeJsThread {
   }
   void read(Message& message) {
     std::string line;
-    if (message.kind == Message::Kind::question) {
+    if (message.kind == MessageKind::question) {
       for (const Event& event : message.batch.events()) {
         line += (line.empty() ? "" : " ") + std::string(kStepNames[static_cast<unsigned>(event.step)]);
       }
     } else {
-      line = "message " + std::to_string(static_cast<int>(message.kind));
+      line = kMessageNames[static_cast<unsigned>(message.kind)];
     }
     {
       std::lock_guard<std::mutex> lock(mutex_);
       seen_.push_back(line);
     }
-    if (message.kind == Message::Kind::question) respond_(message);
+    if (message.kind == MessageKind::question) respond_(message);
   }
 
   const Responder respond_;

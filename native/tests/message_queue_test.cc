@@ -1,4 +1,4 @@
-// The queue to a JS thread: order, wake-ups, and the end of the thread while others post.
+// The queue to a JS thread: its order, its wake-ups, and its end while other threads post.
 #include "bridge/message_queue.h"
 
 #include "bridge/process.h"
@@ -10,13 +10,13 @@ using namespace milter::test;
 
 namespace {
 
-Message note(uint32_t number) { return {Message::Kind::stopped, nullptr, number, {}}; }
+Message note(uint32_t number) { return {MessageKind::stopped, nullptr, number, {}}; }
 
 void keepsOrderAndWakesOnce() {
   int wakes = 0;
   MessageQueue queue([&] { ++wakes; });
   for (uint32_t i = 0; i < 3; ++i) CHECK(queue.post(note(i)));
-  CHECK(wakes == 1);  // until the mail is taken
+  CHECK(wakes == 1);  // until the messages are taken
   const std::vector<Message> taken = queue.take();
   CHECK(taken.size() == 3 && taken[0].question == 0 && taken[2].question == 2);
   CHECK(queue.post(note(3)));
@@ -44,15 +44,15 @@ void releasesItsSessions() {
     threads.emplace_back(
         [session = sessions.back()] { CHECK(session->handle(Step::helo) == Verdict::tempfail); });
   }
-  waitUntil("four questions", [&] { return shared.inFlight.running() == 4; });
+  waitUntil("four questions", [&] { return shared.inFlight.callbacks() == 4; });
   queue->close();
   for (std::thread& thread : threads) thread.join();
   const auto late = std::make_shared<Session>(shared, std::make_unique<FakeMta>());
-  CHECK(late->handle(Step::helo) == Verdict::tempfail);  // at once: there is nobody to ask
+  CHECK(late->handle(Step::helo) == Verdict::tempfail);  // at once, because no thread can answer
 }
 
-// The JS thread ends while sessions begin, ask and end on others: none waits for ever, none is touched when
-// gone.
+// The JS thread ends while sessions begin, ask and end on other threads. None waits forever, and none is used
+// after its end.
 void isClosedInTheMiddle() {
   for (int round = 0; round < 30; ++round) {
     SharedState shared;
@@ -72,7 +72,7 @@ void isClosedInTheMiddle() {
     std::thread reader([&] {
       for (int i = 0; i < 100 && !over; ++i) {
         for (Message& message : queue->take()) {
-          if (message.kind == Message::Kind::question)
+          if (message.kind == MessageKind::question)
             message.session->pendingReply().answer(message.question, answerOf(Verdict::cont));
         }
       }
@@ -81,7 +81,7 @@ void isClosedInTheMiddle() {
     });
     reader.join();
     for (std::thread& thread : threads) thread.join();
-    CHECK(queue->load() == 0);
+    CHECK(queue->sessionCount() == 0);
   }
 }
 

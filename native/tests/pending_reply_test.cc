@@ -1,4 +1,4 @@
-// The meeting of the asking and the answering thread, in good and bad orders.
+// The asking and the answering thread, in every order of their calls.
 #include "bridge/pending_reply.h"
 
 #include "check.h"
@@ -10,7 +10,7 @@ namespace {
 
 constexpr milliseconds kLong{20'000};
 
-// Asks once on a thread of its own.
+// Asks one question on a thread of its own.
 struct Asker {
   Asker(PendingReply& pendingReply, Mta& mta, InFlight& inFlight, milliseconds timeout = kLong)
       : question(pendingReply.open(timeout)),
@@ -39,7 +39,7 @@ void answersOnce() {
   CHECK(result.outcome == PendingReply::Outcome::answered);
   CHECK(result.answer.verdict == Verdict::discard);
   CHECK(!pendingReply.answer(asker.question, answerOf(Verdict::accept)));
-  CHECK(!pendingReply.queue(asker.question, action(Action::Kind::addheader, "late")));
+  CHECK(!pendingReply.queue(asker.question, action(ActionKind::addheader, "late")));
   CHECK(!pendingReply.resetDeadline(asker.question));
 }
 
@@ -57,7 +57,7 @@ void expiresAndForgets() {
   FakeMta mta;
   InFlight inFlight;
   const uint32_t first = pendingReply.open(milliseconds(20));
-  CHECK(pendingReply.queue(first, action(Action::Kind::addheader, "of a message that is lost")));
+  CHECK(pendingReply.queue(first, action(ActionKind::addheader, "of an expired question")));
   CHECK(pendingReply.await(mta, inFlight).outcome == PendingReply::Outcome::expired);
   CHECK(!pendingReply.answer(first, answerOf(Verdict::accept)));
   const uint32_t second = pendingReply.open(kLong);
@@ -109,9 +109,9 @@ void performsInOrderBeforeItReturns() {
   InFlight inFlight;
   Asker asker(pendingReply, mta, inFlight);
   for (const char* name : {"a", "b", "c"})
-    CHECK(pendingReply.queue(asker.question, action(Action::Kind::addheader, name)));
+    CHECK(pendingReply.queue(asker.question, action(ActionKind::addheader, name)));
   CHECK(mta.performed().empty());  // not before the answer
-  CHECK(pendingReply.queue(asker.question, action(Action::Kind::progress, "progress")));
+  CHECK(pendingReply.queue(asker.question, action(ActionKind::progress, "progress")));
   waitUntil("progress at once", [&] { return mta.performed() == std::vector<std::string>{"progress"}; });
   CHECK(pendingReply.answer(asker.question, answerOf(Verdict::cont)));
   CHECK(asker.done().outcome == PendingReply::Outcome::answered);
@@ -125,7 +125,7 @@ void stopsAtAFailedWrite() {
   mta.failAt = 1;
   Asker asker(pendingReply, mta, inFlight);
   for (const char* name : {"a", "b", "c"})
-    CHECK(pendingReply.queue(asker.question, action(Action::Kind::addheader, name)));
+    CHECK(pendingReply.queue(asker.question, action(ActionKind::addheader, name)));
   CHECK(pendingReply.answer(asker.question, answerOf(Verdict::accept)));
   CHECK(asker.done().outcome == PendingReply::Outcome::writeFailed);
   CHECK((mta.performed() == std::vector<std::string>{"a"}));
@@ -137,12 +137,12 @@ void endsWithAFailedProgress() {
   InFlight inFlight;
   mta.failAt = 0;
   Asker asker(pendingReply, mta, inFlight);
-  CHECK(pendingReply.queue(asker.question, action(Action::Kind::progress, "")));
+  CHECK(pendingReply.queue(asker.question, action(ActionKind::progress, "")));
   CHECK(asker.done().outcome == PendingReply::Outcome::writeFailed);
   CHECK(!pendingReply.answer(asker.question, answerOf(Verdict::accept)));
 }
 
-// R2: a write that hangs keeps neither the answer nor the other calls of the JS thread waiting.
+// R2: while a write hangs, the JS thread can answer and make its other calls.
 void doesNotHoldTheLockWhileItWrites() {
   PendingReply pendingReply;
   FakeMta mta;
@@ -154,7 +154,7 @@ void doesNotHoldTheLockWhileItWrites() {
     waitUntil("the gate", [&] { return open.load(); });
   };
   Asker asker(pendingReply, mta, inFlight);
-  CHECK(pendingReply.queue(asker.question, action(Action::Kind::progress, "")));
+  CHECK(pendingReply.queue(asker.question, action(ActionKind::progress, "")));
   waitUntil("the write", [&] { return writing.load(); });
   bool seen = false;
   CHECK(pendingReply.withMta(asker.question, mta, [&](Mta& held) {
@@ -165,7 +165,7 @@ void doesNotHoldTheLockWhileItWrites() {
   CHECK(asker.done().answer.verdict == Verdict::reject);
 }
 
-void tellsOfASlowAnswer() {
+void reportsASlowAnswer() {
   PendingReply pendingReply;
   FakeMta mta;
   InFlight inFlight;
@@ -175,8 +175,8 @@ void tellsOfASlowAnswer() {
   CHECK(asker.done().outcome == PendingReply::Outcome::answered);
 }
 
-// Many threads at one exchange: each question gets exactly one answer, whoever was first.
-void isHammered() {
+// Many threads answer the same questions: each question gets exactly one answer.
+void takesOneAnswerFromManyThreads() {
   PendingReply pendingReply;
   FakeMta mta;
   InFlight inFlight;
@@ -188,9 +188,9 @@ void isHammered() {
     answerers.emplace_back([&] {
       while (!over) {
         const uint32_t question = open;
-        pendingReply.queue(question, action(Action::Kind::progress, "p"));
+        pendingReply.queue(question, action(ActionKind::progress, "p"));
         pendingReply.resetDeadline(question);
-        pendingReply.withMta(question, mta, [](Mta& held) { held.setreply("550", nullptr, {"x"}); });
+        pendingReply.withMta(question, mta, [](Mta& held) { held.setreply({"550", "", {"x"}}); });
         if (pendingReply.answer(question, answerOf(Verdict::cont))) ++accepted;
       }
     });
@@ -232,7 +232,7 @@ int main() {
   stopsAtAFailedWrite();
   endsWithAFailedProgress();
   doesNotHoldTheLockWhileItWrites();
-  tellsOfASlowAnswer();
-  isHammered();
+  reportsASlowAnswer();
+  takesOneAnswerFromManyThreads();
   isReleasedWhileItAsks();
 }

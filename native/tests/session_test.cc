@@ -1,4 +1,4 @@
-// A session's way between libmilter's callbacks and a JS thread: what is asked, what waits for the end of the
+// A session between libmilter's callbacks and a JS thread: what is asked, and what is kept for the end of the
 // message.
 #include "bridge/session.h"
 
@@ -19,20 +19,21 @@ NegotiatedOptions deferring(StepMask asked = kAll) {
   NegotiatedOptions options;
   options.protocol = kProtocolSkip;
   options.asked = asked;
-  options.deferred = asked & kDeferrable;
+  options.deferred = asked & kDeferrableSteps;
   options.silent = bit(Step::header) | bit(Step::eoh);
   return options;
 }
 
-// A session whose terms are given, its house and its jsThread.
+// A session with given options, and the fake JS thread that answers it.
 struct Scene {
   using Responder = std::function<Verdict(const Batch&)>;
   explicit Scene(Responder responder, const NegotiatedOptions& options = deferring())
       : jsThread([this, responder](Message& message) {
           Answer answer = answerOf(responder(message.batch));
           answer.options = offered;
-          message.session->pendingReply().answer(message.question, std::move(answer));
+          message.session->pendingReply().answer(message.question, answer);
         }) {
+    shared.settings.setMaxBatchAge(std::chrono::hours(1));  // however busy the machine is
     shared.dispatcher.add(jsThread.queue(), Dispatcher::Role::serving);
     session = begin();
     session->adopt(options);
@@ -40,12 +41,13 @@ struct Scene {
   std::shared_ptr<Session> begin() { return std::make_shared<Session>(shared, std::make_unique<FakeMta>()); }
   Verdict header(const std::string& name) {
     return session->handle(Step::header, [&](Batch& batch, Event&) {
-      batch.add(name);
-      batch.add("value");
+      batch.addArgument(name);
+      batch.addArgument("value");
     });
   }
   Verdict body(size_t length) {
-    return session->handle(Step::body, [&](Batch& batch, Event&) { batch.add(std::string(length, 'x')); });
+    return session->handle(Step::body,
+                           [&](Batch& batch, Event&) { batch.addArgument(std::string(length, 'x')); });
   }
   SharedState shared;
   NegotiatedOptions offered;  // to negotiate
@@ -53,9 +55,9 @@ struct Scene {
   std::shared_ptr<Session> session;
 };
 
-bool quiet(const InFlight& inFlight, milliseconds timeout) {
+bool idleWithin(const InFlight& inFlight, milliseconds timeout) {
   const InFlight::Deadline deadline{(InFlight::Clock::now() + timeout).time_since_epoch().count()};
-  return inFlight.awaitQuiet(deadline, true);
+  return inFlight.awaitIdle(deadline, true);
 }
 
 Verdict always(const Batch&) { return Verdict::cont; }
@@ -66,7 +68,7 @@ void asksOnceForAMessage() {
   CHECK(scene.header("Subject") == Verdict::noreply);
   CHECK(scene.header("From") == Verdict::noreply);
   CHECK(scene.session->handle(Step::eoh) == Verdict::noreply);
-  CHECK(scene.body(100) == Verdict::cont);  // body keeps its replies: see lib/session/negotiation.ts
+  CHECK(scene.body(100) == Verdict::cont);  // body keeps its replies; lib/session/negotiation.ts says why
   CHECK(scene.shared.inFlight.transactions() == 1);
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
   CHECK(scene.shared.inFlight.transactions() == 0);
@@ -88,12 +90,13 @@ void handsOverAnOldBatch() {
   Scene scene(always);
   scene.session->handle(Step::envfrom);
   scene.header("one");
+  scene.shared.settings.setMaxBatchAge(milliseconds(20));
   std::this_thread::sleep_for(milliseconds(25));
   scene.header("two");
   CHECK((scene.jsThread.seen() == Seen{"envfrom", "header header"}));
 }
 
-// A verdict on a batch in the middle of the message holds, and nothing more is asked.
+// A verdict on a batch in the middle of the message counts, and nothing more is asked.
 void defersAnEarlyVerdict() {
   Scene scene([](const Batch& batch) {
     return batch.events().front().step == Step::body ? Verdict::reject : Verdict::cont;
@@ -102,7 +105,7 @@ void defersAnEarlyVerdict() {
   for (int i = 0; i < 8; ++i) CHECK(scene.body(65'535) == Verdict::cont);
   CHECK(scene.session->handle(Step::eom) == Verdict::reject);
   CHECK((scene.jsThread.seen() == Seen{"envfrom", "body body body body body"}));
-  CHECK(scene.session->handle(Step::envfrom) == Verdict::cont);  // the next message is another
+  CHECK(scene.session->handle(Step::envfrom) == Verdict::cont);  // the next message has no verdict yet
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
 }
 
@@ -136,14 +139,14 @@ void skipsForAnMtaThatDoesNotKnowIt() {
 void bringsThePendingBatchToEomAndAbort() {
   Scene scene(always, deferring(bit(Step::header)));
   scene.header("one");
-  CHECK(scene.session->handle(Step::eom) == Verdict::cont);  // no handler of its own, but the header's
+  CHECK(scene.session->handle(Step::eom) == Verdict::cont);  // eom has no handler, but the header has
   scene.header("two");
   CHECK(scene.session->handle(Step::abort) == Verdict::cont);
-  CHECK(scene.session->handle(Step::eom) == Verdict::cont);  // nothing pending: nobody is asked
+  CHECK(scene.session->handle(Step::eom) == Verdict::cont);  // nothing is pending, so nothing is asked
   CHECK((scene.jsThread.seen() == Seen{"header eom", "header abort"}));
 }
 
-// What fails in a step without reply holds at the end of the message: libmilter must not see it before.
+// A failure in a step without reply counts at the end of the message. libmilter must not see it before.
 void keepsTheVerdictOfASilentStep() {
   NegotiatedOptions options = deferring();
   options.silent |= bit(Step::envfrom);
@@ -166,7 +169,7 @@ void countsMessages() {
   scene.session->handle(Step::helo);
   CHECK(inFlight.transactions() == 0);
   scene.session->handle(Step::envfrom);
-  scene.session->handle(Step::envrcpt);  // one recipient is refused: the message goes on
+  scene.session->handle(Step::envrcpt);  // one recipient is refused, and the message goes on
   CHECK(inFlight.transactions() == 1);
   scene.session->handle(Step::abort);
   CHECK(inFlight.transactions() == 0);
@@ -182,22 +185,21 @@ void refusesNewMessagesWhileItDrains() {
   scene.shared.inFlight.drain();
   CHECK(scene.header("goes on") == Verdict::noreply);
   CHECK(other->handle(Step::envfrom) == Verdict::tempfail);
-  NegotiatedOptions options;
   const uint32_t offer[4] = {};
-  CHECK(other->negotiate(offer, options) == Verdict::reject);
-  CHECK(!quiet(scene.shared.inFlight, milliseconds(30)));
+  CHECK(other->negotiate(offer) == Verdict::reject);
+  CHECK(!idleWithin(scene.shared.inFlight, milliseconds(30)));
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
-  CHECK(quiet(scene.shared.inFlight, milliseconds(5'000)));
+  CHECK(idleWithin(scene.shared.inFlight, milliseconds(5'000)));
 }
 
 void closesOnceAndOnlyWhatWasKnown() {
   Scene scene(always);
-  scene.session->close();  // JS has never heard of it
+  scene.session->close();  // JS does not know this session
   CHECK(scene.jsThread.seen().empty());
   const auto known = scene.begin();
   known->handle(Step::helo);
   known->close();
-  waitUntil("closed", [&] { return (scene.jsThread.seen() == Seen{"helo", "message 1"}); });
+  waitUntil("closed", [&] { return (scene.jsThread.seen() == Seen{"helo", "closed"}); });
   CHECK(known->handle(Step::helo) == Verdict::tempfail);
 }
 
@@ -213,7 +215,7 @@ void followsThePolicyWhenNobodyAnswers() {
   CHECK(session->handle(Step::helo) == Verdict::reject);
   CHECK(seen.reply == "554 x: untrapped exception");
   const std::vector<Message> messages = queue->take();
-  CHECK(messages.size() == 2 && messages[1].kind == Message::Kind::expired);
+  CHECK(messages.size() == 2 && messages[1].kind == MessageKind::expired);
 }
 
 void negotiates() {
@@ -221,11 +223,10 @@ void negotiates() {
   scene.offered = deferring(bit(Step::eom));
   const auto session = scene.begin();
   const uint32_t offer[4] = {0x1ff, 0x1fffff, 0, 0};
-  NegotiatedOptions options;
-  CHECK(session->negotiate(offer, options) == Verdict::cont);
-  CHECK(options.asked == bit(Step::eom));
+  CHECK(session->negotiate(offer) == Verdict::cont);
+  CHECK(session->negotiatedOptions().asked == bit(Step::eom));
   CHECK(session->handle(Step::helo) == Verdict::cont);
-  CHECK((scene.jsThread.seen() == Seen{"negotiate"}));  // helo has no handler: nobody was asked
+  CHECK((scene.jsThread.seen() == Seen{"negotiate"}));  // helo has no handler, so nothing was asked
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ export async function checks() {
     ['mfapi.h is covered', ['node', 'scripts/check-mfapi.js']],
     ['constants are those of mfapi.h', ['node', 'scripts/generate-constants.js', '--check']],
     ['contract table', ['node', 'scripts/generate-contract.js', '--check']],
+    ['generated tables', ['node', 'scripts/generate-protocol.js', '--check']],
     ['format of C++', ['scripts/check-format', 'cpp']],
     ['format and lint of TypeScript', ['scripts/check-format', 'ts']],
     ['package', ['node', 'scripts/check-package.js']],

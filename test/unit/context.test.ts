@@ -15,7 +15,7 @@ import {
   QUARANTINE,
   SETSYMLIST,
 } from 'tsmilter';
-import { ActionKind } from '#lib/addon/native.js';
+import { ActionKind } from '#lib/addon/kinds.js';
 import { CLOSE, CONNECT, EOM, HEADER, NEGOTIATE, STEP_NAMES } from '#lib/addon/steps.js';
 import { type Backend, Context } from '#lib/session/context.js';
 import { errorWith } from '../support/expect';

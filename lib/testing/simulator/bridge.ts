@@ -6,18 +6,16 @@
 
 import { types } from 'node:util';
 import { ACCEPT, CONTINUE, DISCARD, NOREPLY, P_SKIP, REJECT, SKIP, TEMPFAIL } from '../../addon/constants.js';
-import { ActionKind, type NegotiatedOptions } from '../../addon/native.js';
+import { ActionKind } from '../../addon/kinds.js';
+import type { NegotiatedOptions } from '../../addon/native.js';
 import {
   ABORT,
-  BODY,
   bitOf,
-  DATA,
   ENVFROM,
   ENVRCPT,
-  EOH,
   EOM,
-  HEADER,
   NEGOTIATE,
+  TRANSACTION_STEPS,
   UNKNOWN,
 } from '../../addon/steps.js';
 import { encodeBytes } from '../../internal/bytes.js';
@@ -48,10 +46,6 @@ interface Answer {
   readonly agreement?: NegotiatedOptions;
 }
 
-const MESSAGE_STEPS = [ENVFROM, ENVRCPT, DATA, HEADER, EOH, BODY, EOM].reduce(
-  (steps, step) => steps | bitOf(step),
-  0,
-);
 /** Bytes of text and body that a batch holds at most. */
 const FULL_BATCH = 256 * 1024;
 /** There is one session: its slot is of no account. */
@@ -244,7 +238,7 @@ export class Bridge implements SessionCalls {
   #settle(step: number): number | null {
     // Let through between messages too, where steps were left out; Postfix sends it after every message.
     if (step === ABORT && !this.#inMessage) return CONTINUE;
-    if (bitOf(step) & MESSAGE_STEPS) {
+    if (bitOf(step) & TRANSACTION_STEPS) {
       if (step === ENVFROM) this.#leaveMessage(); // an earlier message that ended without a word
       this.#inMessage = true;
     }
@@ -256,7 +250,7 @@ export class Bridge implements SessionCalls {
       // The message has its verdict: nothing more is brought before the handlers.
       if (step === EOM) return this.#finish(step, this.#deferred);
       if (step === ABORT) return this.#finish(step, CONTINUE);
-      if (bitOf(step) & MESSAGE_STEPS) return this.#passive(step);
+      if (bitOf(step) & TRANSACTION_STEPS) return this.#passive(step);
     }
     // The end of a message takes the batch along, whether or not it has a handler of its own.
     if ((step === EOM || step === ABORT) && this.#batch.events.length > 0) return null;
@@ -288,7 +282,7 @@ export class Bridge implements SessionCalls {
   }
 
   #finish(step: number, verdict: number): number {
-    const ofMessage = (bitOf(step) & MESSAGE_STEPS) !== 0;
+    const ofMessage = (bitOf(step) & TRANSACTION_STEPS) !== 0;
     const silent = this.#has('silent', step);
     if (step === ABORT || (ofMessage && !silent && endsMessage(step, verdict))) this.#leaveMessage();
     if (silent) {

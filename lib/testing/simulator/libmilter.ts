@@ -14,7 +14,7 @@ import {
   SKIP,
   TEMPFAIL,
 } from '../../addon/constants.js';
-import { ActionKind } from '../../addon/native.js';
+import { ActionKind } from '../../addon/kinds.js';
 import {
   ABORT,
   BODY,

@@ -1,0 +1,16 @@
+// What all sessions of the process share. Never freed (R7).
+#pragma once
+
+#include "bridge/dispatcher.h"
+#include "bridge/in_flight.h"
+#include "bridge/settings.h"
+
+namespace milter {
+
+struct SharedState {
+  Settings settings;
+  InFlight inFlight;
+  Dispatcher dispatcher;
+};
+
+}  // namespace milter

@@ -1,0 +1,16 @@
+// Why a socket could not be opened. smfi_opensocket reports that to syslog only.
+#pragma once
+
+#include <string>
+
+#include "bridge/process.h"
+
+namespace milter {
+
+// A failure named by an error number, `about` a path, a specification or an option.
+OpenFailure fromErrno(int error, const std::string& about);
+
+// What libmilter's failure to open `spec` was about: does the same once more, and looks at the error.
+OpenFailure diagnoseOpenFailure(const std::string& spec);
+
+}  // namespace milter

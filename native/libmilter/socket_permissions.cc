@@ -1,0 +1,76 @@
+#include "libmilter/socket_permissions.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "libmilter/open_diagnosis.h"
+#include "libmilter/socket_spec.h"
+
+namespace milter {
+namespace {
+
+std::optional<uid_t> userId(const std::string& name) {
+  if (const auto id = parseNumber(name)) return *id;
+  std::vector<char> buffer(16384);
+  passwd entry{};
+  passwd* found = nullptr;
+  getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  return found ? std::optional<uid_t>(found->pw_uid) : std::nullopt;
+}
+
+std::optional<gid_t> groupId(const std::string& name) {
+  if (const auto id = parseNumber(name)) return *id;
+  std::vector<char> buffer(65536);
+  group entry{};
+  group* found = nullptr;
+  getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  return found ? std::optional<gid_t>(found->gr_gid) : std::nullopt;
+}
+
+bool isOwnGroup(gid_t group) {
+  if (group == getegid()) return true;
+  std::vector<gid_t> groups(static_cast<size_t>(std::max(getgroups(0, nullptr), 0)));
+  const int count = getgroups(static_cast<int>(groups.size()), groups.data());
+  const auto end = groups.begin() + std::max(count, 0);
+  return std::find(groups.begin(), end, group) != end;
+}
+
+}  // namespace
+
+std::optional<OpenFailure> SocketPermissions::resolve(const OpenOptions& options) {
+  const bool isRoot = geteuid() == 0;
+  mode_ = options.mode;
+  if (options.owner) {
+    const auto id = userId(*options.owner);
+    if (!id || (!isRoot && *id != geteuid())) return OpenFailure{"EPERM", "owner " + *options.owner};
+    owner_ = *id;
+  }
+  if (options.group) {
+    const auto id = groupId(*options.group);
+    if (!id || (!isRoot && !isOwnGroup(*id))) return OpenFailure{"EPERM", "group " + *options.group};
+    group_ = *id;
+  }
+  return std::nullopt;
+}
+
+std::optional<OpenFailure> SocketPermissions::applyPermissions(const std::string& path) const {
+  if (!requested()) return std::nullopt;
+  constexpr auto kSameOwner = static_cast<uid_t>(-1);
+  constexpr auto kSameGroup = static_cast<gid_t>(-1);
+  if ((owner_ || group_) &&
+      chown(path.c_str(), owner_.value_or(kSameOwner), group_.value_or(kSameGroup)) != 0) {
+    return fromErrno(errno, path);
+  }
+  // libmilter's documentation recommends this where only an owner or a group is given.
+  constexpr mode_t kGroupMayConnect = 0660;
+  if (chmod(path.c_str(), mode_.value_or(kGroupMayConnect)) != 0) return fromErrno(errno, path);
+  return std::nullopt;
+}
+
+}  // namespace milter
