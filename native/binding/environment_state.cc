@@ -120,7 +120,7 @@ napi_value EnvironmentState::eventsToJs(const std::shared_ptr<Batch>& batch) {
 
 napi_value EnvironmentState::chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes) {
   // Below this size a copy is cheaper than an external buffer with a finalizer (docs/performance.md).
-  constexpr size_t kWorthSharing = 16 * 1024;
+  constexpr size_t kWorthSharing = size_t{16} * 1024;
   napi_value buffer;
   if (bytes.size() >= kWorthSharing) {
     auto* const held = new std::shared_ptr<Batch>(batch);

@@ -40,7 +40,7 @@ class EnvironmentState {
   void deliverPending(const Napi::Function& deliver);
 
  private:
-  static void onEnvironmentEnd(void* state);
+  static void onEnvironmentEnd(void* data);
   void deliverOne(const Napi::Function& deliver, Message& message);
   uint32_t assignSlot(const std::shared_ptr<Session>& session);
   napi_value eventsToJs(const std::shared_ptr<Batch>& batch);

@@ -17,7 +17,7 @@
   do {                                                                                   \
     if (!(condition)) {                                                                  \
       std::fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::exit(1);                                                                      \
+      std::_Exit(1);                                                                     \
     }                                                                                    \
   } while (false)
 
@@ -31,7 +31,7 @@ inline void waitUntil(const char* what, const std::function<bool()>& condition) 
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) {
       std::fprintf(stderr, "timed out waiting for: %s\n", what);
-      std::exit(1);
+      std::_Exit(1);
     }
     std::this_thread::sleep_for(milliseconds(1));
   }

@@ -89,6 +89,7 @@ int main() {
   process.start(jsThread.queue());
 
   std::vector<std::thread> clients;
+  clients.reserve(12);
   for (int i = 0; i < 12; ++i) {
     clients.emplace_back([i] {
       for (int round = 0; round < 6; ++round) converse(5, round % 2 ? (i + round) % 11 : -1);

@@ -27,6 +27,7 @@ void bindsToTheLeastLoaded() {
   shared.dispatcher.add(watcher, Role::observing);
   for (const auto& box : boxes) shared.dispatcher.add(box, Role::serving);
   std::vector<std::shared_ptr<Session>> sessions;
+  sessions.reserve(7);
   for (int i = 0; i < 6; ++i) sessions.push_back(begin(shared));
   for (const auto& box : boxes) CHECK(box->sessionCount() == 2);
   CHECK(watcher->sessionCount() == 0);
@@ -104,6 +105,7 @@ void addsAndRemovesQueuesUnderLoad() {
   SharedState shared;
   std::atomic<bool> over{false};
   std::vector<std::thread> threads;
+  threads.reserve(6);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       while (!over) {

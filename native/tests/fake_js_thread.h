@@ -22,7 +22,7 @@ class FakeJsThread {
   // `onStart` runs first on the thread.
   explicit FakeJsThread(
       Responder responder, std::function<void()> onStart = [] {})
-      : respond_(std::move(responder)), thread_([this, onStart] {
+      : respond_(std::move(responder)), thread_([this, onStart = std::move(onStart)] {
           onStart();
           run();
         }) {}

@@ -60,6 +60,7 @@ void isClosedInTheMiddle() {
     shared.dispatcher.add(queue, Dispatcher::Role::serving);
     std::atomic<bool> over{false};
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
         while (!over) {

@@ -29,7 +29,7 @@ class Peer {
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
-  bool send(char command, const std::string& data = "") {
+  bool send(char command, const std::string& data = "") const {
     const uint32_t length = htonl(static_cast<uint32_t>(data.size() + 1));
     std::string frame(reinterpret_cast<const char*>(&length), 4);
     frame += command + data;
@@ -37,7 +37,7 @@ class Peer {
            ::send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(frame.size());
   }
   // The command byte of the answer, skipping modifications and progress; 0 if there is none.
-  char answer() {
+  char answer() const {
     for (;;) {
       uint32_t length = 0;
       if (!read(reinterpret_cast<char*>(&length), 4)) return 0;
@@ -46,14 +46,14 @@ class Peer {
       if (std::strchr("hp", frame[0]) == nullptr) return frame[0];
     }
   }
-  char ask(char command, const std::string& data = "") { return send(command, data) ? answer() : '\0'; }
-  bool negotiate() {
+  char ask(char command, const std::string& data = "") const { return send(command, data) ? answer() : '\0'; }
+  bool negotiate() const {
     const uint32_t words[] = {htonl(6), htonl(0x1ff), htonl(0x1fffff)};
     return ask('O', std::string(reinterpret_cast<const char*>(words), sizeof words)) == 'O';
   }
 
  private:
-  bool read(char* to, size_t length) {
+  bool read(char* to, size_t length) const {
     while (length > 0) {
       const ssize_t n = ::read(fd_, to, length);
       if (n <= 0) return false;

@@ -184,6 +184,7 @@ void takesOneAnswerFromManyThreads() {
   std::atomic<bool> over{false};
   std::atomic<int> accepted{0};
   std::vector<std::thread> answerers;
+  answerers.reserve(3);
   for (int i = 0; i < 3; ++i) {
     answerers.emplace_back([&] {
       while (!over) {

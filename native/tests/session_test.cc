@@ -28,7 +28,7 @@ NegotiatedOptions deferring(StepMask asked = kAll) {
 struct Scene {
   using Responder = std::function<Verdict(const Batch&)>;
   explicit Scene(Responder responder, const NegotiatedOptions& options = deferring())
-      : jsThread([this, responder](Message& message) {
+      : jsThread([this, responder = std::move(responder)](Message& message) {
           Answer answer = answerOf(responder(message.batch));
           answer.options = offered;
           message.session->pendingReply().answer(message.question, answer);

@@ -32,7 +32,7 @@ Step stepNamed(const std::string& name) {
     if (name == kStepNames[i]) return static_cast<Step>(i);
   }
   std::fprintf(stderr, "no such step: %s\n", name.c_str());
-  std::exit(1);
+  std::_Exit(1);
 }
 
 // "all", or names with commas in between.
