@@ -8,6 +8,9 @@
  */
 const { findCompiler, findLibmilter, links } = require('./libmilter-flags.js');
 
+/** Package managers say who runs an install script: `pnpm/12.0.0 npm/? node/v20.19.0 linux x64`. */
+const manager = process.env.npm_config_user_agent?.split('/')[0] || 'npm';
+
 function table(rows) {
   const width = Math.max(...rows.map(([system]) => system.length));
   return rows.map(([system, command]) => `    ${system.padEnd(width)}  ${command}`).join('\n');
@@ -24,7 +27,7 @@ ${table([
   ['FreeBSD', 'pkg install gmake python3 pkgconf'],
 ])}
 
-then run npm install again.`;
+then run ${manager} install again.`;
 
 const NO_LIBMILTER = `milter: libmilter not found, neither by pkg-config nor as -lmilter.
 
@@ -37,7 +40,7 @@ ${table([
   ['FreeBSD', 'pkg install libmilter        (the port mail/libmilter)'],
 ])}
 
-then run npm install again. If it is installed in a place of its own, set PKG_CONFIG_PATH, or CPATH and LIBRARY_PATH.`;
+then run ${manager} install again. If it is installed in a place of its own, set PKG_CONFIG_PATH, or CPATH and LIBRARY_PATH.`;
 
 function fail(message) {
   console.error(`\n${message}\n`);

@@ -3,6 +3,7 @@
 import { MilterError } from '../internal/errors.js';
 import { HEADER_CONSTANTS } from './constants.js';
 import { ActionKind, MessageKind, StartResult } from './kinds.js';
+import { rebuildCommand } from './rebuild-command.js';
 import { STEP_NAMES } from './steps.js';
 
 /** What this package knows by number, to be compared with the addon. */
@@ -99,7 +100,7 @@ function load(): Addon {
     throw new MilterError(
       'ERR_MILTER_ADDON',
       'the native part of tsmilter cannot be loaded: install libmilter-dev (Debian, Ubuntu, Alpine), ' +
-        'sendmail-milter-devel (Fedora) or the libmilter port (FreeBSD), then run `npm rebuild tsmilter`',
+        `sendmail-milter-devel (Fedora) or the libmilter port (FreeBSD), then run ${rebuildCommand()}`,
       { cause },
     );
   }
@@ -123,7 +124,7 @@ function verify(addon: Addon): void {
   if (wrong.length > 0) {
     throw new MilterError(
       'ERR_MILTER_ADDON',
-      `the native part of tsmilter is of another version (${wrong[0]}): run \`npm rebuild tsmilter\``,
+      `the native part of tsmilter is of another version (${wrong[0]}): run ${rebuildCommand()}`,
     );
   }
 }
