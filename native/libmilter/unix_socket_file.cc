@@ -36,7 +36,7 @@ sockaddr_un unixAddress(const std::string& path) {
 std::optional<OpenFailure> UnixSocketFile::makeRoom(bool removeStale) const {
   // libmilter's limit is one byte less than the system's.
   if (path_.size() + 1 >= sizeof(sockaddr_un::sun_path)) return fromErrno(ENAMETOOLONG, path_);
-  struct stat file {};
+  struct stat file = {};
   if (lstat(path_.c_str(), &file) != 0) {
     return errno == ENOENT ? std::nullopt : std::optional(fromErrno(errno, path_));
   }
@@ -47,14 +47,14 @@ std::optional<OpenFailure> UnixSocketFile::makeRoom(bool removeStale) const {
 }
 
 void UnixSocketFile::rememberAsOwn() {
-  struct stat file {};
+  struct stat file = {};
   if (lstat(path_.c_str(), &file) != 0) return;
   device_ = file.st_dev;
   inode_ = file.st_ino;
 }
 
 bool UnixSocketFile::isOwn() const {
-  struct stat file {};
+  struct stat file = {};
   return inode_ != 0 && lstat(path_.c_str(), &file) == 0 && file.st_dev == device_ && file.st_ino == inode_;
 }
 

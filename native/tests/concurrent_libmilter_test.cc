@@ -63,9 +63,8 @@ void responder(Message& message) {
     header.second = "yes";
     pendingReply.queue(message.question, std::move(header));
     if (number % 7 == 0) {
-      message.session->withMta(message.question, [](Mta& mta) {
-        mta.setreply({"550", "5.7.1", {"no", "really not"}});
-      });
+      message.session->withMta(message.question,
+                               [](Mta& mta) { mta.setreply({"550", "5.7.1", {"no", "really not"}}); });
       answer.verdict = Verdict::reject;
     }
   }
