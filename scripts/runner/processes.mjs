@@ -109,12 +109,26 @@ async function leftOf(group) {
   return names;
 }
 
+/** The end of a file, at most so many bytes: a program that repeats an error forever writes more than a string can hold. */
+function endOf(file, most) {
+  const descriptor = fs.openSync(file, 'r');
+  try {
+    const { size } = fs.fstatSync(descriptor);
+    const end = Buffer.alloc(Math.min(size, most));
+    fs.readSync(descriptor, end, 0, end.length, size - end.length);
+    return { text: end.toString('utf8'), whole: end.length === size };
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
 /** The last lines of a file, indented, for a report. */
 export function tail(file, lines = 60) {
   if (!fs.existsSync(file)) return '';
-  const all = fs.readFileSync(file, 'utf8').trimEnd().split('\n');
+  const { text, whole } = endOf(file, 1 << 20);
+  const all = text.trimEnd().split('\n');
   const shown = all.slice(-lines).map((line) => `      ${line}`);
-  if (all.length > lines)
-    shown.unshift(`      … ${all.length - lines} lines before, in ${path.relative(root, file)}`);
+  if (all.length > lines || !whole)
+    shown.unshift(`      … more lines before, in ${path.relative(root, file)}`);
   return shown.join('\n');
 }
