@@ -4,16 +4,12 @@
  * @module
  */
 export { MilterError } from '../internal/errors.js';
-export type { TestStep } from './simulator/libmilter.js';
+export type { FeedEnvelope, FeedResult } from './simulator/feed.js';
 export type { MessageSource } from './simulator/message-source.js';
-export {
-  type FeedEnvelope,
-  type FeedResult,
-  type HandlerError,
-  type MacrosByTestStep,
-  TestCtx,
-  type TestCtxOptions,
-} from './simulator/test-ctx.js';
+export type { HandlerError } from './simulator/recording-exceptions.js';
+export type { TestStep } from './simulator/steps.js';
+export { TestCtx } from './simulator/test-ctx.js';
+export type { MacrosByTestStep, TestCtxOptions } from './simulator/test-ctx-options.js';
 export type { Header, HeaderRules, Recipient, TestMessage } from './simulator/test-message.js';
 export type { Text } from './wire/frames.js';
 export type { Macros, MacrosByStep } from './wire/macros.js';

@@ -10,7 +10,8 @@ import { bitOf, STEP_NAMES, type StepName } from '#lib/addon/steps.js';
 import type { Callbacks } from '#lib/session/callbacks.js';
 import type { Context } from '#lib/session/context.js';
 import { Exceptions } from '#lib/session/exception-policy.js';
-import { Bridge, type Mta } from '#lib/testing/simulator/bridge.js';
+import { Bridge } from '#lib/testing/simulator/bridge.js';
+import type { Mta } from '#lib/testing/simulator/mta.js';
 import { projectRoot } from '../../tools/mta/installation.js';
 
 const VERDICTS: Record<string, number> = {

@@ -1,12 +1,12 @@
 /**
- * Which command libmilter takes after which: the state table of its engine.c.
+ * Which command libmilter accepts after which: the state table of its engine.c.
  *
- * A command that does not follow is not answered: libmilter gives the message up, goes back to the state after HELO,
- * and takes the command from there, or ignores it.
+ * Otherwise libmilter aborts the message, goes back to the state after HELO, and accepts the command from there or
+ * ignores it.
  */
 import { Protocol } from '../wire/protocol.js';
 
-/** ST_* of engine.c; the order matters, for states are skipped in it. */
+/** ST_* of engine.c; in this order, in which states are skipped. */
 export const State = {
   init: 0,
   negotiated: 1,
@@ -46,7 +46,7 @@ const FOLLOWERS: Readonly<Record<StateName, readonly StateName[]>> = {
   quitNewConnection: ['connect', 'unknown'],
 };
 
-/** The states that can be passed by where their command was negotiated away (fix_stm). */
+/** The states that can be skipped if their command was negotiated away (fix_stm). */
 const SKIPPABLE: readonly (readonly [bit: number, state: StateName])[] = [
   [Protocol.NOCONNECT, 'connect'],
   [Protocol.NOHELO, 'helo'],
@@ -62,18 +62,18 @@ const SKIPPABLE: readonly (readonly [bit: number, state: StateName])[] = [
 const NAMES = Object.keys(State) as StateName[];
 
 /**
- * The table of one process. What one session negotiates away can be passed by in all of them from then on: libmilter
- * has one table and only adds to it.
+ * The table of a process. A state that one session has negotiated away can be skipped in all of them from then on, because
+ * libmilter has one table and only adds to it.
  */
 export class StateTable {
   readonly #skippable = new Set<StateName>();
 
-  /** A session has negotiated these protocol bits. */
+  /** Takes note of the protocol bits that a session has negotiated. */
   leaveOut(protocol: number): void {
     for (const [bit, state] of SKIPPABLE) if (protocol & bit) this.#skippable.add(state);
   }
 
-  /** Whether a command is taken in a state (trans_ok). */
+  /** Whether a command is accepted in a state (trans_ok). */
   allows(from: StateName, to: StateName): boolean {
     for (let at = State[from]; at < NAMES.length; at++) {
       const name = NAMES[at] as StateName;
@@ -84,7 +84,7 @@ export class StateTable {
   }
 }
 
-/** Whether a state is inside a message, so that leaving it without eom is an abort (ST_IN_MAIL). */
+/** Whether a state is within a message, so that leaving it without eom aborts the message (ST_IN_MAIL). */
 export function inMessage(state: StateName): boolean {
   return State[state] >= State.envfrom && State[state] < State.eom;
 }

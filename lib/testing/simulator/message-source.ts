@@ -1,4 +1,4 @@
-/** A message from a file, buffer or stream, taken apart as an MTA does before it shows it to a filter. */
+/** A message from a file, buffer or stream, split into headers and body as an MTA splits it for a filter. */
 import { types } from 'node:util';
 import { decodeBytes } from '../../internal/bytes.js';
 import { MilterError } from '../../internal/errors.js';
@@ -9,23 +9,23 @@ export type MessageSource = Text | AsyncIterable<Text> | Iterable<Text>;
 
 /** A message's parts. */
 export interface MessageContent {
-  /** Names, and values with all that stands after the colon; folded lines are separated by LF. */
+  /** Names, and values with everything after the colon; folded lines are separated by LF. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** The body, lines ended by CRLF. */
   readonly body: Buffer;
 }
 
-/** Reads a source to its end. @throws MilterError ERR_MILTER_BAD_ARGUMENT where it has more than `most` bytes */
-export async function readSource(source: MessageSource, most: number): Promise<Buffer> {
+/** Reads a source to its end. @throws MilterError ERR_MILTER_BAD_ARGUMENT if it has more than `maxBytes` bytes */
+export async function readSource(source: MessageSource, maxBytes: number): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   let length = 0;
   const take = (piece: Text): void => {
     const bytes = bytesOf(piece);
     length += bytes.length;
-    if (length > most) {
+    if (length > maxBytes) {
       throw new MilterError(
         'ERR_MILTER_BAD_ARGUMENT',
-        `the message has more than ${most} bytes: give a larger maxMessageSize to the TestCtx`,
+        `the message has more than ${maxBytes} bytes: give a larger maxMessageSize to the TestCtx`,
       );
     }
     pieces.push(bytes);
@@ -35,13 +35,13 @@ export async function readSource(source: MessageSource, most: number): Promise<B
   return Buffer.concat(pieces, length);
 }
 
-/** A header's name (RFC 5322 2.2), and the white space that old software puts before its colon. */
+/** A header's name (RFC 5322 2.2), and the white space that old software writes before the colon. */
 const HEADER_NAME = /^[\x21-\x39\x3b-\x7e]+[ \t]*$/;
 
-/** Name and value of a line that begins a header; null where it begins none, so that it is body. */
+/** Name and value of a line that begins a header; null for any other line, which begins the body. */
 function headerOf(line: string): [name: string, value: string] | null {
   const colon = line.indexOf(':');
-  if (colon < 1 || line.startsWith('--')) return null; // `--` begins a MIME part, as Sendmail sees it
+  if (colon < 1 || line.startsWith('--')) return null; // Sendmail takes `--` for the beginning of a MIME part
   const name = line.slice(0, colon);
   return HEADER_NAME.test(name) ? [name.trimEnd(), line.slice(colon + 1)] : null;
 }
@@ -49,8 +49,8 @@ function headerOf(line: string): [name: string, value: string] | null {
 /**
  * Splits a message into headers and body.
  *
- * Lines may end in LF or CRLF. A first line `From ...`, as in mailboxes, is left out. The headers end at an empty line, or
- * before a line that is no header.
+ * Lines may end in LF or CRLF. A first line `From ...`, as in mailboxes, is skipped. The headers end at an empty line or
+ * before a line that is not a header.
  */
 export function splitMessage(bytes: Buffer): MessageContent {
   const headers: [name: string, lines: string[]][] = [];
@@ -79,7 +79,7 @@ export function splitMessage(bytes: Buffer): MessageContent {
   };
 }
 
-/** libmilter's strings are C's: they end at a NUL. */
+/** libmilter passes C strings, which end at a NUL. */
 function asText(latin1: string): string {
   const end = latin1.indexOf('\0');
   return decodeBytes(Buffer.from(end < 0 ? latin1 : latin1.slice(0, end), 'latin1'));

@@ -1,222 +1,38 @@
 /** A filter and its MTA in one process, for tests of filters: no libmilter, no socket. */
-
 import { createReadStream } from 'node:fs';
-import { SocketAddress } from 'node:net';
 import { types } from 'node:util';
 import type { Base } from '../../filter/base.js';
 import { checkFactory, type Factory, filterCallbacks, makeFilter } from '../../filter/dispatch.js';
-import { decodeBytes } from '../../internal/bytes.js';
-import { MilterError } from '../../internal/errors.js';
-import { checkOptions, type OptionNames } from '../../internal/validate.js';
-import { normaliseMainOptions } from '../../runtime/options.js';
-import { runtime } from '../../runtime/runtime.js';
-import { type ErrorHook, type ExceptionPolicy, Exceptions } from '../../session/exception-policy.js';
-import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from '../../session/hostaddr.js';
-import { bytesOf, type Text } from '../wire/frames.js';
-import { type Macros, restrictToSymlist, wireName } from '../wire/macros.js';
-import { type Envelope, sendMessage } from '../wire/message.js';
-import { completeOffer, effectiveProtocol, type Negotiated, type Offer } from '../wire/negotiation.js';
+import { badArgument, MilterError } from '../../internal/errors.js';
+import type { Text } from '../wire/frames.js';
+import { bytesOf } from '../wire/frames.js';
+import type { Macros } from '../wire/macros.js';
+import type { Envelope } from '../wire/message.js';
+import type { Negotiated } from '../wire/negotiation.js';
 import type { PeerAddress } from '../wire/peer-address.js';
-import { CHUNK_SIZE, Protocol, STEPS, type Step } from '../wire/protocol.js';
-import type { EomResponse, Modification, Reply, Response, Verdict } from '../wire/replies.js';
-import type { SharedDependencies } from './bridge.js';
-import { Libmilter, type Outcome, type TestStep } from './libmilter.js';
-import { StateTable } from './libmilter-states.js';
+import type { EomResponse, Modification, Reply, Response } from '../wire/replies.js';
+import { peerArguments, textOf, withoutSpace } from './arguments.js';
+import { completeEnvelope, type FeedEnvelope, type FeedResult, feed, type Greetings, greet } from './feed.js';
+import { Libmilter } from './libmilter.js';
 import { type MessageContent, type MessageSource, readSource, splitMessage } from './message-source.js';
-import { type HeaderRules, TestMessage } from './test-message.js';
-
-/** Macros by the step they are sent ahead of. */
-export type MacrosByTestStep = Readonly<Partial<Record<TestStep, Macros>>>;
-
-/** How a {@link TestCtx} plays MTA and libmilter. */
-export interface TestCtxOptions extends Partial<Offer> {
-  /** The protocol version that the MTA offers. Default: 6. */
-  readonly version?: number;
-  /** The rights it offers, a sum of `Actions`. Default: all that the version knows. */
-  readonly actions?: number;
-  /** The protocol bits it offers, a sum of `Protocol`. Default: all that the version knows. */
-  readonly protocol?: number;
-  /** Whether the MTA negotiates. Default: true. */
-  readonly negotiate?: boolean;
-  /** Macros sent ahead of each step. Default: none. */
-  readonly macros?: MacrosByTestStep;
-  /** Whether `macros` are cut down to what the filter asked for with setsymlist. Default: true. */
-  readonly honourSymlists?: boolean;
-  /** The SMTP client's host name. Default: `localhost`. */
-  readonly hostname?: string;
-  /** The SMTP client's address. Default: 127.0.0.1, port 25000. */
-  readonly hostaddr?: PeerAddress;
-  /** The name that the client gives in HELO. Default: `localhost`. */
-  readonly helo?: string;
-  /** The filter's name, as runmilter gets it. Default: `milter`. */
-  readonly name?: string;
-  /** As runmilter's option, in milliseconds; 0 for ever. Default: 300,000. */
-  readonly handlerTimeout?: number;
-  /** As runmilter's option, in milliseconds; 0 for none. Default: 30,000. */
-  readonly progressInterval?: number;
-  /** As runmilter's option. Default: false. */
-  readonly immediate?: boolean;
-  /** As for setExceptionPolicy. Default: what that has been told last, at first TEMPFAIL. */
-  readonly exceptionPolicy?: ExceptionPolicy;
-  /** Told of errors in handlers, in place of stderr; `errors` has them in either case. */
-  readonly errorHook?: ErrorHook;
-  /** Whose way of changing headers `message.headers` follows. Default: `postfix`. */
-  readonly headerRules?: HeaderRules;
-  /** Bytes of body in a chunk. Default: 65,535, as MTAs do. */
-  readonly chunkSize?: number;
-  /** Bytes that a message given to `feedFile` and `feedMessage` may have. Default: 256 MiB. */
-  readonly maxMessageSize?: number;
-  /** @internal The table of states that sessions of one process share. */
-  readonly states?: StateTable;
-}
-
-const TEST_CTX_OPTIONS: OptionNames<TestCtxOptions> = {
-  version: true,
-  actions: true,
-  protocol: true,
-  negotiate: true,
-  macros: true,
-  honourSymlists: true,
-  hostname: true,
-  hostaddr: true,
-  helo: true,
-  name: true,
-  handlerTimeout: true,
-  progressInterval: true,
-  immediate: true,
-  exceptionPolicy: true,
-  errorHook: true,
-  headerRules: true,
-  chunkSize: true,
-  maxMessageSize: true,
-  states: true,
-};
-
-/** The envelope of a message that is fed. */
-export interface FeedEnvelope {
-  /** MAIL FROM, with its ESMTP parameters where it is a list. Default: `<sender@example.com>`. */
-  readonly sender?: Envelope;
-  /** RCPT TO, one or more. Default: `<recipient@example.com>`. */
-  readonly recipients?: readonly Envelope[];
-}
-
-/** What became of a message that was fed. */
-export interface FeedResult {
-  /** The step whose verdict ended the message; `eom` where it went through to the end. */
-  readonly endedAt: TestStep;
-  /** The verdict of that step. */
-  readonly verdict: Verdict;
-  /** The outcome of that step. */
-  readonly response: Response;
-  /** The outcome for each recipient that was sent, in order. */
-  readonly recipients: readonly Response[];
-  /** What the filter asks to be changed, in its order; empty where the message did not reach its end. */
-  readonly modifications: readonly Modification[];
-  /** How often the filter said that it is still at work. */
-  readonly progress: number;
-  /** The message with the changes made. */
-  readonly message: TestMessage;
-}
-
-/** An error in a handler. */
-export interface HandlerError {
-  readonly error: unknown;
-  /** The step it was in, in libmilter's words. */
-  readonly step: string;
-}
-
-/** The steps as {@link STEPS} and libmilter's frames name them. */
-const WIRE_STEPS: Readonly<Record<TestStep, Step>> = {
-  connect: 'connect',
-  helo: 'helo',
-  envfrom: 'mail',
-  envrcpt: 'rcpt',
-  data: 'data',
-  header: 'header',
-  eoh: 'eoh',
-  body: 'body',
-  eom: 'eom',
-  unknown: 'unknown',
-};
-const TEST_STEPS = new Map(Object.entries(WIRE_STEPS).map(([name, step]) => [step, name as TestStep]));
-
-const SENDER = '<sender@example.com>';
-const RECIPIENT = '<recipient@example.com>';
-const MOST_MESSAGE_BYTES = 256 * 1024 * 1024;
-/** What a sockaddr_un holds, without its NUL. */
-const MOST_PATH_BYTES = 107;
-
-const SKIPPED: Response = { verdict: 'skipped' };
-const NOREPLY: Response = { verdict: 'noreply' };
-
-/** DISCARD says nothing of a connection (docs/callbacks.md). */
-const GOES_ON: ReadonlySet<Verdict> = new Set<Verdict>(['continue', 'noreply', 'skipped', 'discard']);
-
-function bad(message: string): MilterError {
-  return new MilterError('ERR_MILTER_BAD_ARGUMENT', message);
-}
-
-/** Text as a filter gets it. */
-function textOf(what: string, value: Text): string {
-  if (typeof value !== 'string' && !types.isUint8Array(value)) {
-    throw bad(`${what} must be a string or bytes, not ${value === null ? 'null' : typeof value}`);
-  }
-  const text = decodeBytes(bytesOf(value));
-  if (text.includes('\0')) throw bad(`${what} contains a NUL character, which no MTA sends`);
-  return text;
-}
-
-/** The address as libmilter hands it on: family, port, flow information, scope, and its text where it has one. */
-function addressOf(peer: PeerAddress): readonly [numbers: readonly number[], text: readonly string[]] {
-  switch (peer.family) {
-    case 'inet':
-    case 'inet6': {
-      const [family, name] = peer.family === 'inet' ? [AF_INET, 'ipv4'] : [AF_INET6, 'ipv6'];
-      // Sendmail writes `IPv6:` before an address, libmilter takes it away and brings it into its short form.
-      const address = peer.family === 'inet' ? peer.address : peer.address.replace(/^IPv6:/i, '');
-      if (!Number.isInteger(peer.port) || peer.port < 0 || peer.port > 65535) {
-        throw bad(`hostaddr: the port must be a whole number from 0 to 65535, not ${peer.port}`);
-      }
-      try {
-        const known = new SocketAddress({ address, family: name as 'ipv4' | 'ipv6' });
-        return [[family, peer.port, 0, 0], [known.address]];
-      } catch {
-        throw bad(`hostaddr: ${JSON.stringify(peer.address)} is not an address of the family ${peer.family}`);
-      }
-    }
-    case 'unix': {
-      const path = textOf('hostaddr: path', peer.path);
-      if (bytesOf(path).length > MOST_PATH_BYTES) {
-        throw bad(`hostaddr: a path has at most ${MOST_PATH_BYTES} bytes`);
-      }
-      return [[AF_UNIX, 0, 0, 0], [path]];
-    }
-    case 'unknown':
-      return [[AF_UNSPEC, 0, 0, 0], []];
-    default:
-      throw bad(
-        "hostaddr must be { family: 'inet' or 'inet6', address, port }, { family: 'unix', path } or { family: 'unknown' }",
-      );
-  }
-}
-
-/** Keeps what it reports. */
-class RecordingExceptions extends Exceptions {
-  readonly errors: HandlerError[] = [];
-
-  override report(error: unknown, step: string): void {
-    this.errors.push({ error, step });
-    super.report(error, step);
-  }
-}
+import { type HandlerError, RecordingExceptions } from './recording-exceptions.js';
+import { macroValues, SimulatedMta } from './simulated-mta.js';
+import { StepQueue } from './step-queue.js';
+import type { TestStep } from './steps.js';
+import {
+  type NormalisedTestCtxOptions,
+  normaliseTestCtxOptions,
+  type TestCtxOptions,
+} from './test-ctx-options.js';
+import { TestMessage } from './test-message.js';
 
 /**
- * One SMTP session with a filter, without libmilter, a socket or an MTA. pymilter's TestCtx.
+ * One SMTP session with a filter, without libmilter, a socket or an MTA; pymilter's TestCtx.
  *
- * Runs the filter as the package does: the same negotiation, checks, order of calls, deferral and exception policy; what
- * libmilter and the addon do of it is played. Each step is a method that resolves to the verdict as the MTA gets it; steps
- * that were negotiated away are skipped. `feedFile` and `feedMessage` run a whole message. Contexts share nothing but what
- * filters share anyway: setFlags and setExceptionPolicy.
+ * The filter runs as in production: the same negotiation, checks, order of calls, deferral and exception policy. Only
+ * libmilter and the addon are simulated. Each step is a method that resolves to the verdict that the MTA would get; steps
+ * that were negotiated away are skipped. `feedFile` and `feedMessage` run a whole message. Contexts share nothing but the
+ * settings of the process: setFlags and setExceptionPolicy.
  *
  * @example
  * ```
@@ -226,78 +42,54 @@ class RecordingExceptions extends Exceptions {
  * ```
  */
 export class TestCtx implements AsyncDisposable {
-  readonly #options: TestCtxOptions;
-  readonly #offer: Offer;
+  readonly #options: NormalisedTestCtxOptions;
   readonly #exceptions = new RecordingExceptions();
-  readonly #libmilter: Libmilter;
-  readonly #macros: Partial<Record<TestStep, Macros>>;
-  readonly #greetings: { connect?: Response; helo?: Response } = {};
+  readonly #mta: SimulatedMta;
+  readonly #queue = new StepQueue();
+  #greetings: Greetings = {};
   #filter: Base | null = null;
-  #negotiated: Negotiated | null = null;
-  #negotiating: Promise<void> | null = null;
-  /** The protocol bits that count for the MTA; none before negotiation. */
-  #protocol = 0;
+  /** The filter has answered SKIP to a chunk of this message's body. */
   #bodySkipped = false;
   #message: TestMessage | null = null;
-  /** All of the message that is being fed: the MTA has it, whatever the filter wants to see. */
+  /** The message that is being fed: the MTA has all of it, whichever steps the filter wants to see. */
   #fed: MessageContent | null = null;
-  #reply: Reply | null = null;
-  /** The last step to be done; the next one waits for it. */
-  #last: Promise<unknown> = Promise.resolve();
-  /** The last message to be fed; the next one waits for it. */
-  #lastFeed: Promise<unknown> = Promise.resolve();
-  /** Messages that are being fed, or wait for it. */
-  #feeds = 0;
-  #closed: Promise<void> | null = null;
 
   /**
    * @param filter the filter's class, or a function that makes a filter object
    * @param options see {@link TestCtxOptions}
-   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that makes no sense or that there is not, and for a class that setFactory refuses
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an unknown or invalid option, and for a class that setFactory refuses
    */
   constructor(filter: Factory, options: TestCtxOptions = {}) {
     if (typeof filter !== 'function') {
-      throw bad('TestCtx needs a class that extends Base, or a function that makes an object of one');
+      throw badArgument('TestCtx needs a class that extends Base, or a function that makes an object of one');
     }
     checkFactory(filter);
-    checkOptions('TestCtx', options, TEST_CTX_OPTIONS);
-    for (const name of ['chunkSize', 'maxMessageSize'] as const) {
-      const value = options[name] ?? 1;
-      if (!Number.isSafeInteger(value) || value < 1)
-        throw bad(`${name} must be a whole number from 1 on: ${value}`);
-    }
-    const rules = options.headerRules ?? 'postfix';
-    if (rules !== 'postfix' && rules !== 'sendmail')
-      throw bad(`headerRules must be 'postfix' or 'sendmail', not ${rules}`);
-    this.#options = options;
-    this.#offer = completeOffer(options);
-    this.#macros = { ...options.macros };
-    this.#exceptions.setName(options.name ?? 'milter');
-    this.#exceptions.setPolicy(options.exceptionPolicy ?? runtime.exceptions.policy);
-    this.#exceptions.setHook(options.errorHook ?? null);
-    const { handlerTimeout, progressInterval, immediate } = normaliseMainOptions(options);
+    this.#options = normaliseTestCtxOptions(options);
+    this.#exceptions.setName(this.#options.name);
+    this.#exceptions.setPolicy(this.#options.exceptionPolicy);
+    this.#exceptions.setHook(this.#options.errorHook);
     const make = (): Base => {
       this.#filter = makeFilter(filter);
       return this.#filter;
     };
-    const dependencies: SharedDependencies = {
+    const dependencies = {
       callbacks: filterCallbacks(() => make),
       exceptions: this.#exceptions,
-      options: { handlerTimeout, progressInterval, immediate },
+      options: this.#options.session,
     };
-    this.#libmilter = new Libmilter(dependencies, options.states ?? new StateTable());
+    this.#mta = new SimulatedMta(new Libmilter(dependencies, this.#options.states), this.#options);
   }
 
-  // --- what there is to look at
+  // --- what a test looks at
 
   /** The filter object; null before the first step. */
   get filter(): Base | null {
     return this.#filter;
   }
 
-  /** What was settled on. @throws MilterError ERR_MILTER_PROTOCOL before negotiation */
+  /** What was negotiated. @throws MilterError ERR_MILTER_PROTOCOL before negotiation */
   get negotiated(): Negotiated {
-    if (this.#negotiated) return this.#negotiated;
+    if (this.#mta.negotiated) return this.#mta.negotiated;
     throw new MilterError('ERR_MILTER_PROTOCOL', 'nothing was negotiated yet: await negotiate() or a step');
   }
 
@@ -306,12 +98,12 @@ export class TestCtx implements AsyncDisposable {
     return this.#message;
   }
 
-  /** The reply that went out last with a REJECT or TEMPFAIL; null where the MTA would take its own words. */
+  /** The reply that was sent last with a REJECT or TEMPFAIL; null if the MTA would send its own text. */
   get reply(): Reply | null {
-    return this.#reply;
+    return this.#mta.reply;
   }
 
-  /** The errors in handlers so far, those that the exception policy answered for. */
+  /** The errors in handlers so far, to which the exception policy was applied. */
   get errors(): readonly HandlerError[] {
     return this.#exceptions.errors;
   }
@@ -319,36 +111,29 @@ export class TestCtx implements AsyncDisposable {
   // --- steps
 
   /**
-   * Negotiates; the first step does it by itself.
-   * @throws MilterError ERR_MILTER_CLOSED where libmilter, ERR_MILTER_PROTOCOL where the MTA would break off
+   * Negotiates; otherwise the first step does so.
+   * @throws MilterError ERR_MILTER_CLOSED where libmilter, ERR_MILTER_PROTOCOL where the MTA would close the connection
    */
   async negotiate(): Promise<Negotiated> {
-    await this.#serially(() => this.#begin());
+    await this.#queue.step(() => this.#mta.begin());
     return this.negotiated;
   }
 
   /**
-   * Sends macros for a step, whatever the filter's symbol lists say; they are seen from it on.
+   * Sends macros for a step, from which on the filter sees them, whatever its symbol lists say.
    * @param macros values by name; `i` and `{i}`, `mail_addr` and `{mail_addr}` are the same
    */
   macros(step: TestStep, macros: Macros): Promise<void> {
-    const symbols = symbolsOf(macros);
-    return this.#serially(async () => {
-      await this.#begin();
-      this.#libmilter.macros(step, symbols);
-    });
+    const values = macroValues(macros);
+    return this.#queue.step(() => this.#mta.macros(step, values));
   }
 
   /** A client connects: the handler `connect`. Defaults: the options `hostname` and `hostaddr`. */
   async connect(
-    hostname: Text = this.#options.hostname ?? 'localhost',
-    hostaddr: PeerAddress = this.#options.hostaddr ?? {
-      family: 'inet',
-      address: '127.0.0.1',
-      port: 25000,
-    },
+    hostname: Text = this.#options.hostname,
+    hostaddr: PeerAddress = this.#options.hostaddr,
   ): Promise<Response> {
-    const [numbers, text] = addressOf(hostaddr);
+    const [numbers, text] = peerArguments(hostaddr);
     const name = textOf('connect: hostname', hostname);
     const response = await this.#step('connect', ...numbers, name, ...text);
     this.#greetings.connect = response;
@@ -356,7 +141,7 @@ export class TestCtx implements AsyncDisposable {
   }
 
   /** HELO or EHLO: the handler `hello`. Default: the option `helo`. */
-  async helo(name: Text = this.#options.helo ?? 'localhost'): Promise<Response> {
+  async helo(name: Text = this.#options.helo): Promise<Response> {
     const response = await this.#step('helo', textOf('helo: name', name));
     this.#greetings.helo = response;
     return response;
@@ -364,23 +149,18 @@ export class TestCtx implements AsyncDisposable {
 
   /** MAIL FROM, the start of a message: the handler `envfrom`. `params` are ESMTP parameters, one string each. */
   async envfrom(address: Text, ...params: Text[]): Promise<Response> {
-    const [sender = '', ...more] = [address, ...params].map((part) => textOf('envfrom', part));
-    return this.#serially(async () => {
+    const sender = textsOf('envfrom', address, params);
+    return this.#queue.step(async () => {
       this.#bodySkipped = false;
-      const message = new TestMessage(this.#options.headerRules ?? 'postfix', sender, more);
-      await this.#begin();
-      this.#message = message;
-      if (this.#fed) {
-        for (const [name, value] of this.#fed.headers) message.receive(name, withoutSpace(value));
-        message.body = this.#fed.body;
-      }
-      return this.#send('envfrom', sender, ...more);
+      await this.#mta.begin();
+      this.#message = this.#newMessage(sender);
+      return this.#mta.step('envfrom', ...sender);
     });
   }
 
   /** RCPT TO: the handler `envrcpt`. */
   async envrcpt(address: Text, ...params: Text[]): Promise<Response> {
-    const [recipient = '', ...more] = [address, ...params].map((part) => textOf('envrcpt', part));
+    const [recipient, ...more] = textsOf('envrcpt', address, params);
     const response = await this.#step('envrcpt', recipient, ...more);
     if (response.verdict !== 'reject' && response.verdict !== 'tempfail') {
       this.#message?.recipients.push({ address: recipient, params: more });
@@ -395,14 +175,14 @@ export class TestCtx implements AsyncDisposable {
 
   /**
    * A header: the handler `header`.
-   * @param value as the filter shall get it: without the space after the colon, unless HDR_LEADSPC was negotiated; folded
-   *   lines are separated by LF
+   * @param value as the filter is to receive it: without the space after the colon, unless HDR_LEADSPC was negotiated;
+   *   folded lines are separated by LF
    */
   async header(name: Text, value: Text): Promise<Response> {
     const [field, text] = [textOf('header: name', name), textOf('header: value', value)];
-    if (field === '') throw bad('header: the name must not be empty');
+    if (field === '') throw badArgument('header: the name must not be empty');
     const response = await this.#step('header', field, text);
-    if (!this.#fed) this.#message?.receive(field, this.#leadingSpace ? withoutSpace(text) : text);
+    if (!this.#fed) this.#message?.receive(field, this.#mta.leadingSpace ? withoutSpace(text) : text);
     return response;
   }
 
@@ -412,17 +192,17 @@ export class TestCtx implements AsyncDisposable {
   }
 
   /**
-   * Body, in chunks of the option `chunkSize`: the handler `body`. Stops at the first chunk whose verdict is other than
-   * `continue`; after `skip` nothing more of this message's body is sent.
-   * @param data lines ended by CRLF; nothing is sent for none, as MTAs do
-   * @returns the verdict of the last chunk that was sent, `skipped` where none was
+   * A part of the body, in chunks of `chunkSize` bytes: the handler `body`. Stops at the first chunk whose verdict is not
+   * `continue`; after `skip`, the rest of this message's body is not sent.
+   * @param data lines ended by CRLF; an empty part is not sent, as MTAs do
+   * @returns the verdict on the last chunk that was sent, `skipped` if none was
    */
   async body(data: Text): Promise<Response> {
     const bytes = Buffer.from(bytesOf(data));
-    const chunkSize = this.#options.chunkSize ?? CHUNK_SIZE;
+    const { chunkSize } = this.#options;
     const message = this.#message;
     if (message && !this.#fed) message.body = Buffer.concat([message.body, bytes]);
-    let response = SKIPPED;
+    let response: Response = { verdict: 'skipped' };
     for (let at = 0; at < bytes.length && !this.#bodySkipped; at += chunkSize) {
       response = await this.#step('body', Buffer.from(bytes.subarray(at, at + chunkSize)));
       if (response.verdict === 'skip') this.#bodySkipped = true;
@@ -431,19 +211,13 @@ export class TestCtx implements AsyncDisposable {
     return response;
   }
 
-  /** The end of the message: the handler `eom`, whose changes are made to `message` and told in the outcome. */
+  /** The end of the message: the handler `eom`, whose modifications are made to `message` and listed in the outcome. */
   eom(): Promise<EomResponse> {
-    return this.#serially(async () => {
-      await this.#begin();
+    return this.#queue.step(async () => {
       this.#bodySkipped = false;
-      this.#sendMacros('eom');
-      const outcome = await this.#libmilter.eom();
-      const response = this.#answered('eom', outcome);
-      const space = this.#leadingSpace;
-      for (const modification of outcome.modifications) {
-        this.#message?.apply(space && 'value' in modification ? spaceless(modification) : modification);
-      }
-      return { ...response, modifications: outcome.modifications, progress: outcome.progress };
+      const response = await this.#mta.eom();
+      for (const modification of response.modifications) this.#apply(modification);
+      return response;
     });
   }
 
@@ -452,36 +226,32 @@ export class TestCtx implements AsyncDisposable {
     return this.#step('unknown', textOf('unknown: command', command));
   }
 
-  /** The message is given up: the handler `abort`. Resolves when it is done. */
+  /** The message is aborted: the handler `abort`. Resolves when it is done. */
   abort(): Promise<void> {
-    return this.#serially(async () => {
-      await this.#begin();
+    return this.#queue.step(() => {
       this.#bodySkipped = false;
-      await this.#libmilter.abort();
+      return this.#mta.abort();
     });
   }
 
   /**
-   * The session ends, but the MTA keeps the connection for the next one, which begins with `connect` and is not negotiated:
-   * the handler `close`. After a message's end or `unknown`; elsewhere libmilter ignores it.
-   * @throws MilterError ERR_MILTER_PROTOCOL where it is ignored
+   * The session ends but the MTA keeps the connection for the next one, which begins with `connect` and is not negotiated:
+   * the handler `close`. libmilter obeys after the end of a message or `unknown` only.
+   * @throws MilterError ERR_MILTER_PROTOCOL where libmilter ignores it
    */
   quitNewConnection(): Promise<void> {
-    return this.#serially(async () => {
-      await this.#begin();
-      if (!(await this.#libmilter.quitNewConnection())) throw ignored('quitNewConnection');
-      delete this.#greetings.connect;
-      delete this.#greetings.helo;
+    return this.#queue.step(async () => {
+      await this.#mta.quitNewConnection();
+      this.#greetings = {};
     });
   }
 
   /**
-   * The session ends, after what has been begun: the handler `close`, after `abort` where a message is under way. Resolves
-   * when it is done; never fails.
+   * The session ends, after the steps that were called before: the handler `close`, preceded by `abort` within a message.
+   * Resolves when it is done; never fails.
    */
   close(): Promise<void> {
-    this.#closed ??= this.#lastFeed.then(() => this.#last).then(() => this.#libmilter.quit());
-    return this.#closed;
+    return this.#queue.close(() => this.#mta.quit());
   }
 
   /** {@link close} */
@@ -497,160 +267,63 @@ export class TestCtx implements AsyncDisposable {
   }
 
   /**
-   * Runs a whole message: connect and helo where they have not been, envfrom, envrcpt for each recipient, data, headers,
-   * eoh, body, eom. Splits it as an MTA does, see docs/testing.md.
+   * Runs a whole message: connect and helo unless the session has had them, envfrom, envrcpt for each recipient, data,
+   * headers, eoh, body, eom. The message is split as an MTA splits it, see docs/testing.md.
    *
-   * Ends at the first verdict that ends the message. A recipient that is refused does not, unless none is left; then the
-   * message is aborted. Where connect or helo were refused or accepted for good, no message is sent.
+   * Stops at the first verdict that ends the message. A refused recipient does not end it while another one is accepted;
+   * if all are refused, the message is aborted. If connect or helo ends the session, no message is sent.
    *
    * @param source the message: all of it, or a stream; a string is sent as UTF-8
-   * @throws MilterError ERR_MILTER_BAD_ARGUMENT where it has more bytes than the option `maxMessageSize`
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT if it has more bytes than the option `maxMessageSize`
    */
   feedMessage(source: MessageSource, envelope: FeedEnvelope = {}): Promise<FeedResult> {
-    if (this.#closed) return Promise.reject(ended());
-    this.#feeds++;
-    const result = this.#lastFeed.then(() => this.#feed(source, envelope)).finally(() => this.#feeds--);
-    this.#lastFeed = result.catch(() => {});
-    return result;
+    return this.#queue.message(() => this.#feed(source, completeEnvelope(envelope)));
   }
 
   // ---
 
-  async #feed(source: MessageSource, envelope: FeedEnvelope): Promise<FeedResult> {
-    const content = splitMessage(
-      await readSource(source, this.#options.maxMessageSize ?? MOST_MESSAGE_BYTES),
-    );
-    const { sender = SENDER, recipients = [RECIPIENT] } = envelope;
-    for (const step of ['connect', 'helo'] as const) {
-      const response = this.#greetings[step] ?? (await this[step]());
-      if (GOES_ON.has(response.verdict)) continue;
-      const [address = '', ...params] = partsOf(sender).map((part) => textOf('sender', part));
-      return {
-        endedAt: step,
-        verdict: response.verdict,
-        response,
-        recipients: [],
-        modifications: [],
-        progress: 0,
-        message: new TestMessage(this.#options.headerRules ?? 'postfix', address, params),
-      };
-    }
+  async #feed(source: MessageSource, envelope: Required<FeedEnvelope>): Promise<FeedResult> {
+    const content = splitMessage(await readSource(source, this.#options.maxMessageSize));
+    const ended = await greet(this, this.#greetings);
+    if (ended) return { ...ended, message: this.#newMessage(senderOf(envelope.sender)) };
     this.#fed = content;
     try {
-      const spaced = this.#leadingSpace;
-      const { endedAt, ...result } = await sendMessage(
-        {
-          mail: (...args) => this.envfrom(...args),
-          rcpt: (...args) => this.envrcpt(...args),
-          data: () => this.data(),
-          header: (...args) => this.header(...args),
-          eoh: () => this.eoh(),
-          body: (data) => this.body(data),
-          eom: () => this.eom(),
-          abort: () => this.abort(),
-        },
-        {
-          sender,
-          recipients,
-          headers: content.headers.map(([name, value]) => [name, spaced ? value : withoutSpace(value)]),
-          body: content.body,
-        },
-        false, // the values are what the filter shall get already
-      );
-      return {
-        ...result,
-        endedAt: TEST_STEPS.get(endedAt) as TestStep,
-        message: this.#message as TestMessage,
-      };
+      const result = await feed(this, envelope, content, this.#mta.leadingSpace);
+      return { ...result, message: this.#message as TestMessage };
     } finally {
       this.#fed = null;
     }
   }
 
-  get #leadingSpace(): boolean {
-    return (this.#protocol & Protocol.HDR_LEADSPC) !== 0;
-  }
-
-  /** Runs one step after the other, also where a test does not wait. */
-  #serially<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#closed && this.#feeds === 0) return Promise.reject(ended());
-    const result = this.#last.then(run);
-    this.#last = result.catch(() => {});
-    return result;
-  }
-
-  #begin(): Promise<void> {
-    this.#negotiating ??= this.#negotiate();
-    return this.#negotiating;
-  }
-
-  async #negotiate(): Promise<void> {
-    if (this.#options.negotiate === false) return;
-    this.#negotiated = await this.#libmilter.negotiate(this.#offer);
-    this.#protocol = effectiveProtocol(this.#negotiated);
-  }
-
   #step(name: TestStep, ...args: readonly unknown[]): Promise<Response> {
-    return this.#serially(async () => {
-      await this.#begin();
-      return this.#send(name, ...args);
-    });
+    return this.#queue.step(() => this.#mta.step(name, ...args));
   }
 
-  async #send(name: TestStep, ...args: readonly unknown[]): Promise<Response> {
-    const { off, noReply } = STEPS[WIRE_STEPS[name]];
-    this.#sendMacros(name); // MTAs send them also for a step that is negotiated away
-    if (this.#protocol & off) return SKIPPED;
-    const outcome = await this.#libmilter.command(name, ...args);
-    if (!outcome.ignored && this.#protocol & noReply) return NOREPLY;
-    return this.#answered(name, outcome);
+  /** A message as the MTA has it at MAIL FROM: a message that is fed is complete. */
+  #newMessage([sender, ...params]: readonly [string, ...string[]]): TestMessage {
+    const message = new TestMessage(this.#options.headerRules, sender, params);
+    if (this.#fed) {
+      for (const [name, value] of this.#fed.headers) message.receive(name, withoutSpace(value));
+      message.body = this.#fed.body;
+    }
+    return message;
   }
 
-  #answered(name: TestStep, outcome: Outcome): Response {
-    if (outcome.ignored || !outcome.reply) throw ignored(name);
-    const { reply } = outcome;
-    if (reply.verdict === 'reject' || reply.verdict === 'tempfail') this.#reply = reply.reply ?? null;
-    return reply;
-  }
-
-  #sendMacros(name: TestStep): void {
-    const macros = this.#macros[name];
-    if (!macros) return;
-    const symlists = (this.#options.honourSymlists ?? true) ? (this.#negotiated?.symlists ?? {}) : {};
-    this.#libmilter.macros(name, symbolsOf(restrictToSymlist(macros, WIRE_STEPS[name], symlists)));
+  #apply(modification: Modification): void {
+    const hasSpace = this.#mta.leadingSpace && 'value' in modification;
+    this.#message?.apply(
+      hasSpace ? { ...modification, value: withoutSpace(modification.value) } : modification,
+    );
   }
 }
 
-function symbolsOf(macros: Macros): ReadonlyMap<string, string> {
-  return new Map(
-    Object.entries(macros).map(([name, value]) => [wireName(name), textOf(`the macro ${name}`, value)]),
-  );
+/** An address and its ESMTP parameters as a filter receives them. */
+function textsOf(step: string, address: Text, params: readonly Text[]): [string, ...string[]] {
+  return [textOf(step, address), ...params.map((param) => textOf(step, param))];
 }
 
-function partsOf(envelope: Envelope): readonly Text[] {
-  return typeof envelope === 'string' || types.isUint8Array(envelope) ? [envelope] : envelope;
-}
-
-/** A header's value without the space after the colon, which MTAs take away. */
-function withoutSpace(value: string): string {
-  return value.startsWith(' ') ? value.slice(1) : value;
-}
-
-function spaceless<M extends { readonly value: string }>(modification: M): M {
-  return { ...modification, value: withoutSpace(modification.value) };
-}
-
-function ended(): MilterError {
-  return new MilterError(
-    'ERR_MILTER_CLOSED',
-    'the session has ended: make another TestCtx for another session',
-  );
-}
-
-function ignored(step: string): MilterError {
-  return new MilterError(
-    'ERR_MILTER_PROTOCOL',
-    `libmilter ignores ${step} where the session stands, and an MTA would wait in vain for an answer: ` +
-      'send the steps in the order of SMTP',
-  );
+function senderOf(envelope: Envelope): [string, ...string[]] {
+  const [address, ...params] =
+    typeof envelope === 'string' || types.isUint8Array(envelope) ? [envelope] : envelope;
+  return textsOf('sender', address, params);
 }

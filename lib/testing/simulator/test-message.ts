@@ -1,12 +1,12 @@
-/** A message as it stands with the MTA, and what a filter's actions make of it. */
+/** A message as the MTA has it, with the filter's modifications. */
 import type { Modification } from '../wire/replies.js';
 
 /**
- * Which MTA's way of changing headers to follow (docs/headers.md):
+ * Which MTA's way of changing headers applies (docs/headers.md):
  *
- * - `postfix`: later headers move up where one is deleted; addheader adds at the end.
- * - `sendmail`: deleting only marks, so that indexes stay and changing a deleted header brings it back; addheader of a
- *   name that is there adds before the first of it; insheader's indexes 1 to 8 are one place.
+ * - `postfix`: deleting a header renumbers the later ones; addheader adds at the end.
+ * - `sendmail`: deleting only marks a header, so that indexes stay and changing a deleted header restores it; addheader adds
+ *   before the first header of that name, if there is one; insheader's indexes 1 to 8 are the same place.
  */
 export type HeaderRules = 'sendmail' | 'postfix';
 
@@ -15,7 +15,7 @@ export type Header = readonly [name: string, value: string];
 
 /** A recipient. */
 export interface Recipient {
-  /** As it was typed, with or without `<>`. */
+  /** As the client typed it, with or without `<>`. */
   readonly address: string;
   /** ESMTP parameters. */
   readonly params: readonly string[];
@@ -25,32 +25,32 @@ interface Entry {
   name: string;
   value: string;
   deleted: boolean;
-  /** The Received header of the MTA itself: no filter sees it, but insheader counts it. */
+  /** The MTA's own Received header, which no filter sees but insheader counts. */
   readonly own: boolean;
 }
 
-/** Headers that Sendmail keeps hidden below its own Received, and counts in insheader. */
+/** Headers that Sendmail keeps hidden below its own Received header and counts in insheader. */
 const HIDDEN_IN_SENDMAIL = 7;
 
 const bare = (address: string): string => address.replace(/^<(.*)>$/s, '$1');
 const words = (params: string | undefined): string[] => (params ?? '').split(' ').filter(Boolean);
 
 export class TestMessage {
-  /** The envelope sender: as it was typed, or as chgfrom has changed it. */
+  /** The envelope sender: as the client typed it, or as changed by chgfrom. */
   sender: string;
   /** Its ESMTP parameters. */
   senderParams: readonly string[];
-  /** The recipients that the filter did not refuse, those added and those not deleted. */
+  /** The recipients that the filter accepted or added, and did not delete. */
   recipients: Recipient[] = [];
   /** The recipients that the filter added, in its order. */
   readonly added: Recipient[] = [];
-  /** The recipients that the filter deleted, as it spelled them, whether they were there or not. */
+  /** The recipients that the filter deleted, as it spelled them, whether or not the message had them. */
   readonly deleted: string[] = [];
-  /** The body, or what replaced it. */
+  /** The body, or its replacement. */
   body: Buffer = Buffer.alloc(0);
   /** Whether the body was replaced. */
   bodyReplaced = false;
-  /** Why the message is in quarantine; null where it is not. */
+  /** The reason why the message is in quarantine; null if it is not. */
   quarantine: string | null = null;
   readonly #rules: HeaderRules;
   readonly #entries: Entry[] = [{ name: 'Received', value: '', deleted: false, own: true }];
@@ -68,17 +68,17 @@ export class TestMessage {
       .map(({ name, value }): Header => [name, value]);
   }
 
-  /** The values of a header, whatever the letter case of its name, in their order. */
+  /** The values of a header, in order; the case of the name does not matter. */
   header(name: string): string[] {
     return this.headers.filter(([found]) => sameName(found, name)).map(([, value]) => value);
   }
 
-  /** @internal A header as it was received. */
+  /** @internal Adds a header as it was received. */
   receive(name: string, value: string): void {
     this.#entries.push({ name, value, deleted: false, own: false });
   }
 
-  /** @internal Carries out what a filter asks for. */
+  /** @internal Makes a modification that a filter has asked for. */
   apply(modification: Modification): void {
     switch (modification.type) {
       case 'addheader':

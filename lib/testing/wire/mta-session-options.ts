@@ -1,4 +1,4 @@
-/** The options of an MtaSession, checked and completed. */
+/** The options of an MtaSession, checked, with their defaults. */
 import { badArgument } from '../../internal/errors.js';
 import { checkOptions, type OptionNames } from '../../internal/validate.js';
 import type { MacrosByStep } from './macros.js';
@@ -28,7 +28,7 @@ export interface MtaSessionOptions extends Partial<Offer> {
 }
 
 /** The options with their defaults. */
-export interface CompleteOptions {
+export interface NormalisedMtaSessionOptions {
   readonly offer: Offer;
   readonly negotiate: boolean;
   readonly macros: MacrosByStep;
@@ -59,7 +59,7 @@ function checkNumber(name: string, value: number | undefined, least: number): vo
 }
 
 /** Checks options and fills in the defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
-export function completeOptions(options: MtaSessionOptions): CompleteOptions {
+export function normaliseMtaSessionOptions(options: MtaSessionOptions): NormalisedMtaSessionOptions {
   checkOptions('MtaSession', options, NAMES);
   checkNumber('timeout', options.timeout, 0);
   checkNumber('maxFrameSize', options.maxFrameSize, 0);

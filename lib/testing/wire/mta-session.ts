@@ -6,7 +6,7 @@ import { Connection } from './connection.js';
 import { bytesOf, encodeFrame, type Text } from './frames.js';
 import type { Macros } from './macros.js';
 import { type Message, type MessageResult, sendMessage } from './message.js';
-import { completeOptions, type MtaSessionOptions } from './mta-session-options.js';
+import { type MtaSessionOptions, normaliseMtaSessionOptions } from './mta-session-options.js';
 import { frameLimit, type Negotiated } from './negotiation.js';
 import { encodePeerAddress, type PeerAddress } from './peer-address.js';
 import { Command, Protocol, type Step, showByte } from './protocol.js';
@@ -65,13 +65,13 @@ export class MtaSession implements AsyncDisposable {
    *   such as ENOENT or ECONNREFUSED
    */
   static async open(spec: string, options: MtaSessionOptions = {}): Promise<MtaSession> {
-    const complete = completeOptions(options);
-    const { timeout, retry, maxFrameSize = frameLimit(0) } = complete;
+    const normalised = normaliseMtaSessionOptions(options);
+    const { timeout, retry, maxFrameSize = frameLimit(0) } = normalised;
     const socket = await connectToFilter(parseSocketSpec(spec), timeout, retry);
     const connection = new Connection(socket, timeout, maxFrameSize);
-    const client = new ProtocolClient(connection, complete);
-    if (complete.negotiate) await client.negotiate();
-    return new MtaSession(connection, client, complete.chunkSize);
+    const client = new ProtocolClient(connection, normalised);
+    if (normalised.negotiate) await client.negotiate();
+    return new MtaSession(connection, client, normalised.chunkSize);
   }
 
   /**

@@ -2,7 +2,7 @@
 import type { Connection } from './connection.js';
 import type { Text } from './frames.js';
 import { encodeMacros, type Macros, type MacrosByStep, mergeMacros, restrictToSymlist } from './macros.js';
-import type { CompleteOptions } from './mta-session-options.js';
+import type { NormalisedMtaSessionOptions } from './mta-session-options.js';
 import { effectiveProtocol, encodeOffer, frameLimit, type Negotiated, readAnswer } from './negotiation.js';
 import { Command, STEPS, type Step } from './protocol.js';
 import { EomCollector, type EomResponse, parseVerdict, type Response, unexpectedFrame } from './replies.js';
@@ -12,14 +12,14 @@ const NOREPLY: Promise<Response> = Promise.resolve({ verdict: 'noreply' });
 
 export class ProtocolClient {
   readonly #connection: Connection;
-  readonly #options: CompleteOptions;
+  readonly #options: NormalisedMtaSessionOptions;
   #negotiated: Negotiated | undefined;
   /** The protocol bits in effect; none before negotiation. */
   #protocol = 0;
   /** Sent ahead of each step: the session's macros, and those of the message that is being sent. */
   #macros: MacrosByStep;
 
-  constructor(connection: Connection, options: CompleteOptions) {
+  constructor(connection: Connection, options: NormalisedMtaSessionOptions) {
     this.#connection = connection;
     this.#options = options;
     this.#macros = options.macros;

@@ -1,0 +1,28 @@
+/** Events of a session that are passed to its handlers together: the counterpart of native/bridge/batch.h. */
+import { types } from 'node:util';
+import { encodeBytes } from '../../internal/bytes.js';
+
+/** A batch is handed over when its text and body reach this many bytes. */
+const MAX_BYTES = 256 * 1024;
+
+export class Batch {
+  /** For each event: the step, the number of arguments, the arguments. */
+  readonly events: unknown[] = [];
+  #bytes = 0;
+
+  get empty(): boolean {
+    return this.events.length === 0;
+  }
+
+  get full(): boolean {
+    return this.#bytes >= MAX_BYTES;
+  }
+
+  add(step: number, args: readonly unknown[]): void {
+    this.events.push(step, args.length, ...args);
+    for (const arg of args) {
+      if (typeof arg === 'string') this.#bytes += encodeBytes(arg).length;
+      else if (types.isUint8Array(arg)) this.#bytes += arg.length;
+    }
+  }
+}

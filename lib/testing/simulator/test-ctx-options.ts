@@ -1,0 +1,135 @@
+/** The options of a TestCtx, checked, with their defaults. */
+import { badArgument } from '../../internal/errors.js';
+import { checkOptions, type OptionNames } from '../../internal/validate.js';
+import { normaliseMainOptions } from '../../runtime/options.js';
+import { runtime } from '../../runtime/runtime.js';
+import type { ErrorHook, ExceptionPolicy } from '../../session/exception-policy.js';
+import type { SessionOptions } from '../../session/dependencies.js';
+import type { Macros } from '../wire/macros.js';
+import { completeOffer, type Offer } from '../wire/negotiation.js';
+import type { PeerAddress } from '../wire/peer-address.js';
+import { CHUNK_SIZE } from '../wire/protocol.js';
+import { StateTable } from './libmilter-states.js';
+import type { TestStep } from './steps.js';
+import type { HeaderRules } from './test-message.js';
+
+/** Macros by the step they are sent ahead of. */
+export type MacrosByTestStep = Readonly<Partial<Record<TestStep, Macros>>>;
+
+/** How a {@link TestCtx} simulates the MTA and libmilter. */
+export interface TestCtxOptions extends Partial<Offer> {
+  /** The protocol version that the MTA offers. Default: 6. */
+  readonly version?: number;
+  /** The rights it offers, a sum of `Actions`. Default: all that the version knows. */
+  readonly actions?: number;
+  /** The protocol bits it offers, a sum of `Protocol`. Default: all that the version knows. */
+  readonly protocol?: number;
+  /** Whether the MTA negotiates. Default: true. */
+  readonly negotiate?: boolean;
+  /** Macros sent ahead of each step. Default: none. */
+  readonly macros?: MacrosByTestStep;
+  /** Whether `macros` are reduced to those that the filter asked for with setsymlist. Default: true. */
+  readonly honourSymlists?: boolean;
+  /** The SMTP client's host name. Default: `localhost`. */
+  readonly hostname?: string;
+  /** The SMTP client's address. Default: 127.0.0.1, port 25000. */
+  readonly hostaddr?: PeerAddress;
+  /** The name that the client gives in HELO. Default: `localhost`. */
+  readonly helo?: string;
+  /** The filter's name, as runmilter gets it. Default: `milter`. */
+  readonly name?: string;
+  /** As runmilter's option, in milliseconds; 0 for no limit. Default: 300,000. */
+  readonly handlerTimeout?: number;
+  /** As runmilter's option, in milliseconds; 0 for none. Default: 30,000. */
+  readonly progressInterval?: number;
+  /** As runmilter's option. Default: false. */
+  readonly immediate?: boolean;
+  /** As for setExceptionPolicy. Default: what setExceptionPolicy was told last, TEMPFAIL at first. */
+  readonly exceptionPolicy?: ExceptionPolicy;
+  /** Called with errors in handlers, instead of writing them to stderr; `errors` has them in either case. */
+  readonly errorHook?: ErrorHook;
+  /** Which MTA's way of changing headers `message.headers` follows. Default: `postfix`. */
+  readonly headerRules?: HeaderRules;
+  /** Bytes of body in a chunk. Default: 65,535, as MTAs do. */
+  readonly chunkSize?: number;
+  /** The largest message that `feedFile` and `feedMessage` accept, in bytes. Default: 256 MiB. */
+  readonly maxMessageSize?: number;
+  /** @internal The table of states that sessions of one process share. */
+  readonly states?: StateTable;
+}
+
+/** The options with their defaults. */
+export interface NormalisedTestCtxOptions {
+  readonly offer: Offer;
+  readonly negotiate: boolean;
+  readonly macros: MacrosByTestStep;
+  readonly honourSymlists: boolean;
+  readonly hostname: string;
+  readonly hostaddr: PeerAddress;
+  readonly helo: string;
+  readonly name: string;
+  readonly session: SessionOptions;
+  readonly exceptionPolicy: ExceptionPolicy;
+  readonly errorHook: ErrorHook | null;
+  readonly headerRules: HeaderRules;
+  readonly chunkSize: number;
+  readonly maxMessageSize: number;
+  readonly states: StateTable;
+}
+
+const NAMES: OptionNames<TestCtxOptions> = {
+  version: true,
+  actions: true,
+  protocol: true,
+  negotiate: true,
+  macros: true,
+  honourSymlists: true,
+  hostname: true,
+  hostaddr: true,
+  helo: true,
+  name: true,
+  handlerTimeout: true,
+  progressInterval: true,
+  immediate: true,
+  exceptionPolicy: true,
+  errorHook: true,
+  headerRules: true,
+  chunkSize: true,
+  maxMessageSize: true,
+  states: true,
+};
+
+const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
+
+function checkSize(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw badArgument(`${name} must be a whole number from 1 on: ${value}`);
+}
+
+function checkHeaderRules(rules: HeaderRules): HeaderRules {
+  if (rules === 'postfix' || rules === 'sendmail') return rules;
+  throw badArgument(`headerRules must be 'postfix' or 'sendmail', not ${rules}`);
+}
+
+/** Checks options and fills in the defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+export function normaliseTestCtxOptions(options: TestCtxOptions): NormalisedTestCtxOptions {
+  checkOptions('TestCtx', options, NAMES);
+  const { handlerTimeout, progressInterval, immediate } = normaliseMainOptions(options);
+  return {
+    offer: completeOffer(options),
+    negotiate: options.negotiate ?? true,
+    macros: { ...options.macros },
+    honourSymlists: options.honourSymlists ?? true,
+    hostname: options.hostname ?? 'localhost',
+    hostaddr: options.hostaddr ?? { family: 'inet', address: '127.0.0.1', port: 25000 },
+    helo: options.helo ?? 'localhost',
+    name: options.name ?? 'milter',
+    session: { handlerTimeout, progressInterval, immediate },
+    exceptionPolicy: options.exceptionPolicy ?? runtime.exceptions.policy,
+    errorHook: options.errorHook ?? null,
+    headerRules: checkHeaderRules(options.headerRules ?? 'postfix'),
+    chunkSize: checkSize('chunkSize', options.chunkSize ?? CHUNK_SIZE),
+    maxMessageSize: checkSize('maxMessageSize', options.maxMessageSize ?? MAX_MESSAGE_BYTES),
+    states: options.states ?? new StateTable(),
+  };
+}
