@@ -1,4 +1,4 @@
-/** Compiles what is measured and is not TypeScript. */
+/** Compiles the contenders that are not TypeScript. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

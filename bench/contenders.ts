@@ -1,4 +1,4 @@
-/** Who is measured: the same filter in C, in pymilter and in this package, as programs. */
+/** The contenders: the same filter in C, in pymilter and in this package, as programs. */
 import { join } from 'node:path';
 
 /** The filters, or `none` for an MTA without one. */
@@ -6,20 +6,20 @@ export type Peer = 'c' | 'pymilter' | 'tsmilter' | 'none';
 
 /** One filter in one of its variants. */
 export interface Contender {
-  /** How it is named in rows, targets and results. */
+  /** Its name in rows, targets and results. */
   readonly name: string;
   readonly peer: Peer;
   /** The second argument of the program: see bench/peers. */
   readonly variant: string;
-  /** What it listens on. Default: `unix`. */
+  /** The kind of its socket. Default: `unix`. */
   readonly socket?: 'unix' | 'inet';
 }
 
-/** What a row asks of the filter besides, in milliseconds. */
+/** The work of the filter in eom, in milliseconds. */
 export interface Work {
-  /** Waited in eom: awaited in ours, slept in C (usleep) and pymilter (time.sleep). */
+  /** Waiting: awaited in ours, usleep in C, time.sleep in pymilter. */
   readonly wait?: number;
-  /** CPU used in eom. */
+  /** CPU time. */
   readonly burn?: number;
 }
 
@@ -46,7 +46,7 @@ export function commandOf(contender: Contender, root: string, socket: string, wo
     case 'tsmilter':
       return { command: process.execPath, args: [join(root, '.build/bench/peers/main.js'), ...args] };
     case 'none':
-      throw new Error(`${contender.name} is no program`);
+      throw new Error(`${contender.name} is not a program`);
   }
 }
 

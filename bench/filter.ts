@@ -1,26 +1,27 @@
-/** A contender's filter in a process of its own, whose life is bound to the benchmark's. */
+/** A contender's filter in a process of its own, which ends with the benchmark. */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MtaSession } from 'tsmilter/testing';
-import { freePort, projectRoot } from '../tools/mta';
-import { SupervisedProcess } from '../tools/mta/process';
+import { freePort } from '../tools/free-ports';
+import { projectRoot } from '../tools/project-root';
+import { SupervisedProcess } from '../tools/supervised-process';
 import { type Contender, commandOf, type Work } from './contenders';
 import { libmilterOf } from './proc';
 
-/** A filter that does not listen within that time, in milliseconds, is not going to. */
-const START_MS = 20_000;
+/** Milliseconds that a filter may take to start. */
+const START_TIMEOUT = 20_000;
 
 export class Filter implements AsyncDisposable {
-  /** As libmilter spells it. */
+  /** Its socket, as for libmilter. */
   readonly socket: string;
-  /** Milliseconds from the start of the process to its answer to the first negotiation. */
+  /** Milliseconds from the start of the process to its reply to the first negotiation. */
   startup = 0;
   readonly #process: SupervisedProcess;
 
-  /** Starts a filter and waits for its first answer. @throws with what it said, where none comes */
+  /** Starts a filter and waits for its first reply. @throws with its output, if none comes */
   static async start(contender: Contender, work: Work): Promise<Filter> {
-    // A short path, for a unix socket's is limited; the supervisor removes the folder, whatever happens.
+    // A short path, because that of a unix socket is limited. The supervisor removes the folder in any case.
     const directory = mkdtempSync('/tmp/tsmilter-bench-');
     let filter: Filter;
     try {
@@ -50,7 +51,7 @@ export class Filter implements AsyncDisposable {
       args,
       env: { PATH: process.env.PATH ?? '/usr/bin:/bin', ...(MILTER_ADDON ? { MILTER_ADDON } : {}) },
     });
-    // Not left to its supervisor alone, which is patient: the load ends with the filter.
+    // Killed at once, because the load generator ends with the filter; its supervisor would wait.
     process.once('exit', this.#kill);
   }
 
@@ -58,12 +59,12 @@ export class Filter implements AsyncDisposable {
     return this.#process.pid ?? 0;
   }
 
-  /** The file names of the libmilter it runs on. */
+  /** The file names of the libmilter it has loaded. */
   get libmilter(): string[] {
     return libmilterOf(this.pid);
   }
 
-  /** Lets MTAs in that do not run as root. */
+  /** Opens its unix socket to MTAs that do not run as root. */
   open(): void {
     const [, path] = /^unix:(.*)$/.exec(this.socket) ?? [];
     if (path === undefined) return;
@@ -71,14 +72,13 @@ export class Filter implements AsyncDisposable {
     chmodSync(path, 0o666);
   }
 
-  /** @throws where the filter has ended by itself, which spoils what was measured */
+  /** @throws if the filter has ended by itself, which invalidates the figures */
   check(): void {
     const { ended, output } = this.#process;
-    if (ended !== undefined)
-      throw new Error(`the filter ended (${ended}): ${output.trim() || 'without a word'}`);
+    if (ended !== undefined) throw new Error(`the filter ended (${ended}): ${output.trim() || 'no output'}`);
   }
 
-  /** Ends it at once: what is measured is measured, and libmilter takes up to 5 s for an orderly stop. */
+  /** Kills it, because libmilter takes up to 5 s for an orderly stop. */
   stop(): Promise<void> {
     process.off('exit', this.#kill);
     this.#kill();
@@ -98,13 +98,13 @@ export class Filter implements AsyncDisposable {
   };
 
   async #answering(): Promise<void> {
-    const deadline = performance.now() + START_MS;
+    const deadline = performance.now() + START_TIMEOUT;
     let begin: number | undefined;
     for (;;) {
       this.check();
       if (begin === undefined && this.pid > 0) begin = performance.now();
       if (begin !== undefined && (await this.#answers())) break;
-      if (performance.now() > deadline) throw new Error(`no answer within ${START_MS} ms`);
+      if (performance.now() > deadline) throw new Error(`no reply within ${START_TIMEOUT} ms`);
       await sleep(1);
     }
     this.startup = performance.now() - begin;

@@ -1,32 +1,32 @@
 /**
- * How many instructions a message costs the filter's process: a figure that does not depend on what else the machine does,
- * so that a change which makes messages dearer is seen.
+ * Counts the instructions that a message costs the filter's process. The figure does not depend on the machine's load, so it
+ * shows a change that makes messages more expensive.
  *
- *     npm run bench:instructions                # counts, and compares with bench/instructions.json
- *     npm run bench:instructions -- --record    # counts, and writes it there
+ *     npm run bench:instructions                # counts and compares with bench/instructions.json
+ *     npm run bench:instructions -- --record    # counts and writes the result there
  *
  * The filter of bench/peers runs under valgrind's callgrind and takes 15 headers and 4 KiB of body, message after message, on
- * one connection. What 200 more messages add is counted, so that the start is not in it. V8 only interprets, for what it
- * compiles, and when, depends on time: the count of the whole is no measure of speed, but grows with each call, object
- * and string more. What the kernel does for the process is not in it. Exit code 1: more than 5 % away from what is on record.
+ * one connection. The result is what 200 more messages add, so that it does not include the start. V8 only interprets, because
+ * what it compiles, and when, depends on time; the count is therefore no measure of speed, but it grows with every additional
+ * call, object and string. It does not include the kernel. Exit code 1 means a deviation of more than 5 %.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { load } from '../tools/load';
-import { projectRoot } from '../tools/mta';
-import { SupervisedProcess } from '../tools/mta/process';
-import { until } from '../tools/mta/wait';
+import { projectRoot } from '../tools/project-root';
+import { SupervisedProcess } from '../tools/supervised-process';
+import { until } from '../tools/wait';
 
-/** Instructions for one message. */
+/** Instructions per message. */
 interface Counts {
-  /** The process, all of it. */
+  /** Of the whole process. */
   readonly whole: number;
-  /** In the addon's own code: what it calls in others is theirs. */
+  /** Of the addon's own code, without the functions that it calls elsewhere. */
   readonly addon: number;
 }
 
-/** What bench/instructions.json holds: counts are those of one major version of Node on one kind of processor. */
+/** The content of bench/instructions.json. Counts depend on the major version of Node and on the processor's kind. */
 interface OnRecord extends Counts {
   readonly node: string;
   readonly arch: string;
@@ -36,13 +36,13 @@ const RECORD = join(projectRoot, 'bench/instructions.json');
 const FEW = 100;
 const MANY = 300;
 const TOLERANCE = 0.05;
-/** Milliseconds after which a filter under valgrind has hung. */
-const PATIENCE = 120_000;
+/** Milliseconds after which a filter under valgrind is taken to hang. */
+const TIMEOUT = 120_000;
 const PREDICTABLE = ['--jitless', '--single-threaded', '--random-seed=1', '--hash-seed=1'];
 
 const here = { node: process.versions.node.split('.')[0] as string, arch: process.arch };
 
-/** Instructions of the addon's own lines in callgrind's output: those after `calls=` are of what was called. */
+/** The instructions of the addon itself in callgrind's output; a line after `calls=` counts those of a called function. */
 function ofAddon(profile: string): number {
   let own = false;
   let called = false;
@@ -58,7 +58,7 @@ function ofAddon(profile: string): number {
   return sum;
 }
 
-/** A filter's whole life under callgrind, with so many messages. */
+/** Runs a filter under callgrind, from its start to its end, with that many messages. */
 async function count(messages: number): Promise<Counts> {
   const dir = mkdtempSync('/tmp/tsmilter-bench-');
   const profile = join(dir, 'profile');
@@ -74,11 +74,11 @@ async function count(messages: number): Promise<Counts> {
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
   });
   try {
-    await until('the filter listens', PATIENCE, () => existsSync(socket) || filter.ended !== undefined);
+    await until('the filter listening', () => existsSync(socket) || filter.ended !== undefined, TIMEOUT);
     if (filter.ended !== undefined) throw new Error(`the filter ended: ${filter.ended} ${filter.output}`);
-    await load(`unix:${socket}`, { connections: 1, messages, headers: 15, body: 4096, pause: 0 }, PATIENCE);
+    await load(`unix:${socket}`, { connections: 1, messages, headers: 15, body: 4096, pause: 0 }, TIMEOUT);
     process.kill(filter.pid as number, 'SIGTERM');
-    const whole = await until('the count', PATIENCE, () => /Collected : (\d+)/.exec(filter.output)?.[1]);
+    const whole = await until('the count', () => /Collected : (\d+)/.exec(filter.output)?.[1], TIMEOUT);
     return { whole: Number(whole), addon: ofAddon(readFileSync(profile, 'latin1')) };
   } finally {
     await filter.stop();
@@ -92,12 +92,12 @@ async function perMessage(): Promise<Counts> {
   return { whole: each('whole'), addon: each('addon') };
 }
 
-/** What differs by more than the tolerance, in words. */
+/** Describes the deviations above the tolerance. */
 function differences(found: Counts, recorded: Counts): string[] {
   return (['whole', 'addon'] as const).flatMap((name) => {
     const change = found[name] / recorded[name] - 1;
     if (Math.abs(change) <= TOLERANCE) return [];
-    const [sign, word] = change > 0 ? ['+', 'dearer'] : ['', 'cheaper'];
+    const [sign, word] = change > 0 ? ['+', 'more expensive'] : ['', 'cheaper'];
     return [`${name}: ${sign}${(change * 100).toFixed(1)} %, messages have become ${word}`];
   });
 }
@@ -106,7 +106,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { record: { type: 'boolean', default: false } } });
   const recorded = JSON.parse(readFileSync(RECORD, 'utf8')) as OnRecord;
   if (!values.record && (recorded.node !== here.node || recorded.arch !== here.arch)) {
-    console.log(`not compared: what is on record is of Node ${recorded.node} on ${recorded.arch}`);
+    console.log(`not compared: the recorded counts are of Node ${recorded.node} on ${recorded.arch}`);
     return;
   }
   const found = await perMessage();
@@ -117,7 +117,7 @@ async function main(): Promise<void> {
   }
   const problems = differences(found, recorded);
   if (problems.length === 0) return;
-  console.error(`${problems.join('\n')}\nif that is meant: npm run bench:instructions -- --record`);
+  console.error(`${problems.join('\n')}\nif that is intended: npm run bench:instructions -- --record`);
   process.exitCode = 1;
 }
 

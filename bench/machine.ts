@@ -1,4 +1,4 @@
-/** Where the figures come from: figures of two machines cannot be compared. */
+/** The machine that was measured on: figures of two machines cannot be compared. */
 import { spawnSync } from 'node:child_process';
 import * as os from 'node:os';
 import { installation, unavailable } from '../tools/mta/installation';
@@ -9,9 +9,9 @@ export interface Machine {
   readonly cores: number;
   readonly memoryGib: number;
   readonly kernel: string;
-  /** Processes that wanted a core in the minute before the run: more than some tenths, and others were at work. */
+  /** The load average of the minute before the run; above 0.3, other processes were at work. */
   readonly loadBefore: number;
-  /** What ran on it, by name; `unknown` where it does not say. */
+  /** Versions by name; `unknown` if it cannot be found out. */
   readonly versions: Readonly<Record<string, string>>;
 }
 
@@ -26,10 +26,10 @@ export function machine(): Machine {
     loadBefore: Math.round((os.loadavg()[0] as number) * 100) / 100,
     versions: {
       'Node.js': process.versions.node,
-      libmilter: said('dpkg-query', ['-W', '-f', '$' + '{Version}', 'libmilter-dev']),
-      pymilter: said(PYTHON, ['-c', 'import Milter; print(Milter.__version__)']),
-      Python: said(PYTHON, ['-c', 'import platform; print(platform.python_version())']),
-      'C compiler': said(process.env.CC ?? 'cc', ['--version']),
+      libmilter: firstLineOf('dpkg-query', ['-W', '-f', '$' + '{Version}', 'libmilter-dev']),
+      pymilter: firstLineOf(PYTHON, ['-c', 'import Milter; print(Milter.__version__)']),
+      Python: firstLineOf(PYTHON, ['-c', 'import platform; print(platform.python_version())']),
+      'C compiler': firstLineOf(process.env.CC ?? 'cc', ['--version']),
       Postfix: mtas?.get('postfix') ?? 'unknown',
       Sendmail: mtas?.get('sendmail-bin') ?? 'unknown',
     },
@@ -37,7 +37,7 @@ export function machine(): Machine {
 }
 
 /** The first line that a command prints. */
-function said(command: string, args: string[]): string {
+function firstLineOf(command: string, args: string[]): string {
   const { status, stdout } = spawnSync(command, args, { encoding: 'utf8', timeout: 10_000 });
   return (status === 0 && stdout.split('\n', 1)[0]?.trim()) || 'unknown';
 }

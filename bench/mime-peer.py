@@ -1,6 +1,6 @@
-"""pymilter's side of bench/mime.ts: reads, defangs and writes each message of the files named, PASSES times.
+"""pymilter's side of bench/mime.ts: reads, defangs and writes each message of the named files PASSES times.
 
-Prints a line of JSON: the seconds of each message's passes together, and how many failed. The first pass is not counted.
+Prints a line of JSON: the seconds of all passes of each message, and how many failed. The first pass is not counted.
 """
 import io
 import json

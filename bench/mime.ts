@@ -1,21 +1,22 @@
 /**
- * How fast messages are made harmless: tsmilter/mime beside pymilter's `mime`, in one run.
+ * Measures how fast messages are defanged, by tsmilter/mime and by pymilter's `mime` in one run.
  *
  *     node .build/bench/mime.js [FOLDER ...] [--rounds 5] [--passes 20]
  *
- * The messages are generated ones and the files of the folders. Each round starts a fresh process for either side, in turns; a
- * side reads, defangs and writes each message once uncounted and `passes` times counted. What is compared is the median of
- * the rounds, for the messages that both sides get through. Without pymilter its column stays empty. PYTHON in the
- * environment names the interpreter that has it.
+ * The messages are generated, or files of the folders. Each round starts a fresh process for each side, in turns. It reads,
+ * defangs and writes each message once as a warm-up and `passes` times for the count. The medians of the rounds are compared,
+ * for the messages that both sides can process. Without pymilter its column stays empty. PYTHON in the environment names the
+ * interpreter that has it.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { median } from './statistics';
 
 interface Result {
-  /** For each message; null where the side failed. */
+  /** For each message; null if the side failed. */
   readonly seconds: readonly (number | null)[];
   readonly failed: number;
 }
@@ -44,14 +45,6 @@ const GENERATED: Readonly<Record<string, string>> = {
     `Content-Type: message/rfc822\r\n\r\n${multipart(attachment('a.exe', 10_000))}`,
   ),
 };
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
-}
 
 /** The interpreter that has pymilter, or null. */
 function findPython(): string | null {
@@ -97,7 +90,8 @@ function main(): void {
   const rounds = wholeNumber('rounds', values.rounds);
   const passes = wholeNumber('passes', values.passes);
   const python = findPython();
-  if (!python) console.log('pymilter is not there (apt install python3-milter): this project alone\n');
+  if (!python)
+    console.log('pymilter is not installed (apt install python3-milter): measuring this project alone\n');
 
   const directory = mkdtempSync(join(tmpdir(), 'bench-mime-'));
   try {
@@ -140,9 +134,7 @@ function report(paths: readonly string[], passes: number, project: Result[], pee
     theirs += b;
   }
   if (peer.length === 0) return;
-  console.log(
-    `${'all that both get through'.padEnd(30)}${column(ours)}${column(theirs)}${column(theirs / ours, 1)}`,
-  );
+  console.log(`${'total of both'.padEnd(30)}${column(ours)}${column(theirs)}${column(theirs / ours, 1)}`);
   console.log(
     `\nfailed: tsmilter/mime ${project[0]?.failed}, pymilter ${peer[0]?.failed} of ${paths.length}`,
   );

@@ -1,14 +1,15 @@
 /**
  * One trial through an MTA: a fresh filter, a fresh MTA, and Postfix's smtp-source as its client.
  *
- * The MTA takes the messages and keeps them: nothing is delivered, for that would be most of what is measured. Postfix
- * holds them; Sendmail queues them, and does not wait for the disk.
+ * The MTA accepts the messages and keeps them, because delivery would take most of the time. Postfix holds them; Sendmail
+ * queues them and does not wait for the disk.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort, type Mta, startPostfix, startSendmail } from '../tools/mta';
+import { freePort } from '../tools/free-ports';
+import { type Mta, startPostfix, startSendmail } from '../tools/mta';
 import { installation } from '../tools/mta/installation';
 import type { Contender } from './contenders';
 import { Filter } from './filter';
@@ -18,8 +19,8 @@ import { type Trial, warmUpOf } from './trial';
 
 const run = promisify(execFile);
 
-/** Milliseconds after which smtp-source has hung. */
-const LOAD_MS = 180_000;
+/** Milliseconds after which smtp-source is taken to hang. */
+const LOAD_TIMEOUT = 180_000;
 
 const MTAS = {
   postfix: {
@@ -30,7 +31,7 @@ const MTAS = {
   },
   sendmail: {
     start: startSendmail,
-    // The lab logs every step, which is not what an MTA does in real life.
+    // The tests' configuration logs every step, which a production MTA does not.
     extraConfig: [
       "define(`confDELIVERY_MODE', `queue')dnl",
       "define(`confSAFE_QUEUE', `False')dnl",
@@ -52,7 +53,7 @@ export function messagesThrough(row: MtaRow, quick: boolean): number {
   return quick ? row.load.quick : row.load.messages;
 }
 
-/** Measures an MTA with a contender once. @throws where one of them fails, or a message is not there afterwards */
+/** Measures an MTA with a contender once. @throws if one of them fails, or a message is missing afterwards */
 export async function measureThrough(row: MtaRow, contender: Contender, quick: boolean): Promise<Trial> {
   await using filter = contender.peer === 'none' ? null : await Filter.start(contender, {});
   filter?.open();
@@ -89,20 +90,20 @@ async function send(mta: Mta, row: MtaRow, messages: number): Promise<number> {
   const { root, libraryPath } = installation();
   const { host, port } = mta.endpoints.unix;
   const args = [
-    // Sessions, and messages in all; -d keeps a session for further messages.
+    // Sessions, and messages in total; -d keeps a session for further messages.
     ...['-s', String(row.load.sessions), '-m', String(messages), '-d'],
     ...['-l', String(row.load.body), '-f', 'sender@src.test', '-t', 'rcpt@dest.test', `${host}:${port}`],
   ];
   const begin = performance.now();
   await run(join(root, 'usr/sbin/smtp-source'), args, {
     env: { LD_LIBRARY_PATH: libraryPath, MAIL_CONFIG: join(mta.dir, 'etc') },
-    timeout: LOAD_MS,
+    timeout: LOAD_TIMEOUT,
     killSignal: 'SIGKILL',
   });
   return (performance.now() - begin) / 1000;
 }
 
-/** Every message must be there, and the last have what the filter adds. */
+/** Every message must be there, and the last must have the filter's header. */
 function checkKept(files: readonly string[], messages: number, filtered: boolean, name: string): void {
   const last = files.at(-1);
   if (files.length !== messages || last === undefined) {

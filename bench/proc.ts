@@ -1,4 +1,4 @@
-/** What the kernel tells of a process: /proc, so Linux only. */
+/** What the kernel reports about a process, from /proc (Linux only). */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -14,7 +14,7 @@ function ticksPerSecond(): number {
 /** The CPU seconds, user and system, of a process, its ended children, and its living ones. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The name in the second field may hold blanks and parentheses; utime is the 14th field, three more follow.
+  // The name in the second field may contain blanks and parentheses; utime is the 14th field, three more follow.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const own = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) / ticksPerSecond();
   return childrenOf(pid).reduce((sum, child) => sum + unlessEnded(() => cpuSeconds(child), 0), own);
@@ -29,7 +29,7 @@ function childrenOf(pid: number): number[] {
   );
 }
 
-/** What is read of a thread or child, or `gone` where that has ended since it was listed: libmilter's come and go. */
+/** Reads about a thread or child; returns `gone` if it has ended since it was listed. */
 function unlessEnded<T>(read: () => T, gone: T): T {
   try {
     return read();
@@ -47,16 +47,16 @@ export function resident(pid: number): { now: number; peak: number } {
   return { now: bytes('VmRSS'), peak: bytes('VmHWM') };
 }
 
-/** Lets the peak begin anew, where the kernel allows that; a start may have taken more than all that follows. */
+/** Resets the peak if the kernel allows it: the start of a process may take more memory than all that follows. */
 export function forgetPeak(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/clear_refs`, '5');
   } catch {
-    // then the peak is too high rather than too low
+    // the peak is then too high, never too low
   }
 }
 
-/** The file names of the libmilter that a process has loaded; of one, if all is well. */
+/** The file names of the libmilter that a process has loaded; there should be one. */
 export function libmilterOf(pid: number): string[] {
   const maps = readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n');
   const paths = maps

@@ -7,7 +7,7 @@ import type { Metric } from './rows';
 interface Column {
   readonly title: string;
   readonly digits: number;
-  /** Whether the range of the trials stands beside the median. */
+  /** Whether the median is followed by the range of the trials. */
   readonly range?: boolean;
 }
 
@@ -25,7 +25,7 @@ const COLUMNS: Readonly<Record<Metric, Column>> = {
 
 const METRICS = Object.keys(COLUMNS) as Metric[];
 
-/** A body that small makes MB/s say nothing. */
+/** From this size of a body on, MB/s are of interest. */
 const LARGE_BODY = 2 ** 20;
 
 const number = (value: number, digits: number) =>
@@ -39,7 +39,7 @@ function table(header: readonly string[], lines: readonly (readonly string[])[])
 /** The whole report. */
 export function report(results: Results): string {
   return `${[
-    ...(results.quick ? ['A quick run: it shows that the tool works, and is nothing to quote.'] : []),
+    ...(results.quick ? ['A quick run, which shows that the tool works: its figures mean nothing.'] : []),
     provenance(results),
     '### Expectations',
     judgements(results),
@@ -53,8 +53,8 @@ function provenance({ date, rounds, machine, libmilter }: Results): string {
   const software = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [
     `${date.slice(0, 10)}: ${cpu}, ${cores} cores, ${memoryGib} GiB, ${kernel}, load ${loadBefore} before the run.`,
-    `${software.join(', ')}. All filters on ${libmilter.join(' and ') || 'no filter ran'}.`,
-    `Medians of ${rounds} trials, in parentheses the least and the most.`,
+    `${software.join(', ')}. Library of all filters: ${libmilter.join(' and ') || 'none'}.`,
+    `Medians of ${rounds} trials; the lowest and the highest figure in parentheses.`,
   ].join('\n');
 }
 
@@ -66,10 +66,10 @@ function judgements({ rows }: Results): string {
     expected(judgement),
     judgement.verdict === 'told' ? '' : judgement.verdict,
   ]);
-  return table(['what', 'measured', 'expected', ''], lines);
+  return table(['comparison', 'measured', 'expected', ''], lines);
 }
 
-/** What bounds the expectations that were missed, each reason once. */
+/** Why expectations were missed, each reason once. */
 function explanations({ rows }: Results): string[] {
   const missed = rows.flatMap((row) =>
     row.judgements
@@ -84,7 +84,7 @@ function explanations({ rows }: Results): string[] {
     const of = missed.filter(({ why }) => why === reason).map(({ what }) => what);
     return `- ${reason}\n${of.map((what) => `  - ${what}`).join('\n')}`;
   });
-  return lines.length === 0 ? [] : ['### What bounds those that are missed', lines.join('\n')];
+  return lines.length === 0 ? [] : ['### Why expectations were missed', lines.join('\n')];
 }
 
 function subject(row: RowResult, { of, metric, against, above }: Judgement): string {
@@ -126,7 +126,7 @@ function cell({ summary }: ContenderResult, metric: Metric): string {
   return range ? `${middle} (${number(found.least, digits)} to ${number(found.most, digits)})` : middle;
 }
 
-/** What a table cannot say. */
+/** What does not fit into the table. */
 function notes(row: RowResult): string[] {
   const ideal = row.idealPerSecond;
   return [
@@ -142,7 +142,7 @@ function notes(row: RowResult): string[] {
 
 const [BEGIN, END] = ['<!-- results -->', '<!-- end of results -->'];
 
-/** A page of the documentation with this report between its marks. @throws where it has none */
+/** A page of the documentation with this report between its marks. @throws if it has no marks */
 export function filledIn(page: string, text: string): string {
   const from = page.indexOf(BEGIN);
   const to = page.indexOf(END);

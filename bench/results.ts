@@ -1,11 +1,11 @@
-/** What a run has found: the medians, and how they stand to what is expected. This is the layout of results.json. */
+/** The results of a run: the medians, and how they compare with the expectations. This is the format of results.json. */
 import type { Contender } from './contenders';
 import type { Machine } from './machine';
 import { type Against, idealRate, type Metric, type Row, type Target } from './rows';
 import { type Summary, summarize } from './statistics';
 import type { Figures } from './trial';
 
-/** Whether an expectation came true: `told` where there is none, only a ratio of interest. */
+/** Whether an expectation was met; `told` for a ratio that is only reported. */
 export type Verdict = 'met' | 'missed' | 'told' | 'not measured';
 
 export interface Judgement {
@@ -16,10 +16,10 @@ export interface Judgement {
   readonly above?: string;
   readonly least?: number;
   readonly most?: number;
-  /** The ratio of the medians, or the median where it stands for itself. */
+  /** The ratio of the medians, or the median if it is compared with `itself`. */
   readonly value: number | null;
   readonly verdict: Verdict;
-  /** What keeps a missed expectation from being met. */
+  /** Why the expectation was missed. */
   readonly bound?: string;
 }
 
@@ -28,7 +28,7 @@ export interface ContenderResult {
   /** In the order of the rounds. */
   readonly trials: readonly Figures[];
   readonly summary: Partial<Record<Metric, Summary>>;
-  /** Why it could not be measured, or not further. */
+  /** Why it could not be measured, or not to the end. */
   readonly failure?: string;
 }
 
@@ -44,15 +44,15 @@ export interface RowResult {
 export interface Results {
   readonly date: string;
   readonly rounds: number;
-  /** Short loads: a trial of the tool, no figures to quote. */
+  /** Short loads, which only show that the tool works. */
   readonly quick: boolean;
   readonly machine: Machine;
-  /** File names of the libmilter that the filters ran on: one, or they are not comparable. */
+  /** File names of the libmilter that the filters used; with more than one, they cannot be compared. */
   readonly libmilter: readonly string[];
   readonly rows: readonly RowResult[];
 }
 
-/** What became of a contender in a row. */
+/** The outcome of a contender in a row. */
 export interface Measured {
   readonly contender: Contender;
   readonly trials: readonly Figures[];
@@ -88,7 +88,7 @@ function summarizeAll(trials: readonly Figures[]): Partial<Record<Metric, Summar
   return summary;
 }
 
-/** Holds a target against the medians of a row. */
+/** Judges a target by the medians of a row. */
 export function judge(
   target: Target,
   contenders: readonly ContenderResult[],
@@ -125,7 +125,7 @@ function ratio(
   const floor = above ? medianOf(above) : 0;
   if (own === undefined || other === undefined || floor === undefined) return undefined;
   const value = (own - floor) / (other - floor);
-  // Where the other is not above the floor, the trials were too short to tell.
+  // If the other is not above the floor, the trials were too short.
   return other > floor ? value : undefined;
 }
 

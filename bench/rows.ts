@@ -1,4 +1,4 @@
-/** What is measured, as data: each row is one load, those who bear it, and what is expected of them. */
+/** The measurements, as data: each row is one load, the contenders that take it, and what is expected of them. */
 import { type Contender, contenders, onInet, type Work } from './contenders';
 
 const {
@@ -26,38 +26,38 @@ export type Metric =
   | 'perSecond'
   /** Megabytes (10^6) of body a second. */
   | 'megabytesPerSecond'
-  /** Milliseconds from the final dot to its answer. */
+  /** Milliseconds from the final dot to its reply. */
   | 'p50'
   | 'p99'
-  /** Milliseconds for a message, from end to end, on one connection: what is not the floor is the filter's. */
+  /** Milliseconds for a message from end to end, on one connection. */
   | 'perMessage'
   /** CPU seconds of the filter for 1,000 messages. */
   | 'cpuPer1000'
-  /** Resident KiB that the load adds at its peak, by connection. */
+  /** Resident KiB that the load adds at its peak, per connection. */
   | 'kibPerConnection'
   /** Resident MiB at the peak. */
   | 'peakMib'
-  /** Milliseconds from the start of the process to its first answer. */
+  /** Milliseconds from the start of the process to its first reply. */
   | 'startup';
 
-/** What a figure is held against: a contender's, what perfect service would be, or a number as it stands. */
+/** What a figure is compared with: a contender's, that of ideal service, or a fixed number. */
 export type Against = Contender | 'ideal' | 'itself';
 
-/** An expectation of a contender, of the medians in one run. */
+/** An expectation about the medians of one run. */
 export interface Target {
   readonly of: Contender;
   readonly metric: Metric;
   readonly against: Against;
-  /** Taken away from both first: the floor under which nobody gets. */
+  /** Subtracted from both first: the floor that no filter can go below. */
   readonly above?: Contender;
-  /** The ratio (or, against `itself`, the figure) must be this at least, or at most. Neither: told, not judged. */
+  /** Limits of the ratio, or of the figure if it is compared with `itself`. Without limits it is reported, not judged. */
   readonly least?: number;
   readonly most?: number;
-  /** What keeps it from being met, with the contender of the same run that shows it. */
+  /** Why it may be missed, with the contender of the same run that shows it. */
   readonly bound?: string;
 }
 
-/** A load of bench/load.c. */
+/** A load of tools/load.c. */
 export interface Load {
   readonly connections: number;
   /** Messages per connection, in a whole run and in a quick one. */
@@ -71,7 +71,7 @@ export interface Load {
 }
 
 interface CommonRow {
-  /** How it is asked for with --only. */
+  /** Its name for --only. */
   readonly name: string;
   readonly title: string;
   readonly contenders: readonly Contender[];
@@ -85,7 +85,7 @@ export interface DirectRow extends CommonRow {
   readonly work: Work;
 }
 
-/** smtp-source sends to an MTA that asks the filter. */
+/** smtp-source sends to an MTA, which uses the filter. */
 export interface MtaRow extends CommonRow {
   readonly kind: 'mta';
   readonly mta: 'postfix' | 'sendmail';
@@ -123,28 +123,28 @@ const LONG_BODY = [C, MILTER, C_ONE, PYMILTER, PYMILTER_NOREPLY, C_NOREPLY];
 
 const usual = { headers: 15, body: 4 * KIB, pause: 0 };
 
-// What bounds those expectations that may be missed. docs/performance.md has the whole account.
+// Why expectations may be missed. docs/performance.md explains it in full.
 const REPLIES =
-  'Handlers that may refuse MAIL, RCPT and DATA have to answer them, which no-reply filters do not: see "C, our replies". ' +
-  'What is left is the hand-over to one thread, which costs C the same: see "C, one thread".';
+  'Handlers that may refuse MAIL, RCPT and DATA must reply to them, which no-reply filters do not (compare "C, our replies"). ' +
+  'The rest is the cost of passing events to one thread, which C pays as well (compare "C, one thread").';
 const HAND_OVER =
-  'Each of 22 events a message goes to the JS thread and back; so handed over, C gets no further: see "C, one thread, immediate".';
+  'Each of the 22 events of a message goes to the JS thread and back. C is no faster if it does the same (compare "C, one thread, immediate").';
 const COPY =
-  'A body that JS may keep is copied, and handed over, as in "C, one thread". ' +
-  'What is left is memory: JS keeps it until its collector runs, so that each batch takes new pages.';
+  'A body that JS may keep is copied and passed to another thread, as in "C, one thread". ' +
+  'The rest is memory: JS keeps the body until its garbage collector runs, so that each batch takes new pages.';
 const POOL =
-  "libmilter's pool of workers takes its time with so many connections whose commands are far between: see C, which handles nothing.";
+  "libmilter's pool of workers is slow with so many connections and long pauses between commands (compare C, whose handlers do nothing).";
 const NOT_THE_FILTER =
-  'The MTA takes nearly all the time, and C is no faster than the trials differ: see C, and their least and most.';
+  'The MTA takes nearly all of the time, and C differs by less than the trials do among themselves (compare C and the ranges).';
 
-/** Against everybody, in messages a second. */
+/** Compared with every other contender, in messages a second. */
 const RATES: readonly Target[] = [
   { of: MILTER, metric: 'perSecond', against: PYMILTER, least: 2 },
   { of: MILTER, metric: 'perSecond', against: C, least: 1.3 },
   { of: MILTER, metric: 'perSecond', against: PYMILTER_NOREPLY, least: 1.2, bound: REPLIES },
   { of: MILTER, metric: 'perSecond', against: C_NOREPLY, least: 0.6, bound: REPLIES },
-  // What bounds the line before: who answers MAIL, RCPT, DATA and the body gets no further in C either, and whose
-  // handlers run on one thread not as far.
+  // Why the line before may be missed: a filter in C that replies to MAIL, RCPT, DATA and the body is no faster, and one whose
+  // handlers run on one thread is slower.
   { of: C_HEADERS, metric: 'perSecond', against: C_NOREPLY },
   { of: C_ONE, metric: 'perSecond', against: C_NOREPLY },
   { of: MILTER, metric: 'perSecond', against: C_ONE },
@@ -172,7 +172,7 @@ function awaiting(name: string, connections: number, peers: Awaiting, targets: r
   };
 }
 
-/** Who awaits, and beside which other handlers. */
+/** The contenders that await, and which other handlers they have. */
 interface Awaiting {
   readonly title: string;
   readonly c: Contender;
@@ -183,13 +183,13 @@ interface Awaiting {
 const WITH_ALL: Awaiting = { title: 'all handlers', c: C, milter: MILTER, pymilter: PYMILTER };
 const ALONE: Awaiting = { title: 'no other handler', c: C_EOM, milter: MILTER_EOM, pymilter: PYMILTER_EOM };
 
-/** A thousand sessions are served as if each were alone, and take little memory. */
+/** A thousand sessions are served as fast as one, with little memory. */
 const nearIdeal = (milter: Contender): Target[] => [
   { of: milter, metric: 'perSecond', against: 'ideal', least: 0.9, bound: POOL },
   { of: milter, metric: 'kibPerConnection', against: 'itself', most: 100 },
 ];
 
-/** An MTA with no filter, pymilter's and ours. */
+/** An MTA without a filter, with pymilter's and with ours. */
 function through(mta: MtaRow['mta'], title: string): MtaRow {
   return {
     kind: 'mta',
@@ -319,9 +319,9 @@ export const rows: readonly Row[] = [
 ];
 
 /**
- * Messages a second if nothing took time but the pauses and the awaited handler.
+ * Messages a second if only the pauses and the awaited handler took time.
  * @param messages per connection
- * @returns undefined where there is neither
+ * @returns undefined if there is neither
  */
 export function idealRate(row: Row, messages: number): number | undefined {
   if (row.kind === 'mta') return undefined;

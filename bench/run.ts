@@ -1,21 +1,21 @@
 /**
  * Measures this package against C and pymilter, side by side.
  *
- *     npm run bench                      # everything, 5 rounds: half an hour on a machine that does nothing else
- *     npm run bench -- --quick           # 2 rounds of short loads: does the tool work?
+ *     npm run bench                      # everything, 5 rounds: half an hour on an idle machine
+ *     npm run bench -- --quick           # 2 rounds of short loads, to see whether the tool works
  *     npm run bench -- --rounds 9        # more rounds
  *     npm run bench -- --only eight      # one row; may be given several times
  *     npm run bench -- --list            # the rows
  *     npm run bench -- --out FOLDER      # where results.md and results.json go
- *     npm run bench -- --docs            # puts the table into docs/performance.md as well
+ *     npm run bench -- --docs            # updates docs/performance.md as well
  *
- * The results of a whole run go to bench/, those of any other to .build/bench/. Exit code 1: something could not be
- * measured.
+ * The results of a whole run go to bench/, those of any other to .build/bench/. Exit code 1 means that something
+ * could not be measured.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { projectRoot } from '../tools/mta';
+import { projectRoot } from '../tools/project-root';
 import { buildPeers } from './build';
 import type { Contender } from './contenders';
 import { machine } from './machine';
@@ -37,7 +37,7 @@ interface Options {
   readonly docs: boolean;
 }
 
-/** A fault of the command line. */
+/** An error in the command line. */
 class UsageError extends Error {}
 
 function readOptions(): Options | 'help' | 'list' {
@@ -59,7 +59,7 @@ function readOptions(): Options | 'help' | 'list' {
     throw new UsageError(`--rounds takes a whole number from 1 on, not '${values.rounds}'`);
   }
   const unknown = values.only?.filter((name) => !rows.some((row) => row.name === name)) ?? [];
-  if (unknown.length > 0) throw new UsageError(`no row is called ${unknown.join(', ')}: see --list`);
+  if (unknown.length > 0) throw new UsageError(`there is no row ${unknown.join(', ')}: see --list`);
   const whole = !values.quick && values.only === undefined;
   if (values.docs && !whole) throw new UsageError('--docs is for a whole run');
   return {
@@ -71,7 +71,7 @@ function readOptions(): Options | 'help' | 'list' {
   };
 }
 
-/** What has been measured of a contender so far. */
+/** The trials of a contender so far. */
 interface Entry {
   readonly contender: Contender;
   readonly trials: Figures[];
@@ -81,7 +81,7 @@ interface Entry {
 async function runRow(row: Row, options: Options, libmilters: Set<string>): Promise<RowResult> {
   console.error(`\n${row.name}: ${row.title}`);
   const entries = row.contenders.map((contender): Entry => ({ contender, trials: [] }));
-  // In turn, so that whatever changes on the machine meanwhile meets all of them.
+  // In turns, so that a change in the machine's load affects all of them.
   for (let round = 1; round <= options.rounds; round++) {
     for (const entry of entries.filter(({ failure }) => failure === undefined)) {
       await runTrial(row, entry, options, libmilters);
@@ -109,7 +109,7 @@ async function runTrial(row: Row, entry: Entry, { quick }: Options, libmilters: 
 const lastOf = ({ contender, trials, failure }: Entry) =>
   `${contender.name} ${failure === undefined ? Math.round(trials.at(-1)?.perSecond ?? 0) : '-'}`;
 
-/** The line of a traceback or a log that says what is wrong. */
+/** The last line of a traceback or log, which has the error. */
 const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? '';
 
 function write(results: Results, { out, docs }: Options): void {
@@ -121,7 +121,7 @@ function write(results: Results, { out, docs }: Options): void {
 }
 
 async function runAll(options: Options): Promise<void> {
-  // By an exit, the supervisors of filters and MTAs lose their channel, and end them.
+  // On exit, the supervisors of filters and MTAs lose their channel and end them.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, () => process.exit(130));
   buildPeers(projectRoot);
@@ -152,9 +152,9 @@ function conclude({ rows, libmilter }: Results): void {
   const spreads = rows.flatMap((row) => row.contenders.map(({ summary }) => summary.perSecond?.spread ?? 0));
   console.error(
     `${count('met')} expectations met, ${count('missed')} missed, ${count('not measured')} not measured; ` +
-      `the trials of one contender lie ${Math.round(median(spreads) * 100)} % apart`,
+      `median range of a contender's trials: ${Math.round(median(spreads) * 100)} %`,
   );
-  if (libmilter.length > 1) console.error(`the filters ran on different libraries: ${libmilter.join(', ')}`);
+  if (libmilter.length > 1) console.error(`the filters used different libraries: ${libmilter.join(', ')}`);
   if (failures.length > 0 || libmilter.length > 1) process.exitCode = 1;
 }
 
@@ -172,6 +172,6 @@ async function main(): Promise<void> {
 
 main().catch((error: NodeJS.ErrnoException) => {
   const usage = error instanceof UsageError || error.code?.startsWith('ERR_PARSE_ARGS');
-  console.error(usage ? `${error.message}\nnpm run bench -- --help tells more` : error);
+  console.error(usage ? `${error.message}\nsee npm run bench -- --help` : error);
   process.exit(usage ? 2 : 1);
 });

@@ -1,20 +1,20 @@
-/** What a row of trials comes to. */
+/** Statistics of trials. */
 
-/** The middle of some figures; the mean of the middle two where their number is even. @throws RangeError for none */
+/** The median of some figures. @throws RangeError for none */
 export function median(figures: readonly number[]): number {
-  if (figures.length === 0) throw new RangeError('no figures have no median');
+  if (figures.length === 0) throw new RangeError('there is no median of no figures');
   const sorted = figures.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] as number;
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
-/** The median of some figures, and how far they lie apart. */
+/** The median of some figures, and their range. */
 export interface Summary {
   readonly median: number;
   readonly least: number;
   readonly most: number;
-  /** (most - least) / median; 0 where the median is 0. */
+  /** (most - least) / median; 0 if the median is 0. */
   readonly spread: number;
 }
 

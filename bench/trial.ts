@@ -1,4 +1,4 @@
-/** One trial: a fresh filter, a load to warm up, the load that counts. */
+/** One trial: a fresh filter, a load as a warm-up, and the load that counts. */
 import { type LoadResult, load } from '../tools/load';
 import { type Contender, contenders } from './contenders';
 import { Filter } from './filter';
@@ -8,29 +8,29 @@ import type { DirectRow, Metric } from './rows';
 /** A trial's figures, as far as its kind of row has them. */
 export type Figures = Partial<Record<Metric, number>>;
 
-/** What a trial tells. */
+/** The result of a trial. */
 export interface Trial {
   readonly figures: Figures;
-  /** The libmilter that the filter ran on. */
+  /** The libmilter that the filter used. */
   readonly libmilter?: string;
 }
 
-/** What tools/load.ts does not know of bench/load.c's answer. */
+/** load.c's result with the fields that only the benchmark needs. */
 type Outcome = LoadResult & { readonly added: number; readonly wrong: number };
 
-/** How many messages of a load go before it, so that compilers, threads and buffers are there. */
+/** The messages of the warm-up, after which code is compiled, threads are started and buffers are allocated. */
 export const warmUpOf = (messages: number) => Math.max(1, Math.round(messages / 5));
-/** From so many connections on, what the process takes for itself is little beside what they take. */
+/** From this many connections on, they take much more memory than the process itself. */
 const MANY = 100;
-/** Milliseconds after which a load has hung. */
-const LOAD_MS = 180_000;
+/** Milliseconds after which a load is taken to hang. */
+const LOAD_TIMEOUT = 180_000;
 
 /** The messages per connection that a row sends. */
 export function messagesOf(row: DirectRow, quick: boolean): number {
   return quick ? row.load.quick : row.load.messages;
 }
 
-/** Measures a contender once. @throws where it does not start, breaks off, or answers wrongly */
+/** Measures a contender once. @throws if it does not start, fails, or replies wrongly */
 export async function measure(row: DirectRow, contender: Contender, quick: boolean): Promise<Trial> {
   await using filter = await Filter.start(contender, row.work);
   const libmilter = filter.libmilter;
@@ -38,7 +38,7 @@ export async function measure(row: DirectRow, contender: Contender, quick: boole
     throw new Error(`${contender.name} has loaded ${libmilter.join(' and ') || 'no libmilter'}`);
   const messages = messagesOf(row, quick);
   const send = (count: number) => sendLoad(row, filter, contender, count);
-  // Before the warm-up, whose connections already take what the filter will not give back.
+  // Before the warm-up, because the filter does not give back the memory that its connections take.
   forgetPeak(filter.pid);
   const before = resident(filter.pid).now;
   await send(warmUpOf(messages));
@@ -73,7 +73,7 @@ async function sendLoad(
 ): Promise<Outcome> {
   const { connections, headers, body, pause } = row.load;
   const outcome = await generate(filter.socket, { connections, messages, headers, body, pause });
-  // A filter without handlers adds no header; each other one, one to each message.
+  // A filter without handlers adds no header; every other one adds one to each message.
   const added = contender === contenders.C_NOOP ? 0 : connections * messages;
   if (outcome.messages !== connections * messages || outcome.added !== added) {
     throw new Error(`${contender.name}: ${JSON.stringify(outcome)} of ${connections} x ${messages} messages`);
@@ -81,10 +81,10 @@ async function sendLoad(
   return outcome;
 }
 
-/** The load generator's exit code says that something went wrong, its output what. */
+/** Runs the load generator; its output says what has failed. */
 async function generate(socket: string, what: Parameters<typeof load>[1]): Promise<Outcome> {
   try {
-    return (await load(socket, what, LOAD_MS)) as Outcome;
+    return (await load(socket, what, LOAD_TIMEOUT)) as Outcome;
   } catch (error) {
     const { stdout, message } = error as Error & { stdout?: string };
     throw new Error(`the load failed: ${stdout?.trim() || message}`);

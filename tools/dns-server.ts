@@ -1,7 +1,8 @@
 /** A DNS server (dns2) on a port of 127.0.0.1, UDP and TCP, that serves a zone and misbehaves on demand. */
-import { type AddressInfo, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { freePort } from './free-ports';
 
-/** What dns2 has no types for. */
+/** dns2 has no types of its own. */
 interface Resource {
   name: string;
   type: number;
@@ -41,10 +42,10 @@ export interface Records {
   CNAME?: string;
   /** In seconds. Default: 300. */
   ttl?: number;
-  /** Instead of an answer, for every type or for those of `faultTypes`. */
+  /** Sent instead of an answer, for every type or for those of `faultTypes`. */
   fault?: 'SERVFAIL' | 'REFUSED' | 'silence' | 'truncated';
   faultTypes?: (keyof Records)[];
-  /** Answers that were not asked for, put before the others, whatever was asked. */
+  /** Answers that nobody asked for, put before the others in every response. */
   poison?: { name: string; type: 'A' | 'TXT' | 'PTR' | 'CNAME'; value: string }[];
 }
 
@@ -66,10 +67,10 @@ const typeName = (type: number) => Object.keys(TYPE).find((name) => TYPE[name] =
 export class DnsServer implements AsyncDisposable {
   /** `127.0.0.1:port`, as dns.Resolver's setServers takes it. */
   readonly address: string;
-  /** What was asked, in order: `A example.com`. UDP and TCP alike. */
+  /** The queries in order, over UDP and TCP: `A example.com`. */
   readonly queries: string[] = [];
   zone: Zone;
-  /** A CNAME's target is looked up in the zone too, as a resolver would. Off: one step only. */
+  /** Whether the target of a CNAME is looked up in the zone too, as a resolver does. */
   follows = true;
 
   readonly #server: Dns2Server;
@@ -82,9 +83,9 @@ export class DnsServer implements AsyncDisposable {
   }
 
   static async start(zone: Zone = {}): Promise<DnsServer> {
-    // The same port for both; the one that UDP gets may be taken for TCP.
+    // The same port for UDP and TCP.
     for (;;) {
-      const port = await freeTcpPort();
+      const port = await freePort();
       const server = dns2.createServer({ udp: true, tcp: true });
       try {
         const at = { port, address: '127.0.0.1' };
@@ -123,7 +124,7 @@ export class DnsServer implements AsyncDisposable {
     const wanted = name.toLowerCase();
     const found = Object.keys(this.zone).find((key) => key.toLowerCase() === wanted);
     if (found !== undefined) return this.zone[found];
-    // A name that only has names below it is there, without records.
+    // A name with other names below it exists, without records.
     const above = Object.keys(this.zone).some((key) => key.toLowerCase().endsWith(`.${wanted}`));
     return above ? {} : undefined;
   }
@@ -149,15 +150,7 @@ export class DnsServer implements AsyncDisposable {
   }
 }
 
-async function freeTcpPort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
-/** dns2 tells of an address in use by an event of its parts only. */
+/** dns2 reports an address in use only by an event of its parts. */
 function listening(server: Dns2Server, at: { port: number; address: string }): Promise<unknown> {
   const { udp, tcp } = (server as unknown as { servers: Record<string, NodeJS.EventEmitter> }).servers;
   return new Promise((resolve, reject) => {

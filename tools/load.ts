@@ -1,12 +1,13 @@
-/** The C load generator of bench/load.c, built when it is first needed. */
+/** The load generator load.c, compiled when it is first needed. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { projectRoot } from './project-root';
 
 const run = promisify(execFile);
 
-/** What to send: see bench/load.c. */
+/** What to send: see load.c. */
 export interface Load {
   readonly connections: number;
   /** Messages per connection. */
@@ -18,7 +19,7 @@ export interface Load {
   readonly pause: number;
 }
 
-/** What came of it: times in milliseconds from the final dot to its answer. */
+/** The result; p50 and p99 are milliseconds from the final dot to its reply. */
 export interface LoadResult {
   readonly messages: number;
   readonly seconds: number;
@@ -28,23 +29,18 @@ export interface LoadResult {
   readonly failed: number;
 }
 
-function rootOf(directory: string): string {
-  return existsSync(join(directory, 'package.json')) ? directory : rootOf(dirname(directory));
-}
-
 async function build(): Promise<string> {
-  const root = rootOf(dirname(__dirname));
-  const source = join(root, 'bench', 'load.c');
-  const program = join(root, '.build', 'bench', 'load');
+  const source = join(projectRoot, 'tools', 'load.c');
+  const program = join(projectRoot, '.build', 'tools', 'load');
   if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return program;
   mkdirSync(dirname(program), { recursive: true });
   const fresh = `${program}.${process.pid}`;
   await run(process.env.CC ?? 'cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-pthread', '-o', fresh, source]);
-  renameSync(fresh, program); // another test may be building as well
+  renameSync(fresh, program); // another process may be compiling it too
   return program;
 }
 
-/** Sends a load to a filter's socket. @throws where a connection failed, or after `timeout` ms */
+/** Sends a load to a filter's socket. @throws if a connection fails, or after `timeout` ms */
 export async function load(socket: string, what: Load, timeout = 120_000): Promise<LoadResult> {
   const program = await build();
   const args = Object.entries({

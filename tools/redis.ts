@@ -1,14 +1,13 @@
 /** A real redis-server on a unix socket in a private directory. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { privateDirectory, removeDirectory } from './private-directory';
 
 /**
- * The server is one program with the checker of its dumps, and what it does depends on the name that it is called by.
- * Debian has the program in redis-tools; its package redis-server adds the name, and a service that starts at boot.
+ * The server and the checker of its dumps are one program, whose name decides what it does. Debian has the program in
+ * redis-tools; its package redis-server adds only the name and a service that starts at boot.
  */
 const PROGRAMS = ['redis-server', 'redis-check-rdb'];
 
@@ -23,52 +22,52 @@ export class RedisServer implements AsyncDisposable {
   #child: ChildProcess | undefined;
 
   private constructor(port: number) {
-    this.#dir = mkdtempSync(join(tmpdir(), 'redis-'));
+    this.#dir = privateDirectory('redis');
     this.path = join(this.#dir, 'sock');
     this.#port = port;
   }
 
-  /** @param port listens on this port of 127.0.0.1 as well; 0 for none */
+  /** @param port a port of 127.0.0.1 to listen on as well; 0 for none */
   static async start(port = 0): Promise<RedisServer> {
     const server = new RedisServer(port);
     await server.start();
     return server;
   }
 
-  /** Starts it, once more after `stop()`. Nothing is kept from before. */
+  /** Starts it, again after `stop()`. Nothing is kept from before. */
   async start(): Promise<void> {
     const settings = { port: this.#port, bind: '127.0.0.1', unixsocket: this.path, dir: this.#dir, save: '' };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const child = spawn(findProgram(), args, {
       argv0: 'redis-server',
-      // A sanitizer that watches this process is not for Redis, which may have an allocator of its own.
+      // A sanitizer that is preloaded into this process must not be into Redis, which may have its own allocator.
       env: { ...process.env, LD_PRELOAD: undefined },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#child = child;
     process.once('exit', this.#kill);
-    let said = '';
+    let output = '';
     const timer = setTimeout(() => child.kill('SIGKILL'), START_MS);
     for await (const line of createInterface({ input: child.stdout })) {
-      said += `${line}\n`;
+      output += `${line}\n`;
       // The unix socket's line is the last: "The server is now ready to accept connections at /path" up to Redis 7.0,
       // "Ready to accept connections unix" since.
       if (/ready to accept connections (?:at \/|unix)/i.test(line)) {
         clearTimeout(timer);
-        child.stdout.resume(); // it must not wait for a reader
+        child.stdout.resume(); // so that it never waits for a reader
         return;
       }
     }
     clearTimeout(timer);
-    throw new Error(`redis-server did not start:\n${said}`);
+    throw new Error(`redis-server did not start:\n${output}`);
   }
 
-  /** SIGSTOP: it is there and does not answer. */
+  /** Sends SIGSTOP: it accepts connections but does not answer. */
   freeze(): void {
     this.#child?.kill('SIGSTOP');
   }
 
-  /** SIGCONT. */
+  /** Sends SIGCONT. */
   thaw(): void {
     this.#child?.kill('SIGCONT');
   }
@@ -88,7 +87,7 @@ export class RedisServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-    rmSync(this.#dir, { recursive: true, force: true });
+    removeDirectory(this.#dir);
   }
 
   readonly #kill = (): void => {

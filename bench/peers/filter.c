@@ -163,7 +163,7 @@ static sfsistat on_abort(SMFICTX* ctx) {
 
 static sfsistat on_close(SMFICTX* ctx) {
   struct session* session = smfi_getpriv(ctx);
-  if (session != NULL) end_errand(session->errand);
+  if (session != NULL) end_errand(session->task);
   free(session);
   smfi_setpriv(ctx, NULL);
   return SMFIS_CONTINUE;

@@ -3,14 +3,14 @@
 #include <libmilter/mfapi.h>
 #include <stddef.h>
 
-struct errand;
+struct task;
 
 /* A connection, as libmilter's private data of its context. */
 struct session {
   size_t macro_length;
   unsigned headers;
   size_t body;
-  struct errand* errand; /* one_thread.c's */
+  struct task* task; /* one_thread.c's */
 };
 
 struct session* session_of(SMFICTX* ctx);
@@ -21,4 +21,4 @@ struct session* session_of(SMFICTX* ctx);
  * copied and go with the next event, or when there are 256 KiB; with `each`, one by one.
  */
 void run_on_one_thread(struct smfiDesc* filter, int each);
-void end_errand(struct errand* errand);
+void end_errand(struct task* task);

@@ -1,7 +1,7 @@
 /**
  * The benchmark's filter in this package, also as the module that workers load.
  *
- * At the end of a message it waits and uses CPU as told, and adds one header that tells what it has seen:
+ * At the end of a message it waits and uses CPU time as configured, and adds a header with what it has seen:
  * `<headers> <body bytes>`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { work } from './work';
 
 const { wait, turns } = settings();
 
-/** Handlers for every step; none of them costs more than the call. */
+/** Handlers for every step, which do next to nothing. */
 class Plain extends Milter.Base {
   protected macro: string | null = null;
   protected headers = 0;
@@ -81,7 +81,7 @@ class Waiting extends Plain {
   }
 }
 
-/** No handler but the awaited one: it has seen nothing that it could tell. */
+/** Only the awaited handler, which has seen nothing that it could report. */
 export class OnlyEom extends Milter.Base {
   override async eom(): Promise<Milter.Status> {
     if (wait > 0) await sleep(wait);

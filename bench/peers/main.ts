@@ -10,7 +10,7 @@ import * as Milter from 'tsmilter';
 import { calibrate } from './work';
 
 async function main([socket = '', variant = '', wait = '0', burn = '0']: string[]): Promise<void> {
-  // Once, and before there are workers: they would disturb one another.
+  // Once, before there are workers, which would disturb each other.
   const turns = Number(burn) > 0 ? calibrate(Number(burn)) : 0;
   Object.assign(process.env, { BENCH_WAIT: wait, BENCH_TURNS: String(turns) });
   Milter.setFlags(Milter.ADDHDRS);
@@ -31,7 +31,7 @@ async function main([socket = '', variant = '', wait = '0', burn = '0']: string[
   return Milter.runmilter('bench', socket, chosen);
 }
 
-/** The part of runmilter's options that says where handlers run. */
+/** The options of runmilter that say where handlers run. */
 interface WorkerOptions {
   readonly module: string;
   readonly workers: number;

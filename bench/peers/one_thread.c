@@ -6,7 +6,7 @@
 
 enum { FULL = 256 * 1024, LARGEST = 128 * 1024, EVENTS = 256 };
 
-/* A header, an eoh or a chunk of a body, whose text lies in the errand's bytes. */
+/* A header, an eoh or a chunk of a body, whose text lies in the task's bytes. */
 struct event {
   enum { HEADER, EOH, BODY } kind;
   size_t at;
@@ -14,18 +14,18 @@ struct event {
 };
 
 /* What a connection hands over: events that were put off, and the one that is waited for. */
-struct errand {
+struct task {
   SMFICTX* ctx;
   struct event events[EVENTS];
   unsigned count;
   char* bytes;
   size_t used;
-  sfsistat (*asked)(struct errand*); /* NULL: only what was put off */
+  sfsistat (*asked)(struct task*); /* NULL: only what was put off */
   char* text;
   char** arguments;
   _SOCK_ADDR* address;
 
-  struct errand* next;
+  struct task* next;
   pthread_mutex_t lock;
   pthread_cond_t changed;
   int done; /* guarded by lock, as is the verdict */
@@ -37,65 +37,65 @@ static int each;
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t queue_changed = PTHREAD_COND_INITIALIZER;
-static struct errand* first; /* guarded by queue_lock */
-static struct errand** last = &first;
+static struct task* first; /* guarded by queue_lock */
+static struct task** last = &first;
 
-static struct errand* errand_of(SMFICTX* ctx) {
+static struct task* errand_of(SMFICTX* ctx) {
   struct session* session = session_of(ctx);
-  if (session->errand == NULL) {
-    struct errand* errand = calloc(1, sizeof *errand);
-    errand->ctx = ctx;
-    errand->bytes = malloc(FULL + LARGEST);
-    pthread_mutex_init(&errand->lock, NULL);
-    pthread_cond_init(&errand->changed, NULL);
-    session->errand = errand;
+  if (session->task == NULL) {
+    struct task* task = calloc(1, sizeof *task);
+    task->ctx = ctx;
+    task->bytes = malloc(FULL + LARGEST);
+    pthread_mutex_init(&task->lock, NULL);
+    pthread_cond_init(&task->changed, NULL);
+    session->task = task;
   }
-  return session->errand;
+  return session->task;
 }
 
-void end_errand(struct errand* errand) {
-  if (errand == NULL) return;
-  pthread_mutex_destroy(&errand->lock);
-  pthread_cond_destroy(&errand->changed);
-  free(errand->bytes);
-  free(errand);
+void end_errand(struct task* task) {
+  if (task == NULL) return;
+  pthread_mutex_destroy(&task->lock);
+  pthread_cond_destroy(&task->changed);
+  free(task->bytes);
+  free(task);
 }
 
 /* --- libmilter's threads */
 
-static sfsistat hand_over(struct errand* errand, sfsistat (*asked)(struct errand*)) {
-  errand->asked = asked;
-  errand->done = 0;
-  errand->next = NULL;
+static sfsistat hand_over(struct task* task, sfsistat (*asked)(struct task*)) {
+  task->asked = asked;
+  task->done = 0;
+  task->next = NULL;
   pthread_mutex_lock(&queue_lock);
-  *last = errand;
-  last = &errand->next;
+  *last = task;
+  last = &task->next;
   pthread_mutex_unlock(&queue_lock);
   pthread_cond_signal(&queue_changed);
-  pthread_mutex_lock(&errand->lock);
-  while (!errand->done) pthread_cond_wait(&errand->changed, &errand->lock);
-  pthread_mutex_unlock(&errand->lock);
-  return errand->verdict;
+  pthread_mutex_lock(&task->lock);
+  while (!task->done) pthread_cond_wait(&task->changed, &task->lock);
+  pthread_mutex_unlock(&task->lock);
+  return task->verdict;
 }
 
-static void copy(struct errand* errand, const void* bytes, size_t length) {
-  memcpy(errand->bytes + errand->used, bytes, length);
-  errand->used += length;
+static void copy(struct task* task, const void* bytes, size_t length) {
+  memcpy(task->bytes + task->used, bytes, length);
+  task->used += length;
 }
 
 /* Puts an event off, if there is room for more after it. */
-static sfsistat put_off(struct errand* errand, struct event event, sfsistat passive) {
-  errand->events[errand->count++] = event;
-  if (each || errand->used >= FULL || errand->count == EVENTS) return hand_over(errand, NULL);
+static sfsistat put_off(struct task* task, struct event event, sfsistat passive) {
+  task->events[task->count++] = event;
+  if (each || task->used >= FULL || task->count == EVENTS) return hand_over(task, NULL);
   return passive;
 }
 
 static sfsistat header(SMFICTX* ctx, char* name, char* value) {
-  struct errand* errand = errand_of(ctx);
-  const struct event event = {HEADER, errand->used, strlen(name) + 1};
-  copy(errand, name, event.length);
-  copy(errand, value, strlen(value) + 1);
-  return put_off(errand, event, SMFIS_NOREPLY);
+  struct task* task = errand_of(ctx);
+  const struct event event = {HEADER, task->used, strlen(name) + 1};
+  copy(task, name, event.length);
+  copy(task, value, strlen(value) + 1);
+  return put_off(task, event, SMFIS_NOREPLY);
 }
 
 static sfsistat eoh(SMFICTX* ctx) {
@@ -103,24 +103,24 @@ static sfsistat eoh(SMFICTX* ctx) {
 }
 
 static sfsistat body(SMFICTX* ctx, unsigned char* chunk, size_t length) {
-  struct errand* errand = errand_of(ctx);
-  const struct event event = {BODY, errand->used, length};
-  copy(errand, chunk, length);
-  return put_off(errand, event, SMFIS_CONTINUE);
+  struct task* task = errand_of(ctx);
+  const struct event event = {BODY, task->used, length};
+  copy(task, chunk, length);
+  return put_off(task, event, SMFIS_CONTINUE);
 }
 
-static sfsistat ask_connect(struct errand* errand) {
-  return handlers.xxfi_connect(errand->ctx, errand->text, errand->address);
+static sfsistat ask_connect(struct task* task) {
+  return handlers.xxfi_connect(task->ctx, task->text, task->address);
 }
-static sfsistat ask_helo(struct errand* errand) { return handlers.xxfi_helo(errand->ctx, errand->text); }
-static sfsistat ask_envfrom(struct errand* errand) {
-  return handlers.xxfi_envfrom(errand->ctx, errand->arguments);
+static sfsistat ask_helo(struct task* task) { return handlers.xxfi_helo(task->ctx, task->text); }
+static sfsistat ask_envfrom(struct task* task) {
+  return handlers.xxfi_envfrom(task->ctx, task->arguments);
 }
-static sfsistat ask_envrcpt(struct errand* errand) {
-  return handlers.xxfi_envrcpt(errand->ctx, errand->arguments);
+static sfsistat ask_envrcpt(struct task* task) {
+  return handlers.xxfi_envrcpt(task->ctx, task->arguments);
 }
-static sfsistat ask_data(struct errand* errand) { return handlers.xxfi_data(errand->ctx); }
-static sfsistat ask_eom(struct errand* errand) { return handlers.xxfi_eom(errand->ctx); }
+static sfsistat ask_data(struct task* task) { return handlers.xxfi_data(task->ctx); }
+static sfsistat ask_eom(struct task* task) { return handlers.xxfi_eom(task->ctx); }
 
 static sfsistat connected(SMFICTX* ctx, char* host, _SOCK_ADDR* address) {
   errand_of(ctx)->text = host;
@@ -149,29 +149,29 @@ static sfsistat eom(SMFICTX* ctx) { return hand_over(errand_of(ctx), ask_eom); }
 
 /* --- the one thread */
 
-static sfsistat handle(struct errand* errand, const struct event* event) {
-  char* const text = errand->bytes + event->at;
+static sfsistat handle(struct task* task, const struct event* event) {
+  char* const text = task->bytes + event->at;
   switch (event->kind) {
     case HEADER:
-      return handlers.xxfi_header(errand->ctx, text, text + event->length);
+      return handlers.xxfi_header(task->ctx, text, text + event->length);
     case EOH:
-      return handlers.xxfi_eoh(errand->ctx);
+      return handlers.xxfi_eoh(task->ctx);
     default:
-      return handlers.xxfi_body(errand->ctx, (unsigned char*)text, event->length);
+      return handlers.xxfi_body(task->ctx, (unsigned char*)text, event->length);
   }
 }
 
-static void handle_all(struct errand* errand) {
+static void handle_all(struct task* task) {
   sfsistat verdict = SMFIS_CONTINUE;
-  for (unsigned i = 0; i < errand->count; i++) verdict = handle(errand, &errand->events[i]);
-  errand->count = 0;
-  errand->used = 0;
-  if (errand->asked != NULL) verdict = errand->asked(errand);
-  pthread_mutex_lock(&errand->lock);
-  errand->verdict = verdict;
-  errand->done = 1;
-  pthread_mutex_unlock(&errand->lock);
-  pthread_cond_signal(&errand->changed);
+  for (unsigned i = 0; i < task->count; i++) verdict = handle(task, &task->events[i]);
+  task->count = 0;
+  task->used = 0;
+  if (task->asked != NULL) verdict = task->asked(task);
+  pthread_mutex_lock(&task->lock);
+  task->verdict = verdict;
+  task->done = 1;
+  pthread_mutex_unlock(&task->lock);
+  pthread_cond_signal(&task->changed);
 }
 
 static void* serve(void* unused) {
@@ -179,11 +179,11 @@ static void* serve(void* unused) {
   for (;;) {
     pthread_mutex_lock(&queue_lock);
     while (first == NULL) pthread_cond_wait(&queue_changed, &queue_lock);
-    struct errand* const errand = first;
-    first = errand->next;
+    struct task* const task = first;
+    first = task->next;
     if (first == NULL) last = &first;
     pthread_mutex_unlock(&queue_lock);
-    handle_all(errand);
+    handle_all(task);
   }
   return NULL;
 }

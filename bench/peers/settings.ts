@@ -1,8 +1,8 @@
-/** What the filter is told, by its environment, for workers have that too. */
+/** The filter's settings, in environment variables because workers have those too. */
 export interface Settings {
   /** Milliseconds that eom awaits. */
   readonly wait: number;
-  /** Turns of work in eom; 0: none. */
+  /** Rounds of work in eom, 0 for none. */
   readonly turns: number;
 }
 

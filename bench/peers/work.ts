@@ -1,4 +1,4 @@
-/** The same work in each language: so many turns of a 32-bit xorshift. */
+/** The same work in each language: rounds of a 32-bit xorshift. */
 export function work(turns: number): number {
   let x = 2463534242;
   for (let i = 0; i < turns; i++) {
@@ -9,7 +9,7 @@ export function work(turns: number): number {
   return x;
 }
 
-/** How many turns take that long on a CPU that does nothing else: the best of many tries counts. */
+/** How many rounds take that long on an idle CPU: the best of many attempts counts. */
 export function calibrate(milliseconds: number): number {
   const turns = 20_000;
   let best = Number.POSITIVE_INFINITY;
@@ -21,5 +21,5 @@ export function calibrate(milliseconds: number): number {
   return Math.round((milliseconds / best) * turns);
 }
 
-/** The result must be used, or the optimiser leaves the work out. */
+/** The result must be used, or the optimiser would remove the work. */
 export let kept = 0;

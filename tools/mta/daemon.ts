@@ -1,19 +1,18 @@
 import * as fs from 'node:fs';
+import { freePorts } from '../free-ports';
+import { SupervisedProcess } from '../supervised-process';
 import { installation } from './installation';
-import { type Door, doors, hostOf, type Mta, type MtaOptions, openDoors } from './mta';
-import { awaitListening, freePorts } from './ports';
-import { SupervisedProcess } from './process';
+import { awaitListening } from './listening';
+import { type EndpointName, endpointNames, hostOf, type Mta, type MtaOptions, openEndpoints } from './mta';
 import { makeRunDir } from './run-dir';
 
-const startMs = 10_000;
+export type EndpointPorts = Readonly<Record<EndpointName, number>>;
 
-export type DoorPorts = Readonly<Record<Door, number>>;
-
-/** What is particular to one kind of MTA: what is written before it starts, and how it is started. */
+/** What one kind of MTA needs: the files that are written before it starts, and its command. */
 export interface Recipe {
   readonly name: Mta['name'];
   readonly packageName: string;
-  prepare(dir: string, ports: DoorPorts, options: MtaOptions): Promise<Prepared>;
+  prepare(dir: string, ports: EndpointPorts, options: MtaOptions): Promise<Prepared>;
 }
 
 export interface Prepared {
@@ -27,11 +26,13 @@ export interface Prepared {
   release(): void;
 }
 
-/** Starts an MTA in a folder of its own and resolves when all its doors are open. */
+/** Starts an MTA in a folder of its own; resolves when all its endpoints listen. */
 export async function startMta(recipe: Recipe, options: MtaOptions): Promise<Mta> {
   const version = installation().versions.get(recipe.packageName) ?? 'unknown';
-  const numbers = await freePorts(doors.length);
-  const ports = Object.fromEntries(doors.map((door, i) => [door, numbers[i]])) as unknown as DoorPorts;
+  const numbers = await freePorts(endpointNames.length);
+  const ports = Object.fromEntries(
+    endpointNames.map((endpoint, i) => [endpoint, numbers[i]]),
+  ) as unknown as EndpointPorts;
   const dir = makeRunDir(recipe.name);
   let prepared: Prepared;
   try {
@@ -51,32 +52,32 @@ class Daemon implements Mta {
   readonly #prepared: Prepared;
   readonly #process: SupervisedProcess;
   #stopped: Promise<void> | undefined;
-  // kept at the end, for who asks about it after a failure
+  /** Kept at the end, for the report of a failure. */
   #lastLog: string | undefined;
 
   constructor(
     readonly name: Mta['name'],
     readonly version: string,
     readonly dir: string,
-    ports: DoorPorts,
+    ports: EndpointPorts,
     prepared: Prepared,
     command: ConstructorParameters<typeof SupervisedProcess>[0],
   ) {
     this.endpoints = Object.fromEntries(
-      doors.map((door) => [door, { host: hostOf(door), port: ports[door] }]),
+      endpointNames.map((endpoint) => [endpoint, { host: hostOf(endpoint), port: ports[endpoint] }]),
     ) as unknown as Mta['endpoints'];
     this.#prepared = prepared;
     this.#process = new SupervisedProcess(command);
   }
 
   async started(): Promise<void> {
-    const ports = openDoors.map((door) => this.endpoints[door].port);
+    const ports = openEndpoints.map((endpoint) => this.endpoints[endpoint].port);
     try {
-      await awaitListening(this.name, ports, startMs, () => this.#process.ended);
+      await awaitListening(this.name, ports, () => this.#process.ended);
     } catch (error) {
-      const said = `${this.#process.output}${this.log()}`;
+      const output = `${this.#process.output}${this.log()}`;
       await this.stop();
-      throw new Error(`${this.name} did not start; it said:\n${said}`, { cause: error });
+      throw new Error(`${this.name} did not start; its output:\n${output}`, { cause: error });
     }
   }
 

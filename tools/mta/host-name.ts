@@ -2,11 +2,10 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 
 /**
- * Gives this machine a host name with a dot, by an alias in /etc/hosts, for where no namespace can be made to
- * have one in. Who is root and yet not allowed to unshare is in a container, so it is the container that is
- * changed; this is announced.
+ * Gives this machine a host name with a dot, by an alias in /etc/hosts, for use where namespaces are forbidden. A root user
+ * who may not call unshare(2) is in a container, so that only the container is changed; a message says so.
  *
- * @returns takes the alias away again, which the end of the process does otherwise
+ * @returns removes the alias again; otherwise the end of the process does
  */
 export function nameHostWithDot(): () => void {
   const name = os.hostname();
@@ -15,7 +14,7 @@ export function nameHostWithDot(): () => void {
   console.error(
     `Sendmail would wait a minute for a host name with a dot: '${alias.trim()}' is in /etc/hosts meanwhile`,
   );
-  // Before all others, because the first line with the name wins.
+  // Before all others, because the first line with the name counts.
   rewriteHosts((hosts) => alias + hosts);
   const undo = () => {
     process.off('exit', undo);
@@ -26,8 +25,8 @@ export function nameHostWithDot(): () => void {
 }
 
 /**
- * In place, because containers have the file as a mount, which cannot be replaced. Readers find the old text or the new
- * one, if it is shorter with lines of the old one behind it, but never a part.
+ * Writes in place, because in containers the file is a mount and cannot be replaced. Readers see the old text or the new one,
+ * which lines of the old one may follow for a moment, but never a part.
  */
 function rewriteHosts(edit: (hosts: string) => string): void {
   const text = edit(fs.readFileSync('/etc/hosts', 'utf8'));

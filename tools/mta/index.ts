@@ -1,7 +1,7 @@
-export { projectRoot, unavailable } from './installation';
-export type { Door, FilterFailure, FilterTimeouts, Mta, MtaOptions } from './mta';
-export { doors, hasIPv6 } from './mta';
-export { awaitFilter, awaitListening, freePort, freePorts } from './ports';
+export { unavailable } from './installation';
+export { awaitFilter, awaitListening } from './listening';
+export type { EndpointName, FilterFailure, FilterTimeouts, Mta, MtaOptions } from './mta';
+export { endpointNames, hasIPv6 } from './mta';
 export { startPostfix } from './postfix';
 export { startSendmail } from './sendmail';
 export type { EnvelopeAddress, SinkMessage } from './sink';

@@ -1,35 +1,23 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { projectRoot } from '../project-root';
 
-/** Where `scripts/install-tools mta` put the two MTAs, and what must be in the environment to run them. */
+/** Where `scripts/install-tools mta` has put the two MTAs, and the environment that they need. */
 export interface Installation {
   /** The unpacked tree: `<root>/usr/sbin` and so on. */
   readonly root: string;
-  /** LD_LIBRARY_PATH for programs of the tree: their shared libraries lie beside them. */
+  /** LD_LIBRARY_PATH for programs of the tree, which has their shared libraries. */
   readonly libraryPath: string;
   /** Debian package name to version. */
   readonly versions: ReadonlyMap<string, string>;
 }
 
-/** The project's folder. The tests run compiled, some folders deeper than their sources. */
-export const projectRoot = findProjectRoot();
-
-function findProjectRoot(): string {
-  let dir = __dirname;
-  while (!fs.existsSync(path.join(dir, 'package.json'))) {
-    const parent = path.dirname(dir);
-    if (parent === dir) throw new Error(`no package.json above ${__dirname}`);
-    dir = parent;
-  }
-  return dir;
-}
-
-/** Why the MTAs cannot be started on this machine; undefined where they can. */
+/** Why the MTAs cannot be started on this machine; undefined if they can. */
 export function unavailable(): string | undefined {
-  if (process.platform !== 'linux') return 'the MTAs are run on Linux only';
-  if (process.getuid?.() !== 0) return 'Sendmail and Postfix have to be started by root';
+  if (process.platform !== 'linux') return 'the MTAs run on Linux only';
+  if (process.getuid?.() !== 0) return 'Sendmail and Postfix must be started by root';
   if (!fs.existsSync(stampFile()))
-    return "Sendmail and Postfix are not there: run 'scripts/install-tools mta'";
+    return "Sendmail and Postfix are not installed: run 'scripts/install-tools mta'";
   return undefined;
 }
 

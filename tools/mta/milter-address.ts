@@ -1,4 +1,4 @@
-/** A filter's socket, as libmilter's smfi_setconn spells it: each MTA has its own spelling of the same. */
+/** A filter's socket as libmilter's smfi_setconn writes it, and as each MTA does. */
 export type MilterAddress =
   | { readonly family: 'unix'; readonly path: string }
   | { readonly family: 'inet' | 'inet6'; readonly port: number; readonly host: string };
@@ -10,7 +10,7 @@ export function parseMilterAddress(text: string): MilterAddress {
   const [, family, port, host] = /^(inet6?):(\d+)@([^@]+)$/.exec(text) ?? [];
   if (family && port && host)
     return { family: family === 'inet6' ? 'inet6' : 'inet', port: Number(port), host };
-  throw new Error(`not a milter address that the MTAs could be given: '${text}'`);
+  throw new Error(`not a socket that an MTA can be given: '${text}'`);
 }
 
 export function sendmailSpelling(address: MilterAddress): string {
@@ -20,7 +20,7 @@ export function sendmailSpelling(address: MilterAddress): string {
 
 export function postfixSpelling(address: MilterAddress): string {
   if (address.family === 'unix') return `unix:${address.path}`;
-  // Postfix knows no inet6: the brackets tell
+  // Postfix has no inet6; brackets mean it
   const host = address.family === 'inet6' ? `[${address.host}]` : address.host;
   return `inet:${host}:${address.port}`;
 }

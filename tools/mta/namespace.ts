@@ -4,21 +4,18 @@ import * as path from 'node:path';
 import { SyslogReceiver } from './syslog';
 import { fillTemplate } from './template';
 
-/** How to start a program, and what it says to syslog. */
+/** How to start a program, and what it writes to syslog. */
 export interface Launch {
   readonly command: string;
   readonly args: readonly string[];
-  /** False where namespaces are forbidden: the program sees the machine as it is, and syslog is not heard. */
+  /** False if namespaces are forbidden: the program sees the machine as it is, and its syslog is not received. */
   readonly isolated: boolean;
   syslog(): string;
   /** Called once, after the program's end. */
   release(): void;
 }
 
-/**
- * Has a program run in a mount and a UTS namespace of its own, of which nothing is seen outside: with a host
- * name, a hosts file that answers without DNS, and a /dev/log.
- */
+/** Prepares a program to run in mount and UTS namespaces of its own: with a host name, a hosts file and a /dev/log. */
 export async function isolate(dir: string, host: string, command: string, args: string[]): Promise<Launch> {
   if (!mayUnshare()) return { command, args, isolated: false, syslog: () => '', release: () => {} };
   fs.writeFileSync(path.join(dir, 'hosts'), `127.0.0.1 localhost ${host}\n::1 localhost\n`);
@@ -39,9 +36,9 @@ export async function isolate(dir: string, host: string, command: string, args: 
 
 let allowed: boolean | undefined;
 
-/** May this process make such namespaces? Containers often forbid it, to root as well. */
+/** Whether this process may make such namespaces. Containers often forbid it, even to root. */
 function mayUnshare(): boolean {
-  // tried with all that is going to be done inside: each may be forbidden by itself
+  // tries everything that is done inside, because each may be forbidden by itself
   const trial = 'hostname host.test && mount --bind /etc/hosts /etc/hosts';
   allowed ??= spawnSync('unshare', ['--mount', '--uts', '/bin/sh', '-c', trial]).status === 0;
   return allowed;

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { type DoorPorts, type Recipe, startMta } from './daemon';
+import { type EndpointPorts, type Recipe, startMta } from './daemon';
 import { installation } from './installation';
 import { parseMilterAddress, postfixSpelling } from './milter-address';
-import { filterTimeouts, hostOf, type Mta, type MtaOptions, openDoors } from './mta';
+import { filterTimeouts, hostOf, type Mta, type MtaOptions, openEndpoints } from './mta';
 import { isolate } from './namespace';
 import { fillTemplate } from './template';
 
@@ -12,12 +12,12 @@ export function startPostfix(options: MtaOptions): Promise<Mta> {
   return startMta(recipe, options);
 }
 
-// Postfix wants an account and a group that nobody else uses. These two come with every Debian and Ubuntu,
-// and own nothing there.
+// Postfix needs an account and a group that nothing else uses. These two exist on every Debian and Ubuntu system and own
+// nothing there.
 const owner = 'news';
 const group = 'uucp';
 
-// the folders of the queue that belong to the account alone
+// the folders of the queue that belong to the account
 const ownQueues = ['active', 'bounce', 'corrupt', 'defer', 'deferred', 'flush', 'hold', 'incoming'];
 const ownServices = ['private', 'saved', 'trace'];
 
@@ -32,7 +32,7 @@ const recipe: Recipe = {
     const log = path.join(dir, 'maillog');
     writeConfig(tree.root, dir, etc, ports, options);
     makeQueue(dir, queueDir);
-    // master itself, not the postfix command: that would run a long shell script of checks first
+    // master itself, because the postfix command runs a long shell script of checks first
     const program = path.join(tree.root, 'usr/lib/postfix/sbin/master');
     const { command, args, syslog, release } = await isolate(dir, 'postfix.test', program, ['-c', etc]);
     return {
@@ -44,7 +44,7 @@ const recipe: Recipe = {
         LD_LIBRARY_PATH: tree.libraryPath,
       },
       queueDir,
-      // to syslog goes only what is wrong before Postfix knows of its own log file
+      // syslog has only the errors from before Postfix opens its own log file
       log: () => syslog() + (fs.existsSync(log) ? fs.readFileSync(log, 'latin1') : ''),
       quarantined: () => {
         const hold = path.join(queueDir, 'hold');
@@ -55,7 +55,13 @@ const recipe: Recipe = {
   },
 };
 
-function writeConfig(root: string, dir: string, etc: string, ports: DoorPorts, options: MtaOptions): void {
+function writeConfig(
+  root: string,
+  dir: string,
+  etc: string,
+  ports: EndpointPorts,
+  options: MtaOptions,
+): void {
   const { connect, command, content } = filterTimeouts(options);
   const main = fillTemplate('main.cf', {
     DIR: dir,
@@ -69,11 +75,11 @@ function writeConfig(root: string, dir: string, etc: string, ports: DoorPorts, o
     CONTENT_TIMEOUT: content,
     EXTRA: options.extraConfig ?? '',
   });
-  const master = fillTemplate('master.cf', { DOORS: doorLines(ports, options) });
+  const master = fillTemplate('master.cf', { ENDPOINTS: endpointLines(ports, options) });
   fs.mkdirSync(etc);
-  // read when it looks for plug-ins of lookup tables; there are none
+  // the list of plug-ins for lookup tables: none
   fs.writeFileSync(path.join(etc, 'dynamicmaps.cf'), '');
-  // Postfix distrusts a configuration that is younger than two seconds and waits
+  // Postfix waits if its configuration is less than two seconds old
   const aMinuteAgo = Date.now() / 1000 - 60;
   for (const [name, text] of Object.entries({ 'main.cf': main, 'master.cf': master })) {
     const file = path.join(etc, name);
@@ -82,18 +88,18 @@ function writeConfig(root: string, dir: string, etc: string, ports: DoorPorts, o
   }
 }
 
-function doorLines(ports: DoorPorts, options: MtaOptions): string {
-  return openDoors
-    .map((door) => {
-      const host = door === 'inet6' ? `[${hostOf(door)}]` : hostOf(door);
-      const filter = options.filters?.[door];
+function endpointLines(ports: EndpointPorts, options: MtaOptions): string {
+  return openEndpoints
+    .map((endpoint) => {
+      const host = endpoint === 'inet6' ? `[${hostOf(endpoint)}]` : hostOf(endpoint);
+      const filter = options.filters?.[endpoint];
       const spelled = filter ? postfixSpelling(parseMilterAddress(filter)) : '';
-      return `${host}:${ports[door]} inet n - n - 0 smtpd\n  -o smtpd_milters=${spelled}`;
+      return `${host}:${ports[endpoint]} inet n - n - 0 smtpd\n  -o smtpd_milters=${spelled}`;
     })
     .join('\n');
 }
 
-/** The folders that Postfix's own installation script would make, with the owners and modes it insists on. */
+/** The folders that Postfix's installation script makes, with the owners and modes that Postfix requires. */
 function makeQueue(dir: string, queueDir: string): void {
   const user = idOf(owner, '/etc/passwd');
   const poster = idOf(group, '/etc/group');
@@ -108,7 +114,7 @@ function makeQueue(dir: string, queueDir: string): void {
 function makeDir(dir: string, mode: number, uid = 0, gid = 0): void {
   fs.mkdirSync(dir);
   fs.chownSync(dir, uid, gid);
-  fs.chmodSync(dir, mode); // not by mkdir, which the umask would trim
+  fs.chmodSync(dir, mode); // not by mkdir, whose mode is reduced by the umask
 }
 
 function idOf(name: string, file: string): number {

@@ -1,11 +1,11 @@
 import * as net from 'node:net';
 
 /**
- * A unix socket that leads to a TCP port on 127.0.0.1.
+ * A unix socket that is forwarded to a TCP port of 127.0.0.1.
  *
- * Sendmail writes the final dot by itself, after the message, and TCP holds it back until the message is
- * acknowledged, which takes 40 ms: Nagle's algorithm against the delayed acknowledgement. Neither can be
- * turned off from here, but unix sockets have neither.
+ * Sendmail writes the final dot separately from the message, and TCP holds it back until the message is acknowledged, which
+ * takes 40 ms: Nagle's algorithm meets the delayed acknowledgement. Neither can be turned off from here, but unix sockets
+ * have neither.
  */
 export class Relay {
   readonly #server: net.Server;
@@ -38,7 +38,7 @@ export class Relay {
     this.#sockets.add(from);
     from.unref();
     from.pipe(to);
-    // what one side suffers the other is to see: a sink that is gone, an MTA that was killed
+    // an error on one side ends the other: a sink that has stopped, an MTA that was killed
     from.on('error', () => to.destroy());
     from.on('close', () => {
       this.#sockets.delete(from);

@@ -2,11 +2,12 @@ import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
-import { type DoorPorts, type Recipe, startMta } from './daemon';
+import { TIMEOUT } from '../wait';
+import { type EndpointPorts, type Recipe, startMta } from './daemon';
 import { nameHostWithDot } from './host-name';
 import { type Installation, installation } from './installation';
 import { parseMilterAddress, sendmailSpelling } from './milter-address';
-import { filterTimeouts, hostOf, type Mta, type MtaOptions, openDoors } from './mta';
+import { filterTimeouts, hostOf, type Mta, type MtaOptions, openEndpoints } from './mta';
 import { isolate } from './namespace';
 import { Relay } from './relay';
 import { fillTemplate } from './template';
@@ -25,7 +26,7 @@ const recipe: Recipe = {
     const queueDir = path.join(dir, 'queue');
     fs.mkdirSync(queueDir, { mode: 0o700 });
     const config = await writeConfig(tree, dir, ports, options);
-    // -X writes the SMTP and milter traffic to a file, which has to do as a log where syslog is not heard
+    // -X writes the SMTP and milter traffic to a file, the log where syslog is not received
     const traffic = path.join(dir, 'traffic');
     fs.writeFileSync(traffic, '');
     const program = path.join(tree.root, 'usr/libexec/sendmail/sendmail');
@@ -55,7 +56,7 @@ const recipe: Recipe = {
 async function writeConfig(
   tree: Installation,
   dir: string,
-  ports: DoorPorts,
+  ports: EndpointPorts,
   options: MtaOptions,
 ): Promise<string> {
   fs.writeFileSync(path.join(dir, 'service.switch'), 'hosts\tfiles\naliases\tfiles\npasswd\tfiles\n');
@@ -66,7 +67,7 @@ async function writeConfig(
     fillTemplate('sendmail.mc', {
       DIR: dir,
       FILTERS: filterLines(options),
-      DOORS: doorLines(ports, options),
+      ENDPOINTS: endpointLines(ports, options),
       EXTRA: options.extraConfig ?? '',
     }),
   );
@@ -75,7 +76,7 @@ async function writeConfig(
   const { stdout } = await promisify(execFile)(m4, [`-D_CF_DIR_=${cf}`, path.join(cf, 'm4/cf.m4'), source], {
     env: { LD_LIBRARY_PATH: tree.libraryPath },
     maxBuffer: 1 << 24,
-    timeout: 5000,
+    timeout: TIMEOUT,
   });
   const config = path.join(dir, 'sendmail.cf');
   fs.writeFileSync(config, stdout, { mode: 0o644 });
@@ -87,19 +88,24 @@ function filterLines(options: MtaOptions): string {
   const failure = { tempfail: 'F=T, ', reject: 'F=R, ', accept: '' }[options.whenFilterFails ?? 'tempfail'];
   const times = `T=C:${connect}s;S:${command}s;R:${command}s;E:${content}s`;
   return Object.entries(options.filters ?? {})
-    .map(([door, address]) => {
+    .map(([endpoint, address]) => {
       const socket = sendmailSpelling(parseMilterAddress(address));
-      return `MAIL_FILTER(\`${door}', \`S=${socket}, ${failure}${times}')dnl`;
+      return `MAIL_FILTER(\`${endpoint}', \`S=${socket}, ${failure}${times}')dnl`;
     })
     .join('\n');
 }
 
-function doorLines(ports: DoorPorts, options: MtaOptions): string {
-  return openDoors
-    .map((door) => {
-      const family = door === 'inet6' ? 'inet6' : 'inet';
-      const settings = [`Family=${family}`, `Addr=${hostOf(door)}`, `Port=${ports[door]}`, `Name=${door}`];
-      if (options.filters?.[door]) settings.push(`InputMailFilters=${door}`);
+function endpointLines(ports: EndpointPorts, options: MtaOptions): string {
+  return openEndpoints
+    .map((endpoint) => {
+      const family = endpoint === 'inet6' ? 'inet6' : 'inet';
+      const settings = [
+        `Family=${family}`,
+        `Addr=${hostOf(endpoint)}`,
+        `Port=${ports[endpoint]}`,
+        `Name=${endpoint}`,
+      ];
+      if (options.filters?.[endpoint]) settings.push(`InputMailFilters=${endpoint}`);
       return `DAEMON_OPTIONS(\`${settings.join(', ')}')dnl`;
     })
     .join('\n');

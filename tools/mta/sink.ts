@@ -1,7 +1,8 @@
 import * as net from 'node:net';
+import { TIMEOUT } from '../wait';
 import { decodeSmtp } from './smtp-text';
 
-/** A sender or recipient as it was given: nothing decoded, normalized or left out. */
+/** A sender or recipient as it was sent: nothing is decoded, normalised or left out. */
 export interface EnvelopeAddress {
   /** Without its angle brackets; `''` for the empty sender. */
   readonly address: string;
@@ -28,12 +29,11 @@ interface Waiter {
 }
 
 /**
- * An SMTP server that keeps what it is handed, to the byte.
+ * An SMTP server that keeps messages and envelopes byte by byte.
  *
- * The npm package smtp-server was looked at and does not do for the envelope: it decodes commands as UTF-8
- * (other bytes are lost), decodes xtext parameters, rewrites source routes and punycode domains, refuses
- * addresses it finds wrong, and keeps one of two recipients that differ in letter case only. An MTA that
- * passes on something odd is just what a test wants to see.
+ * The npm package smtp-server changes envelopes: it decodes commands as UTF-8 (other bytes are lost), decodes xtext
+ * parameters, rewrites source routes and punycode domains, refuses invalid addresses, and keeps one of two recipients that
+ * differ in case only. A test wants to see such oddities.
  */
 export class Sink {
   readonly messages: SinkMessage[] = [];
@@ -42,14 +42,14 @@ export class Sink {
   readonly #untaken: SinkMessage[] = [];
   readonly #waiters = new Set<Waiter>();
 
-  /** Listens on 127.0.0.1, at a port of the kernel's choice. */
+  /** Listens at 127.0.0.1, at a port that the kernel chooses. */
   static async start(): Promise<Sink> {
     const sink = new Sink();
     await new Promise<void>((resolve, reject) => {
       sink.#server.once('error', reject);
       sink.#server.listen(0, '127.0.0.1', resolve);
     });
-    // a test that forgets to stop it can end nevertheless
+    // a test that forgets to stop it can still end
     sink.#server.unref();
     return sink;
   }
@@ -69,10 +69,10 @@ export class Sink {
   }
 
   /**
-   * The first message that the predicate likes among those that no earlier call returned; one that is here
-   * already, or the next to come.
+   * The first message that satisfies the predicate and was not returned before: one that has come already, or the next
+   * one.
    */
-  next(predicate: (message: SinkMessage) => boolean = () => true, timeoutMs = 5000): Promise<SinkMessage> {
+  next(predicate: (message: SinkMessage) => boolean = () => true, timeout = TIMEOUT): Promise<SinkMessage> {
     const index = this.#untaken.findIndex(predicate);
     if (index >= 0) return Promise.resolve(this.#untaken.splice(index, 1)[0] as SinkMessage);
     return new Promise((resolve, reject) => {
@@ -86,8 +86,8 @@ export class Sink {
       const timer = setTimeout(() => {
         this.#waiters.delete(waiter);
         const others = this.#untaken.length;
-        reject(new Error(`no such message at the sink within ${timeoutMs} ms (${others} others are there)`));
-      }, timeoutMs);
+        reject(new Error(`no such message at the sink within ${timeout} ms (${others} others have come)`));
+      }, timeout);
       this.#waiters.add(waiter);
     });
   }
@@ -121,10 +121,10 @@ const stuffedDot = Buffer.from('\r\n..');
 class Session {
   readonly #socket: net.Socket;
   readonly #keep: (message: SinkMessage) => void;
-  // what came and is not used yet; in data mode it begins with the CRLF of the DATA command, so that a dot
-  // in the first line needs no rule of its own
+  // Received but not processed yet. In data mode it begins with the CRLF of the DATA command, so that a dot in the first line
+  // is no special case.
   #chunks: Buffer[] = [];
-  // the end of the chunks before, for a mark that arrives in two of them
+  // the end of the previous chunks, for a mark that is split between two of them
   #lastBytes = Buffer.alloc(0);
   #inData = false;
   #helo = '';
@@ -134,7 +134,7 @@ class Session {
   constructor(socket: net.Socket, keep: (message: SinkMessage) => void) {
     this.#socket = socket;
     this.#keep = keep;
-    socket.on('error', () => {}); // an MTA that breaks off has delivered nothing, and that is all
+    socket.on('error', () => {}); // an MTA that closes the connection has delivered nothing
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.#say('220 sink.test ESMTP');
   }
@@ -147,7 +147,7 @@ class Session {
     this.#chunks.push(chunk);
     const seam = Buffer.concat([this.#lastBytes, chunk]);
     this.#lastBytes = seam.subarray(1 - endOfData.length);
-    // A long message comes in many pieces: they are joined only when its end has come.
+    // The pieces of a long message are joined only when its end has come.
     if (this.#inData && !seam.includes(endOfData)) return;
     let bytes = Buffer.concat(this.#chunks);
     for (;;) {
@@ -160,7 +160,7 @@ class Session {
         this.#message(used);
       } else {
         this.#command(used);
-        // the CRLF that ended the command begins the data
+        // the CRLF that ended the command is the beginning of the data
         if (this.#inData) bytes = Buffer.concat([Buffer.from('\r\n'), bytes]);
       }
     }
@@ -231,7 +231,7 @@ class Session {
 
 function parseAddress(bytes: Buffer): EnvelopeAddress {
   const text = decodeSmtp(bytes).trim();
-  // a quoted local part may hold blanks and brackets
+  // a quoted local part may contain blanks and brackets
   const address = /^<((?:"(?:\\.|[^"\\])*"|[^>"])*)>/.exec(text);
   const [params, bare] = address
     ? [text.slice(address[0].length), address[1] ?? '']

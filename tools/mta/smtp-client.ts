@@ -1,21 +1,21 @@
 import * as net from 'node:net';
 import { decodeSmtp } from './smtp-text';
 
-/** What the server said to one step. */
+/** The server's reply to one step. */
 export interface Reply {
   readonly code: number;
   /** The text of each line, without the code in front. */
   readonly lines: readonly string[];
-  /** The same as one string, lines parted by LF. */
+  /** The same as one string, lines separated by LF. */
   readonly text: string;
-  /** As it came, codes and line ends included. */
+  /** As it came, with codes and line ends. */
   readonly raw: Buffer;
 }
 
 export interface ClientOptions {
   /** The address to connect from, such as 127.0.0.2. Default: the kernel's choice. */
   readonly localAddress?: string;
-  /** How long to wait for each reply. Default: 30,000, longer than the MTAs wait for a filter's answer. */
+  /** Milliseconds to wait for each reply. Default: 90,000, longer than the MTAs wait for a filter's reply. */
   readonly timeoutMs?: number;
 }
 
@@ -24,15 +24,15 @@ export interface Envelope {
   readonly from: string;
   readonly to: string | readonly string[];
   readonly data: Buffer | string;
-  /** Said where the connection has had no EHLO or HELO yet. Default: `client.test`. */
+  /** Sent with EHLO if the connection has had no EHLO or HELO yet. Default: `client.test`. */
   readonly helo?: string;
-  /** Put after MAIL FROM:<...>, such as `BODY=8BITMIME SMTPUTF8`. */
+  /** Added to MAIL FROM:<...>, such as `BODY=8BITMIME SMTPUTF8`. */
   readonly mailParams?: string;
-  /** Put after each RCPT TO:<...>. */
+  /** Added to each RCPT TO:<...>. */
   readonly rcptParams?: string;
 }
 
-/** The reply to each step that was taken. The first refusal ends the message, so later ones may be absent. */
+/** The reply to each step that was sent. The first refusal ends the message, so later replies may be absent. */
 export interface SendReplies {
   readonly ehlo?: Reply;
   readonly mail?: Reply;
@@ -42,13 +42,13 @@ export interface SendReplies {
   readonly data?: Reply;
   /** To the final dot. */
   readonly message?: Reply;
-  /** To the step that came last: where the message failed, or the reply to the final dot. */
+  /** To the last step: the one that failed, or the final dot. */
   readonly last: Reply;
 }
 
-/** An SMTP client that says what it is told to, byte by byte, and hides nothing of what is answered. */
+/** An SMTP client that sends exactly the given bytes and returns replies as they came. */
 export class SmtpClient {
-  /** What the server said first. */
+  /** The server's greeting. */
   greeting!: Reply;
   readonly #socket: net.Socket;
   readonly #where: string;
@@ -60,7 +60,7 @@ export class SmtpClient {
 
   /** Connects and reads the greeting, whatever its code. */
   static async open(host: string, port: number, options: ClientOptions = {}): Promise<SmtpClient> {
-    const { localAddress, timeoutMs = 30_000 } = options;
+    const { localAddress, timeoutMs = 90_000 } = options;
     const socket = net.connect({ host, port, noDelay: true, ...(localAddress && { localAddress }) });
     const client = new SmtpClient(socket, `${host}:${port}`, timeoutMs);
     try {
@@ -81,7 +81,7 @@ export class SmtpClient {
     const client = await SmtpClient.open(host, port, options);
     try {
       const replies = await client.send(envelope);
-      // after a 421 nobody is there to say goodbye to
+      // after a 421 the server has closed the connection
       if (replies.last.code !== 421) await client.quit();
       return replies;
     } finally {
@@ -106,26 +106,25 @@ export class SmtpClient {
     socket.on('close', () => over('the connection is closed'));
   }
 
-  /** Has the connection ended? Replies that came before can still be read. */
+  /** Whether the connection has ended. Replies that came before can still be read. */
   get closed(): boolean {
     return this.#over !== undefined;
   }
 
-  /** Sends a line and waits for its reply. A string goes out as UTF-8; CRLF is added. */
+  /** Sends a line and waits for its reply. A string is sent as UTF-8; CRLF is added. */
   async command(line: string | Buffer): Promise<Reply> {
     this.write(Buffer.concat([Buffer.from(line), Buffer.from('\r\n')]));
     const text = decodeSmtp(Buffer.from(line));
     const reply = await this.reply(`the reply to '${text}'`);
     if (/^(EHLO|HELO) /i.test(text) && reply.code === 250) this.#introduced = true;
-    // the client is somebody else now, and has said nothing yet
+    // XCLIENT begins a new session, which has had no EHLO yet
     if (/^XCLIENT /i.test(text) && reply.code === 220) this.#introduced = false;
     return reply;
   }
 
   /**
-   * Says DATA and, if asked to go on, sends the message: with its dots stuffed, otherwise as it is, so its
-   * line ends must be CRLF already; a final one is added if need be. Resolves to the reply to the final dot,
-   * or to DATA where that was refused.
+   * Sends DATA and, after a 354, the message. Dots are stuffed and a missing final CRLF is added; other line ends must be
+   * CRLF already. Resolves to the reply to the final dot, or to DATA if it was refused.
    */
   async data(message: Buffer | string): Promise<Reply> {
     const go = await this.command('DATA');
@@ -138,11 +137,11 @@ export class SmtpClient {
     return this.reply('the reply to the final dot');
   }
 
-  /** One message, from MAIL to the final dot; EHLO before it if that was not said yet. */
+  /** Sends one message, from MAIL to the final dot, and EHLO before it if the connection has had none. */
   async send(envelope: Envelope): Promise<SendReplies> {
     const { from, to, data, helo = 'client.test', mailParams, rcptParams } = envelope;
     const steps: { ehlo?: Reply; mail?: Reply; rcpt: Reply[]; data?: Reply; message?: Reply } = { rcpt: [] };
-    // not for every message: Sendmail slows down a client that does so
+    // only once: Sendmail slows down a client that repeats it
     if (!this.#introduced) {
       steps.ehlo = await this.command(`EHLO ${helo}`);
       if (steps.ehlo.code >= 400) return { ...steps, last: steps.ehlo };
@@ -153,7 +152,7 @@ export class SmtpClient {
     for (const address of typeof to === 'string' ? [to] : to) {
       last = await this.command(`RCPT TO:<${address}>${rcptParams ? ` ${rcptParams}` : ''}`);
       steps.rcpt.push(last);
-      if (last.code === 421) return { ...steps, last }; // the server has hung up
+      if (last.code === 421) return { ...steps, last }; // the server has closed the connection
     }
     if (!steps.rcpt.some(({ code }) => code < 400)) return { ...steps, last };
     steps.data = await this.command('DATA');
@@ -168,7 +167,7 @@ export class SmtpClient {
     return reply;
   }
 
-  /** Ends the connection without a word. */
+  /** Closes the connection without QUIT. */
   destroy(): void {
     this.#socket.destroy();
   }
@@ -177,12 +176,12 @@ export class SmtpClient {
     this.destroy();
   }
 
-  /** Sends bytes and waits for nothing, as in a pipeline; {@link reply} then reads what is answered. */
+  /** Sends bytes without waiting, as in a pipeline; {@link reply} then reads the replies. */
   write(bytes: Buffer | string): void {
     this.#socket.write(bytes);
   }
 
-  /** The next reply. `what` names it should it not come. */
+  /** The next reply. `what` names it in the error if it does not come. */
   async reply(what = 'a reply'): Promise<Reply> {
     let expired = false;
     const timer = setTimeout(() => {
@@ -204,7 +203,7 @@ export class SmtpClient {
     }
   }
 
-  /** The reply at the front of what was received, if its last line is there: the one without a hyphen. */
+  /** Takes the first reply that was received, if it is complete: its last line has no hyphen. */
   #takeReply(): Reply | undefined {
     const lines: string[] = [];
     let start = 0;
@@ -224,7 +223,7 @@ export class SmtpClient {
   }
 }
 
-/** Message data as SMTP carries it: a dot that begins a line is doubled, and a lone one ends it all. */
+/** Message data as SMTP carries it: a dot that begins a line is doubled, and a line with a single dot ends the data. */
 function stuff(message: Buffer): Buffer {
   // latin1 keeps every byte
   const text = message.toString('latin1').replace(/(^|\r\n)\./g, '$1..');

@@ -1,8 +1,8 @@
 import * as net from 'node:net';
 
 /**
- * A /dev/log. Node has no unix datagram sockets, but the C library's syslog(3) falls back to a stream socket
- * where it finds one, and then ends each record with a NUL.
+ * A /dev/log. Node has no unix datagram sockets, but the C library's syslog(3) falls back to a stream socket and then ends
+ * each record with a NUL.
  */
 export class SyslogReceiver {
   readonly #server = net.createServer((socket) => this.#receive(socket));
@@ -19,7 +19,7 @@ export class SyslogReceiver {
     return receiver;
   }
 
-  /** All records so far, a line each. */
+  /** All records so far, one per line. */
   get text(): string {
     return this.#text;
   }

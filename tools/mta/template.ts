@@ -1,14 +1,14 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { projectRoot } from './installation';
+import { projectRoot } from '../project-root';
 
-/** The template's text with every `@NAME@` replaced. A name without value, and the reverse, is an error. */
+/** A template's text with every `@NAME@` replaced. A name without a value, or a value without a name, is an error. */
 export function fillTemplate(name: string, values: Readonly<Record<string, string | number>>): string {
   const file = path.join(projectRoot, 'tools/mta/templates', name);
   const used = new Set<string>();
   const text = fs.readFileSync(file, 'utf8').replace(/@([A-Z][A-Z0-9_]*)@/g, (_, key: string) => {
     const value = values[key];
-    if (value === undefined) throw new Error(`${name} wants a value for @${key}@`);
+    if (value === undefined) throw new Error(`${name} needs a value for @${key}@`);
     used.add(key);
     return String(value);
   });

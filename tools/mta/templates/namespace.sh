@@ -3,7 +3,7 @@ set -eu
 hostname '@HOST@'
 mount --bind '@DIR@/hosts' /etc/hosts
 mount --bind '@DIR@/nsswitch.conf' /etc/nsswitch.conf
-# a /dev that has a log, and of the rest what a daemon opens
+# a /dev with a log and the devices that a daemon opens
 for device in null zero full random urandom; do
   : >'@DIR@'/dev/$device
   mount --bind /dev/$device '@DIR@'/dev/$device

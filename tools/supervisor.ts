@@ -1,28 +1,28 @@
-// Runs between the test and an MTA, as a process of its own, and outlives the test: when the test ends, in
-// whatever way (also by SIGKILL), the channel to it closes, and then the MTA is ended and its folder removed.
-// That covers what 'exit' handlers in the test cannot.
+// A process between a test (or benchmark) and the program it runs. When the test ends, even by SIGKILL, the IPC channel to it
+// closes; the supervisor then ends the program and removes its folder, which 'exit' handlers in the test cannot do.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What the test hands over, as JSON, in the only argument. */
+/** The program, as JSON in the only argument. */
 export interface SupervisedCommand {
-  /** Removed at the end, with all that is in it. */
+  /** Removed at the end, with its content. */
   readonly dir: string;
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What the test is told: the process id once, and the end if the MTA ends by itself. */
+/** What the test is told: the process id, and the end if the program ends by itself. */
 export type SupervisorMessage = { readonly pid: number } | { readonly ended: string };
 
-const graceMs = 3000;
+/** Milliseconds between SIGTERM and SIGKILL. */
+const GRACE = 3000;
 
 function main(): void {
   const { dir, command, args, env } = JSON.parse(process.argv[2] ?? '') as SupervisedCommand;
-  // A session of its own: no terminal signal reaches the MTA, and its whole family is one process group.
+  // A session of its own: no terminal signal reaches the program, and all its children are in one process group.
   const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
   const tell = (message: SupervisorMessage) => process.connected && process.send?.(message, () => {});
 
@@ -37,7 +37,7 @@ function main(): void {
     if (child.pid !== undefined) {
       const exited = child.exitCode === null && child.signalCode === null && once(child, 'exit');
       await endGroup(child.pid);
-      await exited; // reaped, so that nobody finds its pid any more
+      await exited; // reaped, so that its pid is gone
     }
     fs.rmSync(dir, { recursive: true, force: true });
     process.exit(0);
@@ -46,10 +46,10 @@ function main(): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, finish);
 }
 
-/** Ends the process group: politely first, for sure in the end. */
+/** Ends the process group: by SIGTERM, and by SIGKILL if that is not enough. */
 async function endGroup(group: number): Promise<void> {
   signalGroup(group, 'SIGTERM');
-  const deadline = performance.now() + graceMs;
+  const deadline = performance.now() + GRACE;
   while (groupIsAlive(group)) {
     if (performance.now() > deadline) {
       signalGroup(group, 'SIGKILL');
@@ -67,7 +67,7 @@ function signalGroup(group: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Zombies do not count: in a container nobody may ever reap them, and kill(2) would find them for ever. */
+/** Zombies do not count: in a container there may be no process that reaps them, and kill(2) would always find them. */
 function groupIsAlive(group: number): boolean {
   return fs.readdirSync('/proc').some((name) => {
     if (!/^\d+$/.test(name)) return false;
@@ -82,7 +82,7 @@ function statFields(pid: string): string[] {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return []; // ended since the folder was read
+    return []; // it has ended since the folder was read
   }
 }
 

@@ -1,19 +1,19 @@
 /*
- * An MTA's side of the milter protocol, as a load: one thread per connection, version 6, honours what was
- * negotiated: steps left out, steps without a reply, headers with their leading space.
+ * A load generator: an MTA's side of the milter protocol, version 6, with one thread per connection. It honours
+ * what was negotiated: steps left out, steps without a reply, headers with their leading space.
  *
  *     load -s unix:/path|inet:port@host [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause
  * ms]
  *
- * Every connection opens and negotiates first; then all begin at once. Each sends CONNECT and HELO, and its
+ * All connections open and negotiate first; then all begin at once. Each sends CONNECT and HELO, and its
  * messages: MAIL, RCPT, DATA, headers, end of headers, body in chunks of 65,535 bytes, end of message. Macros
- * go before CONNECT, HELO, MAIL, RCPT and the end of the message, as from Sendmail. `pause` stands between
- * SMTP commands: after CONNECT, HELO, MAIL, RCPT, DATA and the final dot.
+ * are sent before CONNECT, HELO, MAIL, RCPT and the end of the message, as Sendmail does. A pause follows each
+ * SMTP command: CONNECT, HELO, MAIL, RCPT, DATA and the final dot.
  *
- * Prints one line of JSON: messages answered; seconds from the common start to the last answer (opening and
- * negotiating are not in it); percentiles of the time from the final dot to its answer in ms; the headers
- * that the filter added; `wrong`, messages that were refused, or whose added X-Bench header is not
- * "<headers> <body bytes>"; `failed`, connections that broke off. Exit code 1 where one failed or was wrong.
+ * Prints one line of JSON: messages answered; seconds from the common start to the last reply (without opening
+ * and negotiating); percentiles of the time from the final dot to its reply in ms; the headers that the filter
+ * added; `wrong`, messages that were refused, or whose added X-Bench header is not "<headers> <body bytes>";
+ * `failed`, connections that broke. Exit code 1 if a connection failed or a message was wrong.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -60,14 +60,14 @@ struct connection {
   size_t in_room;
   double* latency;
   int answered; /* messages */
-  int timed;    /* of those, the ones that came to their final dot */
+  int timed;    /* of those, the ones that reached their final dot */
   int added;    /* headers that the filter added to this message */
-  int mistaken; /* one of them does not say what was sent */
+  int mistaken; /* one of them does not match what was sent */
 };
 
 static pthread_barrier_t opened;
 static atomic_int failures, wrong, added;
-static char expected[64]; /* the value of X-Bench, where a filter adds it */
+static char expected[64]; /* the value of X-Bench, if a filter adds it */
 static char* body_bytes;
 static double begin_time;
 
@@ -83,7 +83,7 @@ static int open_socket(void) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strncpy(address.sun_path, spec + 5, sizeof address.sun_path - 1);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    /* A full queue of connections refuses; the filter is there, and slow. */
+    /* The queue of a filter that is slow may be full. */
     for (int i = 0; connect(fd, (struct sockaddr*)&address, sizeof address) != 0; i++) {
       if (errno != EAGAIN || i == 5000) return -1;
       usleep(1000);
@@ -99,7 +99,7 @@ static int open_socket(void) {
   int fd = socket(found->ai_family, SOCK_STREAM, 0);
   int failed = connect(fd, found->ai_addr, found->ai_addrlen);
   freeaddrinfo(found);
-  /* What is measured is the filter, not Nagle's algorithm on this side of it. */
+  /* The filter is measured, not Nagle's algorithm on this side. */
   int one = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   return failed ? -1 : fd;
@@ -116,8 +116,8 @@ static int flush(struct connection* c) {
   return 0;
 }
 
-/* An MTA's buffer is small: a body without replies is not gathered whole. */
-#define MOST_GATHERED 65536
+/* As in an MTA, the buffer is small: a body without replies is written in pieces. */
+#define MAX_BUFFERED 65536
 
 static int put(struct connection* c, char command, const void* data, size_t length) {
   if (c->out_length + length + 5 > c->out_room) {
@@ -129,11 +129,11 @@ static int put(struct connection* c, char command, const void* data, size_t leng
   c->out[c->out_length + 4] = command;
   if (length > 0) memcpy(c->out + c->out_length + 5, data, length);
   c->out_length += length + 5;
-  return c->out_length > MOST_GATHERED ? flush(c) : 0;
+  return c->out_length > MAX_BUFFERED ? flush(c) : 0;
 }
 
-/* Stands between SMTP commands; what waits to be written goes out before. */
-static int rest(struct connection* c) {
+/* Writes the buffer and pauses between SMTP commands. */
+static int pause_between(struct connection* c) {
   if (option.pause_ms == 0) return 0;
   if (flush(c) != 0) return -1;
   struct timespec t = {option.pause_ms / 1000, (option.pause_ms % 1000) * 1000000L};
@@ -174,10 +174,10 @@ static void check_added(struct connection* c, size_t length) {
   if (strlen(expected) + 1 != room || memcmp(value, expected, room) != 0) c->mistaken = 1;
 }
 
-/* What an answer means for the message. */
+/* What a reply means for the message. */
 enum { GO_ON = 0, NO_MORE_BODY, ACCEPTED, REFUSED, BROKEN = -1 };
 
-/* Waits for a step's answer; actions and progress before it are read over. */
+/* Waits for the reply to a step; skips actions and progress before it. */
 static int await(struct connection* c) {
   size_t length;
   if (flush(c) != 0) return BROKEN;
@@ -213,7 +213,7 @@ static int await(struct connection* c) {
   }
 }
 
-/* Sends the macros of a step, a list of "name\0value\0": also of one that is left out, as the MTAs do. */
+/* Sends the macros of a step, a list of "name\0value\0"; as MTAs do, even of a step that is left out. */
 static int send_macros(struct connection* c, struct step step, const char* macros, size_t length) {
   char data[256];
   data[0] = step.command;
@@ -221,7 +221,7 @@ static int send_macros(struct connection* c, struct step step, const char* macro
   return put(c, 'D', data, length + 1);
 }
 
-/* Sends a step unless it was negotiated away, and waits unless "no reply" was agreed. */
+/* Sends a step unless it was negotiated away, and waits unless "no reply" was negotiated. */
 static int send_step(struct connection* c, struct step step, const void* data, size_t length) {
   if (c->protocol & step.no) return GO_ON;
   if (put(c, step.command, data, length) != 0) return BROKEN;
@@ -267,7 +267,7 @@ static int send_body(struct connection* c) {
   return end == NO_MORE_BODY ? GO_ON : end;
 }
 
-/* The commands of a message, up to the answer that ends it. */
+/* The commands of a message, up to the reply that ends it. */
 static int send_commands(struct connection* c) {
   static const char mail[] = "<sender@src.test>\0SIZE=4096", rcpt[] = "<rcpt@dest.test>";
   int end = SEND_WITH_MACROS(c, MAIL,
@@ -275,13 +275,13 @@ static int send_commands(struct connection* c) {
                              "{mail_addr}\0sender@src.test",
                              mail, sizeof mail);
   if (end != GO_ON) return end;
-  if (rest(c) != 0) return BROKEN;
+  if (pause_between(c) != 0) return BROKEN;
   end = SEND_WITH_MACROS(c, RCPT, "{rcpt_mailer}\0esmtp\0{rcpt_host}\0dest.test\0{rcpt_addr}\0rcpt@dest.test",
                          rcpt, sizeof rcpt);
   if (end != GO_ON) return end;
-  if (rest(c) != 0) return BROKEN;
+  if (pause_between(c) != 0) return BROKEN;
   if ((end = send_step(c, DATA, NULL, 0)) != GO_ON) return end;
-  if (rest(c) != 0) return BROKEN;
+  if (pause_between(c) != 0) return BROKEN;
   if ((end = send_headers(c)) != GO_ON) return end;
   if ((end = send_step(c, EOH, NULL, 0)) != GO_ON) return end;
   if ((end = send_body(c)) != GO_ON) return end;
@@ -300,7 +300,7 @@ static int send_message(struct connection* c) {
     atomic_fetch_add(&wrong, 1);
   else
     atomic_fetch_add(&added, c->added);
-  return rest(c);
+  return pause_between(c);
 }
 
 static int greet(struct connection* c) {
@@ -314,9 +314,9 @@ static int greet(struct connection* c) {
                              "j\0mta.test\0_\0client.test [192.0.2.1]\0{daemon_name}\0MTA\0"
                              "{if_name}\0mta.test",
                              client, sizeof client);
-  if (end != GO_ON || rest(c) != 0) return BROKEN;
+  if (end != GO_ON || pause_between(c) != 0) return BROKEN;
   end = send_step(c, HELO, hello, sizeof hello);
-  return end == GO_ON && rest(c) == 0 ? GO_ON : BROKEN;
+  return end == GO_ON && pause_between(c) == 0 ? GO_ON : BROKEN;
 }
 
 static void* run(void* argument) {
@@ -371,7 +371,7 @@ int main(int argc, char** argv) {
         "usage: load -s socket [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause ms]\n");
     return 2;
   }
-  signal(SIGPIPE, SIG_IGN); /* a filter that breaks off is counted */
+  signal(SIGPIPE, SIG_IGN); /* a filter that closes the connection is counted */
   snprintf(expected, sizeof expected, "%d %zu", option.headers, option.body);
   body_bytes = malloc(option.body + 1);
   for (size_t i = 0; i < option.body; i++) body_bytes[i] = i % 72 == 70 ? '\r' : i % 72 == 71 ? '\n' : 'x';

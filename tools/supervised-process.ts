@@ -2,13 +2,13 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import * as path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SupervisedCommand, SupervisorMessage } from './supervisor';
+import { within } from './wait';
 
-// longer than the supervisor's own patience with the MTA
-const stopMs = 8000;
+/** Longer than the supervisor waits before it kills. */
+const STOP_TIMEOUT = 30_000;
 
-/** A process whose life is bound to this one's, with the folder it works in; see supervisor.ts. */
+/** A process that ends with this one, and its folder, which is removed then; see supervisor.ts. */
 export class SupervisedProcess {
   readonly #supervisor: ChildProcess;
   readonly #exited: Promise<unknown>;
@@ -17,7 +17,7 @@ export class SupervisedProcess {
   #ended: string | undefined;
 
   constructor(command: SupervisedCommand) {
-    // Nothing of the test's environment goes along: sanitizers are preloaded that way, for one thing.
+    // The test's environment is not passed on, because it may preload a sanitizer.
     this.#supervisor = fork(
       path.join(__dirname, `supervisor${path.extname(__filename)}`),
       [JSON.stringify(command)],
@@ -36,7 +36,7 @@ export class SupervisedProcess {
     this.#supervisor.on('exit', () => {
       this.#ended ??= 'its supervisor ended';
     });
-    // A test that forgets to stop an MTA must still be able to end, hence the unref of everything.
+    // Everything is unreferenced, so that a test that forgets to stop the process can still end.
     this.#supervisor.unref();
     this.#supervisor.channel?.unref();
     for (const stream of [this.#supervisor.stdout, this.#supervisor.stderr]) {
@@ -51,7 +51,7 @@ export class SupervisedProcess {
     return this.#pid;
   }
 
-  /** How the process ended, if it did so by itself. */
+  /** How the process ended, if it ended by itself. */
   get ended(): string | undefined {
     return this.#ended;
   }
@@ -65,12 +65,6 @@ export class SupervisedProcess {
   async stop(): Promise<void> {
     this.#supervisor.ref();
     if (this.#supervisor.connected) this.#supervisor.disconnect();
-    const expired = new AbortController();
-    await Promise.race([
-      this.#exited,
-      sleep(stopMs, undefined, { signal: expired.signal }).then(() => {
-        throw new Error(`process ${this.#pid} and its family did not end within ${stopMs} ms`);
-      }),
-    ]).finally(() => expired.abort());
+    await within(`the end of process ${this.#pid} and its children`, this.#exited, STOP_TIMEOUT);
   }
 }
