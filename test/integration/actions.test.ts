@@ -147,7 +147,7 @@ describe('actions', () => {
     });
   }
 
-  it('all of them together arrive in the order of the calls', async () => {
+  it('all of them arrive in the order of the calls', async () => {
     // An empty body would join the replacement before it.
     const cases = CASES.filter(([title]) => !title.startsWith('replacebody') || title.endsWith('text'));
     await filter.use({ handlers: { eom: { call: cases.map(([, call]) => call) } } });
@@ -156,7 +156,7 @@ describe('actions', () => {
     expect(modifications).toStrictEqual(cases.map(([, , expected]) => expected));
   });
 
-  it('those of an async handler arrive in order too, before and after its waits', async () => {
+  it('those of an async handler arrive in order too, before and after it awaits', async () => {
     await filter.use({
       handlers: {
         eom: {
@@ -184,7 +184,7 @@ describe('actions', () => {
     ['REJECT', REJECT, 'reject'],
     ['DISCARD', DISCARD, 'discard'],
   ] as const) {
-    it(`what was changed before ${name} is sent ahead of it`, async () => {
+    it(`modifications before ${name} are sent before it`, async () => {
       await filter.use({ handlers: { eom: { call: [['addheader', 'X-A', '1']], answer } } });
       await using mta = await filter.greeted();
       const result = await mta.message(ENVELOPE);
@@ -204,7 +204,7 @@ describe('actions', () => {
       ['quarantine', escaped],
     ];
 
-    it('leave as the bytes they stand for', async () => {
+    it('are sent as the bytes that they stand for', async () => {
       await filter.use({ handlers: { eom: { call: calls } } });
       await using mta = await filter.greeted();
       const { modifications } = await mta.message(ENVELOPE);
@@ -223,7 +223,7 @@ describe('actions', () => {
       ]);
     });
 
-    it('stand on the wire as single bytes, UTF-8 beside them as it is', async () => {
+    it('are single bytes on the wire, next to unchanged UTF-8', async () => {
       await filter.use({ handlers: { eom: { call: [['addheader', 'X-A', 'é\udce9😀\udcf0']] } } });
       await using mta = await filter.greeted();
       await mta.mail('<a@b.example>');
@@ -240,7 +240,7 @@ describe('actions', () => {
       expect((await mta.readFrame()).command).toBe('c');
     });
 
-    it('every byte of a header comes in and goes out the same', async () => {
+    it('every byte of a header arrives and is sent unchanged', async () => {
       await filter.use({ handlers: { header: {}, eom: { call: [['addheader', 'X-A', ALL_BYTES_TEXT]] } } });
       await using mta = await filter.greeted();
       const { modifications } = await mta.message({ ...ENVELOPE, headers: [['X-In', ALL_BYTES]] });
@@ -258,7 +258,7 @@ describe('actions', () => {
     });
   });
 
-  it('wrong arguments throw at the call, and nothing of them is sent', async () => {
+  it('invalid arguments throw at the call, and nothing is sent', async () => {
     await filter.use({ handlers: { eom: { call: WRONG } } });
     await using mta = await filter.greeted();
     const { modifications, verdict } = await mta.message(ENVELOPE);
@@ -277,7 +277,7 @@ describe('actions', () => {
     expect(verdict).toBe('continue');
   });
 
-  it('a header of 60,000 bytes goes out in one piece', async () => {
+  it('a header of 60,000 bytes is sent in one piece', async () => {
     const value = 'x'.repeat(60_000);
     await filter.use({ handlers: { eom: { call: [['addheader', 'X-Long', value]] } } });
     await using mta = await filter.greeted();

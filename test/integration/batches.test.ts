@@ -58,7 +58,7 @@ describe('batches', () => {
     });
   }
 
-  it('256 KiB are handed over without waiting for the end', async () => {
+  it('a batch of 256 KiB is delivered before the end of the message', async () => {
     await filter.use({ handlers: { header: {}, body: {}, eom: {} } });
     await using mta = await filter.greeted();
     await intoMessage(mta);
@@ -71,7 +71,7 @@ describe('batches', () => {
     expect((await filter.events()).map(([name]) => name)).toStrictEqual(['new', 'body', 'eom']);
   });
 
-  it('a message that dribbles in is handed over as it comes: 20 ms after its first event, with the next', async () => {
+  it('a message that arrives slowly is delivered as it comes: a batch after 20 ms', async () => {
     await filter.use({ handlers: { header: {}, eom: {} } });
     await using mta = await filter.greeted();
     await intoMessage(mta);
@@ -90,7 +90,7 @@ describe('batches', () => {
     expect(told).toStrictEqual(Array.from({ length: sent }, (_, i) => ['header', 'X-Number', String(i)]));
   });
 
-  it('an async handler in each batch: nothing overtakes it', async () => {
+  it('with an async handler in each batch, the order is kept', async () => {
     const body = randomBytes(1_200_000);
     await filter.use({ handlers: { header: { wait: 1 }, body: { wait: 1 }, eom: { wait: 1 } } });
     await using mta = await filter.greeted();
@@ -104,7 +104,7 @@ describe('batches', () => {
     );
   });
 
-  it('a verdict in the third batch: the rest of the body is not shown, the verdict comes at the end', async () => {
+  it('a verdict in the third batch: the rest of the body is not delivered, the verdict is given at the end', async () => {
     await filter.use({ handlers: { body: [...Array(11).fill({}), { answer: REJECT }], eom: {} } });
     await using mta = await filter.greeted();
     const result = await mta.message({ ...ENVELOPE, body: Buffer.alloc(65535 * 40) });

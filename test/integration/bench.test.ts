@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { runBench } from '../support/bench';
 import { expectThat } from '../support/expect';
 
-test('a row is measured, for each contender that starts', () => {
+test('a row is measured for each contender that starts', () => {
   const { status, stderr, row, report } = runBench('one');
   const failed = row.contenders.filter(({ failure }) => failure !== undefined);
   expectThat(

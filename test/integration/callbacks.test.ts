@@ -13,7 +13,7 @@ describe('callbacks', () => {
   afterAll(() => filter?.stop());
 
   /** @contract 2 */
-  describe('who connected', () => {
+  describe('the arguments of connect', () => {
     const cases: [title: string, hostname: string, peer: PeerAddress, expected: unknown[]][] = [
       [
         'IPv4: ip and port',
@@ -63,7 +63,7 @@ describe('callbacks', () => {
       });
     }
 
-    it('host names come through unchanged', async () => {
+    it('host names arrive unchanged', async () => {
       await filter.use({ handlers: { connect: {} } });
       const names = ['[IPv6:::1]', '[IPv6:2001:db8::1]', 'UPPER.Example', 'müller.example', '', 'a b\tc'];
       for (const name of names) {
@@ -165,7 +165,7 @@ describe('callbacks', () => {
     ]);
   });
 
-  it('body chunks are Buffers that last, of every size', async () => {
+  it('body chunks are Buffers that stay valid, of every size', async () => {
     const parts = [1, 2, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 65535].map((size, i) =>
       Buffer.alloc(size, 65 + i),
     );
@@ -194,7 +194,7 @@ describe('callbacks', () => {
     expect(await filter.eventsOf('body', 'eom')).toStrictEqual([['body', all], ['eom'], ['eom']]);
   });
 
-  it('body that travels with the end of the message is a chunk like others, and eom follows', async () => {
+  it('body data that comes with the end of the message is an ordinary chunk, and eom follows', async () => {
     await filter.use({ handlers: { body: {}, eom: { answer: ACCEPT } } });
     await using mta = await filter.session();
     await mta.connect('client.example');

@@ -11,7 +11,7 @@ describe('concurrency', () => {
   });
   afterAll(() => filter?.stop());
 
-  it('handlers of a session run one by one: none begins before the last has ended', async () => {
+  it('handlers of a session run one by one: none begins before the previous one has ended', async () => {
     const act = { wait: 2, afterwards: [['getsymval', 'i']] as const };
     const names = ['connect', 'hello', 'envfrom', 'envrcpt', 'data', 'header', 'eoh', 'body', 'eom'];
     for (const immediate of [false, true]) {
@@ -46,7 +46,7 @@ describe('concurrency', () => {
     }
   });
 
-  it('300 sessions come and go while one awaits', async () => {
+  it('300 sessions are served while one handler awaits', async () => {
     await filter.use({ handlers: { eom: { gate: 'slow', answer: ACCEPT } } });
     await using slow = await filter.greeted();
     const waiting = slow.message(ENVELOPE);
@@ -68,7 +68,7 @@ describe('concurrency', () => {
     expect((await waiting).verdict).toBe('accept');
   });
 
-  it('300 sessions await at once', async () => {
+  it('handlers of 300 sessions await at the same time', async () => {
     await filter.use({ handlers: { eom: { gate: 'all', answer: ACCEPT } } });
     const sessions = await Promise.all(
       Array.from({ length: 300 }, () => filter.greeted({ timeout: 60_000 })),
@@ -86,7 +86,7 @@ describe('concurrency', () => {
     await Promise.all(sessions.map((mta) => mta.close()));
   });
 
-  it('200 sessions at once, each sees its own message and no other', async () => {
+  it('200 simultaneous sessions each see only their own message', async () => {
     await using own = await FilterProcess.start('echo');
     const sessions = Array.from({ length: 200 }, async (_, i) => {
       await using mta = await own.session({ timeout: 30_000, macros: { mail: { i: `Q${i}` } } });

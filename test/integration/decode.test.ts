@@ -95,7 +95,7 @@ describe('decode', () => {
     }
   }
 
-  it('one handler at a time: the others keep the default', async () => {
+  it('for one handler: the others keep the default', async () => {
     await filter.use({
       handlers: { hello: {}, envfrom: {}, header: {} },
       statics: { decode: { header: 'bytes' } },
@@ -114,7 +114,7 @@ describe('decode', () => {
     ]);
   });
 
-  it('UTF-8 that is broken in every way keeps its bytes', async () => {
+  it('invalid UTF-8 of every kind keeps its bytes', async () => {
     const cases: [hex: string, text: string][] = [
       ['80', '\udc80'],
       ['bf', '\udcbf'],
@@ -145,7 +145,7 @@ describe('decode', () => {
     );
   });
 
-  it('strings come through whole at every length around eight bytes', async () => {
+  it('strings of every length around eight bytes arrive unchanged', async () => {
     // The native side looks at eight bytes at a time for those that are not ASCII.
     await filter.use({ handlers: { hello: {} } });
     await using mta = await filter.session();

@@ -89,7 +89,7 @@ describe('deferred verdicts', () => {
     }
   }
 
-  it('a header in the middle: those after it are not shown', async () => {
+  it('a verdict on a header in the middle: later headers are not delivered', async () => {
     await filter.use({ handlers: { ...ALL, header: [{}, { answer: REJECT }, {}] } });
     await using mta = await filter.greeted();
     expect((await mta.message(MESSAGE)).verdict).toBe('reject');
@@ -108,7 +108,7 @@ describe('deferred verdicts', () => {
     expect(await called()).toStrictEqual(['envfrom', ...ORDER]);
   });
 
-  it('a verdict that was found early, in a long message, waits for its end with its text', async () => {
+  it('an early verdict on a long message is given at its end, with its text', async () => {
     await filter.use({ handlers: { ...ALL, header: { call: [MULTI], answer: REJECT } } });
     await using mta = await filter.greeted();
     await mta.mail('<a@b.example>');
@@ -124,7 +124,7 @@ describe('deferred verdicts', () => {
     expect(await called()).toStrictEqual([]);
   });
 
-  it('only header is overridden: over several messages, each for itself', async () => {
+  it('with only header overridden, each of several messages gets its own verdict', async () => {
     await filter.use({ handlers: { header: [{}, { answer: REJECT }, {}, { answer: TEMPFAIL }, {}] } });
     await using mta = await filter.greeted();
     const verdicts: string[] = [];
@@ -141,7 +141,7 @@ describe('deferred verdicts', () => {
     ]);
   });
 
-  it('eom is not overridden: body answers for the message', async () => {
+  it('without eom, the verdict of body is that of the message', async () => {
     await filter.use({ handlers: { body: [{ answer: DISCARD }, {}] } });
     await using mta = await filter.greeted();
     expect((await mta.message(MESSAGE)).verdict).toBe('discard');
@@ -149,7 +149,7 @@ describe('deferred verdicts', () => {
   });
 
   for (const [name, act] of VERDICTS) {
-    it(`after a deferred ${name} the next message of the session is a new one`, async () => {
+    it(`after a deferred ${name} the next message of the session starts afresh`, async () => {
       await filter.use({
         handlers: { ...ALL, header: [act, {}], eom: { call: [['addheader', 'X-A', '1']] } },
       });
@@ -163,8 +163,8 @@ describe('deferred verdicts', () => {
     });
   }
 
-  describe('a message that is given up', () => {
-    it('before its verdict was asked for: the handlers see it, then abort', async () => {
+  describe('an aborted message', () => {
+    it('before its verdict is due: its handlers run, then abort', async () => {
       await filter.use({ handlers: ALL });
       await using mta = await filter.greeted();
       await mta.mail('<a@b.example>');
@@ -187,7 +187,7 @@ describe('deferred verdicts', () => {
       expect((await mta.message(MESSAGE)).response).toStrictEqual({ verdict: 'continue' });
     });
 
-    it('after a handler refused it: its text does not stick to a later refusal', async () => {
+    it('after a handler refused it: its text is not sent with a later refusal', async () => {
       // Another filter of the MTA refuses the message at once; this one's verdict is never sent.
       await filter.use({
         handlers: { envfrom: [{}, { answer: REJECT }], header: { call: [MULTI], answer: REJECT } },
@@ -200,7 +200,7 @@ describe('deferred verdicts', () => {
       expect(await mta.mail('<second@b.example>')).toStrictEqual({ verdict: 'reject' });
     });
 
-    it('by hanging up: abort and close, whatever has been collected', async () => {
+    it('by hanging up: its handlers run, then abort and close', async () => {
       await filter.use({ handlers: { ...ALL, close: {} } });
       await using mta = await filter.greeted();
       await mta.mail('<a@b.example>');
@@ -214,7 +214,7 @@ describe('deferred verdicts', () => {
   });
 
   for (const immediate of [false, true]) {
-    it(`body refuses what came with the end of the message: no eom${immediate ? ', immediate' : ''}`, async () => {
+    it(`body refuses data that came with the end of the message: no eom${immediate ? ', immediate' : ''}`, async () => {
       await filter.use({
         handlers: { ...ALL, body: [{}, { call: [MULTI], answer: REJECT }, {}] },
         statics: { immediate },

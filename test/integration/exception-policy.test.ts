@@ -82,7 +82,7 @@ describe('the exception policy', () => {
   }
 
   for (const [title, act, message] of ODD_ANSWERS) {
-    it(`${title} is no answer`, async () => {
+    it(`${title} is not a status`, async () => {
       for (const handler of ['envfrom', 'header', 'eom']) {
         await filter.use({ handlers: { [handler]: act } });
         await using mta = await filter.session();
@@ -94,7 +94,7 @@ describe('the exception policy', () => {
     });
   }
 
-  it('SKIP is an answer of header and body only', async () => {
+  it('SKIP is a status for header and body only', async () => {
     for (const handler of [...PROMPT_HANDLERS, 'eoh']) {
       await filter.use({ handlers: { [handler]: { answer: SKIP } } });
       await using mta = await filter.session();
@@ -114,7 +114,7 @@ describe('the exception policy', () => {
     expect(reply?.text).toBe(`451 4.3.0 ${TEXT}`);
   });
 
-  it('after a failure the session goes on', async () => {
+  it('after a failure the session continues', async () => {
     await filter.use({ handlers: { envfrom: [{ throws: 'only the first' }, {}], eom: { answer: ACCEPT } } });
     await using mta = await filter.greeted();
     expect((await mta.mail('<first@b.example>')).verdict).toBe('tempfail');
@@ -123,7 +123,7 @@ describe('the exception policy', () => {
     expect((await mta.eom()).verdict).toBe('accept');
   });
 
-  it('something that is no error can be thrown', async () => {
+  it('values other than errors can be thrown', async () => {
     for (const throwsValue of ['a string', undefined, null, 7]) {
       await filter.use({ handlers: { envfrom: { throwsValue } } });
       await using mta = await filter.session();
@@ -141,7 +141,7 @@ describe('the exception policy', () => {
     expect(await filter.request('policy', TEMPFAIL)).toBe(TEMPFAIL);
   });
 
-  it('setExceptionPolicy returns the old one and takes effect at once, also in sessions that are open', async () => {
+  it('setExceptionPolicy returns the old policy and takes effect immediately, also in open sessions', async () => {
     await filter.use({ handlers: { envfrom: { throws: 'oops' } } });
     await using mta = await filter.greeted();
     expect((await mta.mail('<a@b.example>')).verdict).toBe('tempfail');
@@ -151,8 +151,8 @@ describe('the exception policy', () => {
     expect((await mta.mail('<a@b.example>')).verdict).toBe('tempfail');
   });
 
-  describe('who is told', () => {
-    it('without a hook: stderr, with the stack', async () => {
+  describe('reports of errors', () => {
+    it('go to stderr with the stack if there is no hook', async () => {
       await using own = await FilterProcess.start('scripted', { name: 'named' });
       await own.request('hook', false);
       await own.use({ handlers: { envfrom: { throws: 'see me on stderr' } } });
@@ -164,7 +164,7 @@ describe('the exception policy', () => {
       expect(own.stderr).toMatch(/^named: untrapped exception in envfrom: Error: see me on stderr\n {4}at /);
     });
 
-    it('a hook that throws: both errors go to stderr, and the filter lives', async () => {
+    it('if the hook throws, both errors go to stderr, and the filter continues', async () => {
       await using own = await FilterProcess.start('scripted');
       await own.request('brokenHook');
       await own.use({ handlers: { envfrom: { throws: 'the first error' }, hello: {} } });
@@ -177,7 +177,7 @@ describe('the exception policy', () => {
       expect(own.stderr).toMatch(/untrapped exception in envfrom: Error: the first error/);
     });
 
-    it('a name of more than 40 characters is cut in the reply; % is doubled', async () => {
+    it('a filter name of more than 40 characters is truncated in the reply; % is doubled', async () => {
       const name = `100% ${'n'.repeat(50)}`;
       await using own = await FilterProcess.start('scripted', { name });
       await own.use({ handlers: { envfrom: { throws: 'oops' } } });

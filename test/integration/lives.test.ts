@@ -10,7 +10,7 @@ import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 /** What is told of a life. */
 const LIFE: Acts = { connect: {}, envfrom: {}, eom: {}, abort: {}, close: {} };
 
-describe('lives of filter objects', () => {
+describe('lifetime of filter objects', () => {
   let filter: FilterProcess;
   beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
@@ -18,8 +18,8 @@ describe('lives of filter objects', () => {
   afterAll(() => filter?.stop());
 
   /** @contract 1 */
-  describe('made', () => {
-    it('at negotiate, before anybody connects', async () => {
+  describe('an object is created', () => {
+    it('at negotiate, before connect', async () => {
       await filter.use({ handlers: LIFE });
       await using mta = await filter.session();
       expect(await filter.events()).toStrictEqual([['new']]);
@@ -27,7 +27,7 @@ describe('lives of filter objects', () => {
       expect(await filter.eventsOf('new')).toStrictEqual([]);
     });
 
-    it('anew for each session, one for all messages of it', async () => {
+    it('for each session, and used for all its messages', async () => {
       await filter.use({ handlers: LIFE });
       for (let session = 0; session < 3; session++) {
         await using mta = await filter.greeted();
@@ -37,7 +37,7 @@ describe('lives of filter objects', () => {
       expect(await filter.eventsOf('new')).toHaveLength(3);
     });
 
-    it('by the factory of that moment; sessions that began before keep their object', async () => {
+    it('by the current factory; earlier sessions keep their object', async () => {
       await filter.use({ handlers: { envfrom: { answer: REJECT } } });
       await using older = await filter.greeted();
       await filter.use({ handlers: { envfrom: { answer: TEMPFAIL } } });
@@ -47,7 +47,7 @@ describe('lives of filter objects', () => {
       expect((await older.mail('<a@b.example>')).verdict).toBe('reject');
     });
 
-    it('a constructor that throws: reported, the policy answers, each step tries anew', async () => {
+    it('if the constructor throws: reported, the policy answers, each step tries again', async () => {
       await filter.use({ handlers: { connect: {}, hello: {}, close: {} }, constructorThrows: 'no database' });
       await using mta = await filter.session();
       expect((await filter.report()).step).toBe('negotiate');
@@ -65,8 +65,8 @@ describe('lives of filter objects', () => {
   });
 
   /** @contract 1 */
-  describe('a connection that the MTA uses again (QUIT_NC)', () => {
-    it('a new object without a new negotiation, by the factory of that moment', async () => {
+  describe('a connection that the MTA reuses (QUIT_NC)', () => {
+    it('gets a new object of the current factory without a new negotiation', async () => {
       await filter.use({ handlers: { ...LIFE, negotiate: {} } });
       await using mta = await filter.greeted();
       await mta.message(ENVELOPE);
@@ -92,7 +92,7 @@ describe('lives of filter objects', () => {
       await filter.event('close');
     });
 
-    it('rights and replies are those of the first negotiation', async () => {
+    it('keeps the rights and replies of the first negotiation', async () => {
       await filter.use({
         statics: { noreply: ['hello'] },
         handlers: {
@@ -128,7 +128,7 @@ describe('lives of filter objects', () => {
       }
     });
 
-    it('what was deferred in the first session is deferred in the second', async () => {
+    it('defers the same verdicts as in the first session', async () => {
       await filter.use({
         handlers: {
           header: { call: [['setreply', '550', '5.7.1', 'seen']], answer: REJECT },
@@ -151,7 +151,7 @@ describe('lives of filter objects', () => {
   });
 
   /** @contract 4 */
-  describe('closed', () => {
+  describe('an object is closed', () => {
     const names = async () => (await filter.events()).map(([name]) => name);
 
     it('once, at QUIT', async () => {
@@ -180,7 +180,7 @@ describe('lives of filter objects', () => {
       expect(await names()).toStrictEqual(['new', 'connect']);
     });
 
-    it('without connect, where nobody connected', async () => {
+    it('without connect, if there was none', async () => {
       await filter.use({ handlers: LIFE });
       await using mta = await filter.session();
       await mta.quit();
@@ -188,7 +188,7 @@ describe('lives of filter objects', () => {
       expect(await names()).toStrictEqual(['new']);
     });
 
-    it('also when every handler threw', async () => {
+    it('even if every handler threw', async () => {
       const throws = { throws: 'broken' };
       await filter.use({ handlers: { connect: throws, envfrom: throws, abort: {}, close: {} } });
       await using mta = await filter.greeted();
@@ -198,7 +198,7 @@ describe('lives of filter objects', () => {
       expect((await names()).filter((name) => name === 'close').length).toStrictEqual(0);
     });
 
-    it('not where no object was made', async () => {
+    it('not if no object was created', async () => {
       await filter.use({ handlers: { connect: {}, close: {}, abort: {} }, constructorThrows: 'no' });
       await using mta = await filter.session();
       await mta.connect('client.example');
@@ -221,7 +221,7 @@ describe('lives of filter objects', () => {
       ['throws', { throws: 'thrown' }],
       ['rejects', { wait: 0, throws: 'thrown' }],
     ] as const) {
-      it(`abort that ${how} is reported, close follows, the filter lives`, async () => {
+      it(`abort that ${how} is reported, close follows, the filter continues`, async () => {
         await filter.use({ handlers: { envfrom: {}, abort: act, close: {} } });
         await using mta = await filter.greeted();
         await mta.mail('<a@b.example>');
@@ -233,7 +233,7 @@ describe('lives of filter objects', () => {
         await filter.event('close');
       });
 
-      it(`close that ${how} is reported, the filter lives`, async () => {
+      it(`close that ${how} is reported, the filter continues`, async () => {
         await filter.use({ handlers: { close: act } });
         await using mta = await filter.greeted();
         await mta.quit();

@@ -22,7 +22,7 @@ describe('tsmilter/lowlevel', () => {
   });
 
   /** @contract 6 */
-  it('what has no callback is left out of the protocol', async () => {
+  it('steps without a callback are negotiated away', async () => {
     await using mta = await filter.session();
     const left = Protocol.NORCPT | Protocol.NOEOH | Protocol.NOBODY;
     const all = left | Protocol.NOCONNECT | Protocol.NOHELO | Protocol.NOMAIL | Protocol.NOHDRS;
@@ -64,14 +64,14 @@ describe('tsmilter/lowlevel', () => {
   });
 
   /** @contract 6 */
-  it('a callback that is unset while running is not wanted by the next session', async () => {
+  it('a callback that is unset while running is negotiated away in the next session', async () => {
     expect(await filter.request('unsetHeader')).toBe('function');
     expect(await filter.request('unsetHeader')).toBe('object');
     await using mta = await filter.session();
     expect(mta.negotiated.protocol & Protocol.NOHDRS).toBe(Protocol.NOHDRS);
   });
 
-  it('version: that of the libmilter in use', async () => {
+  it('version is that of the libmilter in use', async () => {
     const version = await filter.request<number[]>('version');
     expect(version).toHaveLength(3);
     expectThat(version[0] as number, version.join('.')).toBeGreaterThanOrEqual(1);
@@ -86,7 +86,7 @@ describe('tsmilter/lowlevel', () => {
   });
 
   /** @contract 7 */
-  it('a second start while one runs: milter module in use', async () => {
+  it('a second start while one runs: ERR_MILTER_IN_USE', async () => {
     expect(await filter.request('again')).toStrictEqual({
       register: 'ERR_MILTER_IN_USE',
       opensocket: 'ERR_MILTER_IN_USE',
@@ -98,7 +98,7 @@ describe('tsmilter/lowlevel', () => {
   });
 
   /** @contract 7 */
-  it('a second start after it has ended: a code that says it cannot be', async () => {
+  it('a second start after the end: ERR_MILTER_ALREADY_RUN', async () => {
     await filter.request('stop');
     const outcome = (await filter.phase('returned')) as Record<string, unknown>;
     expect(outcome).toStrictEqual({

@@ -19,7 +19,7 @@ const NR_BITS = {
 const HANDLERS = Object.keys(NR_BITS) as (keyof typeof NR_BITS)[];
 const stepOf = (handler: string) => (handler === 'hello' ? 'helo' : handler);
 
-describe('marks', () => {
+describe('decorators and static fields', () => {
   let filter: FilterProcess;
   beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
@@ -47,7 +47,7 @@ describe('marks', () => {
           expect((await filter.eventsOf(handler)).length >= 1).toBe(true);
         });
 
-        it(`${handler}: an answer other than CONTINUE is an error, and the MTA hears nothing of it`, async () => {
+        it(`${handler}: an answer other than CONTINUE is an error, and the MTA gets no reply`, async () => {
           await filter.use({
             handlers: { [handler]: { answer: REJECT } },
             statics: { noreply: [handler], immediate },
@@ -60,7 +60,7 @@ describe('marks', () => {
           expect(report.message).toMatch(/noreply/);
         });
 
-        it(`${handler}: NOREPLY says the same as CONTINUE`, async () => {
+        it(`${handler}: NOREPLY means the same as CONTINUE`, async () => {
           await filter.use({
             handlers: { [handler]: { answer: NOREPLY } },
             statics: { noreply: [handler], immediate },
@@ -74,7 +74,7 @@ describe('marks', () => {
   }
 
   /** @contract 11 */
-  describe('a no-reply handler where no-reply was not agreed', () => {
+  describe('a @noreply handler whose no-reply bit was not negotiated', () => {
     for (const handler of ['connect', 'envfrom', 'envrcpt', 'data', 'unknown'] as const) {
       it(`${handler}: its answer counts`, async () => {
         // The negotiate handler asks for a reply after all.
@@ -105,12 +105,12 @@ describe('marks', () => {
     }
   });
 
-  describe('NOREPLY from a handler that nobody marked is CONTINUE', () => {
+  describe('NOREPLY from a handler without @noreply is CONTINUE', () => {
     for (const handler of [...HANDLERS, 'eom']) {
       for (const immediate of [false, true]) {
         it(`${handler}${immediate ? ', immediate' : ''}`, async () => {
           await filter.use({ handlers: { [handler]: { answer: NOREPLY } }, statics: { immediate } });
-          await using mta = await filter.session({ timeout: 2000 });
+          await using mta = await filter.session();
           expect((await verdictOf(mta, handler)).verdict).toBe('continue');
           expect(await filter.eventsOf('report')).toStrictEqual([]);
         });
@@ -118,7 +118,7 @@ describe('marks', () => {
     }
   });
 
-  describe('an MTA that knows no "no reply": libmilter answers CONTINUE for marked handlers', () => {
+  describe('an MTA without no-reply bits: libmilter answers CONTINUE for @noreply handlers', () => {
     for (const handler of HANDLERS) {
       it(handler, async () => {
         await filter.use({ handlers: { [handler]: {} }, statics: { noreply: [handler] } });
@@ -144,7 +144,7 @@ describe('marks', () => {
         expect(await filter.eventsOf(handler)).toStrictEqual([]);
       });
 
-      it(`${handler}: where an MTA calls it all the same, it may answer CONTINUE only`, async () => {
+      it(`${handler}: if the MTA sends the step anyway, only CONTINUE is a valid answer`, async () => {
         for (const [answer, code] of [
           [CONTINUE, undefined],
           [REJECT, 'ERR_MILTER_BAD_STATUS'],
@@ -164,7 +164,7 @@ describe('marks', () => {
   });
 
   /** @contract 12 */
-  describe('decorators, and classes that override', () => {
+  describe('decorated classes and their subclasses', () => {
     let decorated: FilterProcess;
     beforeAll(async () => {
       decorated = await FilterProcess.start('decorated');
@@ -193,7 +193,7 @@ describe('marks', () => {
       ]);
     });
 
-    it('a subclass that overrides a nocallback and a noreply method without marks', async () => {
+    it('a subclass that overrides a @nocallback and a @noreply method without decorators', async () => {
       for (const name of ['Decorated', 'Overriding', 'Decorated']) {
         await decorated.use(name);
         await using mta = await decorated.session();

@@ -26,7 +26,7 @@ describe('the class Milter', () => {
     await mta.quit();
   }
 
-  it('six callbacks are without reply, data, body and unknown are not wanted', async () => {
+  it('negotiates no reply for six callbacks, and not to get data, body and unknown', async () => {
     await filter.use('Telling');
     await using mta = await filter.session();
     const { protocol } = mta.negotiated;
@@ -43,7 +43,7 @@ describe('the class Milter', () => {
     expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
   });
 
-  it('each step is logged', async () => {
+  it('logs each step', async () => {
     await filter.use('Telling');
     await using mta = await filter.session();
     await wholeSession(mta);
@@ -68,7 +68,7 @@ describe('the class Milter', () => {
     for (const [i, pattern] of expected.entries()) expect(lines[i] as string).toMatch(pattern);
   });
 
-  it('by default on stdout, with the number of the object', async () => {
+  it('logs to stdout by default, with the number of the object', async () => {
     await using own = await FilterProcess.start('logging');
     await own.use('Milter');
     await using mta = await own.session();
@@ -81,7 +81,7 @@ describe('the class Milter', () => {
   });
 
   /** @contract 18 */
-  it('each object has a number of its own, counting up by one', async () => {
+  it('numbers the objects consecutively', async () => {
     await filter.use('Telling');
     const first = await filter.request<number>('uniqueID');
     for (let i = 0; i < 3; i++) {
@@ -93,7 +93,7 @@ describe('the class Milter', () => {
     expect(await filter.request('uniqueID')).toBe(first + 4);
   });
 
-  it('a method that is overridden without a mark is answered again', async () => {
+  it('an overridden method without @noreply gets its reply back', async () => {
     await filter.use('Refusing');
     await using mta = await filter.session();
     expect(mta.negotiated.protocol & Protocol.NR_MAIL).toBe(0);

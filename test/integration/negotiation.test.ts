@@ -30,7 +30,7 @@ describe('negotiation', () => {
   });
   afterAll(() => filter?.stop());
 
-  it('a class that overrides nothing has everything left out, SKIP kept', async () => {
+  it('for a class that overrides nothing, all steps are negotiated away, and SKIP is kept', async () => {
     await filter.use({ handlers: {} });
     await using mta = await filter.session();
     expect(mta.negotiated.version).toBe(6);
@@ -41,7 +41,7 @@ describe('negotiation', () => {
   });
 
   for (const handler of HANDLERS) {
-    it(`${handler} alone: all others are left out, and no reply is awaited where nobody sees it`, async () => {
+    it(`${handler} only: all other steps are negotiated away, and replies that the client does not see`, async () => {
       await filter.use({ handlers: { [handler]: {} } });
       await using mta = await filter.session();
       const quiet = { header: Protocol.NR_HDR, eoh: Protocol.NR_EOH } as Partial<Record<Handler, number>>;
@@ -54,7 +54,7 @@ describe('negotiation', () => {
     });
   }
 
-  it('all handlers: nothing is left out', async () => {
+  it('all handlers: no step is negotiated away', async () => {
     await filter.use({ handlers: Object.fromEntries(HANDLERS.map((handler) => [handler, {}])) });
     await using mta = await filter.session();
     expect(mta.negotiated.protocol & ALL_NO).toBe(0);
@@ -68,7 +68,7 @@ describe('negotiation', () => {
     expect(await filter.eventsOf('header')).toStrictEqual([['header', 'Subject', 'test']]);
   });
 
-  it('rejected recipients and leading spaces: off unless asked for', async () => {
+  it('rejected recipients and leading spaces are off unless requested', async () => {
     await filter.use({ handlers: { envrcpt: {}, header: {} } });
     await using plain = await filter.session();
     expect(plain.negotiated.protocol & (Protocol.RCPT_REJ | Protocol.HDR_LEADSPC)).toBe(0);
@@ -85,7 +85,7 @@ describe('negotiation', () => {
     expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-A', value: ' spaced' }]);
   });
 
-  it('asked of an MTA that does not know them, they stay off', async () => {
+  it('they stay off with an MTA that does not support them', async () => {
     await filter.use({
       handlers: { envrcpt: {}, header: {} },
       statics: { rejectedRecipients: true, headerLeadingSpace: true },
@@ -96,7 +96,7 @@ describe('negotiation', () => {
     expect(mta.negotiated.protocol & (Protocol.RCPT_REJ | Protocol.HDR_LEADSPC)).toBe(0);
   });
 
-  it('the handler gets the offer as it is', async () => {
+  it('the handler gets the MTA’s offer unchanged', async () => {
     await filter.use({ handlers: { negotiate: {} } });
     await using all = await filter.session();
     expect(await filter.eventsOf('negotiate')).toStrictEqual([['negotiate', [0x1ff, 0x1fffff, 0, 0]]]);
@@ -106,7 +106,7 @@ describe('negotiation', () => {
     void [all, few];
   });
 
-  it('what the handler makes of the offer is what the MTA is told', async () => {
+  it('the MTA gets the offer as the handler changes it', async () => {
     const chosen = Protocol.NOCONNECT | Protocol.NOHDRS | Protocol.NOEOH | Protocol.NOBODY | Protocol.NR_MAIL;
     await filter.use({
       handlers: { negotiate: {}, connect: {}, envfrom: {} },
@@ -134,7 +134,7 @@ describe('negotiation', () => {
     ['answers nothing', { answer: undefined }],
     ['answers a string', { answer: 'ALL_OPTS' }],
   ] as const) {
-    it(`a negotiate that ${how}: reported, the offer stays as it is, the session works`, async () => {
+    it(`a negotiate that ${how}: reported, the whole offer is accepted, the session works`, async () => {
       await filter.use({ handlers: { negotiate: act, connect: {}, header: {}, eom: {} } });
       await using mta = await filter.session();
       expect((await filter.report()).step).toBe('negotiate');
@@ -150,7 +150,7 @@ describe('negotiation', () => {
     });
   }
 
-  it('ALL_OPTS takes all that is offered, on purpose', async () => {
+  it('ALL_OPTS accepts the whole offer', async () => {
     await filter.use({ handlers: { negotiate: { answer: 10 }, eom: {} } });
     await using mta = await filter.greeted();
     expect(await filter.eventsOf('report')).toStrictEqual([]);
@@ -163,14 +163,14 @@ describe('negotiation', () => {
     ['REJECT', REJECT],
     ['TEMPFAIL', TEMPFAIL],
   ] as const) {
-    it(`${name} from negotiate refuses the session: the connection is closed, so is the object`, async () => {
+    it(`${name} from negotiate refuses the session: the connection and the object are closed`, async () => {
       await filter.use({ handlers: { negotiate: { answer }, close: {} } });
       await expect(filter.session()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
       await filter.event('close');
     });
   }
 
-  it('steps are sent where an MTA cannot leave them out; nobody is bothered', async () => {
+  it('steps that an MTA cannot leave out are answered without calling JavaScript', async () => {
     await filter.use({ handlers: { envfrom: {} } });
     await using mta = await filter.session({ protocol: Protocol.SKIP });
     expect(mta.negotiated.protocol).toBe(Protocol.SKIP);

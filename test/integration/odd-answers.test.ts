@@ -25,7 +25,7 @@ describe('odd answers', () => {
   afterAll(() => filter?.stop());
 
   for (const [how, verdict] of CASES) {
-    it(`${how}: ${verdict}, and the session goes on`, async () => {
+    it(`${how}: ${verdict}, and the session continues`, async () => {
       await filter.use(how);
       await using mta = await filter.greeted();
       expect((await mta.mail('<odd@b.example>')).verdict).toBe(verdict);
@@ -35,7 +35,7 @@ describe('odd answers', () => {
     });
   }
 
-  it('the class Base itself is a filter that wants nothing', async () => {
+  it('the class Base itself is a filter without steps', async () => {
     await filter.use('the class Base itself');
     await using mta = await filter.greeted();
     expect((await mta.message(ENVELOPE)).verdict).toBe('continue');

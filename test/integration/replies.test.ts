@@ -61,14 +61,14 @@ describe('replies', () => {
     expect(reply?.text).toBe(wire('550', '5.0.0', ['go', 'away']));
   });
 
-  it('null as only line, or no line at all: the codes alone', async () => {
+  it('null as the only line, or no line at all: only the codes', async () => {
     for (const lines of [[null], []]) {
       const { reply } = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
       expect([reply?.code, reply?.xcode, reply?.lines]).toStrictEqual(['550', '5.7.1', ['']]);
     }
   });
 
-  it('the code alone', async () => {
+  it('only the code', async () => {
     const { verdict, reply } = await replyTo(['setreply', '550'], REJECT);
     expect([verdict, reply?.code, reply?.xcode]).toStrictEqual(['reject', '550', undefined]);
   });
@@ -78,7 +78,7 @@ describe('replies', () => {
     expect(reply?.lines).toStrictEqual(['one', '', 'three']);
   });
 
-  it('% is doubled by the filter and goes out doubled', async () => {
+  it('a % that the filter has doubled is sent doubled', async () => {
     const lines = ['100%% wrong', '%%%% twice', '%%s %%n'];
     const { reply } = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
     expect(reply?.lines).toStrictEqual(lines);
@@ -90,7 +90,7 @@ describe('replies', () => {
     expect(reply?.lines).toStrictEqual(lines);
   });
 
-  it('a line of 980 bytes, of whatever characters', async () => {
+  it('a line of 980 bytes, of any characters', async () => {
     for (const line of ['x'.repeat(980), 'ü'.repeat(490), '\udce9'.repeat(980)]) {
       const { reply } = await replyTo(['setreply', '550', '5.7.1', line, 'end'], REJECT);
       expect(reply?.lines).toStrictEqual([line, 'end']);
@@ -102,7 +102,7 @@ describe('replies', () => {
     expect([verdict, reply?.text]).toStrictEqual(['tempfail', '421 4.3.2 closing']);
   });
 
-  it('in every handler that can refuse, at once or at the end of the message', async () => {
+  it('in every handler that can refuse, immediately or at the end of the message', async () => {
     for (const handler of ANSWERED_HANDLERS) {
       const call: Call = ['setreply', '554', '5.7.0', `refused in ${handler}`, 'for good'];
       await filter.use({ handlers: { [handler]: { call: [call], answer: REJECT } } });
@@ -129,7 +129,7 @@ describe('replies', () => {
     expect((await driveTo(mta, 'envfrom')).reply?.text).toBe('551 5.7.2 second');
   });
 
-  it('a text that an earlier handler of the message set goes with a later refusal', async () => {
+  it('a text that an earlier handler of the message has set is sent with a later refusal', async () => {
     for (const handler of ['envfrom', 'header']) {
       await filter.use({
         handlers: {
@@ -157,7 +157,7 @@ describe('replies', () => {
     expect(await replyTo(['setreply', '550', '5.7.1', 'no'], ACCEPT)).toStrictEqual({ verdict: 'accept' });
   });
 
-  it('for one recipient: the others go on', async () => {
+  it('for one recipient: the others continue', async () => {
     await filter.use({
       handlers: {
         envrcpt: [{}, { call: [['setreply', '550', '5.1.1', 'unknown user']], answer: REJECT }, {}],
@@ -176,7 +176,7 @@ describe('replies', () => {
     expect(verdict).toBe('continue');
   });
 
-  it('what cannot be sent throws at the call, and nothing of it is kept', async () => {
+  it('an invalid reply throws at the call, and is not kept', async () => {
     const wrong: Call[] = [
       ['setreply', '250', '2.0.0', 'x'],
       ['setreply', '350', null, 'x'],

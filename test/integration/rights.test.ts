@@ -38,7 +38,7 @@ describe('rights', () => {
 
   /** @contract 14 */
   describe('what was negotiated', () => {
-    it('with all rights, every action is done', async () => {
+    it('with all rights, every action is carried out', async () => {
       await filter.use({ handlers: { eom: { call: CALLS } } });
       await using mta = await filter.greeted();
       const { modifications } = await mta.message(ENVELOPE);
@@ -55,7 +55,7 @@ describe('rights', () => {
       'CHGFROM',
       'QUARANTINE',
     ] as const) {
-      it(`an MTA that offers all but ${right}: its actions throw DisabledAction, the others are done`, async () => {
+      it(`an MTA that offers all but ${right}: its actions throw DisabledAction, the others are carried out`, async () => {
         await filter.use({ handlers: { eom: { call: CALLS } } });
         await using mta = await filter.greeted({ actions: Actions.ALL & ~Actions[right] });
         const { verdict } = await mta.message(ENVELOPE);
@@ -68,7 +68,7 @@ describe('rights', () => {
         );
       });
 
-      it(`an MTA that offers ${right} alone`, async () => {
+      it(`an MTA that offers only ${right}`, async () => {
         await filter.use({ handlers: { eom: { call: CALLS } } });
         await using mta = await filter.greeted({ actions: Actions[right] });
         await mta.message(ENVELOPE);
@@ -87,7 +87,7 @@ describe('rights', () => {
       expect((await mta.message(ENVELOPE)).progress).toBe(1);
     });
 
-    it('an untouched DisabledAction follows the exception policy', async () => {
+    it('an uncaught DisabledAction follows the exception policy', async () => {
       await filter.use({ handlers: { eom: { call: [['quarantine', 'x']], throws: 'as if' } } });
       await using mta = await filter.greeted({ actions: Actions.ADDHDRS });
       expect((await mta.message(ENVELOPE)).verdict).toBe('tempfail');
@@ -152,7 +152,7 @@ describe('rights', () => {
     }
   });
 
-  describe('outside eom, every action says where it belongs', () => {
+  describe('outside eom, every action throws ERR_MILTER_NOT_IN_EOM', () => {
     for (const handler of [...PROMPT_HANDLERS, ...DEFERRED_HANDLERS].filter((name) => name !== 'eom')) {
       it(handler, async () => {
         await filter.use({ handlers: { [handler]: { call: CALLS } } });
@@ -170,7 +170,7 @@ describe('rights', () => {
     }
   });
 
-  it('setFlags: only the rights that were asked for', async () => {
+  it('setFlags: only the requested rights are negotiated', async () => {
     await using own = await FilterProcess.start('flags');
     await using mta = await own.greeted();
     expect(mta.negotiated.actions).toBe(Actions.ADDHDRS | Actions.QUARANTINE | Actions.SETSYMLIST);

@@ -67,7 +67,7 @@ describe('SKIP', () => {
         expect(await called()).toStrictEqual(['eoh', ...Array(20).fill('body'), 'eom']);
       });
 
-      it(`from the only handler there is: ${where}`, async () => {
+      it(`from the only handler: ${where}`, async () => {
         await filter.use({ handlers: { body: { answer: SKIP } }, statics: { immediate } });
         await using session = await filter.greeted(offer);
         for (let i = 0; i < 3; i++) {
@@ -90,7 +90,7 @@ describe('SKIP', () => {
     }
   }
 
-  it('the MTA that knows it is told so in immediate mode, and sends no more of the body', async () => {
+  it('an MTA that supports it gets it in immediate mode, and sends no more of the body', async () => {
     await filter.use({ handlers: { body: { answer: SKIP }, eom: {} }, statics: { immediate: true } });
     await using session = await filter.greeted();
     await session.mail('<a@b.example>');
@@ -101,7 +101,7 @@ describe('SKIP', () => {
     expect(await called()).toStrictEqual(['body', 'eom']);
   });
 
-  it('with the end of the message in the same command: eom is called', async () => {
+  it('with the end of the message in the same command, eom is called', async () => {
     for (const immediate of [false, true]) {
       await filter.use({ handlers: { body: {}, eom: {} }, statics: { immediate } });
       await using session = await filter.greeted();

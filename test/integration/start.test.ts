@@ -50,8 +50,8 @@ describe('start', () => {
   }
 
   /** @contract 8 */
-  describe('a unix socket that is there already', () => {
-    it('stale: removed by default', async () => {
+  describe('an existing unix socket', () => {
+    it('a stale one is removed by default', async () => {
       expect(leaveStaleSocket).toThrow();
       expect(statSync(path()).isSocket()).toBe(true);
       expect((await start()).listening).toStrictEqual({ socket: filter.socket, port: 0 });
@@ -59,7 +59,7 @@ describe('start', () => {
       await stops();
     });
 
-    it('stale, with removeSocket false: an error', async () => {
+    it('a stale one with removeSocket: false is an error', async () => {
       expect(leaveStaleSocket).toThrow();
       const { code, message } = await start({ removeSocket: false });
       expect(code).toBe('EADDRINUSE');
@@ -67,7 +67,7 @@ describe('start', () => {
       expect(existsSync(path())).toBe(true);
     });
 
-    it('one that answers is never removed, and is not disturbed', async () => {
+    it('one with a listener is neither removed nor disturbed', async () => {
       const server = createServer((socket) => socket.destroy());
       await new Promise<void>((resolve) => server.listen(path(), resolve));
       try {
@@ -83,7 +83,7 @@ describe('start', () => {
       await stops();
     });
 
-    it("another filter's, while that one serves", async () => {
+    it('that of another, running filter is an error', async () => {
       await using other = await FilterProcess.start('scripted', { socket: filter.socket });
       expect((await start()).code).toBe('EADDRINUSE');
       await using mta = await other.greeted();
@@ -92,14 +92,14 @@ describe('start', () => {
       await other.stop();
     });
 
-    it('a file that is no socket is left alone', async () => {
+    it('a file that is not a socket is not removed', async () => {
       writeFileSync(path(), 'precious');
       expect((await start()).code).toBe('ENOTSOCK');
       expect(statSync(path()).size).toBe(8);
     });
   });
 
-  it('inet with port 0: onListening tells the port', async () => {
+  it('inet with port 0: onListening receives the port', async () => {
     const { listening } = await start({}, 'inet:0@127.0.0.1');
     expect(listening.port).toBeGreaterThan(0);
     await works(`inet:${listening.port}@127.0.0.1`);
@@ -108,7 +108,7 @@ describe('start', () => {
 
   /** @contract 7 */
   describe('a second start', () => {
-    it('while one runs: in use, and the one that runs goes on', async () => {
+    it('while one runs: ERR_MILTER_IN_USE, and the running one continues', async () => {
       expect((await start()).listening).toBeTruthy();
       const { code, message } = await start({}, `unix:${join(filter.directory, 'second')}`);
       expect(code).toBe('ERR_MILTER_IN_USE');
@@ -118,7 +118,7 @@ describe('start', () => {
       await stops();
     });
 
-    it('after the first has ended: a coded error, and no socket is opened for it', async () => {
+    it('after the first has ended: ERR_MILTER_ALREADY_RUN, and no socket is opened', async () => {
       expect((await start()).listening).toBeTruthy();
       await works();
       await filter.request('stop');
@@ -133,7 +133,7 @@ describe('start', () => {
 
   /** @contract 8 */
   describe('timeout', () => {
-    it('half a command: the session is given up when the time is over', async () => {
+    it('half a command: libmilter ends the session after the timeout', async () => {
       expect((await start({ timeout: 1 })).listening).toBeTruthy();
       await using mta = await MtaSession.open(filter.socket);
       await mta.connect('client.example');
@@ -143,7 +143,7 @@ describe('start', () => {
       await stops();
     });
 
-    it('0 leaves the default: the session lives on', async () => {
+    it('0 keeps the default: the session continues', async () => {
       expect((await start({ timeout: 0 })).listening).toBeTruthy();
       await using mta = await MtaSession.open(filter.socket, { timeout: 1500 });
       await mta.connect('client.example');

@@ -38,7 +38,7 @@ describe('symbol lists', () => {
     }
   });
 
-  it('marked on the handlers, all seven at once', async () => {
+  it('@symlist on the handlers, all seven stages', async () => {
     const symlist = Object.fromEntries(STAGES.map(([handler, stage]) => [handler, ['j', `{of_${stage}}`]]));
     await filter.use({
       handlers: Object.fromEntries(STAGES.map(([handler]) => [handler, {}])),
@@ -50,7 +50,7 @@ describe('symbol lists', () => {
     );
   });
 
-  it('five macros, apart or in one string; no macro at all', async () => {
+  it('five macros, as separate strings or one string; no macro at all', async () => {
     for (const macros of [['a', 'b', 'c', 'd', 'e'], ['a b c d e'], ['a b', '  c  ', 'd\te']]) {
       await filter.use({ handlers: { negotiate: { call: [['setsymlist', M_ENVFROM, ...macros]] } } });
       await using mta = await filter.session();
@@ -58,7 +58,7 @@ describe('symbol lists', () => {
     }
   });
 
-  it('six macros are an error, and nothing is asked for', async () => {
+  it('six macros are an error, and no list is sent', async () => {
     for (const macros of [['a', 'b', 'c', 'd', 'e', 'f'], ['a b c d e f']]) {
       await filter.use({ handlers: { negotiate: { call: [['setsymlist', M_ENVFROM, ...macros]] } } });
       await using mta = await filter.session();
@@ -67,7 +67,7 @@ describe('symbol lists', () => {
     }
   });
 
-  it('twice for a stage is an error; the first list holds, other stages are free', async () => {
+  it('a second list for a stage is an error; the first one is kept, other stages are not affected', async () => {
     const call: Call[] = [
       ['setsymlist', M_ENVFROM, 'i'],
       ['setsymlist', M_ENVFROM, 'j'],
@@ -79,7 +79,7 @@ describe('symbol lists', () => {
     expect(mta.negotiated.symlists).toStrictEqual({ mail: ['i'], eom: ['j'] });
   });
 
-  it('a list that was refused can be mended', async () => {
+  it('a list that was refused can be set again', async () => {
     const call: Call[] = [
       ['setsymlist', M_ENVFROM, 'a b c d e f'],
       ['setsymlist', M_ENVFROM, 'i'],
@@ -98,7 +98,7 @@ describe('symbol lists', () => {
     expect(await errors()).toStrictEqual(ANSWERED_HANDLERS.map(() => 'ERR_MILTER_BAD_SYMLIST'));
   });
 
-  it('stages that do not exist, macros that are no text', async () => {
+  it('invalid stages and macros are errors', async () => {
     const call: Call[] = [
       ['setsymlist', 7, 'i'],
       ['setsymlist', -1, 'i'],
@@ -113,7 +113,7 @@ describe('symbol lists', () => {
     expect(mta.negotiated.symlists).toStrictEqual({});
   });
 
-  it('an MTA that cannot be asked: marks are passed over in silence, the session works', async () => {
+  it('with an MTA that lacks symbol lists, @symlist is ignored and the session works', async () => {
     await filter.use({ handlers: { envfrom: {} }, statics: { symlist: { envfrom: ['i'] } } });
     await using mta = await filter.greeted({ actions: Actions.ALL & ~Actions.SETSYMLIST });
     expect(mta.negotiated.symlists).toStrictEqual({});
@@ -121,7 +121,7 @@ describe('symbol lists', () => {
     expect(await filter.eventsOf('report')).toStrictEqual([]);
   });
 
-  it('asked for again in the next session, and the one after', async () => {
+  it('lists are sent in every session', async () => {
     await filter.use({ handlers: { envfrom: {} }, statics: { symlist: { envfrom: ['i', 'j'] } } });
     for (let i = 0; i < 3; i++) {
       await using mta = await filter.session();
@@ -148,7 +148,7 @@ describe('macros', () => {
   const ask = (...names: string[]) => ({ call: names.map((name) => ['getsymval', name] as const) });
   const values = async () => (await filter.eventsOf('result')).map(([, , value]) => value);
 
-  it('what the MTA has sent is seen from its step on; the latest stage wins', async () => {
+  it('a macro is visible from its step on; that of the latest stage counts', async () => {
     const all = ask('j', '{daemon_name}', '{tls_version}', 'i', '{mail_addr}', '{rcpt_addr}');
     await filter.use({ handlers: { connect: all, hello: all, envfrom: all, envrcpt: all, data: all } });
     await using mta = await filter.session({ macros });
@@ -194,7 +194,7 @@ describe('macros', () => {
     expect(await values()).toStrictEqual(['Q1']);
   });
 
-  it('after the answer has been given: bad context', async () => {
+  it('after the answer: ERR_MILTER_BAD_CONTEXT', async () => {
     await filter.use({ handlers: { envfrom: { detached: [['getsymval', 'i']] } } });
     await using mta = await filter.greeted({ macros });
     await mta.mail('<a@b.example>');
@@ -202,7 +202,7 @@ describe('macros', () => {
     expect((error as ToldError).code).toBe('ERR_MILTER_BAD_CONTEXT');
   });
 
-  it('names that are no names', async () => {
+  it('invalid names', async () => {
     await filter.use({
       handlers: {
         connect: {

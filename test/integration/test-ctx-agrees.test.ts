@@ -74,7 +74,7 @@ async function take(ctx: TestCtx, [name, ...args]: Move): Promise<Outcome> {
 const MTA_STEPS = { envfrom: 'mail', envrcpt: 'rcpt' } as const;
 const stepOf = (name: string): string => (MTA_STEPS as Record<string, string>)[name] ?? name;
 
-/** The frame of a command that libmilter is expected to ignore: its payload is of no account, but for its form. */
+/** The frame of a command that libmilter is expected to ignore: its payload must only be well-formed. */
 const FRAMES: Readonly<Record<string, readonly [command: number, payload: Buffer]>> = {
   connect: [Command.CONNECT, Buffer.from('host\0U\0')],
   helo: [Command.HELO, Buffer.from('host\0')],
@@ -102,7 +102,7 @@ async function run(filter: FilterProcess, session: ScriptedSession, expected: Co
       ...session.offer,
       macros,
       chunkSize: session.chunkSize,
-      timeout: 3_000,
+      timeout: 20_000,
     });
     negotiated = mta.negotiated;
     for (const [at, move] of session.moves.entries()) {

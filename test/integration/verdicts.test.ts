@@ -24,7 +24,7 @@ describe('verdicts', () => {
     for (const [name, answer, meant] of VERDICTS) {
       // They say nothing about a command, and Postfix breaks off in the session's next message.
       const means = handler === 'unknown' && (meant === 'accept' || meant === 'discard') ? 'continue' : meant;
-      it(`${handler}: ${name} is answered at once`, async () => {
+      it(`${handler}: ${name} is answered immediately`, async () => {
         for (const act of [{ answer }, { answer, wait: 1 }]) {
           await filter.use({ handlers: { [handler]: act, header: {}, close: {} } });
           await using mta = await filter.session();
@@ -38,7 +38,7 @@ describe('verdicts', () => {
 
   for (const handler of ['envfrom', 'envrcpt', 'data', 'eom'] as const) {
     for (const [name, answer, verdict] of VERDICTS) {
-      it(`after ${name} from ${handler} the next message of the session begins anew`, async () => {
+      it(`after ${name} from ${handler} the next message of the session starts afresh`, async () => {
         await filter.use({
           handlers: {
             [handler]: [{ answer }, {}],
@@ -60,7 +60,7 @@ describe('verdicts', () => {
     }
   }
 
-  it('a recipient that is refused does not end the message, nor does an unknown command', async () => {
+  it('neither a refused recipient nor an unknown command ends the message', async () => {
     await filter.use({
       handlers: {
         envrcpt: [{ answer: REJECT }, {}, { answer: TEMPFAIL }],

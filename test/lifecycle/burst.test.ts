@@ -1,22 +1,22 @@
 /**
- * Many sessions that become ready in one instant, with handlers that take their time: each handler is called before any
- * has answered. libmilter's own pool would give them to a few threads one after the other;
- * native/libmilter/pool_starvation_watchdog.h finds threads for the rest.
+ * Many sessions that become ready at the same instant, with handlers that wait: every handler is called before any has
+ * answered. libmilter's own pool would serve them with a few threads, one after the other;
+ * native/libmilter/pool_starvation_watchdog.h provides threads for the rest.
  */
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
+import { until } from '../../tools/wait.js';
 import { expectThat } from '../support/expect.js';
-import { until } from './support/deadline.js';
-import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
+import { CLEAN_END, ObservedFilter, type StartOptions } from './support/observed-filter.js';
 
 const SESSIONS = 60;
-/** What it may take until all of them have been called, on a machine with other things to do. */
+/** The time limit until all of them have been called. */
 const SOON = 15_000;
 
-/** Waits until `count` more handlers wait than did before. */
-async function allCalled(filter: FilterProcess, before: number, count = SESSIONS): Promise<void> {
+/** Waits until `count` more handlers wait than before. */
+async function allCalled(filter: ObservedFilter, before: number, count = SESSIONS): Promise<void> {
   await until(
     `${count} handlers called while none has answered`,
     () => filter.count('parked') - before >= count,
@@ -25,9 +25,9 @@ async function allCalled(filter: FilterProcess, before: number, count = SESSIONS
   );
 }
 
-/** Begins something in every session in one turn of the event loop; opens the gate when all handlers wait. */
+/** Starts a step in every session in one turn of the event loop; opens the gate when all handlers wait. */
 async function burst<T>(
-  filter: FilterProcess,
+  filter: ObservedFilter,
   sessions: readonly MtaSession[],
   act: (mta: MtaSession) => Promise<T>,
 ) {
@@ -47,11 +47,11 @@ async function burst<T>(
   return await results;
 }
 
-async function opened(filter: FilterProcess): Promise<MtaSession[]> {
+async function opened(filter: ObservedFilter): Promise<MtaSession[]> {
   return await Promise.all(Array.from({ length: SESSIONS }, () => filter.open()));
 }
 
-async function countsAre(filter: FilterProcess, sessions: number): Promise<void> {
+async function countsAre(filter: ObservedFilter, sessions: number): Promise<void> {
   let found = { made: 0, ended: 0 };
   await until(
     `${sessions} contexts made and ended, none by the watchdog's connections`,
@@ -64,7 +64,7 @@ async function countsAre(filter: FilterProcess, sessions: number): Promise<void>
   );
 }
 
-async function endsClean(filter: FilterProcess, sessions: readonly MtaSession[]): Promise<void> {
+async function endsClean(filter: ObservedFilter, sessions: readonly MtaSession[]): Promise<void> {
   await Promise.all(sessions.map((session) => session.quit()));
   await countsAre(filter, sessions.length);
   await servesWell(filter);
@@ -78,18 +78,18 @@ async function message(session: MtaSession): Promise<void> {
   expect(modifications).toHaveLength(1);
 }
 
-/** Without handlerTimeout: it must not be what answers. */
+/** Without handlerTimeout, which must not answer in place of the handlers. */
 const started = (options: StartOptions = {}) =>
-  FilterProcess.start({ ...options, run: { handlerTimeout: 0 } });
+  ObservedFilter.start({ ...options, run: { handlerTimeout: 0 } });
 
-test(`control: ${SESSIONS} sessions in one instant whose handlers answer at once`, async () => {
+test(`control: ${SESSIONS} simultaneous sessions whose handlers answer immediately`, async () => {
   await using filter = await started();
   const sessions = await opened(filter);
   await Promise.all(sessions.map((session) => greet(session).then(() => message(session))));
   await endsClean(filter, sessions);
 });
 
-test('connect, in sessions that were open', async () => {
+test('connect in open sessions', async () => {
   await using filter = await started();
   const sessions = await opened(filter);
   await burst(filter, sessions, (session) => greet(session, 'park.connect'));
@@ -97,7 +97,7 @@ test('connect, in sessions that were open', async () => {
   await endsClean(filter, sessions);
 });
 
-test('the sessions’ first breath: opened, negotiated and connected in one instant', async () => {
+test('opening, negotiation and connect at the same instant', async () => {
   await using filter = await started();
   const before = filter.count('parked');
   const opening = Array.from({ length: SESSIONS }, async () => {
@@ -123,7 +123,7 @@ test('negotiate', async () => {
   await filter.event('negotiation', undefined, 2);
   filter.tell({ do: 'release' });
   const sessions = await opening;
-  // CONTINUE with an offer that was left as it is agrees to all of it, NOCONNECT too.
+  // CONTINUE with an unchanged offer accepts all of it, including NOCONNECT.
   for (const session of sessions) expect((await session.connect('none.none')).verdict).toBe('skipped');
   await endsClean(filter, sessions);
 });
@@ -146,7 +146,7 @@ for (const step of ['envfrom', 'header', 'eom'] as const) {
 }
 
 test('over a TCP port', async () => {
-  // The watchdog's own connections go where the filter listens.
+  // The watchdog connects to the filter's own socket.
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
@@ -158,7 +158,7 @@ test('over a TCP port', async () => {
   await endsClean(filter, sessions);
 });
 
-test('a second burst beside handlers of the first that still wait', async () => {
+test('a second burst while handlers of the first one still wait', async () => {
   await using filter = await started();
   const first = await opened(filter);
   await Promise.all(first.map((session) => greet(session, 'park.eom')));
@@ -172,7 +172,7 @@ test('a second burst beside handlers of the first that still wait', async () => 
   await endsClean(filter, [...first, ...second]);
 });
 
-test('sessions that behave are served while a burst waits', async () => {
+test('other sessions are served while a burst waits', async () => {
   await using filter = await started();
   const sessions = await opened(filter);
   await Promise.all(sessions.map((session) => greet(session, 'parkThenModify.eom')));

@@ -1,19 +1,20 @@
 /**
- * Handlers that throw, reject or answer with what is no status: in every step the exception policy answers, the error
- * is reported once, the session's close handler runs, and the filter serves on. Contract lines 4 and 9.
+ * Handlers that throw, reject or return something other than a status: in every step the exception policy answers, the error
+ * is reported once, the session's close handler runs, and the filter continues. Contract lines 4 and 9.
  */
 import { afterAll, expect, test } from '@jest/globals';
 import type { MtaSession, Response } from 'tsmilter/testing';
-import { FAILURES, RIGHT, TWICE } from '../fixtures/lifecycle/deeds.js';
+import { until } from '../../tools/wait.js';
+import { FAILURES, RIGHT, TWICE } from '../fixtures/lifecycle/behaviours.js';
 import { expectThat } from '../support/expect.js';
 import { STEP_HANDLERS, type StepHandler } from '../support/handlers.js';
-import { inLanes, until } from './support/deadline.js';
-import { CLEAN_END, FilterProcess } from './support/filter-process.js';
+import { inLanes } from '../support/in-lanes.js';
 import { servesWell } from './support/messages.js';
+import { CLEAN_END, ObservedFilter } from './support/observed-filter.js';
 
 const goesOn = ({ verdict }: Response) => ['continue', 'noreply', 'skipped'].includes(verdict);
 
-/** Goes through every step of a session, as far as the filter lets it; the last response. */
+/** Sends every step of a session until the filter ends it; returns the last response. */
 async function everyStep(
   session: MtaSession,
   steer: string,
@@ -42,21 +43,21 @@ async function everyStep(
 
 const DEFERRED: readonly StepHandler[] = ['header', 'eoh', 'body'];
 
-/** Runs one deed in every step, one session each. */
+/** Runs one behaviour in every step, one session each. */
 async function inEveryStep(
-  filter: FilterProcess,
-  deed: string,
+  filter: ObservedFilter,
+  behaviour: string,
   check: (step: StepHandler, end: { at: StepHandler; response: Response }) => void,
 ): Promise<void> {
   await inLanes(4, STEP_HANDLERS, async (step) => {
     const session = await filter.open();
-    const end = await everyStep(session, `${deed}.${step}`);
+    const end = await everyStep(session, `${behaviour}.${step}`);
     await session.quit();
     check(step, end);
   });
 }
 
-async function countsAgree(filter: FilterProcess, sessions: number): Promise<void> {
+async function countsAgree(filter: ObservedFilter, sessions: number): Promise<void> {
   let found = { made: 0, ended: 0 };
   await until(
     'as many contexts ended as were made',
@@ -72,22 +73,22 @@ async function countsAgree(filter: FilterProcess, sessions: number): Promise<voi
 for (const immediate of [false, true]) {
   const mode = immediate ? 'immediate' : 'deferred';
 
-  test(`control (${mode}): handlers that answer CONTINUE, now or later, go through every step`, async () => {
-    await using filter = await FilterProcess.start({ run: { immediate } });
-    for (const deed of Object.keys(RIGHT)) {
-      await inEveryStep(filter, deed, (_, { at }) => expectThat(at, deed).toBe('close'));
+  test(`control (${mode}): handlers that answer CONTINUE, immediately or later, pass every step`, async () => {
+    await using filter = await ObservedFilter.start({ run: { immediate } });
+    for (const behaviour of Object.keys(RIGHT)) {
+      await inEveryStep(filter, behaviour, (_, { at }) => expectThat(at, behaviour).toBe('close'));
     }
     await countsAgree(filter, Object.keys(RIGHT).length * STEP_HANDLERS.length);
     expectThat(filter.count('error'), filter.state()).toBe(0);
     expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 
-  for (const deed of Object.keys(FAILURES)) {
-    test(`${deed} (${mode}): every step answers by the exception policy`, async () => {
+  for (const behaviour of Object.keys(FAILURES)) {
+    test(`${behaviour} (${mode}): every step answers by the exception policy`, async () => {
       const filter = await sharedFilter(immediate);
       const errors = filter.count('error');
       const { made } = await filter.diag();
-      await inEveryStep(filter, deed, (step, { at, response }) => {
+      await inEveryStep(filter, behaviour, (step, { at, response }) => {
         if (step === 'abort' || step === 'close') {
           expectThat(at, step).toBe('close');
           return;
@@ -97,12 +98,14 @@ for (const immediate of [false, true]) {
         expectThat([response.reply?.code, response.reply?.xcode, response.reply?.lines], step).toStrictEqual([
           '451',
           '4.3.0',
-          ['steered: untrapped exception'],
+          ['controllable: untrapped exception'],
         ]);
       });
       await countsAgree(filter, made + STEP_HANDLERS.length);
-      // What abort and close answer means nothing, so nothing can be wrong with it.
-      const expected = /^(answers|resolves)/.test(deed) ? STEP_HANDLERS.length - 2 : STEP_HANDLERS.length;
+      // The return values of abort and close are ignored, so they cannot be wrong.
+      const expected = /^(answers|resolves)/.test(behaviour)
+        ? STEP_HANDLERS.length - 2
+        : STEP_HANDLERS.length;
       await until(
         `one report for each of ${expected} failures`,
         () => filter.count('error') === errors + expected,
@@ -113,29 +116,29 @@ for (const immediate of [false, true]) {
     });
   }
 
-  for (const deed of Object.keys(TWICE)) {
-    test(`${deed} (${mode}): the first answer counts`, async () => {
+  for (const behaviour of Object.keys(TWICE)) {
+    test(`${behaviour} (${mode}): the first answer counts`, async () => {
       const filter = await sharedFilter(immediate);
       const { made } = await filter.diag();
-      await inEveryStep(filter, deed, (step, { at }) => expectThat(at, step).toBe('close'));
+      await inEveryStep(filter, behaviour, (step, { at }) => expectThat(at, step).toBe('close'));
       await countsAgree(filter, made + STEP_HANDLERS.length);
       await servesWell(filter);
     });
   }
 
-  test(`the filter that all this was done to (${mode}) stops with 0`, async () => {
+  test(`the filter of these tests (${mode}) stops with exit code 0`, async () => {
     const filter = await sharedFilter(immediate);
     await servesWell(filter);
     expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 }
 
-/** One process for all deeds of a mode; a new one where the last has been killed. */
-const shared = new Map<boolean, FilterProcess>();
-async function sharedFilter(immediate: boolean): Promise<FilterProcess> {
+/** One process for all behaviours of a mode; a new one if the last was killed. */
+const shared = new Map<boolean, ObservedFilter>();
+async function sharedFilter(immediate: boolean): Promise<ObservedFilter> {
   let filter = shared.get(immediate);
   if (!filter?.running) {
-    filter = await FilterProcess.start({ run: { immediate } });
+    filter = await ObservedFilter.start({ run: { immediate } });
     shared.set(immediate, filter);
   }
   return filter;
@@ -146,29 +149,29 @@ afterAll(async () => {
 });
 
 for (const hook of ['throw', 'reject', 'none'] as const) {
-  test(`an error hook that ${hook}s does no more harm than the error itself`, async () => {
-    await using filter = await FilterProcess.start({ hook });
-    await inLanes(4, Object.keys(FAILURES), async (deed) => {
+  test(`an error hook that ${hook}s does not affect the filter`, async () => {
+    await using filter = await ObservedFilter.start({ hook });
+    await inLanes(4, Object.keys(FAILURES), async (behaviour) => {
       for (const step of ['hello', 'eom', 'abort', 'close']) {
         const session = await filter.open();
-        await everyStep(session, `${deed}.${step}`);
+        await everyStep(session, `${behaviour}.${step}`);
         await session.quit();
       }
     });
     await countsAgree(filter, Object.keys(FAILURES).length * 4);
     await servesWell(filter);
     expect(await filter.stop()).toStrictEqual(CLEAN_END);
-    expect(filter.output).toMatch(/on purpose/); // stderr is told in the hook's place
+    expect(filter.output).toMatch(/on purpose/); // written to stderr in place of the hook
   });
 }
 
-test('errors in negotiate leave the MTA’s offer as it is, and the session goes on', async () => {
-  await using filter = await FilterProcess.start();
-  for (const deed of Object.keys(FAILURES)) {
-    filter.tell({ do: 'negotiation', value: deed });
+test('errors in negotiate accept the MTA’s whole offer, and the session continues', async () => {
+  await using filter = await ObservedFilter.start();
+  for (const behaviour of Object.keys(FAILURES)) {
+    filter.tell({ do: 'negotiation', value: behaviour });
     await filter.event('negotiation', undefined, filter.count('negotiation') + 1);
     const session = await filter.open();
-    expectThat((await session.helo('client.example')).verdict, deed).toBe('continue');
+    expectThat((await session.helo('client.example')).verdict, behaviour).toBe('continue');
     await session.quit();
   }
   filter.tell({ do: 'negotiation', value: '' });
@@ -177,8 +180,8 @@ test('errors in negotiate leave the MTA’s offer as it is, and the session goes
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-test('stderr that is gone does not take the filter with it', async () => {
-  await using filter = await FilterProcess.start({ hook: 'none' });
+test('a closed stderr does not end the filter', async () => {
+  await using filter = await ObservedFilter.start({ hook: 'none' });
   filter.child.stderr?.destroy();
   filter.child.stdout?.destroy();
   for (let i = 0; i < 20; i++) {

@@ -1,19 +1,19 @@
 /**
  * Handlers that take longer than handlerTimeout: in every step the exception policy answers, `signal` is aborted with
- * the reason, what the handler says later is reported, and the session's next message is as any other. The same where
- * the JS thread is stuck: then libmilter's thread answers. R5 and R6 of native/README.md.
+ * the reason, a late answer is reported, and the session's next message is normal. If the JS thread itself is blocked,
+ * libmilter's thread answers. R5 and R6 of native/README.md.
  */
 import { writeFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'tsmilter';
 import type { MtaSession, Response } from 'tsmilter/testing';
+import { until } from '../../tools/wait.js';
 import { expectThat } from '../support/expect.js';
-import { until } from './support/deadline.js';
-import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
+import { CLEAN_END, ObservedFilter, type StartOptions } from './support/observed-filter.js';
 
 const TIMEOUT = 150;
-/** How long after its handler's time a stuck thread is given up (lib/runtime/runtime.ts). */
+/** Milliseconds after handlerTimeout until libmilter's thread answers for a blocked JS thread (lib/runtime/runtime.ts). */
 const GRACE = 1_000;
 
 const STEPS = [
@@ -31,13 +31,13 @@ const STEPS = [
 type Step = (typeof STEPS)[number];
 const IN_MESSAGE: readonly Step[] = STEPS.slice(3);
 
-/** Steps as the error hook calls them. */
+/** A step's name in the error hook. */
 const reported = (step: string) => (step === 'hello' ? 'helo' : step);
 
 const late = (options: StartOptions = {}) =>
-  FilterProcess.start({ fixture: 'late', ...options, run: { handlerTimeout: TIMEOUT, ...options.run } });
+  ObservedFilter.start({ fixture: 'late', ...options, run: { handlerTimeout: TIMEOUT, ...options.run } });
 
-/** Goes on until the handler of `step` has been answered for. */
+/** Sends steps until the handler of `step` has been answered. */
 async function reach(session: MtaSession, how: string, step: Step): Promise<Response> {
   const connect = await session.connect(`${how}.${step}`);
   if (step === 'connect') return connect;
@@ -48,17 +48,17 @@ async function reach(session: MtaSession, how: string, step: Step): Promise<Resp
   return response;
 }
 
-async function nextMessageIsFine(session: MtaSession, how: string, step: string, filter: FilterProcess) {
+async function nextMessageIsFine(session: MtaSession, how: string, step: string, filter: ObservedFilter) {
   const { verdict, modifications } = await session.message(goodMessage);
   expectThat(verdict, `the next message after ${how}.${step}`).toBe('continue');
   expect(modifications).toStrictEqual([{ type: 'addheader', name: 'X-Seen', value: 'yes' }]);
   await filter.event('afterwards', (told) => told.of === step && told.how === how && told.step === 'eom');
-  // In close it is aborted by right: the session has ended.
+  // In close it is aborted because the session has ended.
   const handlers = filter.all('afterwards').filter((told) => told.step !== 'close');
   for (const told of handlers) expectThat(told.aborted, JSON.stringify(told)).toBe(false);
 }
 
-const errorsIn = (filter: FilterProcess, step: string) =>
+const errorsIn = (filter: ObservedFilter, step: string) =>
   filter
     .all('error')
     .filter((told) => told.step === reported(step))
@@ -79,13 +79,13 @@ const POLICIES: Readonly<Record<string, Policy>> = {
 
 function assertPolicy(response: Response, { verdict, text }: Policy, what: string): void {
   const reply = 'reply' in response ? response.reply : undefined;
-  // ACCEPT says nothing about a command, and Postfix breaks off in the session's next message.
+  // ACCEPT has no meaning for a command, and Postfix would fail in the session's next message.
   const meant = what === 'unknown' && verdict === 'accept' ? 'continue' : verdict;
   expectThat([response.verdict, reply?.text], what).toStrictEqual([meant, text]);
 }
 
-/** One late handler in each step, all at once, one session each. */
-async function lateInEveryStep(filter: FilterProcess, how: string, policy: Policy): Promise<void> {
+/** One late handler in each step, at the same time, each in a session of its own. */
+async function lateInEveryStep(filter: ObservedFilter, how: string, policy: Policy): Promise<void> {
   const lateStep = async (step: Step) => {
     const session = await filter.open();
     const response = await reach(session, how, step);
@@ -101,7 +101,7 @@ async function lateInEveryStep(filter: FilterProcess, how: string, policy: Polic
     filter.tell({ do: 'open', value: step });
     await filter.event('error', (told) => told.step === reported(step) && told.code !== timedOut.code);
     expect(errorsIn(filter, step)).toStrictEqual(['ERR_MILTER_HANDLER_TIMEOUT', 'ERR_MILTER_LATE_ANSWER']);
-    // An MTA that was told to accept or refuse the client does not go on with it.
+    // After connect or helo was accepted or refused, an MTA sends nothing more.
     if (IN_MESSAGE.includes(step) || response.verdict === 'continue') {
       await nextMessageIsFine(session, how, step, filter);
     }
@@ -124,25 +124,25 @@ for (const immediate of [false, true]) {
   }
 }
 
-test('control: gates that are opened in time; the handlers’ own answers count, nothing is reported', async () => {
+test('control: handlers that answer in time; their answers count, nothing is reported', async () => {
   await using filter = await late({ run: { handlerTimeout: 20_000 } });
   const inTime = async (step: Step) => {
     const session = await filter.open();
     const answer = reach(session, 'resolves', step);
     await filter.event('called', (told) => told.step === step);
     filter.tell({ do: 'open', value: step });
-    // As above: ACCEPT of a command is none.
+    // As above: ACCEPT has no meaning for a command.
     expectThat((await answer).verdict, step).toBe(step === 'unknown' ? 'continue' : 'accept');
     await session.quit();
   };
   await Promise.all(STEPS.map(inTime));
-  // The end of the session aborts a signal that was asked for.
+  // The end of the session aborts the signal.
   for (const { code } of filter.all('aborted')) expect(code).toBe('ERR_MILTER_BAD_CONTEXT');
   expectThat(filter.count('error'), filter.state()).toBe(0);
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-test('a late abort handler keeps the next message waiting for handlerTimeout, no longer', async () => {
+test('a late abort handler delays the next message by handlerTimeout at most', async () => {
   await using filter = await late();
   const session = await filter.open();
   await session.connect('resolves.abort');
@@ -157,7 +157,7 @@ test('a late abort handler keeps the next message waiting for handlerTimeout, no
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-test('a late close handler keeps nobody waiting; its context ends when it does', async () => {
+test('a late close handler delays no other session; its context ends when the handler does', async () => {
   await using filter = await late();
   const session = await filter.open();
   await greet(session, 'resolves.close');
@@ -171,7 +171,7 @@ test('a late close handler keeps nobody waiting; its context ends when it does',
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-test('control: a thread stuck for less than its time; the handler’s own answer counts', async () => {
+test('control: a thread that is blocked for less than handlerTimeout; the handler’s answer counts', async () => {
   await using filter = await late({ run: { handlerTimeout: 20_000 } });
   const session = await filter.open();
   const answer = reach(session, 'sticks', 'eom');
@@ -184,7 +184,7 @@ test('control: a thread stuck for less than its time; the handler’s own answer
 
 for (const how of ['sticks', 'sticksThenAwaits']) {
   for (const [name, policy] of Object.entries(POLICIES)) {
-    // Where the answer is CONTINUE the MTA asks on, and the thread is stuck for that too: the last step is enough.
+    // After CONTINUE the MTA sends the next step, for which the thread is blocked too: the last step is enough.
     const steps: Step[] =
       policy.policy === CONTINUE ? ['hello', 'eom'] : ['hello', 'envfrom', 'header', 'eom'];
     test(`a stuck thread (${how}): libmilter’s thread answers by the policy ${name}`, async () => {
@@ -194,7 +194,7 @@ for (const how of ['sticks', 'sticksThenAwaits']) {
         const asked = performance.now();
         const answer = reach(session, how, step);
         const { file } = await filter.event('stuck', undefined, i + 1);
-        // Nothing lets the thread go before the answer is there.
+        // The thread is not released before the answer has come.
         const response = await answer;
         const took = performance.now() - asked;
         assertPolicy(response, policy, step);
@@ -221,7 +221,7 @@ for (const how of ['sticks', 'sticksThenAwaits']) {
   }
 }
 
-test('while the thread is stuck, every session that asks is answered, a new one too; all are well afterwards', async () => {
+test('while the JS thread is blocked, all sessions get answers, a new one too, and all work afterwards', async () => {
   await using filter = await late();
   const sessions = await Promise.all(Array.from({ length: 12 }, () => filter.open()));
   await Promise.all(sessions.map((session, i) => greet(session, i === 0 ? 'sticks.envfrom' : 'none.none')));

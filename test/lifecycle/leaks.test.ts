@@ -1,34 +1,35 @@
 /**
- * Nothing is left behind: after thousands of sessions that came and went in every way, descriptors, threads and the
- * counts of contexts are where they were.
+ * No leaks: after thousands of sessions that ended in every possible way, the descriptors, threads and counts of contexts are
+ * as before.
  */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, test } from '@jest/globals';
 import { Actions, Protocol } from 'tsmilter/testing';
+import { until } from '../../tools/wait.js';
 import {
   account,
   allClosed,
   frame,
   offer,
   RawPeer,
+  recordingFilter,
   STEP_FRAMES,
   upTo,
-  witness,
 } from '../fixtures/lifecycle/raw-peer.js';
 import { expectThat } from '../support/expect.js';
-import { inLanes, until } from './support/deadline.js';
-import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
+import { inLanes } from '../support/in-lanes.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
+import { CLEAN_END, type ObservedFilter } from './support/observed-filter.js';
 
 const LANES = 6;
 /**
- * libmilter keeps 2 workers, and lets another go only when it finds two idle: one more may stay for each session
+ * libmilter keeps 2 workers and ends another one only if it finds two idle, so one more may remain for each session
  * that was served at the same time.
  */
 const IDLE_WORKERS = LANES + 2;
 
-/** What the process has open, by what it is. */
-function descriptors(filter: FilterProcess): string[] {
+/** The open descriptors of the process, by kind. */
+function descriptors(filter: ObservedFilter): string[] {
   const directory = `/proc/${filter.pid}/fd`;
   return readdirSync(directory)
     .map((fd) => {
@@ -41,10 +42,10 @@ function descriptors(filter: FilterProcess): string[] {
     .sort();
 }
 
-const threads = (filter: FilterProcess) => readdirSync(`/proc/${filter.pid}/task`).length;
+const threads = (filter: ObservedFilter) => readdirSync(`/proc/${filter.pid}/task`).length;
 
-/** Waits until every context has ended and the descriptors are those of before. */
-async function asBefore(filter: FilterProcess, before: readonly string[]): Promise<void> {
+/** Waits until every context has ended and the descriptors are as before. */
+async function asBefore(filter: ObservedFilter, before: readonly string[]): Promise<void> {
   await allClosed(filter);
   let now: string[] = [];
   await until(
@@ -53,16 +54,16 @@ async function asBefore(filter: FilterProcess, before: readonly string[]): Promi
       now = descriptors(filter);
       return now.join() === before.join();
     },
-    10_000,
+    undefined,
     () =>
       `now ${now.length}: ${now.filter((one) => !before.includes(one) || one.startsWith('socket')).join(' ')}`,
   );
 }
 
-type Visit = (filter: FilterProcess, nth: number) => Promise<void>;
+type Visit = (filter: ObservedFilter, nth: number) => Promise<void>;
 
-/** A peer that says something and hangs up when it has read so many answers, or else ends its sending (null). */
-async function raw(filter: FilterProcess, reads: number | null, ...bytes: Uint8Array[]): Promise<void> {
+/** A peer that sends bytes and closes the connection after so many replies, or only its sending side (null). */
+async function raw(filter: ObservedFilter, reads: number | null, ...bytes: Uint8Array[]): Promise<void> {
   await using peer = await RawPeer.dial(filter.socket);
   if (bytes.length > 0) peer.send(...bytes);
   for (let i = 0; i < (reads ?? 0); i++)
@@ -72,13 +73,13 @@ async function raw(filter: FilterProcess, reads: number | null, ...bytes: Uint8A
   await peer.rest();
 }
 
-/** Every kind of session that there is, each as often as the number says. */
+/** Every kind of session, and how often it is repeated. */
 const VISITS: Readonly<Record<string, [times: number, visit: Visit]>> = {
   good: [1_000, servesWell],
   'connected and gone': [2_000, (filter) => raw(filter, 0)],
-  'ended without a word': [500, (filter) => raw(filter, null)],
+  'ended without sending': [500, (filter) => raw(filter, null)],
   'negotiated and gone': [1_000, (filter, nth) => raw(filter, nth % 2, offer())],
-  // An end that comes before libmilter has read makes it read nothing: hence all numbers of answers.
+  // If the end comes before libmilter has read, it reads nothing; therefore every number of replies is tried.
   'hung up in the message': [1_000, (filter, nth) => raw(filter, nth % 7, upTo('body'))],
   'ended in the message': [500, (filter, nth) => raw(filter, null, upTo(nth % 2 ? 'header' : 'body'))],
   'hung up after the message': [500, (filter) => raw(filter, 9, upTo('eom'))],
@@ -134,21 +135,21 @@ const VISITS: Readonly<Record<string, [times: number, visit: Visit]>> = {
   ],
 };
 
-/** Sessions of one kind, in lanes. */
-async function visit(filter: FilterProcess, times: number, one: Visit): Promise<void> {
+/** Runs sessions of one kind, several at a time. */
+async function visit(filter: ObservedFilter, times: number, one: Visit): Promise<void> {
   await inLanes(LANES, Array(times).keys(), (nth) => one(filter, nth));
 }
 
-/** A filter that has done a little of everything, so that what is made once is there. */
-async function warm(): Promise<FilterProcess> {
-  const filter = await witness();
+/** A filter that has had a few sessions of each kind, so that everything that is allocated once exists. */
+async function warm(): Promise<ObservedFilter> {
+  const filter = await recordingFilter();
   for (const [, one] of Object.values(VISITS)) await visit(filter, 2 * LANES, one);
   await allClosed(filter);
   return filter;
 }
 
 describe('descriptors, threads and contexts after thousands of sessions of each kind', () => {
-  let filter: FilterProcess;
+  let filter: ObservedFilter;
   let before: string[];
   let base: number;
   beforeAll(async () => {
@@ -167,7 +168,7 @@ describe('descriptors, threads and contexts after thousands of sessions of each 
     });
   }
 
-  it('agree when the filter stops', async () => {
+  it('every context has ended when the filter stops', async () => {
     await servesWell(filter);
     const { made, ended } = await account(filter);
     expectThat(made as number, `${made} made, ${ended} ended`).toBeGreaterThan(5_000);
@@ -176,7 +177,7 @@ describe('descriptors, threads and contexts after thousands of sessions of each 
   });
 });
 
-test('all kinds at once', async () => {
+test('descriptors and threads are as before after all kinds of sessions at once', async () => {
   await using filter = await warm();
   const before = descriptors(filter);
   const base = threads(filter);
@@ -193,8 +194,8 @@ test('all kinds at once', async () => {
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-test('a crowd of parked sessions that is lost gives its descriptors and contexts back', async () => {
-  await using filter = await witness({ run: { progressInterval: 20 } });
+test('many parked sessions that are lost release their descriptors and contexts', async () => {
+  await using filter = await recordingFilter({ run: { progressInterval: 20 } });
   await servesWell(filter);
   await allClosed(filter);
   const before = descriptors(filter);
@@ -207,11 +208,11 @@ test('a crowd of parked sessions that is lost gives its descriptors and contexts
       await filter.event('parked', undefined, (round - 1) * 40 + i);
       peers.push(peer);
     }
-    expect(descriptors(filter)).toHaveLength(before.length + 40); // the control: they are counted
+    expect(descriptors(filter)).toHaveLength(before.length + 40); // control: they are counted
     for (const peer of peers) peer.destroy();
     await asBefore(filter, before);
     filter.tell({ do: 'release' });
-    // Those of the last crowd serve the next one.
+    // The threads of the previous round serve the next one.
     expectThat(
       threads(filter),
       `round ${round}: ${threads(filter)} threads, ${base} before`,

@@ -1,6 +1,6 @@
 /**
- * A peer that sends what no MTA sends: the filter answers, ignores it or hangs up, as libmilter's engine.c does, the
- * handlers see only what they are promised, every object is closed, and others are served meanwhile and afterwards.
+ * A peer that sends what no MTA sends: the filter answers, ignores it or closes the connection, as libmilter's engine.c does;
+ * handlers get only valid arguments, every object is closed, and other sessions are served meanwhile and afterwards.
  */
 import { afterAll, expect, test } from '@jest/globals';
 import {
@@ -10,19 +10,19 @@ import {
   RAW_STEPS,
   RawPeer,
   type RawStep,
+  recordingFilter,
   STEP_FRAMES,
   upTo,
-  witness,
 } from '../fixtures/lifecycle/raw-peer.js';
 import { expectThat } from '../support/expect.js';
-import { inLanes } from './support/deadline.js';
-import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
+import { inLanes } from '../support/in-lanes.js';
 import { servesWell } from './support/messages.js';
+import { CLEAN_END, type ObservedFilter } from './support/observed-filter.js';
 
-/** One process for all that is not about a process of its own; a new one where the last was killed. */
-let common: FilterProcess | undefined;
-async function sharedFilter(): Promise<FilterProcess> {
-  if (!common?.running) common = await witness({ more: { unknown: true } });
+/** One process for all tests that do not need one of their own; a new one if the last was killed. */
+let common: ObservedFilter | undefined;
+async function sharedFilter(): Promise<ObservedFilter> {
+  if (!common?.running) common = await recordingFilter({ more: { unknown: true } });
   return common;
 }
 
@@ -30,7 +30,7 @@ afterAll(async () => {
   await common?.[Symbol.asyncDispose]();
 });
 
-/** The letters of the answers to a session up to each step; header and eoh go without, eom adds a header. */
+/** The letters of the replies up to each step; header and eoh have none, eom adds a header. */
 const ANSWERS = Object.fromEntries(
   RAW_STEPS.map((step) => {
     const sent = RAW_STEPS.slice(0, RAW_STEPS.indexOf(step) + 1);
@@ -41,11 +41,11 @@ const ANSWERS = Object.fromEntries(
   }),
 ) as Record<RawStep, string>;
 
-/** Sends a beginning and something bad, ends the sending, and gives the letters of what was answered to the bad part. */
-async function say(filter: FilterProcess, begin: RawStep | null, ...bad: Uint8Array[]): Promise<string> {
+/** Sends a valid beginning and bad bytes, closes the sending side, and returns the letters of the replies to the bad bytes. */
+async function say(filter: ObservedFilter, begin: RawStep | null, ...bad: Uint8Array[]): Promise<string> {
   await using peer = await RawPeer.dial(filter.socket);
   if (begin) peer.send(upTo(begin));
-  // Only when the beginning has been answered: what was bad must not be lost with it.
+  // Only after the replies to the beginning, so that the bad bytes are not discarded with it.
   let heard = '';
   while (begin && heard.length < ANSWERS[begin].length) {
     const next = await peer.read();
@@ -58,7 +58,7 @@ async function say(filter: FilterProcess, begin: RawStep | null, ...bad: Uint8Ar
   return await peer.rest();
 }
 
-/** The beginnings that a bad frame follows. */
+/** The beginnings before a bad frame. */
 const MOMENTS: readonly (RawStep | null)[] = [
   null,
   'negotiate',
@@ -73,7 +73,7 @@ const MOMENTS: readonly (RawStep | null)[] = [
 
 const nul = (...parts: string[]) => parts.map((part) => `${part}\0`).join('');
 
-/** After each of these the filter hangs up at any moment: a command behind it is not answered. */
+/** After each of these the filter closes the connection; a command behind it is not answered. */
 const FATAL: Readonly<Record<string, Buffer>> = {
   'a request of another protocol': Buffer.from('GET / HTTP/1.1\r\nHost: filter\r\n\r\n'),
   'bytes 0xff': Buffer.alloc(64, 0xff),
@@ -86,7 +86,7 @@ const FATAL: Readonly<Record<string, Buffer>> = {
 };
 
 for (const [what, bytes] of Object.entries(FATAL)) {
-  test(`${what}: the filter hangs up, whenever it comes`, async () => {
+  test(`${what}: the filter closes the connection, at any point of the session`, async () => {
     const filter = await sharedFilter();
     for (const moment of MOMENTS) {
       expectThat(await say(filter, moment, bytes, frame('H', 'client.example\0')), `after ${moment}`).toBe(
@@ -98,7 +98,7 @@ for (const [what, bytes] of Object.entries(FATAL)) {
   });
 }
 
-test('half a frame, then the end, at every byte of it', async () => {
+test('a frame that is cut off, at each of its bytes', async () => {
   const filter = await sharedFilter();
   for (const moment of MOMENTS) {
     const bytes = frame('H', 'client.example\0');
@@ -113,7 +113,7 @@ test('half a frame, then the end, at every byte of it', async () => {
   await allClosed(filter);
 });
 
-test('peers that stop in the middle of a frame, and stay, keep nobody waiting', async () => {
+test('peers that stall in the middle of a frame delay no other session', async () => {
   const filter = await sharedFilter();
   const peers: RawPeer[] = [];
   for (let i = 0; i < 12; i++) {
@@ -126,8 +126,8 @@ test('peers that stop in the middle of a frame, and stay, keep nobody waiting', 
   await allClosed(filter);
 });
 
-test('a frame as large as the limit is taken, one byte more is not', async () => {
-  await using filter = await witness(); // the limit is the process's
+test('a frame of the maximum size is accepted, one byte more is not', async () => {
+  await using filter = await recordingFilter(); // the limit is the process's
   expect(await say(filter, 'eoh', frame('B', Buffer.alloc(65_535, 'x')), STEP_FRAMES.eom)).toBe('chc');
   expect(await say(filter, 'eoh', frame('B', Buffer.alloc(65_536, 'x')), STEP_FRAMES.eom)).toBe('');
   await servesWell(filter);
@@ -135,7 +135,7 @@ test('a frame as large as the limit is taken, one byte more is not', async () =>
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-/** A bad frame, after which step it comes, and whether the session goes on (HELO, or MAIL, is answered). */
+/** A bad frame, the step before it, and whether the session continues (HELO, or MAIL, is answered). */
 const BROKEN: readonly [what: string, begin: RawStep | null, bad: Buffer, goesOn: boolean][] = [
   ['a negotiation without payload', null, frame('O'), false],
   ['a negotiation that is too short', null, frame('O', '\0\0\0\x06\0\0\x01\xff\0\0\0'), false],
@@ -175,7 +175,7 @@ const BROKEN: readonly [what: string, begin: RawStep | null, bad: Buffer, goesOn
 ];
 
 for (const [what, begin, bad, goesOn] of BROKEN) {
-  test(`${what}: ${goesOn ? 'passed over' : 'the end of the session'}`, async () => {
+  test(`${what}: ${goesOn ? 'ignored' : 'ends the session'}`, async () => {
     const filter = await sharedFilter();
     const wanted = goesOn ? 'c' : '';
     expect(await say(filter, begin, bad, frame('M', '<c@client.example>\0'))).toBe(wanted);
@@ -184,7 +184,7 @@ for (const [what, begin, bad, goesOn] of BROKEN) {
   });
 }
 
-test('ESMTP parameters: what stands behind the last NUL is not there', async () => {
+test('ESMTP parameters: the bytes after the last NUL are ignored', async () => {
   const filter = await sharedFilter();
   expect(await say(filter, 'helo', frame('M', '<a@client.example>\0SIZE=1000'))).toBe('c');
   expect(await say(filter, 'mail', frame('R', '<b@example.com>\0NOTIFY=NEVER'))).toBe('c');
@@ -200,7 +200,7 @@ test('an unknown command without NUL ends with its frame', async () => {
     expect(await say(filter, 'helo', frame('U', sent))).toBe('c');
     const { command } = await filter.event('unknown', undefined, before + 1);
     expect((command as string).startsWith(sent)).toBe(true);
-    // libmilter does not tell the length: what the allocator rounds it up to can be seen behind it.
+    // libmilter does not pass on the length, so bytes up to the allocator's rounding can be visible behind it.
     expectThat((command as string).length, `${length}: ${(command as string).length}`).toBeLessThanOrEqual(
       Math.max(24, length + 16),
     );
@@ -209,7 +209,7 @@ test('an unknown command without NUL ends with its frame', async () => {
   await allClosed(filter);
 });
 
-test('three commands in every order, at once and after the negotiation', async () => {
+test('three commands in every order, before and after the negotiation', async () => {
   const filter = await sharedFilter();
   const frames = {
     ...STEP_FRAMES,
@@ -233,13 +233,13 @@ test('three commands in every order, at once and after the negotiation', async (
   await allClosed(filter);
 });
 
-test('steps without a negotiation are answered one by one, whatever others have negotiated before', async () => {
-  await using filter = await witness();
+test('steps without negotiation are answered one by one, whatever other sessions have negotiated', async () => {
+  await using filter = await recordingFilter();
   const message = RAW_STEPS.slice(RAW_STEPS.indexOf('helo')).map((step) => STEP_FRAMES[step]);
   for (let round = 1; round <= 10; round++) {
     // libmilter grants no rights to modify: the fixture's addheader fails.
     expectThat(await say(filter, null, ...message), `round ${round}`).toBe('ccccccct');
-    // libmilter uses the memory of sessions that have ended for new ones.
+    // libmilter reuses the memory of ended sessions for new ones.
     await inLanes(4, Array(40).keys(), () => servesWell(filter));
     await allClosed(filter);
   }
@@ -248,7 +248,7 @@ test('steps without a negotiation are answered one by one, whatever others have 
 // Macros without a value are left out: libmilter 8.17 itself reads past its list of macros when it looks one up
 // (smfi_getsymval), and may crash. docs/sockets.md says who may connect.
 test('macros of all sizes at all stages', async () => {
-  await using filter = await witness({ more: { macros: ['i', '{mail_addr}', '{nothing}'] } });
+  await using filter = await recordingFilter({ more: { macros: ['i', '{mail_addr}', '{nothing}'] } });
   const macro = (stage: string, name: string) => frame('D', stage + nul(name, 'value'));
   for (let round = 0; round < 20; round++) {
     for (const stage of 'CHMRTEN') {
@@ -270,7 +270,7 @@ test('macros of all sizes at all stages', async () => {
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-/** Numbers that are the same in each run (mulberry32). */
+/** A reproducible random number generator (mulberry32). */
 function numbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -281,7 +281,7 @@ function numbers(seed: number): (below: number) => number {
   };
 }
 
-/** A frame that may be anything, mostly one that libmilter goes on after. */
+/** A random frame, mostly one that does not end the session. */
 function randomFrame(random: (below: number) => number): Buffer {
   const letters = 'ABCDEHKLMNOQRTU';
   const known = RAW_STEPS.map((step) => STEP_FRAMES[step]);
@@ -298,7 +298,10 @@ function randomFrame(random: (below: number) => number): Buffer {
 for (const immediate of [false, true]) {
   for (const moment of [null, 'connect', 'mail', 'header', 'body'] as const) {
     test(`random frames (${immediate ? 'immediate' : 'deferred'}, ${moment ? `after ${moment}` : 'at once'})`, async () => {
-      await using filter = await witness({ run: { immediate }, more: { macros: ['i', '{nothing}'] } });
+      await using filter = await recordingFilter({
+        run: { immediate },
+        more: { macros: ['i', '{nothing}'] },
+      });
       const seeds = Array.from({ length: 60 }, (_, i) => i);
       await inLanes(6, seeds, async (seed) => {
         const random = numbers(seed * 1_000 + (moment?.length ?? 0));
@@ -320,7 +323,7 @@ for (const immediate of [false, true]) {
   }
 }
 
-test('the filter that all this was done to stops with 0', async () => {
+test('the filter of these tests stops with exit code 0', async () => {
   const filter = await sharedFilter();
   await servesWell(filter);
   await allClosed(filter);

@@ -1,16 +1,17 @@
 /**
- * The MTA hangs up, at every point of a session: the handlers of the message get their abort, once and only where a
- * message was open, every object its close, last of all, and the filter serves on. Contract line 4.
+ * The MTA hangs up at every point of a session: handlers get abort once, and only within a message, every object gets close as
+ * its last call, and the filter continues. Contract line 4.
  */
 import { afterAll, expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
-import { account, allClosed, frame, RawPeer, upTo, witness } from '../fixtures/lifecycle/raw-peer.js';
+import { within } from '../../tools/wait.js';
+import { account, allClosed, frame, RawPeer, recordingFilter, upTo } from '../fixtures/lifecycle/raw-peer.js';
 import { errorWith, expectThat } from '../support/expect.js';
-import { inLanes, within } from './support/deadline.js';
-import { CLEAN_END, type FilterProcess } from './support/filter-process.js';
+import { inLanes } from '../support/in-lanes.js';
 import { servesWell } from './support/messages.js';
+import { CLEAN_END, type ObservedFilter } from './support/observed-filter.js';
 
-/** A dialogue, step by step, and what its handlers have seen after each. */
+/** The steps of a session, and the handlers' calls after each. */
 const DIALOGUE: readonly [step: string, send: (session: MtaSession, steer: string) => Promise<unknown>][] = [
   ['negotiate', (session) => session.negotiate()],
   ['connect', (session, steer) => session.connect(steer)],
@@ -30,19 +31,19 @@ const STEPS = DIALOGUE.map(([step]) => step);
 const IN_MESSAGE = STEPS.indexOf('envfrom');
 const END_OF_MESSAGE = STEPS.indexOf('eom');
 
-/** What an object sees whose MTA has gone after `done` of its steps. */
+/** The calls of an object whose MTA hangs up after `done` steps. */
 function expected(done: number): string[] {
   const steps = STEPS.slice(0, done);
   const open = done > IN_MESSAGE && done <= END_OF_MESSAGE;
   return [...steps, ...(open ? ['abort'] : []), 'close'];
 }
 
-/** One process for each mode; a new one where the last was killed. */
-const shared = new Map<boolean, FilterProcess>();
-async function sharedFilter(immediate: boolean): Promise<FilterProcess> {
+/** One process for each mode; a new one if the last was killed. */
+const shared = new Map<boolean, ObservedFilter>();
+async function sharedFilter(immediate: boolean): Promise<ObservedFilter> {
   const old = shared.get(immediate);
   if (old?.running) return old;
-  const filter = await witness({ run: { immediate }, more: { keep: true } });
+  const filter = await recordingFilter({ run: { immediate }, more: { keep: true } });
   shared.set(immediate, filter);
   return filter;
 }
@@ -51,28 +52,28 @@ afterAll(async () => {
   for (const filter of shared.values()) await filter[Symbol.asyncDispose]();
 });
 
-/** Forgets the objects so far; to be called when all of them have ended. */
-async function forget(filter: FilterProcess): Promise<void> {
+/** Forgets the objects so far; call it when all of them have ended. */
+async function forget(filter: ObservedFilter): Promise<void> {
   const before = filter.count('forgotten');
   filter.tell({ do: 'forget' });
   await filter.event('forgotten', undefined, before + 1);
 }
 
-/** What every object since the last `forget` has seen, when all have ended. */
-async function histories(filter: FilterProcess): Promise<string[][]> {
+/** The calls of every object since the last `forget`, after all have ended. */
+async function histories(filter: ObservedFilter): Promise<string[][]> {
   const { histories: found } = await allClosed(filter);
   await forget(filter);
   return found as string[][];
 }
 
-/** Opens a session and goes through `count` steps, each answered. */
-async function goThrough(filter: FilterProcess, count: number, steer = 'none.none'): Promise<MtaSession> {
+/** Opens a session and sends `count` steps, each answered. */
+async function goThrough(filter: ObservedFilter, count: number, steer = 'none.none'): Promise<MtaSession> {
   const session = await filter.open({ negotiate: false });
   for (const [, send] of DIALOGUE.slice(0, count)) await send(session, steer);
   return session;
 }
 
-/** Steps without a reply leave with the turn of the event loop; this waits until they have left. */
+/** Waits until steps without a reply have been written, which happens at the end of the event loop's turn. */
 const leaves = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 for (const immediate of [false, true]) {
@@ -85,7 +86,7 @@ for (const immediate of [false, true]) {
     expect(await histories(filter)).toStrictEqual([expected(STEPS.length)]);
   });
 
-  test(`${mode}: the MTA connects and hangs up without a word: no object, no close`, async () => {
+  test(`${mode}: the MTA connects and closes the connection: no object, no close`, async () => {
     const filter = await sharedFilter(immediate);
     for (let i = 0; i < 20; i++) (await filter.open({ negotiate: false })).destroy();
     await servesWell(filter); // accepted after them
@@ -102,7 +103,7 @@ for (const immediate of [false, true]) {
       const session = await goThrough(filter, count);
       await leaves();
       session.destroy();
-      // A step without reply may be in its socket when the end is seen: libmilter then leaves it unread.
+      // A step without reply may still be in the socket when libmilter sees the end, and is then not read.
       const [seen = [], ...others] = await histories(filter);
       expect(others).toStrictEqual([]);
       const done = seen.filter((step) => step !== 'abort' && step !== 'close').length;
@@ -149,7 +150,7 @@ for (const immediate of [false, true]) {
       await ends;
       await servesWell(filter);
       filter.tell({ do: 'release' });
-      // One that comes twice parks twice, where nobody has noticed the end in between: in a batch.
+      // In a batch, a step that comes twice parks twice, because the end is not noticed in between.
       if (!immediate && ['header', 'body'].includes(step)) {
         await filter.event('parked', undefined, parked + 2);
         filter.tell({ do: 'release' });
@@ -193,7 +194,7 @@ for (const immediate of [false, true]) {
     await histories(filter);
   });
 
-  test(`${mode}: an MTA that closes its sending side alone gets the answer it waits for`, async () => {
+  test(`${mode}: an MTA that closes only its sending side still gets its reply`, async () => {
     const filter = await sharedFilter(immediate);
     const parked = filter.count('parked');
     await using peer = await RawPeer.dial(filter.socket);
@@ -206,7 +207,7 @@ for (const immediate of [false, true]) {
     expect(seen?.slice(-2)).toStrictEqual(['eom', 'close']);
   });
 
-  test(`${mode}: a message that has its verdict gets no abort when the MTA hangs up`, async () => {
+  test(`${mode}: after the verdict on a message there is no abort when the MTA hangs up`, async () => {
     const filter = await sharedFilter(immediate);
     const session = await filter.open();
     await session.connect('throws.header');
@@ -217,7 +218,7 @@ for (const immediate of [false, true]) {
     if (immediate) {
       expect((await session.header('Subject', 'lunch')).verdict).toBe('tempfail');
     } else {
-      // A batch is handed over when it is full: the failed header ends the message long before the MTA hears it.
+      // A full batch is handed over, so the failed header ends the message long before the MTA gets a reply.
       await session.header('Subject', 'lunch');
       await session.eoh();
       for (let i = 0; i < 8; i++) await session.body(Buffer.alloc(60_000, 'x'));
@@ -232,7 +233,7 @@ for (const immediate of [false, true]) {
     await histories(filter);
   });
 
-  test(`the filter that all this was done to (${mode}) has lost nothing and stops with 0`, async () => {
+  test(`the filter of these tests (${mode}) has closed every object and stops with exit code 0`, async () => {
     const filter = await sharedFilter(immediate);
     await inLanes(4, Array(50).keys(), () => servesWell(filter));
     const { objects, closed, wrong } = await allClosed(filter);
@@ -246,8 +247,8 @@ for (const [what, steer] of [
   ['between two steps', 'none.none'],
   ['while its eom handler is parked', 'park.eom'],
 ] as const) {
-  test(`an MTA that hangs up during the drain, ${what}, is not waited for`, async () => {
-    await using filter = await witness({ more: { keep: true } }); // drainTimeout is 10 s
+  test(`a stop does not wait for an MTA that hangs up during the drain, ${what}`, async () => {
+    await using filter = await recordingFilter({ more: { keep: true } }); // drainTimeout is 10 s
     const parks = steer !== 'none.none';
     const session = await goThrough(filter, END_OF_MESSAGE, steer);
     if (parks) {
@@ -272,8 +273,8 @@ for (const [what, steer] of [
   });
 }
 
-test('an MTA that hangs up while negotiate is parked leaves an object that is closed', async () => {
-  await using filter = await witness({ more: { keep: true, parksNegotiation: true } });
+test('an object whose MTA hangs up while negotiate is parked is closed', async () => {
+  await using filter = await recordingFilter({ more: { keep: true, parksNegotiation: true } });
   const opening = await RawPeer.dial(filter.socket);
   opening.send(upTo('negotiate'));
   await filter.event('parked', (told) => told.step === 'negotiate');

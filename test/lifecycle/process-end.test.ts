@@ -1,18 +1,18 @@
 /**
- * A process that ends while libmilter's threads are at work: process.exit() inside handlers, an uncaught exception, a
- * main script that has nothing more to do. The MTA hears a tempfail or the end of the connection, the exit code is the
- * one given, and no signal ends the process.
+ * A process that ends while libmilter's threads are at work: process.exit() inside handlers, an uncaught exception, the end of
+ * the main script. The MTA gets a temporary failure or the end of the connection, the exit code is the given one, and the
+ * process does not crash.
  */
 import { expect, test } from '@jest/globals';
 import type { MtaSession, Response } from 'tsmilter/testing';
 import { errorWith, expectThat } from '../support/expect.js';
 import { STEP_HANDLERS } from '../support/handlers.js';
-import { CLEAN_END, type End, FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
+import { CLEAN_END, type End, ObservedFilter } from './support/observed-filter.js';
 
 const EXITED: End = { code: 7, signal: null };
 
-/** A dialogue that reaches every handler; resolves to what ended it. */
+/** A session that reaches every handler; resolves to what ended it. */
 async function dialogue(session: MtaSession, steer: string): Promise<'tempfail' | 'eof' | 'complete'> {
   const failed = ({ verdict }: Response) => verdict === 'tempfail';
   try {
@@ -31,18 +31,18 @@ async function dialogue(session: MtaSession, steer: string): Promise<'tempfail' 
 }
 
 test('control: the same dialogue with a filter that does not exit is complete', async () => {
-  await using filter = await FilterProcess.start();
+  await using filter = await ObservedFilter.start();
   expect(await dialogue(await filter.open(), 'none.none')).toBe('complete');
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-for (const [deed, steps] of [
+for (const [behaviour, steps] of [
   ['exits', STEP_HANDLERS],
   ['exitsLater', ['connect', 'body', 'eom', 'close']],
 ] as const) {
   for (const step of steps) {
-    test(`${deed}: process.exit(7) in ${step}`, async () => {
-      await using filter = await FilterProcess.start();
+    test(`${behaviour}: process.exit(7) in ${step}`, async () => {
+      await using filter = await ObservedFilter.start();
       const bystander = await filter.open();
       await greet(bystander, 'park.eom');
       const parked = bystander.message(goodMessage).then(
@@ -50,7 +50,7 @@ for (const [deed, steps] of [
         (error: { code?: string }) => error.code,
       );
       await filter.event('parked');
-      const outcome = await dialogue(await filter.open(), `${deed}.${step}`);
+      const outcome = await dialogue(await filter.open(), `${behaviour}.${step}`);
       if (step === 'close' || step === 'abort') expect(['complete', 'eof', 'tempfail']).toContain(outcome);
       else expect(outcome).not.toBe('complete');
       expectThat(await filter.ended(), filter.state()).toStrictEqual(EXITED);
@@ -61,15 +61,15 @@ for (const [deed, steps] of [
 }
 
 test('process.exit(7) in negotiate', async () => {
-  await using filter = await FilterProcess.start();
+  await using filter = await ObservedFilter.start();
   filter.tell({ do: 'negotiation', value: 'exits' });
   await filter.event('negotiation');
   await expect(filter.open()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
   expect(await filter.ended()).toStrictEqual(EXITED);
 });
 
-test('process.exit() after a modification was asked for', async () => {
-  await using filter = await FilterProcess.start();
+test('process.exit() after a modification was requested', async () => {
+  await using filter = await ObservedFilter.start();
   expect(await dialogue(await filter.open(), 'exitsWithModifications.eom')).not.toBe('complete');
   expect(await filter.ended()).toStrictEqual(EXITED);
 });
@@ -79,7 +79,7 @@ for (const [what, command, end] of [
   ['an uncaught exception in a timer', 'throw in a timer', { code: 1, signal: null }],
 ] as const) {
   test(`${what}, with many parked sessions and traffic`, async () => {
-    await using filter = await FilterProcess.start();
+    await using filter = await ObservedFilter.start();
     const results: Promise<string | undefined>[] = [];
     const send = async (steer: string) => {
       const session = await filter.open();
@@ -91,7 +91,7 @@ for (const [what, command, end] of [
         ),
       );
     };
-    // One by one: libmilter lets sessions that become ready in one instant wait for each other.
+    // One by one, because in libmilter sessions that become ready at the same instant wait for each other.
     for (let parked = 1; parked <= 20; parked++) {
       await send('park.eom');
       await filter.event('parked', undefined, parked);
@@ -105,8 +105,8 @@ for (const [what, command, end] of [
   });
 }
 
-test('an uncaught exception that the user handles ends nothing', async () => {
-  await using filter = await FilterProcess.start({ more: { handleUncaught: true } });
+test('an uncaught exception that the application handles does not end the filter', async () => {
+  await using filter = await ObservedFilter.start({ more: { handleUncaught: true } });
   const session = await filter.open();
   await greet(session, 'park.eom');
   const result = session.message(goodMessage);
@@ -119,9 +119,9 @@ test('an uncaught exception that the user handles ends nothing', async () => {
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-test('process.exit() again and again, at a different moment of the traffic each time', async () => {
+test('process.exit() at many different moments of the traffic', async () => {
   for (let round = 0; round < 6; round++) {
-    await using filter = await FilterProcess.start();
+    await using filter = await ObservedFilter.start();
     let done = 0;
     const traffic = Promise.all(
       Array.from({ length: 6 }, async () => {
@@ -143,10 +143,10 @@ test('process.exit() again and again, at a different moment of the traffic each 
 });
 
 test('SIGKILL leaves a socket file that the next filter takes over', async () => {
-  await using filter = await FilterProcess.start();
+  await using filter = await ObservedFilter.start();
   filter.child.kill('SIGKILL');
   await filter.ended();
-  await using next = await FilterProcess.start({ socket: filter.socket });
+  await using next = await ObservedFilter.start({ socket: filter.socket });
   await servesWell(next);
   expect(await next.stop()).toStrictEqual(CLEAN_END);
 });

@@ -1,6 +1,6 @@
 /**
- * Starts that are refused: each with its code and a sentence that says what to do, nothing left listening, nobody
- * else harmed, and a good start possible afterwards in the same process. Issue 2, section 6; contract lines 7 and 8.
+ * Starts that are refused: each with its code and a message that says what to do. Nothing is left listening, no other filter
+ * is disturbed, and a correct start succeeds afterwards in the same process.
  */
 import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -24,8 +24,8 @@ import {
   startsWellNow,
 } from '../fixtures/lifecycle/starter.js';
 import { expectThat } from '../support/expect.js';
-import { FilterProcess, type Told } from './support/filter-process.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
+import { ObservedFilter, type Told } from './support/observed-filter.js';
 
 function assertRefused(told: Told, code: string, message: string): void {
   expect({ code: told.code, message: told.message, name: told.name }).toStrictEqual({
@@ -36,7 +36,7 @@ function assertRefused(told: Told, code: string, message: string): void {
 }
 
 for (const { title, socket: socketIn, code, message, run, uid } of REFUSALS) {
-  test(`${code}: ${title}; nothing is left, and a good start follows`, async () => {
+  test(`${code}: ${title}; nothing is left behind, and a correct start succeeds`, async () => {
     await using filter = await starter(uid === undefined ? {} : { uid });
     const socket = socketIn(filter.directory);
     const path = socket.slice(socket.indexOf(':') + 1);
@@ -50,8 +50,8 @@ for (const { title, socket: socketIn, code, message, run, uid } of REFUSALS) {
   });
 }
 
-test('EADDRINUSE: a running filter has the unix socket, and goes on unharmed', async () => {
-  await using other = await FilterProcess.start();
+test('EADDRINUSE: a running filter has the unix socket, and is not disturbed', async () => {
+  await using other = await ObservedFilter.start();
   const before = lstatSync(other.path);
   const session = await other.open();
   await greet(session, 'parkThenModify.eom');
@@ -71,14 +71,14 @@ test('EADDRINUSE: a running filter has the unix socket, and goes on unharmed', a
   expect((await message).verdict).toBe('continue');
   await session.quit();
   await servesWell(other);
-  // What asked whether anybody answers was no session.
+  // The check whether the socket is in use was not a session.
   expect([(await other.diag()).made, other.count('error')]).toStrictEqual([2, 0]);
   await startsWellNow(filter);
   await servesWell(other);
 });
 
-test('EADDRINUSE: a filter that is frozen is not mistaken for a dead one', async () => {
-  await using other = await FilterProcess.start();
+test('EADDRINUSE: a filter that is suspended is not taken for a dead one', async () => {
+  await using other = await ObservedFilter.start();
   const { ino } = lstatSync(other.path);
   other.child.kill('SIGSTOP');
   await using filter = await starter();
@@ -86,7 +86,7 @@ test('EADDRINUSE: a filter that is frozen is not mistaken for a dead one', async
   expect(lstatSync(other.path).ino).toBe(ino);
   other.child.kill('SIGCONT');
   await servesWell(other);
-  // Control: dead, it is stale.
+  // Control: after its death the socket is stale.
   other.child.kill('SIGKILL');
   await other.ended();
   expect((await attempt(filter, { socket: other.socket })).listening).toBe(true);
@@ -94,8 +94,8 @@ test('EADDRINUSE: a filter that is frozen is not mistaken for a dead one', async
   await endsWell(filter);
 });
 
-test('EADDRINUSE: another user’s filter that may not be asked', async () => {
-  await using other = await FilterProcess.start({ run: { mode: 0o600 } });
+test('EADDRINUSE: another user’s filter, to which this user may not connect', async () => {
+  await using other = await ObservedFilter.start({ run: { mode: 0o600 } });
   await using filter = await starter({ uid: NOBODY });
   assertRefused(await attempt(filter, { socket: other.socket }), 'EADDRINUSE', `${other.path} ${IN_USE}`);
   await servesWell(other);
@@ -142,13 +142,13 @@ test('ENOTSOCK: a regular file stays as it was', async () => {
   await startsWellNow(filter);
 });
 
-/** A path in `directory` that is so many bytes long. */
+/** A path in `directory` of so many bytes. */
 const pathOf = (directory: string, bytes: number, fill = 'x') => {
   const rest = bytes - Buffer.byteLength(directory) - 1;
   return `${directory}/${fill.repeat(rest / Buffer.byteLength(fill))}`.padEnd(bytes - rest, 'x');
 };
 
-test('ENAMETOOLONG: from 107 bytes on, and 106 are served', async () => {
+test('ENAMETOOLONG: a path of 107 bytes is refused, one of 106 is accepted', async () => {
   await using filter = await starter();
   const umlauts = `${filter.directory}/${'ä'.repeat(50)}`;
   for (const path of [pathOf(filter.directory, 107), pathOf(filter.directory, 108), umlauts]) {
@@ -167,14 +167,14 @@ test('ENAMETOOLONG: from 107 bytes on, and 106 are served', async () => {
   expect(existsSync(longest)).toBe(false);
 });
 
-test('ENAMETOOLONG: the sentence tells the limit that is refused', async () => {
+test('ENAMETOOLONG: the message names the limit', async () => {
   await using filter = await starter();
   const { message } = await attempt(filter, { socket: pathOf(filter.directory, 107) });
   const limit = /shorter than (\d+) bytes/.exec(String(message))?.[1];
   expectThat(limit, `a path of 107 bytes was refused: ${message}`).toBe('107');
 });
 
-test('ERR_MILTER_BAD_SOCKET: what libmilter would misread', async () => {
+test('ERR_MILTER_BAD_SOCKET: sockets that libmilter would misread', async () => {
   await using filter = await starter();
   const sockets = [
     'tcp:1234',
@@ -224,7 +224,7 @@ test('ERR_MILTER_BAD_SOCKET: what libmilter would misread', async () => {
   await startsWellNow(filter);
 });
 
-test('ERR_MILTER_BAD_ARGUMENT: what is no socket, name, factory or option; nothing is left listening', async () => {
+test('ERR_MILTER_BAD_ARGUMENT: an invalid socket, name, factory or option; nothing is left listening', async () => {
   await using bare = await starter();
   const without = await attempt(bare, { factory: 'none' });
   assertRefused(
@@ -264,7 +264,7 @@ test('ERR_MILTER_BAD_ARGUMENT: what is no socket, name, factory or option; nothi
   await startsWellNow(bare);
 });
 
-test('ERR_MILTER_IN_USE: of three starts at once one is, and a fourth later is refused as well', async () => {
+test('ERR_MILTER_IN_USE: of three simultaneous starts one succeeds, and a later one is refused as well', async () => {
   await using filter = await starter();
   const second = `unix:${join(dirname(filter.path), 'second')}`;
   const message = 'milter module in use: a filter is running in this process already';
@@ -284,7 +284,7 @@ test('ERR_MILTER_IN_USE: of three starts at once one is, and a fourth later is r
 });
 
 /** A filter that has run and ended. */
-async function hasRun(): Promise<FilterProcess> {
+async function hasRun(): Promise<ObservedFilter> {
   const filter = await starter();
   expect((await attempt(filter)).listening).toBe(true);
   await servesWell(filter);
@@ -315,7 +315,7 @@ test('ERR_MILTER_ALREADY_RUN: after the end, on the same socket: onListening is 
   await finishes(filter);
 });
 
-test('ERR_MILTER_ALREADY_RUN: the process lives, whatever onListening would have done', async () => {
+test('ERR_MILTER_ALREADY_RUN: the process continues, and onListening is not called', async () => {
   await using filter = await hasRun();
   await attempt(filter, { throws: 'never called' });
   expect(await listeners(filter)).toStrictEqual([]);
@@ -334,13 +334,13 @@ test('onListening that throws: the filter is stopped, and runmilter rejects with
   await finishes(filter);
 });
 
-test('the options of a refused start do not hold for the next', async () => {
+test('the options of a refused start do not apply to the next one', async () => {
   await using control = await starter();
   await using filter = await starter();
   expect((await attempt(filter, { socket: 'unix:/none/sock', run: { timeout: 1 } })).code).toBe('ENOENT');
   expect((await attempt(filter)).listening).toBe(true);
   expect((await attempt(control, { run: { timeout: 1 } })).listening).toBe(true);
-  const half = Buffer.from([0, 0, 0, 3, 0x48, 0x78]); // HELO x, its last byte missing
+  const half = Buffer.from([0, 0, 0, 3, 0x48, 0x78]); // HELO x without its last byte
   const slow = await filter.open();
   await slow.connect('client.example');
   await slow.sendRaw(half);

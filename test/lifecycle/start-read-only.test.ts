@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { projectRoot } from '../../tools/mta/installation';
+import { projectRoot } from '../../tools/project-root';
 import { leaveStaleSocket } from '../fixtures/lifecycle/refusals.js';
 import { itUnless } from '../support/skip';
-import { privateDirectory } from './support/filter-process.js';
+import { openDirectory } from './support/observed-filter.js';
 
 const notPermitted =
   spawnSync('unshare', ['--mount', 'true']).status !== 0 && 'mount namespaces are not permitted here';
@@ -28,7 +28,7 @@ for (const [title, prepare] of [
   ['a stale socket', leaveStaleSocket],
 ] as const) {
   itUnless(notPermitted, `EROFS: ${title} on a read-only file system`, () => {
-    const directory = privateDirectory();
+    const directory = openDirectory();
     try {
       const path = join(directory, 'sock');
       prepare(path);

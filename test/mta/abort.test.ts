@@ -1,16 +1,17 @@
-// Transactions and connections that end early: abort comes once for each message that ended without eom, and close
-// once, after it.
+// Transactions and connections that end early: abort comes once for each message that ends without eom, and close once, after
+// it.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACCEPT, DISCARD, REJECT } from 'tsmilter';
+import { TIMEOUT } from '../../tools/wait';
 import type { Acts } from '../fixtures/script';
 import { expectThat } from '../support/expect';
-import { type Kind, kinds, Lab, patienceMs } from './support/lab';
+import { type Kind, kinds, MtaFixture } from './support/mta-fixture';
 
 const every: Acts = Object.fromEntries(
   'connect hello envfrom envrcpt data header eoh body eom abort close'.split(' ').map((name) => [name, {}]),
 );
 
-const door = 'inet';
+const endpoint = 'inet';
 const content = 'X-A: b\r\n\r\na line\r\n';
 const mail = ['MAIL FROM:<from@src.test>'];
 const rcpt = [...mail, 'RCPT TO:<rcpt@dest.test>'];
@@ -54,24 +55,24 @@ const cases: readonly (readonly [title: string, said: readonly string[], called:
 //
 // Over TCP, because at the end of a connection through a unix socket libmilter may not look at what came last.
 describe('abort', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start({ doors: [door] });
+    mtas = await MtaFixture.start({ endpoints: [endpoint] });
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   /** The handlers that a session calls, repeated headers once. */
   async function called(kind: Kind, handlers: Acts, said: readonly string[]): Promise<string[]> {
-    const filter = lab.filter(door);
+    const filter = mtas.filter(endpoint);
     await filter.use({ handlers });
-    using client = await lab.open(kind, door);
+    using client = await mtas.open(kind, endpoint);
     for (const line of said) {
       if (line === '.') await client.content(content);
       else if (line === '..') client.write(`${content}half a li`);
       else await client.command(line === 'EHLO' ? 'EHLO client.test' : line);
     }
     client.destroy();
-    await filter.event('close', patienceMs);
+    await filter.event('close', TIMEOUT);
     const names = (await filter.events()).map(([name]) => name);
     return names.filter((name, i) => name !== 'header' || names[i - 1] !== 'header');
   }
@@ -99,13 +100,13 @@ describe('abort', () => {
         });
       }
 
-      test('none for a message that a verdict in header has ended', async () => {
+      test('none for a message that a verdict on a header has ended', async () => {
         const handlers = { header: { answer: REJECT }, eom: {}, abort: {}, close: {} };
         const names = await called(kind, handlers, ['EHLO', ...message, 'RSET', 'QUIT']);
         expect(names).toStrictEqual(['new', 'header']);
       });
 
-      test('not more than one where no step of the envelope is wanted', async () => {
+      test('at most one if all steps of the envelope are negotiated away', async () => {
         const names = await called(kind, { eom: {}, abort: {}, close: {} }, [
           'EHLO',
           ...rcpt,
@@ -119,21 +120,21 @@ describe('abort', () => {
 });
 
 describe('abort after a MAIL without reply', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start({ doors: [door], fixture: 'logging' }); // its envfrom is marked noreply
+    mtas = await MtaFixture.start({ endpoints: [endpoint], fixture: 'logging' }); // its envfrom is marked noreply
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   // Sendmail does not send it then; libmilter makes it up when it sees the next MAIL.
   for (const kind of kinds) {
-    test(`${kind}: before the next message at the latest`, async () => {
-      using client = await lab.open(kind, door);
+    test(`${kind}: it comes before the next message at the latest`, async () => {
+      using client = await mtas.open(kind, endpoint);
       for (const line of ['EHLO client.test', ...rcpt, 'RSET', ...rcpt, 'DATA']) await client.command(line);
       await client.content(content);
       await client.quit();
       const steps: unknown[] = [];
-      while (steps.at(-1) !== 'close') steps.push((await lab.filter(door).event('log', patienceMs))[2]);
+      while (steps.at(-1) !== 'close') steps.push((await mtas.filter(endpoint).event('log', TIMEOUT))[2]);
       const envelope = steps.filter((step) => /^(mail from|rcpt to|abort|eom)$/.test(String(step)));
       expect(envelope).toStrictEqual(['mail from', 'rcpt to', 'abort', 'mail from', 'rcpt to', 'eom']);
     });

@@ -1,64 +1,69 @@
-// Handlers that take their time, under real MTAs: in every step, many at once, and for longer than they may.
+// Asynchronous handlers under real MTAs: in every step, many at the same time, and for longer than handlerTimeout.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { doors } from '../../tools/mta';
+import { endpointNames } from '../../tools/mta';
+import { TIMEOUT } from '../../tools/wait';
 import type { Acts } from '../fixtures/script';
 import { expectThat } from '../support/expect';
 import { itUnless } from '../support/skip';
 import { heard } from './support/conversation';
-import { type Kind, kinds, Lab, patienceMs, type Sent, skipWithout } from './support/lab';
+import { type Kind, kinds, MtaFixture, type Sent, skipWithout } from './support/mta-fixture';
 
 describe('asynchronous handlers in every step', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start({ doors });
+    mtas = await MtaFixture.start({ endpoints: endpointNames });
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   const names = 'connect hello envfrom envrcpt data header eoh body eom';
 
   for (const kind of kinds) {
-    for (const door of doors) {
+    for (const endpoint of endpointNames) {
       for (const immediate of [false, true]) {
         const how = immediate ? 'immediate' : 'deferred';
-        itUnless(skipWithout(door), `run one by one, in order: ${kind}, ${door}, ${how}`, async () => {
-          const filter = lab.filter(door);
-          // each looks for a macro after its wait: the MTA's thread must still be there
-          const slow = { wait: 3, afterwards: [['getsymval', 'j']] } as const;
-          const handlers: Acts = Object.fromEntries(names.split(' ').map((name) => [name, slow]));
-          const added = ['addheader', 'X-Late', 'yes'] as const;
-          await filter.use({
-            handlers: {
-              ...handlers,
-              eom: { ...slow, afterwards: [...slow.afterwards, added] },
-              close: { wait: 3 },
-            },
-            statics: { immediate },
-          });
-          const { id, last } = await lab.submit(kind, {
-            door,
-            body: 'x'.repeat(70).concat('\r\n').repeat(3000),
-          });
-          expectThat(last.code, last.text).toBe(250);
-          expect((await lab.delivered(id)).text).toMatch(/^X-Late: yes\r$/m);
-          await filter.event('close', patienceMs);
-          const events = await filter.events();
-          const calls = events.filter(([name]) => names.split(' ').includes(name)).map(([name]) => name);
-          expect(calls.filter((name, i) => name !== calls[i - 1])).toStrictEqual(names.split(' '));
-          const results = events.filter(([name, method]) => name === 'result' && method === 'getsymval');
-          expect(results).toHaveLength(calls.length);
-          expect(results.every(([, , value]) => value === `${kind}.test`)).toBe(true);
-        });
+        itUnless(
+          skipWithout(endpoint),
+          `run one by one, in order: ${kind}, ${endpoint}, ${how}`,
+          async () => {
+            const filter = mtas.filter(endpoint);
+            // each looks for a macro after its wait: the MTA's thread must still be there
+            const slow = { wait: 3, afterwards: [['getsymval', 'j']] } as const;
+            const handlers: Acts = Object.fromEntries(names.split(' ').map((name) => [name, slow]));
+            const added = ['addheader', 'X-Late', 'yes'] as const;
+            await filter.use({
+              handlers: {
+                ...handlers,
+                eom: { ...slow, afterwards: [...slow.afterwards, added] },
+                close: { wait: 3 },
+              },
+              statics: { immediate },
+            });
+            const { id, last } = await mtas.submit(kind, {
+              endpoint,
+              body: 'x'.repeat(70).concat('\r\n').repeat(3000),
+            });
+            expectThat(last.code, last.text).toBe(250);
+            expect((await mtas.delivered(id)).text).toMatch(/^X-Late: yes\r$/m);
+            await filter.event('close', TIMEOUT);
+            const events = await filter.events();
+            const calls = events.filter(([name]) => names.split(' ').includes(name)).map(([name]) => name);
+            expect(calls.filter((name, i) => name !== calls[i - 1])).toStrictEqual(names.split(' '));
+            const results = events.filter(([name, method]) => name === 'result' && method === 'getsymval');
+            expect(results).toHaveLength(calls.length);
+            expect(results.every(([, , value]) => value === `${kind}.test`)).toBe(true);
+          },
+        );
       }
     }
   }
 });
 
-describe('sessions that wait', () => {
-  let lab: Lab;
+describe('waiting sessions', () => {
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start({ fixture: 'mta/holding' });
+    mtas = await MtaFixture.start({ fixture: 'mta/holding' });
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   const others = 20;
 
@@ -66,100 +71,100 @@ describe('sessions that wait', () => {
   async function traffic(count: number): Promise<void> {
     const sent = await Promise.all(
       Array.from({ length: count }, (_, i) =>
-        lab.submit(kinds[i % 2] as Kind, { headers: ['X-Traffic: yes'] }),
+        mtas.submit(kinds[i % 2] as Kind, { headers: ['X-Traffic: yes'] }),
       ),
     );
     for (const { id, last } of sent) {
       expectThat(last.code, last.text).toBe(250);
-      expect((await lab.delivered(id)).text).toMatch(/^X-Filtered: /m);
+      expect((await mtas.delivered(id)).text).toMatch(/^X-Filtered: /m);
     }
   }
 
   for (const kind of kinds) {
     for (const handler of ['envfrom', 'eom'] as const) {
-      test(`while one waits in ${handler}, others are served: ${kind}`, async () => {
-        const filter = lab.filter();
+      test(`while one session waits in ${handler}, others are served: ${kind}`, async () => {
+        const filter = mtas.filter();
         await filter.use('Holding');
         const gate = `${kind}${handler}`;
         const mail = handler === 'eom' ? { headers: [`X-Hold: ${gate}`] } : { from: `hold-${gate}@src.test` };
         let over = false;
-        const waiting = lab.submit(kind, mail).finally(() => {
+        const waiting = mtas.submit(kind, mail).finally(() => {
           over = true;
         });
-        expect(await filter.event('held', patienceMs)).toStrictEqual(['held', handler, gate]);
+        expect(await filter.event('held', TIMEOUT)).toStrictEqual(['held', handler, gate]);
         await traffic(others);
         expectThat(over, 'it still waits').toBe(false);
         await filter.request('open', gate);
         const { id, last } = await waiting;
         expectThat(last.code, last.text).toBe(250);
-        await lab.delivered(id);
+        await mtas.delivered(id);
       });
     }
 
     test(`many wait at once: ${kind}`, async () => {
-      const filter = lab.filter();
+      const filter = mtas.filter();
       await filter.use('Holding');
       const gate = `many${kind}`;
       const waiting = Promise.all(
-        Array.from({ length: others }, () => lab.submit(kind, { headers: [`X-Hold: ${gate}`] })),
+        Array.from({ length: others }, () => mtas.submit(kind, { headers: [`X-Hold: ${gate}`] })),
       );
-      for (let i = 0; i < others; i++) await filter.event('held', patienceMs);
+      for (let i = 0; i < others; i++) await filter.event('held', TIMEOUT);
       await filter.request('open', gate);
       for (const { id, last } of (await waiting) as Sent[]) {
         expectThat(last.code, last.text).toBe(250);
-        await lab.delivered(id);
+        await mtas.delivered(id);
       }
     });
 
     test(`the client hangs up while its message waits in envfrom: ${kind}`, async () => {
-      const filter = lab.filter();
+      const filter = mtas.filter();
       await filter.use('Holding');
-      const client = await lab.open(kind);
+      const client = await mtas.open(kind);
       await client.command('EHLO client.test');
       client.write(`MAIL FROM:<hold-gone${kind}@src.test>\r\n`);
-      await filter.event('held', patienceMs);
+      await filter.event('held', TIMEOUT);
       client.destroy();
       // neither MTA looks at its client before it has the filter's answer
       await filter.request('open', `gone${kind}`);
-      await filter.event('close', patienceMs);
+      await filter.event('close', TIMEOUT);
       await traffic(2);
     });
   }
 });
 
 describe('handlerTimeout', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start({ filter: { handlerTimeout: 400 } });
+    mtas = await MtaFixture.start({ filter: { handlerTimeout: 1_000 } });
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   for (const kind of kinds) {
     for (const handler of ['envfrom', 'envrcpt', 'data', 'header', 'body', 'eom'] as const) {
-      test(`${handler} does not answer: the exception policy does; the session goes on: ${kind}`, async () => {
-        const filter = lab.filter();
+      test(`${handler} does not answer: the exception policy does, and the session continues: ${kind}`, async () => {
+        const filter = mtas.filter();
         const act = { gate: 'never opened', watchSignal: true };
         await filter.use({ handlers: { [handler]: [act, {}], close: {} } });
-        using client = await lab.open(kind);
-        const first = await lab.send(client);
+        using client = await mtas.open(kind);
+        const first = await mtas.send(client);
         const refused = first.last === first.data ? first.data : first.last;
         // DATA without a recipient is what comes after a recipient that was refused
         const reply = handler === 'envrcpt' ? first.rcpt[0] : refused;
         expect(reply && heard(reply)).toBe('451 4.3.0 fixture: untrapped exception');
         const report = await filter.report();
         expect([report.step, report.code]).toStrictEqual([handler, 'ERR_MILTER_HANDLER_TIMEOUT']);
-        const [, where, error] = await filter.event('aborted', patienceMs);
+        const [, where, error] = await filter.event('aborted', TIMEOUT);
         expect([where, (error as { code: string }).code]).toStrictEqual([
           handler,
           'ERR_MILTER_HANDLER_TIMEOUT',
         ]);
 
         await client.command('RSET');
-        const second = await lab.send(client);
+        const second = await mtas.send(client);
         expectThat(second.last.code, second.last.text).toBe(250);
         await client.quit();
-        await lab.delivered(second.id);
-        await filter.event('close', patienceMs);
+        await mtas.delivered(second.id);
+        await filter.event('close', TIMEOUT);
       });
     }
   }

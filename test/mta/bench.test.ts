@@ -1,4 +1,4 @@
-/** The benchmark through real MTAs: that it works, not what comes out. */
+/** The benchmark through real MTAs: that it works, not its figures. */
 import { it } from '@jest/globals';
 import { unavailable } from '../../tools/mta';
 import { runBench } from '../support/bench';

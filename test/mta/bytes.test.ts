@@ -1,11 +1,12 @@
-// No byte is lost between what arrives and what is sent back: headers and bodies that are not UTF-8, addresses with
-// SMTPUTF8, and the space after a header's colon.
+// Bytes are preserved from arrival to sending back: headers and bodies that are not UTF-8, addresses with SMTPUTF8, and the space
+// after a header's colon.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { doors } from '../../tools/mta';
+import { endpointNames } from '../../tools/mta';
+import { TIMEOUT } from '../../tools/wait';
 import { expectThat } from '../support/expect';
 import { itUnless } from '../support/skip';
 import { heard } from './support/conversation';
-import { type Call, type Kind, kinds, Lab, patienceMs, skipWithout } from './support/lab';
+import { type Call, type Kind, kinds, MtaFixture, skipWithout } from './support/mta-fixture';
 import { bodyOf, forMta, headersOf, type PerMta, spelled } from './support/view';
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -47,27 +48,27 @@ const spaces: readonly (readonly [line: string, without: string, withSpace: stri
 ];
 
 describe('bytes', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start({ doors });
+    mtas = await MtaFixture.start({ endpoints: endpointNames });
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   for (const kind of kinds) {
     describe(kind, () => {
       for (const [title, bytes, text] of values) {
-        test(`a header comes through unharmed: ${title}`, async () => {
-          await lab.filter().use({ handlers: { header: {} } });
-          const { id, last } = await lab.submit(kind, { headers: [latin1(`X-In: ${bytes}`)] });
+        test(`a header arrives unchanged: ${title}`, async () => {
+          await mtas.filter().use({ handlers: { header: {} } });
+          const { id, last } = await mtas.submit(kind, { headers: [latin1(`X-In: ${bytes}`)] });
           expectThat(last.code, last.text).toBe(250);
-          const told = await lab.filter().events();
+          const told = await mtas.filter().events();
           expect(told.find(([, name]) => name === 'X-In')).toStrictEqual(['header', 'X-In', text]);
-          const { raw } = await lab.delivered(id);
+          const { raw } = await mtas.delivered(id);
           expectThat(raw.includes(latin1(`\r\nX-In: ${bytes}\r\n`)), raw.toString('latin1')).toBe(true);
         });
 
-        test(`what a handler got goes out as it came in: ${title}`, async () => {
-          const { id, last } = await lab.modify(
+        test(`a header that a handler sends back is unchanged: ${title}`, async () => {
+          const { id, last } = await mtas.modify(
             kind,
             [
               ['addheader', 'X-Added', text],
@@ -77,7 +78,7 @@ describe('bytes', () => {
             { headers: ['X-Changed: old'] },
           );
           expectThat(last.code, last.text).toBe(250);
-          const fields = headersOf(await lab.delivered(id));
+          const fields = headersOf(await mtas.delivered(id));
           const wanted = bytes.replaceAll('\r\n', '\n');
           for (const name of ['X-Added', 'X-Inserted', 'X-Changed'])
             expect(fields).toContain(`${name}: ${wanted}`);
@@ -85,12 +86,12 @@ describe('bytes', () => {
       }
 
       const nul: PerMta<string> = { sendmail: 'ab', postfix: 'a' };
-      test('NUL in a header: neither MTA lets it pass', async () => {
-        await lab.filter().use({ handlers: { header: {} } });
-        const { id } = await lab.submit(kind, { headers: ['X-In: a\0b'] });
-        const told = await lab.filter().events();
+      test('a NUL in a header: neither MTA passes it on', async () => {
+        await mtas.filter().use({ handlers: { header: {} } });
+        const { id } = await mtas.submit(kind, { headers: ['X-In: a\0b'] });
+        const told = await mtas.filter().events();
         expect(told.find(([, name]) => name === 'X-In')).toStrictEqual(['header', 'X-In', forMta(nul, kind)]);
-        expect(headersOf(await lab.delivered(id))).toContain(`X-In: ${forMta(nul, kind)}`);
+        expect(headersOf(await mtas.delivered(id))).toContain(`X-In: ${forMta(nul, kind)}`);
       });
 
       for (const [policy, value] of [
@@ -100,32 +101,32 @@ describe('bytes', () => {
         ['replace', 'gr\ufffdn ü'],
       ] as const) {
         test(`a header decoded as ${policy}`, async () => {
-          await lab.filter().use({ handlers: { header: {} }, statics: { decode: { header: policy } } });
-          await lab.submit(kind, { headers: [latin1('X-In: gr\xfcn \xc3\xbc')] });
-          const told = await lab.filter().events();
+          await mtas.filter().use({ handlers: { header: {} }, statics: { decode: { header: policy } } });
+          await mtas.submit(kind, { headers: [latin1('X-In: gr\xfcn \xc3\xbc')] });
+          const told = await mtas.filter().events();
           const [, , found] = told.find(([, name]) => `${name}` === 'X-In') ?? [];
           expect(found instanceof Uint8Array ? Buffer.from(found) : found).toStrictEqual(value);
         });
       }
 
-      for (const door of doors) {
-        itUnless(skipWithout(door), `a body of every byte, in and out: ${door}`, async () => {
+      for (const endpoint of endpointNames) {
+        itUnless(skipWithout(endpoint), `a body of every byte, in and out: ${endpoint}`, async () => {
           const noLineEnds = bytesFrom(0).replace(/[\r\n]/g, '');
           const body = latin1(`${noLineEnds}\r\n`.repeat(400));
-          const filter = lab.filter(door);
+          const filter = mtas.filter(endpoint);
           await filter.use({ handlers: { body: {}, eom: {} } });
-          const plain = await lab.submit(kind, { body, door, mailParams: 'BODY=8BITMIME' });
+          const plain = await mtas.submit(kind, { body, endpoint, mailParams: 'BODY=8BITMIME' });
           expectThat(plain.last.code, plain.last.text).toBe(250);
           const chunks = (await filter.eventsOf('body')).map(([, chunk]) => chunk as Buffer);
           expectThat(Buffer.concat(chunks).equals(body), 'the handler gets what was sent').toBe(true);
-          expectThat(bodyOf(await lab.delivered(plain.id)).equals(body), 'and so does the recipient').toBe(
+          expectThat(bodyOf(await mtas.delivered(plain.id)).equals(body), 'and so does the recipient').toBe(
             true,
           );
 
-          const replaced = await lab.modify(kind, [['replacebody', body]], { door, body: 'old\r\n' });
+          const replaced = await mtas.modify(kind, [['replacebody', body]], { endpoint, body: 'old\r\n' });
           expectThat(replaced.last.code, replaced.last.text).toBe(250);
           expectThat(
-            bodyOf(await lab.delivered(replaced.id)).equals(body),
+            bodyOf(await mtas.delivered(replaced.id)).equals(body),
             'the new body is what was passed',
           ).toBe(true);
         });
@@ -144,17 +145,17 @@ describe('bytes', () => {
             ['chgheader', name, 1, value],
             ['addheader', `${name}-Added`, value],
           ]);
-          const filter = lab.filter();
+          const filter = mtas.filter();
           await filter.use({
             handlers: { header: {}, eom: { call: calls } },
             statics: { headerLeadingSpace },
           });
-          const { id, last } = await lab.submit(kind, { headers: headers.map(({ line }) => line) });
+          const { id, last } = await mtas.submit(kind, { headers: headers.map(({ line }) => line) });
           expectThat(last.code, last.text).toBe(250);
           expect((await filter.events()).filter(([, name]) => `${name}`.startsWith('X-S'))).toStrictEqual(
             headers.map(({ name, value }) => ['header', name, value]),
           );
-          const fields = headersOf(await lab.delivered(id)).filter((field) => field.startsWith('X-S'));
+          const fields = headersOf(await mtas.delivered(id)).filter((field) => field.startsWith('X-S'));
           expect(fields).toStrictEqual([
             ...headers.map(({ line, name, value, sent }) => (value === '' ? line : `${name}:${sent}`)),
             ...filled.map(({ name, sent }) => `${name}-Added:${sent}`),
@@ -163,14 +164,14 @@ describe('bytes', () => {
       }
 
       test('unknown commands and addresses with other bytes', async () => {
-        const filter = lab.filter();
+        const filter = mtas.filter();
         await filter.use({ handlers: { unknown: {}, envfrom: {}, close: {} } });
-        using client = await lab.open(kind);
+        using client = await mtas.open(kind);
         await client.command('EHLO client.test');
         await client.command(latin1('XY\xfc\xff z'));
         await client.command(latin1('MAIL FROM:<gr\xfcn@src.test>'));
         await client.quit();
-        await filter.event('close', patienceMs);
+        await filter.event('close', TIMEOUT);
         // Postfix refuses what is not UTF-8 before anybody sees it
         const seen = [
           ['unknown', 'XY\udcfc\udcff z'],
@@ -183,16 +184,16 @@ describe('bytes', () => {
 
   /** The MTA's replies to MAIL and RCPT of an SMTPUTF8 message, and what a filter heard. */
   async function internationalEnvelope(kind: Kind) {
-    const filter = lab.filter();
+    const filter = mtas.filter();
     await filter.use({ handlers: { envfrom: {}, envrcpt: {}, close: {} } });
-    using client = await lab.open(kind);
+    using client = await mtas.open(kind);
     await client.command('EHLO client.test');
     const replies = [
       heard(await client.command('MAIL FROM:<grün@src.test> SMTPUTF8')),
       heard(await client.command('RCPT TO:<用户@dést.test>')),
     ].map((reply) => reply.slice(0, 3));
     await client.quit();
-    await filter.event('close', patienceMs);
+    await filter.event('close', TIMEOUT);
     return { replies, events: await filter.events() };
   }
 
@@ -222,9 +223,9 @@ describe('bytes', () => {
       mailParams: 'SMTPUTF8',
       headers: ['Subject: grüße'],
     };
-    const { id, last } = await lab.modify('postfix', calls, mail);
+    const { id, last } = await mtas.modify('postfix', calls, mail);
     expectThat(last.code, last.text).toBe(250);
-    const { mailFrom, rcptTo, raw } = await lab.delivered(id);
+    const { mailFrom, rcptTo, raw } = await mtas.delivered(id);
     expect(mailFrom.address).toBe('neu-ü@src.test');
     expectThat(mailFrom.params, spelled(mailFrom)).toContain('SMTPUTF8');
     expect(rcptTo.map(({ address }) => address).sort()).toStrictEqual(['ajouté@dést.test', 'rcpt@dest.test']);

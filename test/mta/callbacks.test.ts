@@ -1,14 +1,15 @@
-// Every callback with its real arguments, from both MTAs and through all doors. Macros are in macros.test.ts, broken
+// Every callback with its real arguments, from both MTAs and through all endpoints. Macros are in macros.test.ts, broken
 // transactions in abort.test.ts.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AF_INET, AF_INET6, CURR_ACTS } from 'tsmilter';
-import { type ClientOptions, type Door, doors } from '../../tools/mta';
+import { type ClientOptions, type EndpointName, endpointNames } from '../../tools/mta';
 import { behaviourOf } from '../../tools/mta/versions';
+import { TIMEOUT } from '../../tools/wait';
 import type { Acts } from '../fixtures/script';
 import { expectThat } from '../support/expect';
 import type { FilterEvent } from '../support/filter-process';
 import { itUnless } from '../support/skip';
-import { type Kind, kinds, Lab, nextId, patienceMs, skipWithout } from './support/lab';
+import { type Kind, kinds, MtaFixture, nextId, skipWithout } from './support/mta-fixture';
 
 const every: Acts = Object.fromEntries(
   'connect hello envfrom envrcpt data header eoh body eom unknown close'.split(' ').map((name) => [name, {}]),
@@ -41,34 +42,34 @@ const mailParams = ['SIZE=1000', 'BODY=8BITMIME', 'RET=HDRS', 'ENVID=a+2Bb'];
 const rcptParams = ['NOTIFY=SUCCESS,DELAY', 'ORCPT=rfc822;Orig+2Binal@dest.test'];
 
 describe('callbacks', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start({ doors });
+    mtas = await MtaFixture.start({ endpoints: endpointNames });
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   /** What a filter is told of a session of these commands; a Buffer is the content that follows DATA. */
   async function events(
     kind: Kind,
     lines: readonly (string | Buffer)[],
-    door: Door = 'unix',
+    endpoint: EndpointName = 'unix',
     options: ClientOptions = {},
   ): Promise<FilterEvent[]> {
-    const filter = lab.filter(door);
-    using client = await lab.open(kind, door, options);
+    const filter = mtas.filter(endpoint);
+    using client = await mtas.open(kind, endpoint, options);
     for (const line of lines) {
       if (typeof line === 'string') await client.command(line);
       else expect((await client.content(line)).code).toBe(250);
     }
     await client.quit();
-    await filter.event('close', patienceMs);
+    await filter.event('close', TIMEOUT);
     return filter.events();
   }
 
   for (const kind of kinds) {
-    for (const door of doors) {
-      itUnless(skipWithout(door), `a whole session: ${kind}, ${door}`, async () => {
-        await lab.filter(door).use({ handlers: every });
+    for (const endpoint of endpointNames) {
+      itUnless(skipWithout(endpoint), `a whole session: ${kind}, ${endpoint}`, async () => {
+        await mtas.filter(endpoint).use({ handlers: every });
         const id = `<${nextId()}@src.test>`;
         const body = 'the first line\r\n.a dot in front\r\n.\r\nthe last\r\n';
         const content = `${headers.map(([line]) => `${line}\r\n`).join('')}Message-Id: ${id}\r\n\r\n${body}`;
@@ -83,8 +84,8 @@ describe('callbacks', () => {
             'DATA',
             Buffer.from(content),
           ],
-          door,
-          door === 'inet6' ? {} : { localAddress: '127.0.0.2' },
+          endpoint,
+          endpoint === 'inet6' ? {} : { localAddress: '127.0.0.2' },
         )) as [FilterEvent, ...FilterEvent[]];
 
         expect([made, connected]).toStrictEqual(['new', 'connect']);
@@ -92,7 +93,7 @@ describe('callbacks', () => {
         const port = address[1];
         expectThat(typeof port, String(port)).toBe('number');
         expect(port).toBeGreaterThan(1023);
-        if (door === 'inet6') {
+        if (endpoint === 'inet6') {
           expect([family, address]).toStrictEqual([AF_INET6, ['::1', port, 0, 0]]);
           // Sendmail finds the name in a hosts file
           expect(hostname as string).toMatch(
@@ -101,7 +102,7 @@ describe('callbacks', () => {
         } else {
           expect([hostname, family, address]).toStrictEqual(['[127.0.0.2]', AF_INET, ['127.0.0.2', port]]);
         }
-        const { unknownCommand } = behaviourOf(lab.mta(kind));
+        const { unknownCommand } = behaviourOf(mtas.mta(kind));
         expect(rest).toStrictEqual([
           ['hello', 'client.test'],
           ['unknown', unknownCommand === 'whole line' ? 'XYZZY plugh  twice' : 'XYZZY'],
@@ -115,13 +116,13 @@ describe('callbacks', () => {
           ['body', Buffer.from(body)],
           ['eom'],
         ]);
-        await lab.sink.next(({ raw }) => raw.includes(id), patienceMs);
+        await mtas.sink.next(({ raw }) => raw.includes(id), TIMEOUT);
       });
     }
 
     describe(kind, () => {
       test('two messages in a session: one connect, one object, one close', async () => {
-        await lab.filter().use({ handlers: every });
+        await mtas.filter().use({ handlers: every });
         const message = [
           'MAIL FROM:<a@src.test>',
           'RCPT TO:<b@dest.test>',
@@ -139,11 +140,11 @@ describe('callbacks', () => {
           ...once,
           ...once,
         ]);
-        for (let i = 0; i < 2; i++) await lab.sink.next(({ raw }) => raw.includes('X-A: b\r\n'), patienceMs);
+        for (let i = 0; i < 2; i++) await mtas.sink.next(({ raw }) => raw.includes('X-A: b\r\n'), TIMEOUT);
       });
 
       test('HELO, and EHLO after it', async () => {
-        await lab.filter().use({ handlers: { hello: {}, close: {} } });
+        await mtas.filter().use({ handlers: { hello: {}, close: {} } });
         expect(await events(kind, ['HELO First.test', 'EHLO [127.0.0.2]'])).toStrictEqual([
           ['new'],
           ['hello', 'First.test'],
@@ -152,13 +153,13 @@ describe('callbacks', () => {
       });
 
       test('HELP: an unknown command to Postfix before 3.9', async () => {
-        await lab.filter().use({ handlers: { unknown: {}, close: {} } });
-        const unknown = behaviourOf(lab.mta(kind)).knowsHelp ? [] : [['unknown', 'HELP']];
+        await mtas.filter().use({ handlers: { unknown: {}, close: {} } });
+        const unknown = behaviourOf(mtas.mta(kind)).knowsHelp ? [] : [['unknown', 'HELP']];
         expect(await events(kind, ['EHLO client.test', 'HELP', 'NOOP'])).toStrictEqual([['new'], ...unknown]);
       });
 
-      test('addresses as they are typed', async () => {
-        await lab.filter().use({ handlers: { envfrom: {}, envrcpt: {}, close: {} } });
+      test('addresses arrive as typed', async () => {
+        await mtas.filter().use({ handlers: { envfrom: {}, envrcpt: {}, close: {} } });
         const told = await events(kind, [
           'EHLO client.test',
           'MAIL FROM:<>',
@@ -188,7 +189,7 @@ describe('callbacks', () => {
         ['no header', '\r\nbody\r\n', ['eoh', 'body', 'eom']],
       ] as const) {
         test(`a message with ${title}`, async () => {
-          await lab.filter().use({ handlers: { header: {}, eoh: {}, body: {}, eom: {}, close: {} } });
+          await mtas.filter().use({ handlers: { header: {}, eoh: {}, body: {}, eom: {}, close: {} } });
           const envelope = ['EHLO client.test', 'MAIL FROM:<a@src.test>', 'RCPT TO:<b@dest.test>', 'DATA'];
           const told = await events(kind, [...envelope, Buffer.from(content)]);
           // Postfix adds From, Date and Message-Id (for its own clients) before the filter sees them, Sendmail after
@@ -199,29 +200,29 @@ describe('callbacks', () => {
           expect(seen.map(([name]) => name)).toStrictEqual(wanted);
           const names = told.filter(([name]) => name === 'header').map(([, name]) => name);
           expectThat(names.includes('Message-Id'), names.join(' ')).toBe(kind === 'postfix');
-          await lab.sink.next(undefined, patienceMs);
+          await mtas.sink.next(undefined, TIMEOUT);
         });
       }
 
       for (const size of [65_535, 65_536, 200 * 1024, 1_500_000]) {
         test(`a body of ${size} bytes comes in chunks of 65,535`, async () => {
-          await lab.filter().use({ handlers: { body: {}, eom: {} } });
+          await mtas.filter().use({ handlers: { body: {}, eom: {} } });
           const body = Buffer.alloc(size, 'abcdefghijklmnopqrstuvwxyz0123456789.\r\n');
           body.write('\r\n', size - 2);
-          const { id, last } = await lab.submit(kind, { body });
+          const { id, last } = await mtas.submit(kind, { body });
           expectThat(last.code, last.text).toBe(250);
-          const told = await lab.filter().events();
+          const told = await mtas.filter().events();
           const chunks = told.filter(([name]) => name === 'body').map(([, chunk]) => chunk as Buffer);
           expect(chunks.map(({ length }) => length)).toStrictEqual(
             [...Array(Math.floor(size / 65_535)).fill(65_535), size % 65_535].filter((length) => length > 0),
           );
           expectThat(Buffer.concat(chunks).equals(body), 'the same bytes').toBe(true);
-          await lab.delivered(id);
+          await mtas.delivered(id);
         });
       }
 
-      test('negotiate: the MTA offers all there is', async () => {
-        await lab.filter().use({ handlers: { negotiate: {}, close: {} } });
+      test('negotiate: the MTA offers all rights and steps', async () => {
+        await mtas.filter().use({ handlers: { negotiate: {}, close: {} } });
         const told = await events(kind, ['EHLO client.test']);
         const [, offer] = told.find(([name]) => name === 'negotiate') ?? [];
         const [actions, protocol] = offer as number[];
@@ -229,9 +230,9 @@ describe('callbacks', () => {
         expect((protocol as number) & 0x1fffff).toBe(0x1fffff);
       });
 
-      test('handlers without reply are called all the same', async () => {
+      test('@noreply handlers are called', async () => {
         const silent = ['connect', 'hello', 'envfrom', 'envrcpt', 'data', 'header', 'eoh', 'body', 'unknown'];
-        await lab.filter().use({ handlers: every, statics: { noreply: silent } });
+        await mtas.filter().use({ handlers: every, statics: { noreply: silent } });
         const told = await events(kind, [
           'EHLO client.test',
           'XYZZY',
@@ -243,7 +244,7 @@ describe('callbacks', () => {
         expect([...new Set(told.map(([name]) => name))].sort()).toStrictEqual(
           ['new', 'eom', ...silent].sort(),
         );
-        await lab.sink.next(({ raw }) => raw.includes('no reply'), patienceMs);
+        await mtas.sink.next(({ raw }) => raw.includes('no reply'), TIMEOUT);
       });
     });
   }

@@ -3,11 +3,12 @@
 // called and what was delivered.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACCEPT, DISCARD, REJECT, SKIP, TEMPFAIL } from 'tsmilter';
+import { TIMEOUT } from '../../tools/wait';
 import type { Act, Acts } from '../fixtures/script';
 import { expectThat } from '../support/expect';
 import { heard } from './support/conversation';
 import { defaultReplies } from './support/default-replies';
-import { compose, type Kind, kinds, Lab, nextId, patienceMs } from './support/lab';
+import { compose, type Kind, kinds, MtaFixture, nextId } from './support/mta-fixture';
 
 /**
  * The cases, by their titles, in which the two ways differ, for the docs to cite. What the SMTP client hears and
@@ -174,18 +175,18 @@ const cases: Case[] = [
 ];
 
 describe('deferred verdicts', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start();
+    mtas = await MtaFixture.start();
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   /** Two messages in a session, the second as a sign that the first left nothing behind. */
   async function dialogue(kind: Kind, { handlers, body = small }: Case, immediate: boolean) {
-    const filter = lab.filter();
+    const filter = mtas.filter();
     const all = { header: {}, eoh: {}, body: {}, eom: {}, close: {} };
     await filter.use({ handlers: { ...all, ...handlers }, statics: { immediate } });
-    using client = await lab.open(kind);
+    using client = await mtas.open(kind);
     await client.command('EHLO client.test');
     const id = nextId();
     const said: string[] = [];
@@ -199,9 +200,9 @@ describe('deferred verdicts', () => {
     said.push(last);
     if (last.startsWith('421')) said.push(await client.command('NOOP').then(heard, () => 'gone'));
     else said.push(heard(await client.command('MAIL FROM:<from@src.test>')), heard(await client.quit()));
-    await filter.event('close', patienceMs);
+    await filter.event('close', TIMEOUT);
     const calls = (await filter.events()).map(([name]) => name).filter((name) => name !== 'result');
-    return { said, last, calls, delivered: await lab.wasDelivered(kind, id) };
+    return { said, last, calls, delivered: await mtas.wasDelivered(kind, id) };
   }
 
   for (const kind of kinds) {

@@ -2,7 +2,7 @@
 // same request differently, the table says what each makes of it.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { expectThat } from '../support/expect';
-import { type Call, kinds, Lab } from './support/lab';
+import { type Call, kinds, MtaFixture } from './support/mta-fixture';
 import { forMta, headerLine, type PerMta } from './support/view';
 
 /** What eom calls, and which headers are delivered. */
@@ -181,19 +181,19 @@ const cases: Case[] = [
 ];
 
 describe('modifications of headers', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start();
+    mtas = await MtaFixture.start();
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   for (const kind of kinds) {
     describe(kind, () => {
       for (const [title, calls, expected] of cases) {
         test(title, async () => {
-          const { id, last } = await lab.modify(kind, calls, { headers: threeHeaders });
+          const { id, last } = await mtas.modify(kind, calls, { headers: threeHeaders });
           expectThat(last.code, last.text).toBe(250);
-          expect(headerLine(await lab.delivered(id))).toBe(forMta(expected, kind));
+          expect(headerLine(await mtas.delivered(id))).toBe(forMta(expected, kind));
         });
       }
     });

@@ -1,9 +1,10 @@
 // Which macros each MTA sends by itself, from which step on, and with which value; then the choosing of macros. The
 // table is for the docs to cite.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { TIMEOUT } from '../../tools/wait';
 import type { Acts } from '../fixtures/script';
 import { expectThat } from '../support/expect';
-import { type Kind, kinds, Lab, patienceMs } from './support/lab';
+import { type Kind, kinds, MtaFixture } from './support/mta-fixture';
 
 /** The steps of the session that is looked at, in their order. */
 const steps = ['connect', 'hello', 'unknown', 'envfrom', '1st envrcpt', '2nd envrcpt', 'data'] as const;
@@ -60,11 +61,11 @@ const names = [...new Set([...Object.values(table).flatMap((macros) => Object.ke
 type Found = Readonly<Record<string, string | null>>;
 
 describe('macros', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start();
+    mtas = await MtaFixture.start();
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   /** The macros that each step of a session finds. */
   async function found(
@@ -72,13 +73,13 @@ describe('macros', () => {
     wanted: readonly string[],
     statics: Readonly<Record<string, unknown>>,
   ): Promise<Map<Step, Found>> {
-    const filter = lab.filter();
+    const filter = mtas.filter();
     const look = { call: wanted.map((name) => ['getsymval', name] as const) };
     const handlers: Acts = Object.fromEntries(
       'connect hello unknown envfrom envrcpt data header eoh body eom'.split(' ').map((name) => [name, look]),
     );
     await filter.use({ handlers: { ...handlers, close: {} }, statics });
-    using client = await lab.open(kind, 'unix', { localAddress: '127.0.0.2' });
+    using client = await mtas.open(kind, 'unix', { localAddress: '127.0.0.2' });
     for (const line of [
       'EHLO client.test',
       'XYZZY',
@@ -91,8 +92,8 @@ describe('macros', () => {
     // one header, so that each step is there once
     await client.content('Message-Id: <macros@src.test>\r\n\r\nbody\r\n');
     await client.quit();
-    await filter.event('close', patienceMs);
-    await lab.sink.next(undefined, patienceMs);
+    await filter.event('close', TIMEOUT);
+    await mtas.sink.next(undefined, TIMEOUT);
 
     const steps = new Map<Step, Record<string, string | null>>();
     let current: Record<string, string | null> = {};
@@ -111,7 +112,7 @@ describe('macros', () => {
 
   for (const kind of kinds) {
     describe(kind, () => {
-      test('come by themselves as the table says', async () => {
+      test('are sent at the steps that the table lists', async () => {
         const seen = await found(kind, names, { immediate: true });
         for (const name of names) {
           let value: string | RegExp | null = null;
@@ -126,13 +127,13 @@ describe('macros', () => {
       });
 
       // The handlers of header, eoh and body run when the MTA has come to the end of the message.
-      test('deferred handlers find all that immediate ones do, and those of eom too', async () => {
+      test('deferred handlers see the same ones as immediate handlers, and those of eom', async () => {
         const seen = await found(kind, names, {});
         const atTheEnd = seen.get('eom');
         for (const step of ['header', 'eoh', 'body'] as const) expect(seen.get(step)).toStrictEqual(atTheEnd);
       });
 
-      test('a single letter may stand in braces or not; nothing else may', async () => {
+      test('single letters may be written with or without braces, longer names only with braces', async () => {
         const seen = await found(kind, ['j', '{j}', '{daemon_name}', 'daemon_name'], {});
         const { j, '{j}': braced, '{daemon_name}': long, daemon_name: bare } = seen.get('connect') ?? {};
         expect([j, bare]).toStrictEqual([`${kind}.test`, null]);
@@ -149,7 +150,7 @@ describe('macros', () => {
         return (step) => wanted.filter((name) => seen.get(step)?.[name]);
       }
 
-      test('chosen ones come in place of the usual ones of their step', async () => {
+      test('a symbol list replaces the usual ones of its step', async () => {
         const at = await chosen({
           connect: ['{client_addr}'],
           envfrom: ['{mail_addr}'],
@@ -164,7 +165,7 @@ describe('macros', () => {
       });
 
       // Sendmail looks whether there is a list for eoh when it takes the one for eom (milter_data in its milter.c).
-      test('chosen for eom: Sendmail wants a list for eoh as well', async () => {
+      test('a symbol list for eom: Sendmail needs one for eoh as well', async () => {
         const connect = ['{client_addr}'];
         const alone = await chosen({ connect, eom: ['j'] });
         expect(alone('eom').includes('j')).toBe(kind === 'postfix');
@@ -179,15 +180,15 @@ describe('macros', () => {
         expect((await chosen({ eoh: ['_'] }))('eom')).not.toContain('{msg_id}');
       });
 
-      test('the message\u2019s are gone with the message', async () => {
-        const filter = lab.filter();
+      test('those of a message are forgotten with it', async () => {
+        const filter = mtas.filter();
         const look = { call: [['getsymval', '{mail_addr}'] as const, ['getsymval', 'j'] as const] };
         await filter.use({ handlers: { envfrom: {}, hello: look, close: {} } });
-        using client = await lab.open(kind);
+        using client = await mtas.open(kind);
         for (const line of ['EHLO a.test', 'MAIL FROM:<from@src.test>', 'RSET', 'EHLO b.test'])
           await client.command(line);
         await client.quit();
-        await filter.event('close', patienceMs);
+        await filter.event('close', TIMEOUT);
         const values = (await filter.eventsOf('result')).map(([, , value]) => value);
         expect(values).toStrictEqual([null, `${kind}.test`, null, `${kind}.test`]);
       });

@@ -1,12 +1,13 @@
-// Debian's miltertest, another hand's view of the milter protocol, drives the sample filter by the script sample.lua.
+// Debian's miltertest, an independent implementation of the milter protocol, runs the sample filter with the script sample.lua.
 import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
-import { freePort, projectRoot } from '../../tools/mta';
+import { freePort } from '../../tools/free-ports';
 import { makeRunDir } from '../../tools/mta/run-dir';
+import { projectRoot } from '../../tools/project-root';
+import { TIMEOUT } from '../../tools/wait';
 import { expectThat } from '../support/expect';
-import { patienceMs } from './support/lab';
 import { Program } from './support/program';
 
 /** What the script names when it went well. */
@@ -41,7 +42,7 @@ function miltertest(socket: string): Promise<End> {
     execFile(
       'miltertest',
       ['-D', `socket=${socket}`, '-s', script],
-      { env, timeout: 2 * patienceMs },
+      { env, timeout: 2 * TIMEOUT },
       (error, stdout, stderr) =>
         resolve({ code: error ? (error.code ?? error.signal) : 0, output: stdout + stderr }),
     );
@@ -61,7 +62,7 @@ describe('miltertest', () => {
     ['inet', async () => `inet:${await freePort()}@127.0.0.1`],
   ];
   for (const [kind, socketOf] of sockets) {
-    test(`is content with the sample filter: ${kind}`, async () => {
+    test(`passes with the sample filter: ${kind}`, async () => {
       const socket = await socketOf();
       const script = path.join(projectRoot, '.build/examples/sample.js');
       await using sample = await Program.start(
@@ -79,7 +80,7 @@ describe('miltertest', () => {
     });
   }
 
-  test('control: it notices a filter that is not there', async () => {
+  test('control: it fails if no filter runs', async () => {
     const { code, output } = await miltertest(`unix:${dir}/nowhere`);
     expectThat(code, output).not.toBe(0);
   });

@@ -2,11 +2,11 @@
 // are in header-modifications.test.ts. Where the two MTAs understand a request differently, the table says how.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { REJECT } from 'tsmilter';
-import { doors } from '../../tools/mta';
+import { endpointNames } from '../../tools/mta';
 import { behaviourOf } from '../../tools/mta/versions';
 import { expectThat } from '../support/expect';
 import { itUnless } from '../support/skip';
-import { type Call, kinds, Lab, skipWithout } from './support/lab';
+import { type Call, kinds, MtaFixture, skipWithout } from './support/mta-fixture';
 import { bodyOf, forMta, headerLine, type PerMta, spelled } from './support/view';
 
 /** What eom calls, and what is delivered. */
@@ -78,15 +78,15 @@ const bodyCases: Case<string>[] = [
 ];
 
 describe('modifications', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start({ doors });
+    mtas = await MtaFixture.start({ endpoints: endpointNames });
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   // Its own fault (milter_addrcpt_par in milter.c writes there unasked): the client loses count of the replies.
-  test('addrcpt with parameters that Sendmail refuses: it prints into the SMTP dialogue', async () => {
-    await expect(lab.modify('sendmail', [['addrcpt', added, 'NONSENSE=1']])).rejects.toThrow(
+  test('addrcpt with parameters that Sendmail refuses: Sendmail prints an error into the SMTP session', async () => {
+    await expect(mtas.modify('sendmail', [['addrcpt', added, 'NONSENSE=1']])).rejects.toThrow(
       /olderrors=0, Errors=1\n250 /,
     );
   });
@@ -95,36 +95,36 @@ describe('modifications', () => {
     describe(`envelope: ${kind}`, () => {
       for (const [title, calls, expected] of envelopeCases) {
         test(title, async () => {
-          const { id, last } = await lab.modify(kind, calls, { to: ['rcpt@dest.test', 'two@dest.test'] });
+          const { id, last } = await mtas.modify(kind, calls, { to: ['rcpt@dest.test', 'two@dest.test'] });
           expectThat(last.code, last.text).toBe(250);
-          const { mailFrom, rcptTo } = await lab.delivered(id);
+          const { mailFrom, rcptTo } = await mtas.delivered(id);
           // Postfix tells the next host of the original recipient
           const recipients = rcptTo.map((address) => spelled(address).replace(/ ORCPT=\S+/, ''));
           expect([spelled(mailFrom), ...recipients.sort()]).toStrictEqual(forMta(expected, kind));
         });
       }
 
-      test('all recipients deleted: the message is accepted and goes to nobody', async () => {
-        const { id, last } = await lab.modify(kind, [['delrcpt', rcpt]]);
+      test('all recipients deleted: the message is accepted and not delivered', async () => {
+        const { id, last } = await mtas.modify(kind, [['delrcpt', rcpt]]);
         expectThat(last.code, last.text).toBe(250);
-        expect(await lab.wasDelivered(kind, id)).toBe(false);
+        expect(await mtas.wasDelivered(kind, id)).toBe(false);
       });
     });
 
     describe(`replacebody: ${kind}`, () => {
-      test('with another modification between two calls: Postfix puts the message off', async () => {
+      test('with another modification between two calls: Postfix defers the message', async () => {
         const calls: Call[] = [...replace('one\r\n'), ['addheader', 'X-New', 'v'], ...replace('two\r\n')];
-        const { id, last } = await lab.modify(kind, calls);
+        const { id, last } = await mtas.modify(kind, calls);
         expectThat(last.code, last.text).toBe(forMta({ sendmail: 250, postfix: 451 }, kind));
         if (kind === 'sendmail')
-          expect(bodyOf(await lab.delivered(id)).toString('latin1')).toBe('one\r\ntwo\r\n');
+          expect(bodyOf(await mtas.delivered(id)).toString('latin1')).toBe('one\r\ntwo\r\n');
       });
 
       for (const [title, calls, expected] of bodyCases) {
         test(title, async () => {
-          const { id, last } = await lab.modify(kind, calls, { body: 'the old body\r\n'.repeat(3) });
+          const { id, last } = await mtas.modify(kind, calls, { body: 'the old body\r\n'.repeat(3) });
           expectThat(last.code, last.text).toBe(250);
-          const body = bodyOf(await lab.delivered(id)).toString('latin1');
+          const body = bodyOf(await mtas.delivered(id)).toString('latin1');
           // not assert.equal, which would print all 200 KiB
           const wanted = forMta(expected, kind);
           expectThat(body, `${body.length} bytes: ${JSON.stringify(body.slice(0, 100))}`).toBe(wanted);
@@ -135,26 +135,26 @@ describe('modifications', () => {
     describe(`quarantine: ${kind}`, () => {
       /** What of a message lies in quarantine. */
       const heldOf = (id: string) =>
-        lab
+        mtas
           .mta(kind)
           .quarantined()
           .filter((text) => text.includes(`<${id}@`));
 
       test('holds the message; Sendmail keeps the reason', async () => {
         const reason = 'looks odd: 50% <x@y>';
-        const { id, last } = await lab.modify(kind, [['quarantine', reason]]);
+        const { id, last } = await mtas.modify(kind, [['quarantine', reason]]);
         expectThat(last.code, last.text).toBe(250);
-        expect(await lab.wasDelivered(kind, id)).toBe(false);
+        expect(await mtas.wasDelivered(kind, id)).toBe(false);
         const [held = '', ...more] = heldOf(id);
         expect(more).toHaveLength(0);
         expect(held).toMatch(/rcpt@dest\.test/);
         expect(/^qlooks odd: 50% <x@y>$/m.test(held)).toBe(kind === 'sendmail');
-        const { quarantineLog } = behaviourOf(lab.mta(kind));
-        if (quarantineLog) expect(lab.mta(kind).log()).toContain(quarantineLog(reason));
+        const { quarantineLog } = behaviourOf(mtas.mta(kind));
+        if (quarantineLog) expect(mtas.mta(kind).log()).toContain(quarantineLog(reason));
       });
 
-      test('goes with other modifications', async () => {
-        const { id, last } = await lab.modify(kind, [
+      test('can be combined with other modifications', async () => {
+        const { id, last } = await mtas.modify(kind, [
           ['addheader', 'X-New', 'before'],
           ['quarantine', 'reason'],
           ['addheader', 'X-New-Too', 'after'],
@@ -164,18 +164,18 @@ describe('modifications', () => {
         expect(held).toMatch(/X-New: before[\s\S]*X-New-Too: after/);
       });
 
-      test('a verdict other than CONTINUE or ACCEPT is stronger', async () => {
-        const filter = lab.filter();
+      test('a verdict other than CONTINUE or ACCEPT takes precedence', async () => {
+        const filter = mtas.filter();
         await filter.use({ handlers: { eom: { call: [['quarantine', 'reason']], answer: REJECT } } });
-        const { id, last } = await lab.submit(kind);
+        const { id, last } = await mtas.submit(kind);
         expectThat(Math.floor(last.code / 100), last.text).toBe(5);
-        expect(await lab.wasDelivered(kind, id)).toBe(false);
+        expect(await mtas.wasDelivered(kind, id)).toBe(false);
         expect(heldOf(id)).toStrictEqual([]);
       });
     });
 
-    for (const door of doors) {
-      itUnless(skipWithout(door), `all of them at once: ${kind}, ${door}`, async () => {
+    for (const endpoint of endpointNames) {
+      itUnless(skipWithout(endpoint), `all of them at once: ${kind}, ${endpoint}`, async () => {
         const calls: Call[] = [
           ['addheader', 'X-New', 'last'],
           ['addheader', 'X-New', 'first', 0],
@@ -188,14 +188,14 @@ describe('modifications', () => {
           ...replace(big, big),
         ];
         const mail = {
-          door,
+          endpoint,
           headers: threeHeaders,
           to: ['rcpt@dest.test', 'two@dest.test'],
           body: 'old\r\n',
         };
-        const { id, last } = await lab.modify(kind, calls, mail);
+        const { id, last } = await mtas.modify(kind, calls, mail);
         expectThat(last.code, last.text).toBe(250);
-        const message = await lab.delivered(id);
+        const message = await mtas.delivered(id);
         expect(headerLine(message)).toBe(
           `X-New: first | ${head} | X-One: changed | X-One: c | Message-Id | X-New: last`,
         );

@@ -1,5 +1,5 @@
-// Who is said to have connected: the shapes of connect's arguments that a client on this machine's loopback does not
-// show. Postfix lets a test pretend to be anybody (XCLIENT); Sendmail also speaks SMTP on its standard input.
+// The arguments of connect for clients that are not on this machine's loopback. By XCLIENT, Postfix lets a test pretend to be any
+// client; Sendmail also speaks SMTP on its standard input.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
@@ -10,18 +10,19 @@ import { startPostfix } from '../../tools/mta';
 import { installation } from '../../tools/mta/installation';
 import { isolate } from '../../tools/mta/namespace';
 import { makeRunDir } from '../../tools/mta/run-dir';
-import { Lab, patienceMs } from './support/lab';
+import { TIMEOUT } from '../../tools/wait';
+import { MtaFixture } from './support/mta-fixture';
 
 const any = Symbol('the port of the real connection');
 
 describe('peers', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    // for what does not come through a door
+    // for what does not come through an endpoint
     const extraConfig = "define(`confINPUT_MAIL_FILTERS', `unix')dnl";
-    lab = await Lab.start({ mta: { sendmail: { extraConfig } } });
+    mtas = await MtaFixture.start({ mta: { sendmail: { extraConfig } } });
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   const cases: readonly (readonly [
     xclient: string,
@@ -42,14 +43,14 @@ describe('peers', () => {
   ];
   for (const [xclient, hostname, family, hostaddr] of cases) {
     test(`postfix: ${xclient}`, async () => {
-      const filter = lab.filter();
+      const filter = mtas.filter();
       await filter.use({ handlers: { connect: {}, close: {} } });
-      using client = await lab.open('postfix');
+      using client = await mtas.open('postfix');
       await client.command('EHLO client.test');
       expect((await client.command(`XCLIENT ${xclient}`)).code).toBe(220);
       await client.quit();
       // one session for the real client, another for the pretended one
-      for (let i = 0; i < 2; i++) await filter.event('close', patienceMs);
+      for (let i = 0; i < 2; i++) await filter.event('close', TIMEOUT);
       const [real, pretended] = (await filter.events()).filter(([name]) => name === 'connect');
       const [, , , address] = real ?? [];
       const [, port] = address as [string, number];
@@ -60,12 +61,12 @@ describe('peers', () => {
 
   /** Has Sendmail speak SMTP on a pipe, or on a unix socket; resolves to what connect was told. */
   async function onStandardInput(pipe: boolean): Promise<unknown> {
-    const filter = lab.filter();
+    const filter = mtas.filter();
     await filter.use({ handlers: { connect: {}, close: {} } });
     const { root, libraryPath } = installation();
     const program = path.join(root, 'usr/libexec/sendmail/sendmail');
     const dir = makeRunDir('bs');
-    const config = path.join(lab.mta('sendmail').dir, 'sendmail.cf');
+    const config = path.join(mtas.mta('sendmail').dir, 'sendmail.cf');
     const launch = await isolate(dir, 'sendmail.test', program, ['-C', config, '-bs']);
     try {
       const command = pipe ? ['sh', '-c', 'cat | "$@" | cat', 'sh'] : [];
@@ -75,14 +76,14 @@ describe('peers', () => {
         env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LD_LIBRARY_PATH: libraryPath },
         stdio: ['pipe', 'ignore', 'inherit'],
       });
-      const ended = once(child, 'close', { signal: AbortSignal.timeout(patienceMs) });
+      const ended = once(child, 'close', { signal: AbortSignal.timeout(TIMEOUT) });
       child.stdin.end('QUIT\r\n');
       await ended;
     } finally {
       launch.release();
       fs.rmSync(dir, { recursive: true, force: true });
     }
-    await filter.event('close', patienceMs);
+    await filter.event('close', TIMEOUT);
     return (await filter.events()).find(([event]) => event === 'connect');
   }
 
@@ -90,16 +91,16 @@ describe('peers', () => {
     expect(await onStandardInput(true)).toStrictEqual(['connect', 'localhost', AF_UNSPEC, null]);
   });
 
-  test('sendmail: a client on a unix socket that has no name', async () => {
+  test('sendmail: a client on an unnamed unix socket', async () => {
     expect(await onStandardInput(false)).toStrictEqual(['connect', 'localhost', AF_UNIX, '']);
   });
 
-  test("postfix: mail that is not from SMTP shows the filter a client of the MTA's own making", async () => {
-    const filter = lab.filter();
+  test('postfix: for mail that is not from SMTP the MTA makes up a client', async () => {
+    const filter = mtas.filter();
     const steps = ['connect', 'hello', 'envfrom', 'envrcpt', 'data', 'eoh', 'eom', 'close'];
     await filter.use({ handlers: Object.fromEntries(steps.map((step) => [step, {}])) });
-    const extraConfig = `non_smtpd_milters = ${lab.socket()}`;
-    await using postfix = await startPostfix({ sinkPort: lab.sink.port, extraConfig });
+    const extraConfig = `non_smtpd_milters = ${mtas.socket()}`;
+    await using postfix = await startPostfix({ sinkPort: mtas.sink.port, extraConfig });
     const { root, libraryPath } = installation();
     const bin = path.join(root, 'usr/sbin');
     const etc = path.join(postfix.dir, 'etc');
@@ -107,11 +108,11 @@ describe('peers', () => {
       env: { PATH: `${bin}:/usr/bin:/bin`, MAIL_CONFIG: etc, LD_LIBRARY_PATH: libraryPath },
       stdio: ['pipe', 'inherit', 'inherit'],
     });
-    const ended = once(child, 'close', { signal: AbortSignal.timeout(patienceMs) });
+    const ended = once(child, 'close', { signal: AbortSignal.timeout(TIMEOUT) });
     child.stdin.end('Subject: local\n\nhello\n');
     expect(await ended).toStrictEqual([0, null]);
-    await lab.sink.next(({ text }) => text.includes('Subject: local'), patienceMs);
-    await filter.event('close', patienceMs);
+    await mtas.sink.next(({ text }) => text.includes('Subject: local'), TIMEOUT);
+    await filter.event('close', TIMEOUT);
     expect(await filter.events()).toStrictEqual([
       ['new'],
       ['connect', 'localhost', AF_INET, ['127.0.0.1', 0]],

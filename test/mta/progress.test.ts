@@ -1,16 +1,16 @@
-// An eom handler that takes longer than the MTA waits for an answer: progress says that it is at work. These tests wait
-// for seconds, because the MTAs' timeouts are in seconds.
+// An eom handler that takes longer than the MTA waits for a reply: progress extends the wait. These tests take seconds, because
+// the MTAs' timeouts are in seconds.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { expectThat } from '../support/expect';
-import { type Kind, kinds, Lab, type Sent } from './support/lab';
+import { type Kind, kinds, MtaFixture, type Sent } from './support/mta-fixture';
 
 describe('a slow eom', () => {
   describe('short timeouts', () => {
-    let lab: Lab;
+    let mtas: MtaFixture;
     beforeAll(async () => {
-      lab = await Lab.start({
-        doors: ['unix', 'inet'],
-        filter: (door) => ({ progressInterval: door === 'unix' ? 300 : 0 }),
+      mtas = await MtaFixture.start({
+        endpoints: ['unix', 'inet'],
+        filter: (endpoint) => ({ progressInterval: endpoint === 'unix' ? 300 : 0 }),
         mta: {
           // 2 s for each answer, and 6 s for the whole end of a message
           sendmail: { timeouts: { command: 2, content: 6 } },
@@ -18,28 +18,28 @@ describe('a slow eom', () => {
         },
       });
     });
-    afterAll(() => lab?.stop());
+    afterAll(() => mtas?.stop());
 
     /** A message to each MTA at once, whose eom takes that long. */
-    async function both(door: 'unix' | 'inet', wait: number): Promise<Readonly<Record<Kind, Sent>>> {
+    async function both(endpoint: 'unix' | 'inet', wait: number): Promise<Readonly<Record<Kind, Sent>>> {
       const eom = { wait, afterwards: [['addheader', 'X-Late', 'yes']] } as const;
-      await lab.filter(door).use({ handlers: { eom, close: {} } });
-      const [sendmail, postfix] = await Promise.all(kinds.map((kind) => lab.submit(kind, { door })));
+      await mtas.filter(endpoint).use({ handlers: { eom, close: {} } });
+      const [sendmail, postfix] = await Promise.all(kinds.map((kind) => mtas.submit(kind, { endpoint })));
       return { sendmail: sendmail as Sent, postfix: postfix as Sent };
     }
 
-    test('is waited for while progress is sent, and given up without', async () => {
+    test('the MTA waits while progress is sent, and gives up without it', async () => {
       const [withProgress, without] = await Promise.all([both('unix', 4000), both('inet', 4000)]);
       for (const kind of kinds) {
         const { id, last } = withProgress[kind];
         expectThat(last.code, `${kind}: ${last.text}`).toBe(250);
-        expectThat((await lab.delivered(id)).text, 'modified after the wait').toMatch(/^X-Late: yes\r$/m);
+        expectThat((await mtas.delivered(id)).text, 'modified after the wait').toMatch(/^X-Late: yes\r$/m);
         expectThat(without[kind].last.code, `${kind} without progress: ${without[kind].last.text}`).toBe(451);
-        expect(await lab.wasDelivered(kind, without[kind].id)).toBe(false);
+        expect(await mtas.wasDelivered(kind, without[kind].id)).toBe(false);
       }
     });
 
-    test('Sendmail has a limit (E) that progress does not move, Postfix has none', async () => {
+    test('Sendmail has a limit (E) that progress does not extend, Postfix has none', async () => {
       const { sendmail, postfix } = await both('unix', 9000);
       expect([sendmail.last.code, postfix.last.code]).toStrictEqual([451, 250]);
     });
@@ -48,9 +48,9 @@ describe('a slow eom', () => {
   // Sendmail gives a filter 10 s for each answer where MAIL_FILTER has no T=: less than the package's default interval,
   // so docs/delivery.md says what to set.
   describe('the defaults of the MTAs', () => {
-    let lab: Lab;
+    let mtas: MtaFixture;
     beforeAll(async () => {
-      lab = await Lab.start({
+      mtas = await MtaFixture.start({
         filter: () => ({ progressInterval: 5000 }),
         mta: {
           // MAIL_FILTER without T=
@@ -59,11 +59,11 @@ describe('a slow eom', () => {
         },
       });
     });
-    afterAll(() => lab?.stop());
+    afterAll(() => mtas?.stop());
 
-    test('an eom of 13 s is waited for with a sign of life every 5 s', async () => {
-      await lab.filter().use({ handlers: { eom: { wait: 13_000 } } });
-      const sent = await Promise.all(kinds.map((kind) => lab.submit(kind)));
+    test('the MTAs wait for an eom of 13 s with progress every 5 s', async () => {
+      await mtas.filter().use({ handlers: { eom: { wait: 13_000 } } });
+      const sent = await Promise.all(kinds.map((kind) => mtas.submit(kind)));
       expect(sent.map(({ last }) => last.code)).toStrictEqual([250, 250]);
     });
   });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACCEPT, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import { converse, filterWith, session } from './support/conversation';
 import { defaultReplies, heardAt, messageStages, type Stage, stages } from './support/default-replies';
-import { type Kind, kinds, Lab, nextId } from './support/lab';
+import { type Kind, kinds, MtaFixture, nextId } from './support/mta-fixture';
 import { forMta, type PerMta } from './support/view';
 
 const verdicts = { REJECT, TEMPFAIL } as const;
@@ -47,28 +47,28 @@ function classed(verdict: Verdict, text: string): string {
 }
 
 describe('replies', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start();
+    mtas = await MtaFixture.start();
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   function refusals(kind: Kind, stage: Stage, verdict: Verdict): void {
     const ofTheMta = defaultReplies[verdict][kind][stage];
 
     test(`${verdict} in ${stage}, no reply set`, async () => {
-      const { id, said } = await session(lab, kind, filterWith(stage, { answer: verdicts[verdict] }));
+      const { id, said } = await session(mtas, kind, filterWith(stage, { answer: verdicts[verdict] }));
       expect(said[heardAt[stage]]).toBe(ofTheMta);
       // EHLO is never refused: the client shall be able to end the session decently
       expect(said.EHLO ?? '').toMatch(/^250-/);
       expect(said.greeting ?? '').toMatch(stage === 'connect' && verdict === 'REJECT' ? /^554 / : /^220 /);
-      expect(await lab.wasDelivered(kind, id)).toBe(false);
+      expect(await mtas.wasDelivered(kind, id)).toBe(false);
     });
 
     for (const [title, args, expected] of stage === 'eom' ? [...cases, ...moreCases] : cases) {
       test(`${verdict} in ${stage} with ${title}`, async () => {
         const call = [['setreply', ...args.map((arg) => arg && classed(verdict, arg))]] as const;
-        const { said } = await session(lab, kind, filterWith(stage, { call, answer: verdicts[verdict] }));
+        const { said } = await session(mtas, kind, filterWith(stage, { call, answer: verdicts[verdict] }));
         // Sendmail forgets a text that is set in connect
         const lost = kind === 'sendmail' && stage === 'connect';
         expect(said[heardAt[stage]]).toBe(lost ? ofTheMta : classed(verdict, forMta(expected, kind)));
@@ -82,19 +82,19 @@ describe('replies', () => {
         refusals(kind, stage, 'REJECT');
         refusals(kind, stage, 'TEMPFAIL');
 
-        test(`ACCEPT in ${stage}: delivered, and no handler hears of the rest`, async () => {
-          const { id, said, calls } = await session(lab, kind, filterWith(stage, { answer: ACCEPT }));
+        test(`ACCEPT in ${stage}: delivered, and no later handler is called`, async () => {
+          const { id, said, calls } = await session(mtas, kind, filterWith(stage, { answer: ACCEPT }));
           expect(said['.'] ?? '').toMatch(/^250 /);
-          await lab.delivered(id);
+          await mtas.delivered(id);
           expect(calls.at(-1)).toBe(stage);
         });
       }
 
       for (const stage of messageStages) {
-        test(`DISCARD in ${stage}: the client hears that all is well, and nothing is delivered`, async () => {
-          const { id, said, calls } = await session(lab, kind, filterWith(stage, { answer: DISCARD }));
+        test(`DISCARD in ${stage}: the client gets a success reply, and nothing is delivered`, async () => {
+          const { id, said, calls } = await session(mtas, kind, filterWith(stage, { answer: DISCARD }));
           expect(said['.'] ?? '').toMatch(/^250 /);
-          expect(await lab.wasDelivered(kind, id)).toBe(false);
+          expect(await mtas.wasDelivered(kind, id)).toBe(false);
           expect(calls.filter((name) => name !== 'abort').at(-1)).toBe(stage);
         });
       }
@@ -102,18 +102,18 @@ describe('replies', () => {
       // There is no message yet that could be discarded. Sendmail takes DISCARD in connect for ACCEPT.
       for (const stage of ['connect', 'hello'] as const) {
         test(`DISCARD in ${stage}: delivered`, async () => {
-          const { id, said, calls } = await session(lab, kind, filterWith(stage, { answer: DISCARD }));
+          const { id, said, calls } = await session(mtas, kind, filterWith(stage, { answer: DISCARD }));
           expect(said['.'] ?? '').toMatch(/^250 /);
-          await lab.delivered(id);
+          await mtas.delivered(id);
           expect(calls.at(-1)).toBe(kind === 'sendmail' && stage === 'connect' ? 'connect' : 'eom');
         });
       }
 
       for (const stage of messageStages) {
-        test(`after REJECT in ${stage} the next message of the session is its own`, async () => {
+        test(`after REJECT in ${stage} the next message of the session starts afresh`, async () => {
           const call = [['setreply', '551', '5.7.1', 'not this one']] as const;
-          await lab.filter().use({ handlers: filterWith(stage, [{ call, answer: REJECT }, {}]) });
-          using client = await lab.open(kind);
+          await mtas.filter().use({ handlers: filterWith(stage, [{ call, answer: REJECT }, {}]) });
+          using client = await mtas.open(kind);
           await client.command('EHLO client.test');
           const first = await converse(client, nextId());
           expect(first[heardAt[stage]]).toBe('551 5.7.1 not this one');
@@ -122,7 +122,7 @@ describe('replies', () => {
           const second = await converse(client, id);
           expect(second['.'] ?? '').toMatch(/^250 /);
           await client.quit();
-          await lab.delivered(id);
+          await mtas.delivered(id);
         });
       }
     });

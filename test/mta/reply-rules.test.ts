@@ -1,18 +1,19 @@
-// The finer rules of setreply, and what else an SMTP client may hear because of a filter.
+// Details of setreply, and other replies that an SMTP client gets because of a filter.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ACCEPT, DISCARD, REJECT, TEMPFAIL } from 'tsmilter';
 import { behaviourOf } from '../../tools/mta/versions';
+import { TIMEOUT } from '../../tools/wait';
 import { converse, filterWith, heard, session } from './support/conversation';
 import { defaultReplies, heardAt } from './support/default-replies';
-import { type Kind, kinds, Lab, nextId, patienceMs } from './support/lab';
+import { type Kind, kinds, MtaFixture, nextId } from './support/mta-fixture';
 import { forMta } from './support/view';
 
 describe('rules of replies', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   beforeAll(async () => {
-    lab = await Lab.start();
+    mtas = await MtaFixture.start();
   });
-  afterAll(() => lab?.stop());
+  afterAll(() => mtas?.stop());
 
   for (const kind of kinds) {
     describe(kind, () => {
@@ -20,9 +21,9 @@ describe('rules of replies', () => {
         ['REJECT', REJECT, '451', '4.7.1'],
         ['TEMPFAIL', TEMPFAIL, '551', '5.7.1'],
       ] as const) {
-        test(`${verdict} with a reply of the other class: as if none were set`, async () => {
+        test(`${verdict} with a reply of the other class: the reply is ignored`, async () => {
           const act = { call: [['setreply', code, extended, 'x']], answer } as const;
-          const { said } = await session(lab, kind, filterWith('eom', act));
+          const { said } = await session(mtas, kind, filterWith('eom', act));
           expect(said['.']).toBe(defaultReplies[verdict][kind].eom);
         });
       }
@@ -32,12 +33,12 @@ describe('rules of replies', () => {
           ['setreply', '551', '5.7.1', 'first', 'and second'],
           ['setreply', '552', '5.7.2', 'third'],
         ] as const;
-        const { said } = await session(lab, kind, filterWith('eom', { call, answer: REJECT }));
+        const { said } = await session(mtas, kind, filterWith('eom', { call, answer: REJECT }));
         expect(said['.']).toBe('552 5.7.2 third');
       });
 
-      test('a reply that was set and not used waits for the next verdict of its class', async () => {
-        const { said } = await session(lab, kind, {
+      test('an unused reply is kept for the next verdict of its class', async () => {
+        const { said } = await session(mtas, kind, {
           ...filterWith('envfrom', { call: [['setreply', '551', '5.7.1', 'set in envfrom']] }),
           eom: { answer: REJECT },
         });
@@ -45,9 +46,9 @@ describe('rules of replies', () => {
       });
 
       // A reply is ASCII, but in an SMTPUTF8 session (RFC 6531), and no MTA tells a filter that a session is one.
-      test('a reply in UTF-8: Sendmail takes the eighth bit away', async () => {
+      test('a reply in UTF-8: Sendmail removes the eighth bit', async () => {
         const act = { call: [['setreply', '551', '5.7.1', 'grün']], answer: REJECT } as const;
-        const { said } = await session(lab, kind, filterWith('eom', act));
+        const { said } = await session(mtas, kind, filterWith('eom', act));
         expect(said['.']).toBe(forMta({ sendmail: '551 5.7.1 grC<n', postfix: '551 5.7.1 grün' }, kind));
       });
 
@@ -57,9 +58,9 @@ describe('rules of replies', () => {
         ['eom', { answer: 'CONTINUE' }],
       ] as const) {
         test(`a handler that fails: ${handler} ${JSON.stringify(act)}`, async () => {
-          const filter = lab.filter();
+          const filter = mtas.filter();
           await filter.use({ handlers: filterWith(handler, act) });
-          using client = await lab.open(kind);
+          using client = await mtas.open(kind);
           await client.command('EHLO client.test');
           const said = await converse(client, nextId());
           expect(said[heardAt[handler]]).toBe('451 4.3.0 fixture: untrapped exception');
@@ -70,12 +71,12 @@ describe('rules of replies', () => {
 
       test('421 with TEMPFAIL ends the SMTP session', async () => {
         const call = [['setreply', '421', '4.7.0', 'go away']] as const;
-        await lab.filter().use({ handlers: filterWith('envrcpt', { call, answer: TEMPFAIL }) });
-        using client = await lab.open(kind);
+        await mtas.filter().use({ handlers: filterWith('envrcpt', { call, answer: TEMPFAIL }) });
+        using client = await mtas.open(kind);
         await client.command('EHLO client.test');
         await client.command('MAIL FROM:<from@src.test>');
         expect(heard(await client.command('RCPT TO:<rcpt@dest.test>'))).toBe('421 4.7.0 go away');
-        await lab.filter().event('close', patienceMs);
+        await mtas.filter().event('close', TIMEOUT);
         await expect(client.command('NOOP')).rejects.toThrow(/did not come: (?!not within)/);
       });
 
@@ -83,10 +84,10 @@ describe('rules of replies', () => {
         ['REJECT', REJECT, '551', '5.7.1'],
         ['TEMPFAIL', TEMPFAIL, '451', '4.7.1'],
       ] as const) {
-        test(`${verdict} of an unknown command: the command's reply, except for REJECT on Postfix 3.10`, async () => {
+        test(`${verdict} for an unknown command: the command's reply, except for REJECT on Postfix 3.10`, async () => {
           const unknown = { call: [['setreply', code, extended, 'one', 'two']], answer } as const;
           const [reply, delivered] = await unknownThenMessage(kind, unknown);
-          const isHeard = answer === TEMPFAIL || behaviourOf(lab.mta(kind)).rejectsUnknownCommand;
+          const isHeard = answer === TEMPFAIL || behaviourOf(mtas.mta(kind)).rejectsUnknownCommand;
           const refused = '500 5.5.2 Error: command not recognized';
           expect(reply).toBe(isHeard ? `${code}-${extended} one|${code} ${extended} two` : refused);
           expect(delivered).toBe(true);
@@ -99,7 +100,7 @@ describe('rules of replies', () => {
         ['ACCEPT', ACCEPT],
         ['DISCARD', DISCARD],
       ] as const) {
-        test(`${verdict} of an unknown command: the session goes on`, async () => {
+        test(`${verdict} for an unknown command: the session continues`, async () => {
           const [reply, delivered] = await unknownThenMessage(kind, { answer });
           expect(reply).toMatch(/^500 5\.5\.[12] /);
           expect(delivered).toBe(true);
@@ -113,13 +114,13 @@ describe('rules of replies', () => {
     kind: Kind,
     unknown: object,
   ): Promise<[reply: string, delivered: boolean]> {
-    await lab.filter().use({ handlers: { ...filterWith('eom', {}), unknown } });
-    using client = await lab.open(kind);
+    await mtas.filter().use({ handlers: { ...filterWith('eom', {}), unknown } });
+    using client = await mtas.open(kind);
     await client.command('EHLO client.test');
     const reply = heard(await client.command('XYZZY'));
     const id = nextId();
     expect((await converse(client, id))['.'] ?? '').toMatch(/^250 /);
     await client.quit();
-    return [reply, await lab.wasDelivered(kind, id)];
+    return [reply, await mtas.wasDelivered(kind, id)];
   }
 });

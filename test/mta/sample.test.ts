@@ -1,10 +1,10 @@
-// The sample filter (examples/sample.ts) behind both MTAs, as its user runs it.
+// The sample filter (examples/sample.ts) with both MTAs, run as a user runs it.
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { projectRoot } from '../../tools/mta';
+import { projectRoot } from '../../tools/project-root';
 import { expectThat } from '../support/expect';
 import { heard } from './support/conversation';
-import { kinds, Lab, type Mail } from './support/lab';
+import { kinds, type Mail, MtaFixture } from './support/mta-fixture';
 import { Program } from './support/program';
 import { bodyOf, headersOf } from './support/view';
 
@@ -54,15 +54,15 @@ const refusals: readonly (readonly [title: string, mail: Mail, reply: string])[]
 ];
 
 describe('the sample filter', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   let sample: Program;
   beforeAll(async () => {
-    lab = await Lab.start({ fixture: null });
+    mtas = await MtaFixture.start({ fixture: null });
     const script = path.join(projectRoot, '.build/examples/sample.js');
-    const temporary = path.join(lab.dir, 'tmp');
+    const temporary = path.join(mtas.dir, 'tmp');
     sample = await Program.start(
       script,
-      [lab.socket(), '--mode', '666'],
+      [mtas.socket(), '--mode', '666'],
       /^sample: listening on /m,
       temporary,
     );
@@ -72,20 +72,20 @@ describe('the sample filter', () => {
       await sample?.stop();
       expect(sample.output).toMatch(/^sample: stopped$/m);
     } finally {
-      await lab?.stop();
+      await mtas?.stop();
     }
   });
 
   for (const kind of kinds) {
     describe(kind, () => {
-      test('lets a clean message pass as it is', async () => {
+      test('lets a clean message pass unchanged', async () => {
         const mail = {
           ...multipart(plainPart, attachment('photo.jpg', 'AAEC')),
           mailParams: 'BODY=8BITMIME',
         };
-        const { id, last } = await lab.submit(kind, mail);
+        const { id, last } = await mtas.submit(kind, mail);
         expectThat(last.code, last.text).toBe(250);
-        const message = await lab.delivered(id);
+        const message = await mtas.delivered(id);
         expect(bodyOf(message).toString()).toBe(mail.body);
         expect(headersOf(message)).toContain('Subject: files for you');
         await sample.wrote(/Subject: files for you/);
@@ -93,14 +93,14 @@ describe('the sample filter', () => {
 
       for (const [title, mail, reply] of refusals) {
         test(`refuses ${title}`, async () => {
-          const { id, message } = await lab.submit(kind, mail);
+          const { id, message } = await mtas.submit(kind, mail);
           expect(message && heard(message)).toBe(`550 5.7.1 ${reply}`);
-          expect(await lab.wasDelivered(kind, id)).toBe(false);
+          expect(await mtas.wasDelivered(kind, id)).toBe(false);
         });
       }
 
-      test('refuses a Message-ID that is none', async () => {
-        using client = await lab.open(kind);
+      test('refuses an invalid Message-ID', async () => {
+        using client = await mtas.open(kind);
         await client.command('EHLO client.test');
         await client.command('MAIL FROM:<from@src.test>');
         await client.command('RCPT TO:<rcpt@dest.test>');
@@ -112,9 +112,9 @@ describe('the sample filter', () => {
 
       for (const to of ['mailer-daemon@dest.test', 'MAILER-DAEMON@dest.test']) {
         test(`discards mail to ${to}`, async () => {
-          const { id, last } = await lab.submit(kind, { to });
+          const { id, last } = await mtas.submit(kind, { to });
           expectThat(last.code, last.text).toBe(250);
-          expect(await lab.wasDelivered(kind, id)).toBe(false);
+          expect(await mtas.wasDelivered(kind, id)).toBe(false);
           await sample.wrote(new RegExp(`DISCARD: rcpt to <${to}>`));
         });
       }
@@ -123,9 +123,9 @@ describe('the sample filter', () => {
         test(`replaces the attachment ${name} by a warning, and nothing else`, async () => {
           const harmless = attachment('notes.txt', 'bm90ZXM=');
           const mail = multipart(plainPart, attachment(name, 'TVqQAAMAAAAEAAAA'), harmless);
-          const { id, last } = await lab.submit(kind, mail);
+          const { id, last } = await mtas.submit(kind, mail);
           expectThat(last.code, last.text).toBe(250);
-          const body = bodyOf(await lab.delivered(id)).toString();
+          const body = bodyOf(await mtas.delivered(id)).toString();
           expect(body).not.toContain('TVqQAAMAAAAEAAAA');
           expect(body).toContain('Content-Type: text/plain; charset=utf-8; name="WARNING.TXT"');
           expect(body).toMatch(
@@ -149,9 +149,9 @@ describe('the sample filter', () => {
           'Content-Type: application/x-msdownload; name="run.exe"',
           'Content-Transfer-Encoding: base64',
         ];
-        const { id, last } = await lab.submit(kind, { headers, body: 'TVqQAAMAAAAEAAAA\r\n' });
+        const { id, last } = await mtas.submit(kind, { headers, body: 'TVqQAAMAAAAEAAAA\r\n' });
         expectThat(last.code, last.text).toBe(250);
-        const message = await lab.delivered(id);
+        const message = await mtas.delivered(id);
         const fields = headersOf(message);
         expect(fields).toContain('Content-Type: text/plain; charset=utf-8; name="WARNING.TXT"');
         expect(fields).toContain('Content-Transfer-Encoding: 7bit');
@@ -161,23 +161,23 @@ describe('the sample filter', () => {
 
       test('keeps no copy of a message', async () => {
         expect(
-          (await lab.submit(kind, { body: 'x'.repeat(900).concat('\r\n').repeat(1000) })).last.code,
+          (await mtas.submit(kind, { body: 'x'.repeat(900).concat('\r\n').repeat(1000) })).last.code,
         ).toBe(250);
-        using client = await lab.open(kind);
+        using client = await mtas.open(kind);
         await client.command('EHLO client.test');
         await client.command('MAIL FROM:<from@src.test>');
         client.destroy();
-        const { id } = await lab.submit(kind);
-        await lab.delivered(id);
+        const { id } = await mtas.submit(kind);
+        await mtas.delivered(id);
         expect(sample.temporaryFiles()).toStrictEqual([]);
       });
     });
   }
 
-  test('says what it sees, a line for each', async () => {
+  test('logs each step in a line', async () => {
     const begun = sample.output.length;
-    const { id } = await lab.submit('postfix', { headers: ['Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?='] });
-    await lab.delivered(id);
+    const { id } = await mtas.submit('postfix', { headers: ['Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?='] });
+    await mtas.delivered(id);
     await sample.wrote(/end of message, 8 bytes of body/);
     const lines = sample.output.slice(begun).split('\n');
     for (const wanted of [

@@ -5,7 +5,9 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { DnsServer } from '../../tools/dns-server';
-import { type Door, projectRoot, type Reply, type SmtpClient } from '../../tools/mta';
+import type { EndpointName, Reply, SmtpClient } from '../../tools/mta';
+import { projectRoot } from '../../tools/project-root';
+import { TIMEOUT } from '../../tools/wait';
 import { expectThat } from '../support/expect';
 import { itUnless } from '../support/skip';
 import {
@@ -18,7 +20,7 @@ import {
   zoneOfCases,
 } from '../support/spf-cases';
 import { heard } from './support/conversation';
-import { type Kind, kinds, Lab, type Mail, patienceMs, skipWithout } from './support/lab';
+import { type Kind, kinds, type Mail, MtaFixture, skipWithout } from './support/mta-fixture';
 import { Program } from './support/program';
 import { headersOf } from './support/view';
 
@@ -67,14 +69,14 @@ const loginByAddress = [
 ].join('\n');
 
 interface Session {
-  readonly door?: Door;
+  readonly endpoint?: EndpointName;
   /** The client's address. */
   readonly at?: string;
   readonly helo?: string | null;
 }
 
 describe('spfmilter', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   let dns: DnsServer;
   let filter: Program;
 
@@ -82,27 +84,27 @@ describe('spfmilter', () => {
   function configure(name: string, milter: Record<string, string>, spf: Record<string, string> = {}): string {
     const section = (options: Record<string, string>) =>
       Object.entries(options).map(([option, value]) => `${option} = ${value}\n`);
-    const file = path.join(lab.dir, name);
+    const file = path.join(mtas.dir, name);
     fs.writeFileSync(file, ['[milter]\n', ...section(milter), '[spf]\n', ...section(spf)].join(''));
     return file;
   }
 
   function run(name: string, file: string, program = script): Promise<Program> {
-    return Program.start(program, [file], /: listening on /, path.join(lab.dir, `tmp-${name}`));
+    return Program.start(program, [file], /: listening on /, path.join(mtas.dir, `tmp-${name}`));
   }
 
   beforeAll(async () => {
     dns = await DnsServer.start(zone);
-    lab = await Lab.start({
+    mtas = await MtaFixture.start({
       fixture: null,
-      doors: ['unix', 'inet', 'inet6'],
+      endpoints: ['unix', 'inet', 'inet6'],
       mta: { sendmail: { extraConfig: loginByAddress } },
     });
-    fs.writeFileSync(path.join(lab.dir, 'access'), `${access.join('\n')}\n`);
+    fs.writeFileSync(path.join(mtas.dir, 'access'), `${access.join('\n')}\n`);
     const file = configure(
       'spfmilter.cfg',
       {
-        socketname: lab.socket(),
+        socketname: mtas.socket(),
         umask: '0111',
         name: 'spftest',
         internal_connect: '127.0.1.0/24',
@@ -118,14 +120,14 @@ describe('spfmilter', () => {
       expect(filter.output).toMatch(/ spftest\[\d+\]: stopped$/m);
       expect(filter.output).not.toMatch(/untrapped/);
     } finally {
-      await lab?.stop();
+      await mtas?.stop();
       await dns?.close();
     }
   });
 
   async function session<T>(kind: Kind, how: Session, talk: (client: SmtpClient) => Promise<T>): Promise<T> {
-    const { door = 'unix', at, helo = 'client.test' } = how;
-    using client = await lab.open(kind, door, at === undefined ? {} : { localAddress: at });
+    const { endpoint = 'unix', at, helo = 'client.test' } = how;
+    using client = await mtas.open(kind, endpoint, at === undefined ? {} : { localAddress: at });
     if (helo !== null) expect((await client.command(`EHLO ${helo}`)).code).toBe(250);
     const result = await talk(client);
     await client.quit();
@@ -150,9 +152,9 @@ describe('spfmilter', () => {
 
   /** A message that passes; its headers that the filter has put at its top, before the MTA's own. */
   async function passed(kind: Kind, sender: string, how: Session = {}, mail: Mail = {}): Promise<string[]> {
-    const sent = await session(kind, how, (client) => lab.send(client, { ...mail, from: sender }));
+    const sent = await session(kind, how, (client) => mtas.send(client, { ...mail, from: sender }));
     expectThat(sent.last.code, sent.last.text).toBe(250);
-    const headers = headersOf(await lab.delivered(sent.id));
+    const headers = headersOf(await mtas.delivered(sent.id));
     const own = headers.findIndex((header) => /^Received:/i.test(header));
     expectThat(own, headers.join('\n')).toBeGreaterThanOrEqual(0);
     expectThat(
@@ -203,7 +205,7 @@ describe('spfmilter', () => {
       });
 
       describe('replies', () => {
-        test('a fail, in the words of this filter', async () => {
+        test('a fail, with the filter\u2019s own explanation', async () => {
           expect(await refused(kind, 'joe@default.fail.test', {}, '550 5.7.1')).toBe(
             [
               '550-5.7.1 SPF fail: 127.0.0.1 may not send mail in the name of joe@default.fail.test',
@@ -212,7 +214,7 @@ describe('spfmilter', () => {
           );
         });
 
-        test('a fail, in the words of the domain', async () => {
+        test('a fail, with the domain\u2019s explanation', async () => {
           expect(await refused(kind, 'joe@explains.test', {}, '550 5.7.1')).toBe(
             [
               '550-5.7.1 SPF fail. explains.test explains: 127.0.0.1 is not ours, 100% sure; ask explains.test',
@@ -221,14 +223,14 @@ describe('spfmilter', () => {
           );
         });
 
-        test('a fail of the HELO name, in the words of its domain', async () => {
+        test('a fail of the HELO name, with its domain\u2019s explanation', async () => {
           const said = await refused(kind, 'joe@default.none.test', { helo: 'explains.test' }, '550 5.7.1');
           expect(said).toMatch(
             /^550-5\.7\.1 SPF fail of your HELO name\. explains\.test explains: 127\.0\.0\.1 is not ours/,
           );
         });
 
-        test('a record that is wrong', async () => {
+        test('an invalid record', async () => {
           const said = await refused(kind, 'joe@default.permerror.test', {}, '550 5.5.2');
           expect(said).toMatch(/not-a-mechanism/);
           expect(said).toMatch(
@@ -236,13 +238,13 @@ describe('spfmilter', () => {
           );
         });
 
-        test('DNS that does not work', async () => {
+        test('a DNS failure', async () => {
           const said = await refused(kind, 'joe@default.temperror.test', {}, '451 4.4.3');
           expect(said).toMatch(/Please try again later\.$/);
         });
       });
 
-      describe('which entry counts', () => {
+      describe('which entry of the access map applies', () => {
         test('that of the address before that of the domain', async () => {
           const [spf] = await passed(kind, 'friend@default.fail.test');
           expect(spf ?? '').toMatch(/^Received-SPF: fail /);
@@ -253,7 +255,7 @@ describe('spfmilter', () => {
           expect((await passed(kind, 'joe@sub.wild.test'))[0] ?? '').toMatch(/^Received-SPF: fail /);
         });
 
-        test('that of the HELO name for the null sender, who is checked once', async () => {
+        test('that of the HELO name for the null sender, which is checked once', async () => {
           const helo = nameFor('tempfail', 'softfail');
           await refused(kind, '', { helo }, '451 4.7.1');
           const headers = await passed(kind, '', { helo: nameFor('default', 'softfail') });
@@ -277,7 +279,7 @@ describe('spfmilter', () => {
           await passed(kind, 'joe@default.pass.test', { helo: '[192.0.2.1]' });
         });
 
-        test('missing, it is asked for', async () => {
+        test('is required', async () => {
           await refused(
             kind,
             'joe@default.pass.test',
@@ -293,10 +295,10 @@ describe('spfmilter', () => {
         });
       });
 
-      describe('who is not checked', () => {
+      describe('clients that are not checked', () => {
         const forged = 'joe@default.fail.test';
 
-        test('a client inside', async () => {
+        test('an internal client', async () => {
           expect(await passed(kind, forged, { at: from.inside })).toStrictEqual([]);
           expect(await passed(kind, forged, { at: from.inside, helo: '10.0.0.1' })).toStrictEqual([]);
         });
@@ -307,7 +309,7 @@ describe('spfmilter', () => {
           await refused(kind, forged, { at: from.relay, helo: '10.0.0.1' }, '550 5.7.1');
         });
 
-        test('the sender of what a trusted forwarder sends', async () => {
+        test('the sender of mail from a trusted forwarder', async () => {
           const headers = await passed(kind, forged, { at: from.forwarder });
           expect(headers).toHaveLength(1);
           expect(headers[0] ?? '').toMatch(
@@ -316,12 +318,12 @@ describe('spfmilter', () => {
           await filter.wrote(/trusted forwarder forwarder\.test/);
         });
 
-        test('whoever else is not: that is, a neighbour of theirs', async () => {
+        test('a neighbour of theirs is checked', async () => {
           await refused(kind, forged, { at: '127.0.3.2' }, '550 5.7.1');
         });
       });
 
-      describe('users who have logged in', () => {
+      describe('authenticated users', () => {
         /** In a session of that user. */
         async function asUser<T>(
           user: string,
@@ -350,9 +352,9 @@ describe('spfmilter', () => {
           test(`${user} as <${sender}>: ${reply ?? 'passes'}`, async () => {
             const mail = { from: sender };
             if (reply === null) {
-              const sent = await asUser(user, '10.0.0.1', (client) => lab.send(client, mail));
+              const sent = await asUser(user, '10.0.0.1', (client) => mtas.send(client, mail));
               expectThat(sent.last.code, sent.last.text).toBe(250);
-              const headers = headersOf(await lab.delivered(sent.id));
+              const headers = headersOf(await mtas.delivered(sent.id));
               expect(headers.some((header) => /^(Received-SPF|X-Hello-SPF):/.test(header))).toBe(false);
             } else {
               const command = `MAIL FROM:<${sender}>`;
@@ -368,9 +370,9 @@ describe('spfmilter', () => {
           const say = async (sender: string) => (await client.command(`MAIL FROM:<${sender}>`)).code;
           expect(await say('joe@default.fail.test')).toBe(550);
           expect(await say('joe@tempfail.none.test')).toBe(451);
-          const { id, last } = await lab.send(client, { from: 'joe@default.pass.test' });
+          const { id, last } = await mtas.send(client, { from: 'joe@default.pass.test' });
           expectThat(last.code, last.text).toBe(250);
-          const spf = headersOf(await lab.delivered(id)).filter((header) => /SPF:/.test(header));
+          const spf = headersOf(await mtas.delivered(id)).filter((header) => /SPF:/.test(header));
           expect(spf).toHaveLength(1);
           expect(spf[0] ?? '').toMatch(/^Received-SPF: pass /);
         });
@@ -378,8 +380,8 @@ describe('spfmilter', () => {
 
       test("a header of the sender's own stays below", async () => {
         const forged = 'Received-SPF: pass (forged)';
-        const { id } = await lab.submit(kind, { from: 'joe@default.softfail.test', headers: [forged] });
-        const headers = headersOf(await lab.delivered(id)).filter((header) => /SPF:/.test(header));
+        const { id } = await mtas.submit(kind, { from: 'joe@default.softfail.test', headers: [forged] });
+        const headers = headersOf(await mtas.delivered(id)).filter((header) => /SPF:/.test(header));
         expect(headers).toHaveLength(3);
         expect(headers[0] ?? '').toMatch(/^Received-SPF: softfail /);
         expect(headers[1]).toBe('X-Hello-SPF: none');
@@ -389,15 +391,15 @@ describe('spfmilter', () => {
   }
 
   describe('IPv6', () => {
-    test('postfix: a client whose network the record has, and one that it has not', async () => {
+    test('postfix: a client whose network is in the record, and one whose network is not', async () => {
       const mail = async (address: string) =>
         session('postfix', {}, async (client) => {
           expect((await client.command(`XCLIENT ADDR=IPV6:${address}`)).code).toBe(220);
-          return lab.send(client, { from: 'joe@v6.test' });
+          return mtas.send(client, { from: 'joe@v6.test' });
         });
       const good = await mail('2001:db8::25');
       expectThat(good.last.code, good.last.text).toBe(250);
-      const [spf = ''] = headersOf(await lab.delivered(good.id));
+      const [spf = ''] = headersOf(await mtas.delivered(good.id));
       expect(spf).toMatch(/^Received-SPF: pass [\s\S]*client-ip="2001:db8::25"/);
       expect(heard((await mail('2001:db9::25')).last)).toMatch(
         /^550-5\.7\.1 SPF fail: 2001:db9::25 may not send/,
@@ -407,15 +409,15 @@ describe('spfmilter', () => {
     itUnless(skipWithout('inet6'), 'a client and a filter on ::1', async () => {
       const file = configure(
         'inet6.cfg',
-        { socketname: lab.socket('inet6') },
+        { socketname: mtas.socket('inet6') },
         { access_file: 'access', nameservers: dns.address },
       );
       const other = await run('inet6', file);
       try {
         for (const kind of kinds) {
-          const [spf = ''] = await passed(kind, 'joe@default.pass.test', { door: 'inet6' });
+          const [spf = ''] = await passed(kind, 'joe@default.pass.test', { endpoint: 'inet6' });
           expect(spf).toMatch(/^Received-SPF: pass [\s\S]*client-ip="::1"/);
-          await refused(kind, 'joe@v4only.test', { door: 'inet6' }, '550 5.7.1');
+          await refused(kind, 'joe@v4only.test', { endpoint: 'inet6' }, '550 5.7.1');
         }
       } finally {
         await other.stop();
@@ -435,7 +437,7 @@ describe('spfmilter', () => {
         const file = configure(
           `broken-${policy}.cfg`,
           {
-            socketname: lab.socket('inet'),
+            socketname: mtas.socket('inet'),
             name: 'broken',
             ...(policy !== null && { untrapped_exception: policy }),
           },
@@ -444,7 +446,7 @@ describe('spfmilter', () => {
         const broken = await run(`broken-${policy}`, file, brokenScript);
         try {
           for (const kind of kinds) {
-            const how = { door: 'inet' } as const;
+            const how = { endpoint: 'inet' } as const;
             if (reply !== null) await refused(kind, 'joe@default.pass.test', how, reply);
             else expect(await passed(kind, 'joe@default.pass.test', how)).toStrictEqual([]);
           }
@@ -456,8 +458,8 @@ describe('spfmilter', () => {
     }
   });
 
-  test('the umask is that of the configuration', () => {
-    const socket = lab.socket().replace(/^unix:/, '');
+  test('the umask comes from the configuration', () => {
+    const socket = mtas.socket().replace(/^unix:/, '');
     expect((fs.statSync(socket).mode & 0o777).toString(8)).toBe('666');
   });
 
@@ -480,16 +482,16 @@ describe('spfmilter', () => {
     ]);
   });
 
-  test('an entry that is no policy is complained of', async () => {
+  test('an entry that is not a policy is reported', async () => {
     await refused('postfix', 'joe@misspelt.fail.test', {}, '550 5.7.1');
     await filter.wrote(
       /the access map has "REJCET" for SPF-Fail:joe@misspelt\.fail\.test, which is none of OK, /,
     );
   });
 
-  test('a change of the access map needs no restart', async () => {
+  test('a change of the access map takes effect without a restart', async () => {
     await refused('postfix', 'joe@tempfail.fail.test', {}, '451 4.7.1');
-    const file = path.join(lab.dir, 'access');
+    const file = path.join(mtas.dir, 'access');
     const changed = access.map((line) =>
       line.replace('SPF-Fail:tempfail.fail.test\tTEMPFAIL', 'SPF-Fail:tempfail.fail.test\tOK'),
     );
@@ -502,7 +504,7 @@ describe('spfmilter', () => {
     await passed('postfix', 'joe@tempfail.fail.test');
   });
 
-  describe('a configuration that is wrong', () => {
+  describe('an invalid configuration', () => {
     const good = { socketname: 'unix:/nowhere/sock' };
     for (const [title, milter, spf, message] of [
       ['no socket', {}, {}, /\[milter\] socketname: is missing; set it to the socket/],
@@ -516,20 +518,20 @@ describe('spfmilter', () => {
         /internal_conect: there is no such option; .* internal_connect/,
       ],
     ] as const) {
-      test(`${title}: said in a line, exit 1`, async () => {
+      test(`${title}: an error message of one line, exit code 1`, async () => {
         await saysAndEnds([configure('wrong.cfg', milter, spf)], message);
       });
     }
 
     test('no file', async () => {
-      await saysAndEnds([path.join(lab.dir, 'none.cfg')], /none\.cfg: the file does not exist/);
+      await saysAndEnds([path.join(mtas.dir, 'none.cfg')], /none\.cfg: the file does not exist/);
       await saysAndEnds(['--help'], /usage: spfmilter\.js \[FILE\]/);
       await saysAndEnds(['a', 'b'], /usage: spfmilter\.js \[FILE\]/);
     });
 
     async function saysAndEnds(args: string[], message: RegExp): Promise<void> {
       const [code, stderr] = await new Promise<[unknown, string]>((resolve) => {
-        execFile(process.execPath, [script, ...args], { timeout: patienceMs }, (error, _, text) =>
+        execFile(process.execPath, [script, ...args], { timeout: TIMEOUT }, (error, _, text) =>
           resolve([error?.code, text]),
         );
       });

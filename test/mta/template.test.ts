@@ -1,9 +1,9 @@
-// The template (examples/template.ts) behind both MTAs, as those run it who copy it.
+// The template (examples/template.ts) with both MTAs, run as a user runs it.
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { projectRoot } from '../../tools/mta';
+import { projectRoot } from '../../tools/project-root';
 import { expectThat } from '../support/expect';
-import { kinds, Lab, type Mail } from './support/lab';
+import { kinds, type Mail, MtaFixture } from './support/mta-fixture';
 import { Program } from './support/program';
 import { bodyOf, headersOf } from './support/view';
 
@@ -31,13 +31,13 @@ const mail: Mail = {
 };
 
 describe('the template', () => {
-  let lab: Lab;
+  let mtas: MtaFixture;
   let template: Program;
   beforeAll(async () => {
-    lab = await Lab.start({ fixture: null });
+    mtas = await MtaFixture.start({ fixture: null });
     const script = path.join(projectRoot, '.build/examples/template.js');
-    const args = [lab.socket(), '--bcc', copies, '--mode', '666'];
-    template = await Program.start(script, args, /^template: listening on /m, path.join(lab.dir, 'tmp'));
+    const args = [mtas.socket(), '--bcc', copies, '--mode', '666'];
+    template = await Program.start(script, args, /^template: listening on /m, path.join(mtas.dir, 'tmp'));
   });
   afterAll(async () => {
     try {
@@ -45,7 +45,7 @@ describe('the template', () => {
       expect(template.output).toMatch(/^template: stopped$/m);
       expect(template.output).not.toMatch(/untrapped/);
     } finally {
-      await lab?.stop();
+      await mtas?.stop();
     }
   });
 
@@ -63,17 +63,17 @@ describe('the template', () => {
 
   for (const kind of kinds) {
     describe(kind, () => {
-      test('adds a recipient whom the message does not name, and changes nothing', async () => {
-        const { id, last } = await lab.submit(kind, mail);
+      test('adds a recipient that the message does not name, and changes nothing else', async () => {
+        const { id, last } = await mtas.submit(kind, mail);
         expectThat(last.code, last.text).toBe(250);
-        const message = await lab.delivered(id);
+        const message = await mtas.delivered(id);
         expect(message.rcptTo.map(({ address }) => address).sort()).toStrictEqual([copies, 'rcpt@dest.test']);
         expect(headersOf(message).join('\n')).not.toMatch(new RegExp(copies));
         expect(bodyOf(message).toString()).toBe(mail.body);
       });
 
       test('logs every step, and the attachments by their names', async () => {
-        const { id } = await lab.submit(kind, mail);
+        const { id } = await mtas.submit(kind, mail);
         const lines = await sessionWith(id);
         const steps = [
           /^negotiated: actions \d+ protocol \d+$/,
@@ -100,8 +100,8 @@ describe('the template', () => {
         expect(lines.filter((line) => line.startsWith('attachment'))).toHaveLength(2);
       });
 
-      test('forgets a message that is given up', async () => {
-        using client = await lab.open(kind);
+      test('forgets an aborted message', async () => {
+        using client = await mtas.open(kind);
         await client.command('EHLO client.test');
         expect((await client.command('XYZZY')).code).toBe(500);
         const sender = `given-up-${kind}@src.test`;
@@ -109,10 +109,10 @@ describe('the template', () => {
         await client.command('RCPT TO:<rcpt@dest.test>');
         await client.command('RSET');
         await client.command('PLUGH');
-        const { id, last } = await lab.send(client);
+        const { id, last } = await mtas.send(client);
         expectThat(last.code, last.text).toBe(250);
         await client.quit();
-        await lab.delivered(id);
+        await mtas.delivered(id);
         const lines = await sessionWith(sender);
         expect(lines).toContain('unknown command XYZZY');
         // to Sendmail, a filter whose message was given up is done until the next one

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Results, RowResult } from '../../bench/results';
-import { projectRoot } from '../../tools/mta/installation';
+import { projectRoot } from '../../tools/project-root';
 
 /** What a run came to. */
 export interface BenchRun {

@@ -1,33 +1,37 @@
-/** SPF checks against a DNS server on loopback: a zone, a client, and what must come of it. */
+/** SPF checks with a DNS server on loopback: a zone, a client, and the expected result. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { DnsSession } from 'tsmilter/dns';
 import { checkSpf, type SpfCheck, type SpfOptions, type SpfQuery, type SpfResultName } from 'tsmilter/spf';
 import { DnsServer, type Zone } from '../../tools/dns-server';
+import { TIMEOUT } from '../../tools/wait';
 import { expectThat } from './expect';
 
-/** What a check begins with where a case says nothing else. */
+/** The query of a check, unless a case says otherwise. */
 export const CLIENT: SpfQuery = { ip: '192.0.2.1', helo: 'mail.example.com', sender: 'ann@example.com' };
 
-/** What differs in a case. */
+/** What a case changes, and expects. */
 export interface Case extends Partial<SpfQuery> {
-  /** Names beside example.com, or in its place. */
+  /** Names in addition to example.com, or instead of it. */
   readonly zone?: Zone;
   readonly options?: SpfOptions;
-  /** What else must come of it; a pattern stands for a text that it matches. */
+  /** Other expected fields of the result; a pattern must match the text. */
   readonly is?: { readonly [field in keyof SpfCheck]?: SpfCheck[field] | RegExp };
-  /** What is asked of DNS, in order. */
+  /** The expected DNS queries, in order. */
   readonly asks?: readonly string[];
 }
 
-/** What it is about, the record of example.com, the result, and what differs. */
+/** The title, the record of example.com, the result, and the rest of the case. */
 export type Row = readonly [what: string, record: string, result: SpfResultName, rest?: Case];
+
+/** Milliseconds to wait in a zone with names that get no answer: long for the others, which are answered at once. */
+const SILENCE = 2_000;
 
 /** Character-strings of a TXT record hold 255 bytes each. */
 export function txt(text: string): string[][] {
   return [text.match(/.{1,250}/gs) ?? ['']];
 }
 
-/** What the tests of a file check with; its server is there while they run. */
+/** The DNS server and the checks of a test file; the server runs while its tests do. */
 export class SpfBench {
   #server: DnsServer | undefined;
 
@@ -39,11 +43,11 @@ export class SpfBench {
   }
 
   get server(): DnsServer {
-    if (!this.#server) throw new Error('the server is there when the first test begins');
+    if (!this.#server) throw new Error('the server starts before the first test');
     return this.#server;
   }
 
-  /** @param record that of example.com */
+  /** @param record the record of example.com */
   async check(record: string, { zone, options, ip, helo, sender }: Case = {}): Promise<SpfCheck> {
     this.server.zone = { 'example.com': { TXT: txt(record) }, ...zone };
     this.server.queries.length = 0;
@@ -51,8 +55,11 @@ export class SpfBench {
     return checkSpf(query, { resolver: this.resolver(), receiver: 'mx.example.net', ...options });
   }
 
+  /** Waits for every answer, except those that the zone never gives. */
   resolver(): DnsSession {
-    return new DnsSession({ servers: [this.server.address], timeout: 150, tries: 1, maxLookups: 1000 });
+    const silent = Object.values(this.server.zone).some(({ fault }) => fault === 'silence');
+    const timeout = silent ? SILENCE : TIMEOUT;
+    return new DnsSession({ servers: [this.server.address], timeout, tries: 1, maxLookups: 1000 });
   }
 
   /** A test for each row. */

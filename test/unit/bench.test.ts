@@ -9,7 +9,7 @@ import { filledIn, report } from '../../bench/report';
 import { judge, type Results, resultOf } from '../../bench/results';
 import { type DirectRow, idealRate, rows, type Target } from '../../bench/rows';
 import { median, summarize } from '../../bench/statistics';
-import { projectRoot } from '../../tools/mta/installation';
+import { projectRoot } from '../../tools/project-root';
 import { expectThat } from '../support/expect';
 
 const { C, C_NOOP, MILTER, NONE, PYMILTER } = contenders;
@@ -115,7 +115,7 @@ describe('rows of the benchmark', () => {
       const { args } = commandOf(contender, '/project', socket, { wait: 100 });
       expect(args.slice(-4)).toStrictEqual([socket, 'plain', '100', '0']);
     }
-    expect(() => commandOf(NONE, '/project', socket, {})).toThrow(/no filter is no program/);
+    expect(() => commandOf(NONE, '/project', socket, {})).toThrow(/no filter is not a program/);
   });
 });
 
@@ -153,10 +153,10 @@ describe('report of the benchmark', () => {
   it('tells what bounds that which was missed, and only that', () => {
     const text = report(results());
     expect(text).toMatch(
-      /^### What bounds those that are missed\n\n- Strings take room\.\n {2}- An example: tsmilter, KiB per connection\n\n###/m,
+      /^### Why expectations were missed\n\n- Strings take room\.\n {2}- An example: tsmilter, KiB per connection\n\n###/m,
     );
     const met = { ...results(), rows: [{ ...result(), judgements: [] }] };
-    expect(report(met)).not.toMatch(/What bounds/);
+    expect(report(met)).not.toMatch(/Why expectations/);
   });
 });
 
@@ -204,7 +204,7 @@ describe('command line of the benchmark', () => {
   it('explains itself', () => expect(bench('--help').stdout).toMatch(/npm run bench -- --quick/));
 
   for (const [args, message] of [
-    [['--only', 'nothing'], /no row is called nothing: see --list/],
+    [['--only', 'nothing'], /there is no row nothing: see --list/],
     [['--rounds', '0'], /--rounds takes a whole number from 1 on, not '0'/],
     [['--docs', '--quick'], /--docs is for a whole run/],
     [['--fast'], /'--fast'/],

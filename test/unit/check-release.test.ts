@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { projectRoot } from '../../tools/mta/installation';
+import { projectRoot } from '../../tools/project-root';
 
 const MANIFEST = {
   version: '1.2.3',

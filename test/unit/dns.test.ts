@@ -96,7 +96,8 @@ describe('DnsSession', () => {
     ['a b.example', 'EBADNAME'],
   ] as const) {
     it(`tells how it failed: ${code} for ${name.slice(0, 40) || 'no name'}`, async () => {
-      await expect(open({ timeout: 100, tries: 1 }).resolve4(name)).rejects.toThrow(failsWith(code));
+      const timeout = code === 'ETIMEOUT' ? 100 : 20_000;
+      await expect(open({ timeout, tries: 1 }).resolve4(name)).rejects.toThrow(failsWith(code));
     });
   }
 
@@ -128,7 +129,7 @@ describe('DnsSession', () => {
   });
 
   it("dns(), pymilter's: nothing is an empty list", async () => {
-    const session = open({ timeout: 100, tries: 1 });
+    const session = open({ tries: 1 });
     expect(await session.dns('example.com', 'A')).toStrictEqual(['192.0.2.1', '192.0.2.2']);
     expect(await session.dns('nowhere.example', 'A')).toStrictEqual([]);
     expect(await session.dns('short.example', 'MX')).toStrictEqual([]);
@@ -235,7 +236,7 @@ describe('DnsSession', () => {
       socket.bind(0, '127.0.0.1');
       await once(socket, 'listening');
       try {
-        const session = open({ servers: [`127.0.0.1:${socket.address().port}`], timeout: 5000, tries: 1 });
+        const session = open({ servers: [`127.0.0.1:${socket.address().port}`], timeout: 20_000, tries: 1 });
         await expect(session.resolve4('example.com')).rejects.toThrow(failsWith('ENOTFOUND'));
       } finally {
         socket.close();
@@ -324,7 +325,7 @@ describe('DnsSession', () => {
     });
 
     it('maxTime, over all look-ups', async () => {
-      const session = open({ maxTime: 60, timeout: 40, tries: 1 });
+      const session = open({ maxTime: 3_000, timeout: 2_000, tries: 1 });
       await expect(session.resolve4('silent.example')).rejects.toThrow(failsWith('ETIMEOUT'));
       await expect(session.resolve6('silent.example')).rejects.toThrow(failsWith('ERR_MILTER_DNS_LIMIT'));
       await expect(session.resolve4('example.com')).rejects.toThrow(failsWith('ERR_MILTER_DNS_LIMIT'));

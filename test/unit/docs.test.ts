@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { projectRoot } from '../../tools/mta/installation';
+import { projectRoot } from '../../tools/project-root';
 import { anchorsOf, type Block, linksOf, placeOf, readPages } from '../support/docs/pages';
 import { runFilter, runToEnd } from '../support/docs/run';
 import { type Program, Workshop } from '../support/docs/workshop';

@@ -55,7 +55,7 @@ describe('sendDsn', () => {
     resolver: new DnsSession({ servers: [dns.address], tries: 1 }),
     privateHosts: true,
     port,
-    timeout: 5000,
+    timeout: 20_000,
     ...more,
   });
 
@@ -122,7 +122,7 @@ describe('sendDsn', () => {
   /** @contract 36 */
   it('timeout per host', async () => {
     for (const script of [{ greeting: 'silence' }, { RCPT: 'silence' }]) {
-      const { answer, said } = await ask([script, {}], ANN, { timeout: 300 });
+      const { answer, said } = await ask([script, {}], ANN, { timeout: 2_000 });
       expect(answer).toBeNull();
       expect(said[1]?.includes(`RCPT TO:<${ANN}>`)).toBeTruthy();
     }

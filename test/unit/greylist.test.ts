@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
 import { Greylist, type GreylistOptions, MilterError, SqliteStore } from 'tsmilter/greylist';
 import { loadPackage } from '#lib/greylist/packages.js';
-import { projectRoot } from '../../tools/mta/installation';
+import { projectRoot } from '../../tools/project-root';
 import { errorWith, expectThat } from '../support/expect';
 import { Clock, testStore } from '../support/greylist-table';
 

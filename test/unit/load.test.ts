@@ -1,4 +1,4 @@
-/** The load generator (bench/load.c) before a filter that is played here, frame by frame. */
+/** The load generator (tools/load.c) before a filter that is played here, frame by frame. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';

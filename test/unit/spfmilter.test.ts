@@ -10,7 +10,7 @@ import { type Config, readConfig } from '../../examples/spfmilter/config';
 import { SpfFilter } from '../../examples/spfmilter/filter';
 import { Policies, type Policy, readPolicy } from '../../examples/spfmilter/policy';
 import { DnsServer } from '../../tools/dns-server';
-import { projectRoot } from '../../tools/mta/installation';
+import { projectRoot } from '../../tools/project-root';
 import { errorWith, expectThat } from '../support/expect';
 import { keyFor, results } from '../support/spf-cases';
 

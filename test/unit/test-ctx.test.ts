@@ -14,7 +14,7 @@ import {
   type TestCtxOptions,
   type TestStep,
 } from 'tsmilter/testing';
-import { projectRoot } from '../../tools/mta/installation.js';
+import { projectRoot } from '../../tools/project-root.js';
 import { makeTelling, type Script } from '../fixtures/script.js';
 import { errorWith, expectThat } from '../support/expect.js';
 

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { projectRoot } from '../../tools/mta/installation';
+import { projectRoot } from '../../tools/project-root';
 import { readPages } from '../support/docs/pages';
 import { itUnless } from '../support/skip';
 

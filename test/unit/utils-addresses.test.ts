@@ -1,6 +1,7 @@
 /** `tsmilter/utils`: addresses and headers. The expected values are what pymilter's functions answer, except where said. */
 import { describe, expect, it } from '@jest/globals';
 import { parseAddr, parseaddr, parseHeader } from '#lib/utils/index.js';
+import { cpuTime } from '../support/cpu-time';
 import { expectThat } from '../support/expect';
 
 /** @contract 31 */
@@ -84,11 +85,10 @@ describe('parseaddr', () => {
     expect(parseaddr(`${'x'.repeat(65_531)} <a@b>`)).toStrictEqual(['', '']);
   });
 
-  it('is done with a header of hostile punctuation in no time', () => {
+  it('reads a header of hostile punctuation in linear time', async () => {
     for (const unit of ['<', '"', '(', '@', 'a@b ', ',', ';', ':', '\\', '\r\n ', '"a" ', '<a@b> ']) {
-      const started = performance.now();
-      parseaddr(unit.repeat(60_000 / unit.length));
-      expectThat(performance.now() - started, JSON.stringify(unit)).toBeLessThan(5000);
+      const spent = await cpuTime(() => parseaddr(unit.repeat(60_000 / unit.length)));
+      expectThat(spent, JSON.stringify(unit)).toBeLessThan(5000);
     }
   });
 });
@@ -146,11 +146,10 @@ describe('parseHeader', () => {
     expect(parseHeader(long)).toBe(long);
   });
 
-  it('is done with a header of hostile words in no time', () => {
+  it('reads a header of hostile encoded words in linear time', async () => {
     for (const unit of ['=?', '=?utf-8?q?', '=?utf-8?q?a?= ', '=?utf-8?b?YQ==?=', '= ', '?=']) {
-      const started = performance.now();
-      parseHeader(unit.repeat(60_000 / unit.length));
-      expectThat(performance.now() - started, unit).toBeLessThan(5000);
+      const spent = await cpuTime(() => parseHeader(unit.repeat(60_000 / unit.length)));
+      expectThat(spent, unit).toBeLessThan(5000);
     }
   });
 });

@@ -1,6 +1,7 @@
 /** `tsmilter/utils`: isDynip. The expected values are pymilter's, except in the last two tables. */
 import { describe, expect, it } from '@jest/globals';
 import { isDynip } from '#lib/utils/index.js';
+import { cpuTime } from '../support/cpu-time';
 import { errorWith, expectThat } from '../support/expect';
 
 const DYNAMIC: Record<string, string[]> = {
@@ -113,12 +114,11 @@ describe('isDynip', () => {
     expect(isDynip('host-210-117.example.com', '::ffff:192.168.210.117')).toBe(true);
   });
 
-  it('looks at no more of a name than DNS allows', () => {
+  it('looks at no more of a name than DNS allows', async () => {
     expect(isDynip(`${'x'.repeat(300)}.192-168-210-117.example.com`, '192.168.210.117')).toBe(false);
     for (const unit of ['1', '1-', '1.', 'a1-', '-', '.', 'f']) {
-      const started = performance.now();
-      isDynip(unit.repeat(1_000_000), '192.168.210.117');
-      expectThat(performance.now() - started, unit).toBeLessThan(5000);
+      const spent = await cpuTime(() => isDynip(unit.repeat(1_000_000), '192.168.210.117'));
+      expectThat(spent, unit).toBeLessThan(5000);
     }
   });
 });

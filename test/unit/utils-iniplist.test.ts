@@ -4,6 +4,7 @@ import { promises as dns } from 'node:dns';
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { iniplist, type NameResolver } from '#lib/utils/index.js';
+import { cpuTime } from '../support/cpu-time';
 import { errorWith, expectThat } from '../support/expect';
 
 const BAD = { code: 'ERR_MILTER_BAD_ARGUMENT' };
@@ -109,10 +110,9 @@ describe('iniplist without DNS', () => {
     );
   });
 
-  it('many stars take no longer than a few', () => {
-    const started = performance.now();
-    iniplist('1111:1111:1111:1111:1111:1111:1111:1111', [`${'*1'.repeat(30)}f`]);
-    expect(performance.now() - started).toBeLessThan(2000);
+  it('matches patterns with many stars without backtracking', async () => {
+    const run = () => iniplist('1111:1111:1111:1111:1111:1111:1111:1111', [`${'*1'.repeat(30)}f`]);
+    expect(await cpuTime(run)).toBeLessThan(2000);
   });
 });
 

@@ -1,9 +1,10 @@
 /** A session with one message, spoken command by command, and what is said to each. */
 import { expect } from '@jest/globals';
 import type { Reply, SmtpClient } from '../../../tools/mta';
+import { TIMEOUT } from '../../../tools/wait';
 import type { Act, Acts } from '../../fixtures/script';
 import { stages } from './default-replies';
-import { compose, type Kind, type Lab, nextId, patienceMs } from './lab';
+import { compose, type Kind, type MtaFixture, nextId } from './mta-fixture';
 
 /** The reply to each step; `.` is the end of the message. */
 export type Said = Partial<Record<'greeting' | 'EHLO' | 'MAIL' | 'RCPT' | 'DATA' | '.', string>>;
@@ -31,13 +32,13 @@ export function filterWith(handler: string, act: Act | readonly Act[]): Acts {
 
 /** A session with such a message and these handlers; `calls` names those that were called, in order. */
 export async function session(
-  lab: Lab,
+  mtas: MtaFixture,
   kind: Kind,
   handlers: Acts,
 ): Promise<{ id: string; said: Said; calls: string[] }> {
-  const filter = lab.filter();
+  const filter = mtas.filter();
   await filter.use({ handlers });
-  using client = await lab.open(kind);
+  using client = await mtas.open(kind);
   const id = nextId();
   const said: Said = {
     greeting: heard(client.greeting),
@@ -45,7 +46,7 @@ export async function session(
     ...(await converse(client, id)),
   };
   await client.quit();
-  await filter.event('close', patienceMs);
+  await filter.event('close', TIMEOUT);
   const events = await filter.events();
   const wrong = events.filter(([name]) => name === 'error' || name === 'report');
   expect(wrong).toStrictEqual([]);

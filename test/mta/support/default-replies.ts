@@ -2,7 +2,7 @@
  * What the two MTAs say for a verdict where the filter has not called setreply. The tests hold it against them,
  * and the docs may cite it.
  */
-import type { Kind } from './lab';
+import type { Kind } from './mta-fixture';
 
 export const messageStages = ['envfrom', 'envrcpt', 'data', 'header', 'eoh', 'body', 'eom'] as const;
 export const stages = ['connect', 'hello', ...messageStages] as const;

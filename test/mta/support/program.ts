@@ -5,9 +5,8 @@ import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { expect } from '@jest/globals';
-import { until } from '../../../tools/mta/wait';
+import { until } from '../../../tools/wait';
 import { expectThat } from '../../support/expect';
-import { patienceMs } from './lab';
 
 export class Program implements AsyncDisposable {
   /** What it has written to stdout and stderr. */
@@ -53,7 +52,7 @@ export class Program implements AsyncDisposable {
   /** Waits until it has written that. */
   async wrote(text: RegExp): Promise<void> {
     const child = this.#child;
-    await until(`${text} in the output of ${path.basename(child.spawnargs[1] ?? '')}`, patienceMs, () => {
+    await until(`${text} in the output of ${path.basename(child.spawnargs[1] ?? '')}`, () => {
       if (text.test(this.output)) return true;
       if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${this.output}`);
       return undefined;
@@ -65,11 +64,11 @@ export class Program implements AsyncDisposable {
     return fs.readdirSync(this.#temporary);
   }
 
-  /** Stops it as an init system does: it must end with 0 and leave nothing behind. */
+  /** Stops it by SIGTERM: it must exit with 0 and leave nothing behind. */
   async stop(): Promise<void> {
     try {
       this.#child.kill('SIGTERM');
-      await until(`the end of process ${this.#child.pid}`, patienceMs, () => this.#child.exitCode !== null);
+      await until(`the end of process ${this.#child.pid}`, () => this.#child.exitCode !== null);
       await this.#exited;
       expectThat(this.#child.exitCode, this.output).toBe(0);
       expect(this.temporaryFiles()).toStrictEqual([]);
@@ -78,7 +77,7 @@ export class Program implements AsyncDisposable {
     }
   }
 
-  /** Whatever has happened: no process is left. */
+  /** Kills the process if it still runs. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#kill();
     process.off('exit', this.#kill);

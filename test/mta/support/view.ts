@@ -1,6 +1,6 @@
 /** A delivered message, in the form that tests compare. */
 import type { EnvelopeAddress, SinkMessage } from '../../../tools/mta';
-import type { Kind } from './lab';
+import type { Kind } from './mta-fixture';
 
 /** A value for both MTAs, or one for each. */
 export type PerMta<T> = T | Readonly<Record<Kind, T>>;

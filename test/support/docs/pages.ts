@@ -1,7 +1,7 @@
 /** The documentation as its tests see it: pages, and the code blocks in them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot } from '../../../tools/mta/installation';
+import { projectRoot } from '../../../tools/project-root';
 
 /** A fenced block. */
 export interface Block {

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ts from 'typescript';
-import { projectRoot } from '../../../tools/mta/installation';
+import { projectRoot } from '../../../tools/project-root';
 import { type Block, placeOf } from './pages';
 
 /** The languages that are compiled, and the extensions of their files before and after. */

@@ -1,16 +1,16 @@
 /**
- * What the tests of this folder share: both MTAs, a scripted filter behind each of their doors (the same one for both,
- * since a filter does not know who calls), and the sink that everything is delivered to.
+ * What the tests of this folder share: both MTAs, a scripted filter for each of their endpoints (the same one for both MTAs), and
+ * the sink to which everything is delivered.
  */
 
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { expect } from '@jest/globals';
 import type { RunOptions } from 'tsmilter';
+import { freePort } from '../../../tools/free-ports';
 import {
   type ClientOptions,
-  type Door,
-  freePort,
+  type EndpointName,
   hasIPv6,
   type Mta,
   type MtaOptions,
@@ -22,51 +22,48 @@ import {
   startSendmail,
 } from '../../../tools/mta';
 import { makeRunDir } from '../../../tools/mta/run-dir';
-import { until } from '../../../tools/mta/wait';
+import { TIMEOUT, until } from '../../../tools/wait';
 import { FilterProcess } from '../../support/filter-process';
 
 export const kinds = ['sendmail', 'postfix'] as const;
 export type Kind = (typeof kinds)[number];
 
-/** Long enough for a busy machine and a sanitizer; nothing waits it out unless something is wrong. */
-export const patienceMs = 30_000;
-
 const start = { sendmail: startSendmail, postfix: startPostfix } as const;
 
-/** A door as `test` takes its options: skipped where the machine has no IPv6. */
-export const skipWithout = (door: Door): string | false =>
-  door === 'inet6' && !hasIPv6 && 'this machine has no ::1';
+/** Why tests of an endpoint are skipped; false if they are not. */
+export const skipWithout = (endpoint: EndpointName): string | false =>
+  endpoint === 'inet6' && !hasIPv6 && 'this machine has no ::1';
 
 type FilterOptions = Omit<RunOptions, 'factory' | 'onListening'>;
 
-export interface LabOptions {
-  /** The doors with a filter. Default: `unix` alone. */
-  readonly doors?: readonly Door[];
+export interface MtaFixtureOptions {
+  /** The endpoints with a filter. Default: `unix` alone. */
+  readonly endpoints?: readonly EndpointName[];
   /** The filters, a fixture of test/fixtures; null where the test starts its own. Default: `scripted`. */
   readonly fixture?: string | null;
-  /** Options of runmilter for the filter behind a door. */
-  readonly filter?: FilterOptions | ((door: Door) => FilterOptions);
+  /** Options of runmilter for the filter behind an endpoint. */
+  readonly filter?: FilterOptions | ((endpoint: EndpointName) => FilterOptions);
   /** Options for the MTAs. */
   readonly mta?: Partial<Record<Kind, Partial<MtaOptions>>>;
 }
 
-/** What one message is made of. The lab adds a Message-Id by which it is found again. */
+/** A message. The fixture adds a Message-Id, by which it is found again. */
 export interface Mail {
   readonly from?: string;
   readonly to?: string | readonly string[];
   readonly mailParams?: string;
   readonly rcptParams?: string;
-  /** Header lines, before those of the lab. */
+  /** Header lines, before those of the fixture. */
   readonly headers?: readonly (string | Buffer)[];
   readonly body?: string | Buffer;
-  readonly door?: Door;
+  readonly endpoint?: EndpointName;
 }
 
 /** A call of one of the filter's methods. */
 export type Call = readonly [method: string, ...args: unknown[]];
 
 export interface Sent extends SendReplies {
-  /** In the message's Message-Id, and nowhere else. */
+  /** A part of the message's Message-Id, and of nothing else. */
   readonly id: string;
 }
 
@@ -91,37 +88,37 @@ export function compose(id: string, headers: readonly (string | Buffer)[], body:
   return Buffer.concat([...lines.flatMap((line) => [Buffer.from(line), crlf]), Buffer.from(body)]);
 }
 
-export class Lab {
+export class MtaFixture {
   readonly sink: Sink;
   readonly #mtas = new Map<Kind, Mta>();
-  readonly #filters = new Map<Door, FilterProcess>();
-  readonly #sockets = new Map<Door, string>();
-  readonly #options: LabOptions;
-  /** A folder of its own, for the unix socket and what a test needs beside it. */
+  readonly #filters = new Map<EndpointName, FilterProcess>();
+  readonly #sockets = new Map<EndpointName, string>();
+  readonly #options: MtaFixtureOptions;
+  /** A folder for the unix socket and for other files of a test. */
   readonly dir = makeRunDir('filter');
 
-  private constructor(sink: Sink, options: LabOptions) {
+  private constructor(sink: Sink, options: MtaFixtureOptions) {
     this.sink = sink;
     this.#options = options;
   }
 
-  static async start(options: LabOptions = {}): Promise<Lab> {
-    const lab = new Lab(await Sink.start(), options);
+  static async start(options: MtaFixtureOptions = {}): Promise<MtaFixture> {
+    const mtas = new MtaFixture(await Sink.start(), options);
     try {
-      await lab.#start();
+      await mtas.#start();
     } catch (error) {
-      await lab.#abandon();
+      await mtas.#abandon();
       throw error;
     }
-    return lab;
+    return mtas;
   }
 
   async #start(): Promise<void> {
-    const doors = (this.#options.doors ?? ['unix']).filter((door) => !skipWithout(door));
-    for (const door of doors) this.#sockets.set(door, await this.#socketFor(door));
+    const endpoints = (this.#options.endpoints ?? ['unix']).filter((endpoint) => !skipWithout(endpoint));
+    for (const endpoint of endpoints) this.#sockets.set(endpoint, await this.#socketFor(endpoint));
     const filters = Object.fromEntries(this.#sockets);
     await Promise.all([
-      ...(this.#options.fixture === null ? [] : doors.map((door) => this.startFilter(door))),
+      ...(this.#options.fixture === null ? [] : endpoints.map((endpoint) => this.startFilter(endpoint))),
       ...kinds.map(async (kind) => {
         const own = this.#options.mta?.[kind];
         this.#mtas.set(kind, await start[kind]({ sinkPort: this.sink.port, filters, ...own }));
@@ -129,64 +126,64 @@ export class Lab {
     ]);
   }
 
-  async #socketFor(door: Door): Promise<string> {
-    if (door === 'unix') return `unix:${path.join(this.dir, 'sock')}`;
-    return `${door}:${await freePort()}@${door === 'inet' ? '127.0.0.1' : '::1'}`;
+  async #socketFor(endpoint: EndpointName): Promise<string> {
+    if (endpoint === 'unix') return `unix:${path.join(this.dir, 'sock')}`;
+    return `${endpoint}:${await freePort()}@${endpoint === 'inet' ? '127.0.0.1' : '::1'}`;
   }
 
-  /** Starts the filter of a door, for the first time or after its end. */
-  async startFilter(door: Door = 'unix'): Promise<FilterProcess> {
+  /** Starts the filter of an endpoint, for the first time or after its end. */
+  async startFilter(endpoint: EndpointName = 'unix'): Promise<FilterProcess> {
     const { fixture, filter: options } = this.#options;
     const filter = await FilterProcess.start(fixture ?? 'scripted', {
-      socket: this.socket(door),
+      socket: this.socket(endpoint),
       options: {
-        // Postfix connects as an account of its own
-        ...(door === 'unix' && { mode: 0o666 }),
-        ...(typeof options === 'function' ? options(door) : options),
+        // Postfix connects as a user of its own
+        ...(endpoint === 'unix' && { mode: 0o666 }),
+        ...(typeof options === 'function' ? options(endpoint) : options),
       },
     });
-    this.#filters.set(door, filter);
+    this.#filters.set(endpoint, filter);
     return filter;
   }
 
-  /** Stops the filter of a door; {@link FilterProcess.stop} says what is checked then. */
-  async stopFilter(door: Door = 'unix'): Promise<void> {
-    const filter = this.#filters.get(door);
-    this.#filters.delete(door);
+  /** Stops the filter of an endpoint; {@link FilterProcess.stop} says what is checked then. */
+  async stopFilter(endpoint: EndpointName = 'unix'): Promise<void> {
+    const filter = this.#filters.get(endpoint);
+    this.#filters.delete(endpoint);
     await filter?.stop();
   }
 
-  /** Ends the filter of a door in the worst way. */
-  async killFilter(door: Door = 'unix'): Promise<void> {
-    const filter = this.#filters.get(door);
-    this.#filters.delete(door);
+  /** Kills the filter of an endpoint. */
+  async killFilter(endpoint: EndpointName = 'unix'): Promise<void> {
+    const filter = this.#filters.get(endpoint);
+    this.#filters.delete(endpoint);
     await filter?.[Symbol.asyncDispose]();
   }
 
-  /** Where the MTAs look for the filter of a door. */
-  socket(door: Door = 'unix'): string {
-    return this.#sockets.get(door) as string;
+  /** Where the MTAs look for the filter of an endpoint. */
+  socket(endpoint: EndpointName = 'unix'): string {
+    return this.#sockets.get(endpoint) as string;
   }
 
   mta(kind: Kind): Mta {
     return this.#mtas.get(kind) as Mta;
   }
 
-  filter(door: Door = 'unix'): FilterProcess {
-    const filter = this.#filters.get(door);
-    if (!filter) throw new Error(`no filter runs behind the door ${door}`);
+  filter(endpoint: EndpointName = 'unix'): FilterProcess {
+    const filter = this.#filters.get(endpoint);
+    if (!filter) throw new Error(`no filter runs behind the endpoint ${endpoint}`);
     return filter;
   }
 
   /** The SMTP client of one session. */
-  open(kind: Kind, door: Door = 'unix', options: ClientOptions = {}): Promise<SmtpClient> {
-    const { host, port } = this.mta(kind).endpoints[door];
-    return SmtpClient.open(host, port, { timeoutMs: 2 * patienceMs, ...options });
+  open(kind: Kind, endpoint: EndpointName = 'unix', options: ClientOptions = {}): Promise<SmtpClient> {
+    const { host, port } = this.mta(kind).endpoints[endpoint];
+    return SmtpClient.open(host, port, { timeoutMs: 2 * TIMEOUT, ...options });
   }
 
   /** A session with one message. */
   async submit(kind: Kind, mail: Mail = {}): Promise<Sent> {
-    const client = await this.open(kind, mail.door);
+    const client = await this.open(kind, mail.endpoint);
     try {
       const sent = await this.send(client, mail);
       if (sent.last.code !== 421) await client.quit();
@@ -210,9 +207,9 @@ export class Lab {
     return { ...replies, id };
   }
 
-  /** A message whose eom makes these calls, of which none throws. */
+  /** Sends a message whose eom makes these calls, none of which throws. */
   async modify(kind: Kind, calls: readonly Call[], mail: Mail = {}): Promise<Sent> {
-    const filter = this.filter(mail.door);
+    const filter = this.filter(mail.endpoint);
     await filter.use({ handlers: { eom: { call: calls } } });
     const sent = await this.submit(kind, mail);
     expect(await filter.eventsOf('error', 'report')).toStrictEqual([]);
@@ -221,19 +218,21 @@ export class Lab {
 
   /** The message of that id, once it has been delivered. */
   delivered(id: string): Promise<SinkMessage> {
-    return this.sink.next(({ raw }) => raw.includes(`<${id}@`), patienceMs);
+    return this.sink.next(({ raw }) => raw.includes(`<${id}@`), TIMEOUT);
   }
 
   /** Waits until the MTA has nothing left to deliver; then says whether the message has arrived. */
   async wasDelivered(kind: Kind, id: string): Promise<boolean> {
     const { queueDir } = this.mta(kind);
-    await until(`an empty queue of ${kind}`, patienceMs, () => waitingIn(kind, queueDir) === 0);
+    await until(`an empty queue of ${kind}`, () => waitingIn(kind, queueDir) === 0);
     return this.sink.messages.some(({ raw }) => raw.includes(`<${id}@`));
   }
 
   async stop(): Promise<void> {
     await Promise.all([...this.#mtas.values()].map((mta) => mta.stop()));
-    const ends = await Promise.allSettled([...this.#filters.keys()].map((door) => this.stopFilter(door)));
+    const ends = await Promise.allSettled(
+      [...this.#filters.keys()].map((endpoint) => this.stopFilter(endpoint)),
+    );
     await this.#abandon();
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }

@@ -1,12 +1,12 @@
-// Proves the laboratory itself: without filters, messages come through the MTAs unharmed; where a filter is
-// configured and not there, or silent, clients are put off. All else in this folder builds on that.
+// Tests of the fixture itself: without filters, messages pass the MTAs unchanged; if a configured filter is missing or silent,
+// clients get a temporary failure. All other tests in this folder rely on that.
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { freePorts } from '../../tools/free-ports';
 import {
-  doors,
+  endpointNames,
   type FilterFailure,
-  freePorts,
   hasIPv6,
   type Mta,
   type MtaOptions,
@@ -64,7 +64,7 @@ describe('client and sink', () => {
       Buffer.concat(Array.from({ length: 200_000 }, () => Buffer.concat([everyByte.subarray(0, 100), crlf]))),
     ],
   ] as const) {
-    test(`carry ${what} without a change`, async () => {
+    test(`carry ${what} unchanged`, async () => {
       await SmtpClient.submit({ host: '127.0.0.1', port: sink.port }, { from: '', to: 'a@dest.test', data });
       const arrived = await sink.next();
       // not deepEqual, which would print both
@@ -72,7 +72,7 @@ describe('client and sink', () => {
     });
   }
 
-  test('find the end of data wherever the packets are cut', async () => {
+  test('find the end of data wherever packets are split', async () => {
     const client = await SmtpClient.open('127.0.0.1', sink.port);
     await client.command('MAIL FROM:<>');
     await client.command('RCPT TO:<a@dest.test>');
@@ -111,7 +111,7 @@ describe('client and sink', () => {
     await client.quit();
   });
 
-  test('say what was waited for in vain', async () => {
+  test('name in the error what was awaited', async () => {
     await expect(sink.next(undefined, 20)).rejects.toThrow(/no such message at the sink within 20 ms/);
     const client = await SmtpClient.open('127.0.0.1', sink.port, { timeoutMs: 50 });
     await client.command('DATA');
@@ -145,12 +145,12 @@ for (const [name, start] of kinds) {
       await Promise.all([plain?.stop(), filtered?.stop(), sink?.stop()]);
     });
 
-    for (const door of doors) {
-      const skip = door === 'inet6' && !hasIPv6 && 'this machine has no ::1';
-      itUnless(skip, `delivers every byte through the door ${door}`, async () => {
-        const id = `${door}.${name}@src.test`;
+    for (const endpoint of endpointNames) {
+      const skip = endpoint === 'inet6' && !hasIPv6 && 'this machine has no ::1';
+      itUnless(skip, `delivers every byte through the endpoint ${endpoint}`, async () => {
+        const id = `${endpoint}.${name}@src.test`;
         const sent = message(id);
-        const replies = await SmtpClient.submit(plain.endpoints[door], {
+        const replies = await SmtpClient.submit(plain.endpoints[endpoint], {
           from: 'from@src.test',
           to: ['rcpt@dest.test', 'Second.Rcpt@dest.test'],
           data: sent,
@@ -172,14 +172,18 @@ for (const [name, start] of kinds) {
         expect(arrived.rcptTo.every(({ params }) => params.includes('NOTIFY=NEVER'))).toBe(true);
       });
 
-      itUnless(skip, `puts the client off where the filter of the door ${door} is not there`, async () => {
-        const replies = await SmtpClient.submit(filtered.endpoints[door], {
-          from: 'from@src.test',
-          to: 'rcpt@dest.test',
-          data: message('nowhere@src.test'),
-        });
-        expectThat(replies.last.code, replies.last.text).toBe(451);
-      });
+      itUnless(
+        skip,
+        `puts the client off where the filter of the endpoint ${endpoint} is not there`,
+        async () => {
+          const replies = await SmtpClient.submit(filtered.endpoints[endpoint], {
+            from: 'from@src.test',
+            to: 'rcpt@dest.test',
+            data: message('nowhere@src.test'),
+          });
+          expectThat(replies.last.code, replies.last.text).toBe(451);
+        },
+      );
     }
 
     test('refuses one recipient itself', async () => {
@@ -193,7 +197,7 @@ for (const [name, start] of kinds) {
       expect(arrived.rcptTo.map(({ address }) => address)).toStrictEqual(['rcpt@dest.test']);
     });
 
-    test('gives a silent filter the time it was told to, and then does what it was told to', async () => {
+    test('waits for a silent filter as long as configured, then does what is configured', async () => {
       // takes connections and says nothing
       const silent = net.createServer((socket) => socket.on('error', () => {}).resume());
       const [port] = await freePorts(1);
@@ -206,15 +210,12 @@ for (const [name, start] of kinds) {
         const began = performance.now();
         const envelope = { from: 'a@src.test', to: 'b@dest.test', data: message('silent@src.test') };
         const { last } = await SmtpClient.submit(mta.endpoints.unix, envelope);
-        return [Math.floor(last.code / 100), Math.round((performance.now() - began) / 1000)];
+        expect(performance.now() - began).toBeGreaterThan(990);
+        return Math.floor(last.code / 100);
       };
       try {
         const answers = await Promise.all([ask('tempfail'), ask('reject'), ask('accept')]);
-        expect(answers).toStrictEqual([
-          [4, 1],
-          [5, 1],
-          [2, 1],
-        ]);
+        expect(answers).toStrictEqual([4, 5, 2]);
       } finally {
         silent.close();
       }

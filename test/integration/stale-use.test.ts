@@ -17,16 +17,16 @@ const ACTIONS = [
   'progress',
 ];
 
-describe('what is kept', () => {
+describe('objects that are kept after their session', () => {
   let filter: FilterProcess;
   beforeAll(async () => {
-    filter = await FilterProcess.start('keepers');
+    filter = await FilterProcess.start('stale-use');
   });
   afterAll(() => filter?.stop());
 
   /** @contract 4 */
   describe('a context after its session', () => {
-    it('each method throws bad context; getpriv and setpriv still work for the close handler', async () => {
+    it('every method throws ERR_MILTER_BAD_CONTEXT; getpriv and setpriv still work in the close handler', async () => {
       await filter.use('KeepsItself');
       await using mta = await filter.greeted();
       await mta.quit();
@@ -42,7 +42,7 @@ describe('what is kept', () => {
       expectThat(outcome.setsymlist, 'setsymlist').not.toBeNull();
     });
 
-    it('between two steps, while the MTA waits for nothing, each throws bad context too', async () => {
+    it('between two steps, every method throws ERR_MILTER_BAD_CONTEXT too', async () => {
       await filter.use('KeepsItself');
       await using mta = await filter.greeted();
       const outcome = await filter.request<Record<string, unknown>>('tryAll');
@@ -53,7 +53,7 @@ describe('what is kept', () => {
       await filter.event('closed');
     });
 
-    it('before the session has begun: the constructor is told to wait', async () => {
+    it('in the constructor, before the session begins, methods throw an error that says so', async () => {
       await filter.use('TooEarly');
       await using mta = await filter.session();
       const { code, message } = await filter.report();
@@ -67,7 +67,7 @@ describe('what is kept', () => {
   describe('body chunks', () => {
     const body = Buffer.alloc(3_000_000, 'every byte of it counts.\r\n');
 
-    it('kept until the end they are what they were', async () => {
+    it('chunks that are kept until eom are unchanged', async () => {
       await filter.use('KeepsChunks');
       await using mta = await filter.greeted();
       expect((await mta.message({ ...ENVELOPE, body })).verdict).toBe('continue');
@@ -76,7 +76,7 @@ describe('what is kept', () => {
       expect(Buffer.compare(kept as Buffer, body)).toBe(0);
     });
 
-    it('writing into one changes no other', async () => {
+    it('writing into a chunk changes no other chunk', async () => {
       await filter.use('ScribblesOnChunks');
       await using mta = await filter.session({ chunkSize: 20_000 });
       await mta.connect('client.example');
@@ -88,14 +88,14 @@ describe('what is kept', () => {
   });
 
   describe('the factory', () => {
-    it('may be a function', async () => {
+    it('can be a function', async () => {
       await filter.use('a function');
       await using mta = await filter.greeted();
       expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
     });
 
     for (const gives of ['nothing', 'a plain object']) {
-      it(`that gives ${gives}: reported, the policy answers`, async () => {
+      it(`that returns ${gives}: the error is reported, the exception policy answers`, async () => {
         await filter.use(gives);
         await using mta = await filter.session();
         expect((await filter.report()).code).toBe('ERR_MILTER_BAD_ARGUMENT');
@@ -103,7 +103,7 @@ describe('what is kept', () => {
       });
     }
 
-    it('that is no function is refused where it is set', async () => {
+    it('that is not a function is refused by setFactory', async () => {
       for (const wrong of [{}, 'Filter', 7, undefined]) {
         await expect(filter.request('chooseWrong', wrong)).rejects.toThrow(
           errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
