@@ -41,20 +41,20 @@ const result = () =>
   );
 
 describe('statistics of the benchmark', () => {
-  it('takes the middle, or the mean of two', () => {
+  it('the median is the middle figure, or the mean of the middle two', () => {
     expect(median([9, 1, 5])).toBe(5);
     expect(median([4, 1, 9, 2])).toBe(3);
     expect(() => median([])).toThrow(RangeError);
   });
 
-  it('tells the spread', () => {
+  it('the summary has the spread', () => {
     expect(summarize([10, 8, 12])).toStrictEqual({ median: 10, least: 8, most: 12, spread: 0.4 });
     expect(summarize([0, 0]).spread).toBe(0);
   });
 });
 
 describe('verdicts of the benchmark', () => {
-  it('come of the ratio of medians, the ideal rate, or a figure as it stands', () => {
+  it('compare medians with each other, with the ideal rate, or with a fixed number', () => {
     const { judgements, idealPerSecond } = result();
     // 10 x 5 messages in 2 x 20 + 5 x (4 x 20 + 100) ms
     expect(idealPerSecond?.toFixed(3)).toBe((50 / 0.94).toFixed(3));
@@ -69,7 +69,7 @@ describe('verdicts of the benchmark', () => {
     ]);
   });
 
-  it('take the floor away from both sides', () => {
+  it('subtract the floor from both sides', () => {
     const target: Target = { of: MILTER, metric: 'perMessage', against: PYMILTER, above: C_NOOP, most: 1 };
     const judged = (own: number, other: number, floor: number) => {
       const of = (contender: Contender, perMessage: number) => ({
@@ -89,7 +89,7 @@ describe('verdicts of the benchmark', () => {
     expect(judged(2, 1, 1)).toStrictEqual([null, 'not measured']);
   });
 
-  it('know no ideal where nothing waits', () => {
+  it('have no ideal rate if nothing waits', () => {
     expect(idealRate({ ...row, work: {}, load: { ...row.load, pause: 0 } }, 5)).toBeUndefined();
   });
 });
@@ -136,7 +136,7 @@ describe('report of the benchmark', () => {
     rows: [result()],
   });
 
-  it('has medians with their range, ratios with their verdicts, and what failed', () => {
+  it('has medians with their range, ratios with their verdicts, and failures', () => {
     const text = report(results());
     expect(text).toMatch(/^A quick run/);
     expect(text).toMatch(/^2026-01-02: A CPU, 2 cores, 4 GiB, Linux 6, load 0\.1 before the run\.$/m);
@@ -150,7 +150,7 @@ describe('report of the benchmark', () => {
     expect(text).toMatch(/^tsmilter was not measured further: it broke off$/m);
   });
 
-  it('tells what bounds that which was missed, and only that', () => {
+  it('explains the missed expectations, and only those', () => {
     const text = report(results());
     expect(text).toMatch(
       /^### Why expectations were missed\n\n- Strings take room\.\n {2}- An example: tsmilter, KiB per connection\n\n###/m,
@@ -173,7 +173,7 @@ describe('the page with the results', () => {
   });
 });
 
-describe('what the kernel tells of a process', () => {
+describe('what the kernel reports about a process', () => {
   it('counts the CPU of threads and ended children, and resident memory', () => {
     const before = cpuSeconds(process.pid);
     spawnSync(process.execPath, ['-e', 'for (const end = Date.now() + 300; Date.now() < end; );']);

@@ -107,7 +107,7 @@ describe('Context', () => {
         expect(backend.calls).toStrictEqual([]);
       });
 
-      it('outside eom it throws, and says where it belongs', () => {
+      it('outside eom it throws ERR_MILTER_NOT_IN_EOM', () => {
         for (const [step, name] of STEP_NAMES.entries()) {
           if (step === EOM) continue;
           context.enter(step);
@@ -122,7 +122,7 @@ describe('Context', () => {
       });
 
       /** @contract 4 */
-      it('bad context where nobody waits: before, after, and when the backend says so', () => {
+      it('ERR_MILTER_BAD_CONTEXT if the MTA does not wait: before, after, and when the backend says so', () => {
         const bad = { code: 'ERR_MILTER_BAD_CONTEXT', message: /bad context/ };
         expect(() => act(new Context(backend))).toThrow(errorWith(bad));
         backend.gone = true;
@@ -170,7 +170,7 @@ describe('Context', () => {
       expect(backend.calls).toHaveLength(7);
     });
 
-    it('at most 5 macros, in whatever strings', () => {
+    it('at most 5 macros, in any number of strings', () => {
       context.setsymlist(0, ' a  b', 'c\td', 'e ');
       expect(backend.calls).toStrictEqual([['setsymlist', 0, 'a b c d e']]);
       expect(() => context.setsymlist(1, 'a b c', 'd e f')).toThrow(errorWith(bad));
@@ -228,7 +228,7 @@ describe('Context', () => {
       );
     });
 
-    it('a wrong one is refused first, whatever the context', () => {
+    it('an invalid one is refused first, in any state of the context', () => {
       context.end();
       expect(() => context.setreply('250')).toThrow(errorWith({ code: 'ERR_MILTER_BAD_REPLY' }));
       expect(() => context.setreply('550')).toThrow(errorWith({ code: 'ERR_MILTER_BAD_CONTEXT' }));

@@ -61,7 +61,7 @@ describe('which methods may be marked', () => {
     for (const name of ALL_NAMES) {
       const good = allowed.includes(name);
       /** @contract 11 */
-      it(`${kind} on ${name}: ${good ? 'fine' : 'an error where it is defined'}`, () => {
+      it(`${kind} on ${name}: ${good ? 'fine' : 'an error at the definition'}`, () => {
         const spell = [
           () => mark(decorator, name),
           () =>
@@ -173,7 +173,7 @@ describe('decorators as a compiler applies them', () => {
     expect(plan(One).noreply).not.toBe(0);
   });
 
-  it('say the same as static fields', () => {
+  it('mean the same as static fields', () => {
     @Milter.rejectedRecipients
     @Milter.headerLeadingSpace
     @Milter.immediate
@@ -210,7 +210,7 @@ describe('decorators as a compiler applies them', () => {
     expect(plan(Plain).immediate).toBe(true);
   });
 
-  it('a mark stands outside of decorators that wrap the method', () => {
+  it('a decorator of this package is applied outside of those that wrap the method', () => {
     type Handler = (...args: never[]) => Milter.Answer;
     const logged = (method: Handler, _context: ClassMethodDecoratorContext): Handler =>
       function (this: unknown, ...args: never[]) {
@@ -226,7 +226,7 @@ describe('decorators as a compiler applies them', () => {
     expect(plan(Filter).noreply).not.toBe(0);
   });
 
-  it('the decorated method stays what it was', () => {
+  it('the decorated method itself is unchanged', () => {
     class Filter extends Base {
       @Milter.noreply
       override hello(): Milter.Answer {

@@ -54,7 +54,7 @@ describe('exceptions', () => {
     expect(exceptions.policy).toBe(TEMPFAIL);
   });
 
-  it('a context that takes no reply any more does not keep the verdict back', () => {
+  it('a context that accepts no reply any more does not prevent the verdict', () => {
     const verdict = exceptions.apply(
       contextThat(() => {
         throw new Error('bad context');
@@ -120,7 +120,7 @@ describe('exceptions', () => {
       expect(lines().at(-1) as string).toMatch(/no stack/);
     });
 
-    it('what cannot even be shown does not throw', () => {
+    it('values that cannot be inspected do not make the report throw', () => {
       const hostile = {
         toString() {
           throw new Error('no');
@@ -131,7 +131,7 @@ describe('exceptions', () => {
       expect(lines()).toHaveLength(2);
     });
 
-    it('to the hook alone, where there is one; setHook returns the old one', () => {
+    it('go only to the hook, if there is one; setHook returns the old one', () => {
       const told: unknown[][] = [];
       const hook = (...args: unknown[]) => void told.push(args);
       expect(exceptions.setHook(hook)).toBeNull();
@@ -142,7 +142,7 @@ describe('exceptions', () => {
       expect(exceptions.setHook(null)).toBe(hook);
     });
 
-    it('an async hook that fails: both errors to stderr, none of them unhandled', async () => {
+    it('if an async hook fails, both errors go to stderr and none is unhandled', async () => {
       exceptions.setHook((async () => {
         throw new Error('from the hook');
       }) as () => void);

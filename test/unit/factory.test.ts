@@ -9,7 +9,7 @@ describe('setFactory', () => {
     Milter.setFactory(null);
   });
 
-  it('takes a class that extends Base, a function, or null, and returns the old one', () => {
+  it('accepts a class that extends Base, a function, or null, and returns the old one', () => {
     class Filter extends Milter.Base {}
     const make = () => new Filter();
     function old() {
@@ -36,7 +36,7 @@ describe('setFactory', () => {
     expect(Milter.setFactory(null)).toBe(Filter);
   });
 
-  it('refuses what is no function', () => {
+  it('refuses values that are not functions', () => {
     expect(() => Milter.setFactory({} as unknown as Milter.Factory)).toThrow(
       errorWith({
         code: 'ERR_MILTER_BAD_ARGUMENT',
@@ -44,7 +44,7 @@ describe('setFactory', () => {
     );
   });
 
-  it('refuses a class whose plan is wrong, before there is a session', () => {
+  it('refuses a class with invalid static fields before any session', () => {
     class Marked extends Milter.Base {
       static noreply = ['hello'];
     }

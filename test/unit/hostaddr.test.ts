@@ -18,7 +18,7 @@ describe('peerOf', () => {
     expect(peerOf(AF_UNIX, 0, 0, 0, '')).toStrictEqual([AF_UNIX, '']);
   });
 
-  it('nothing known: family 0, null; a family nobody knows likewise', () => {
+  it('an unknown address or family is family 0 and null', () => {
     expect(peerOf(AF_UNSPEC, 0, 0, 0, undefined)).toStrictEqual([AF_UNSPEC, null]);
     expect(peerOf(99, 1, 2, 3, 'x')).toStrictEqual([AF_UNSPEC, null]);
   });

@@ -53,14 +53,14 @@ const compiler = execFileSync('sh', ['-c', `command -v ${process.env.CXX ?? 'g++
 const realPath = process.env.PATH ?? '';
 
 describe('check-libmilter', () => {
-  test('is content where pkg-config knows libmilter', () => {
+  test('passes if pkg-config knows libmilter', () => {
     const place = programs({ 'pkg-config': 'case $1 in --libs) echo -lmilter;; *) echo;; esac' });
     const result = node('check-libmilter.js', [], { PATH: `${place}:${realPath}` });
     expectThat(result.status, result.stderr).toBe(0);
     expect(result.stdout).toMatch(/building against libmilter \(pkg-config: -lmilter\)/);
   });
 
-  test('is content where only -lmilter works', () => {
+  test('passes if only -lmilter works', () => {
     const env = { PATH: `${programs(PKG_CONFIG_KNOWS_NOTHING)}:${realPath}` };
     const result = node('check-libmilter.js', [], env);
     expectThat(result.status, result.stderr).toBe(0);
@@ -76,12 +76,12 @@ describe('check-libmilter', () => {
     expect(result.stdout).toMatch(/\(-lmilter: -lmilter\)/);
   });
 
-  test('takes a CXX of several words', () => {
+  test('accepts a CXX of several words', () => {
     const env = { PATH: `${programs(PKG_CONFIG_KNOWS_NOTHING)}:${realPath}`, CXX: `${compiler} -O0  -pipe` };
     expect(node('check-libmilter.js', [], env).status).toBe(0);
   });
 
-  test('names the package to install where libmilter is missing', () => {
+  test('names the package to install if libmilter is missing', () => {
     // A compiler that finds neither header nor library, and says so at length.
     const place = programs({
       ...PKG_CONFIG_KNOWS_NOTHING,
@@ -96,7 +96,7 @@ describe('check-libmilter', () => {
     expect(flags.stdout + flags.stderr).toBe('');
   });
 
-  test('says the same where pkg-config knows a libmilter that is gone', () => {
+  test('says the same if pkg-config knows a libmilter that was removed', () => {
     const place = programs({
       'pkg-config': 'case $1 in --libs) echo -lmilter_that_is_gone;; *) echo;; esac',
     });
@@ -104,7 +104,7 @@ describe('check-libmilter', () => {
     expect(message).toMatch(/libmilter not found/);
   });
 
-  test('asks for a compiler where there is none', () => {
+  test('asks for a compiler if there is none', () => {
     const message = complaint(node('check-libmilter.js', [], { PATH: programs(PKG_CONFIG_KNOWS_NOTHING) }));
     expect(message).toMatch(/no C\+\+ compiler found/);
     for (const name of ['build-essential', 'gcc-c++', 'build-base'])
@@ -157,7 +157,7 @@ describe('native-build', () => {
     expect(listed.sort()).toStrictEqual(there.sort());
   });
 
-  test('makes warnings errors in a checkout only, unless told', () => {
+  test('treats warnings as errors only in a checkout, unless configured', () => {
     const copy = path.join(folder, 'package');
     fs.mkdirSync(path.join(copy, 'scripts'), { recursive: true });
     fs.copyFileSync(path.join(root, 'scripts/native-build.js'), path.join(copy, 'scripts/native-build.js'));

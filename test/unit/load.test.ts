@@ -106,7 +106,7 @@ describe('the load generator', () => {
     expect(pick(result)).toStrictEqual({ added: 1, wrong: 0, failed: 0 });
   });
 
-  it('leaves out what is negotiated away, and waits for no reply that is not to come', async () => {
+  it('leaves out steps that were negotiated away, and does not wait for steps without reply', async () => {
     const { frames, result } = await play(
       {
         protocol: NO_HELO | NR_HEADER | NR_BODY,
@@ -122,19 +122,19 @@ describe('the load generator', () => {
     expect(pick(result)).toStrictEqual({ added: 1, wrong: 0, failed: 0 });
   });
 
-  it('sends a leading space where that was agreed', async () => {
+  it('sends a leading space if that was negotiated', async () => {
     const { frames } = await play({ protocol: LEADING_SPACE });
     const header = frames.find(({ command }) => command === 'L')?.data.toString('latin1');
     expect(header ?? '').toMatch(/^X-Header-0\0 the value .*\0$/);
   });
 
-  it('counts a message whose added header does not say what was sent', async () => {
+  it('counts a message whose added header is wrong', async () => {
     const { failure } = await play({ answer: adding('2 11') }, { messages: 3 });
     expect(failure?.messages).toBe(3);
     expect(pick(failure)).toStrictEqual({ added: 0, wrong: 3, failed: 0 });
   });
 
-  it('counts a refused message, and goes on', async () => {
+  it('counts a refused message, and continues', async () => {
     let messages = 0;
     const { frames, failure } = await play(
       { answer: ({ command }) => [command === 'R' && messages++ === 0 ? 'r' : 'c'] },
@@ -144,7 +144,7 @@ describe('the load generator', () => {
     expect(pick(failure)).toStrictEqual({ added: 0, wrong: 1, failed: 0 });
   });
 
-  it('takes an early ACCEPT for the end of a message, and SKIP for that of its body', async () => {
+  it('an early ACCEPT ends the message, SKIP ends its body', async () => {
     const early = await play({ answer: ({ command }) => [command === 'M' ? 'a' : 'c'] });
     expect(commands(early.frames)).toBe('ODCHDMQ');
     const skipped = await play({ answer: ({ command }) => [command === 'B' ? 's' : 'c'] }, { body: 200_000 });
@@ -152,7 +152,7 @@ describe('the load generator', () => {
     expect(pick(skipped.result)).toStrictEqual({ added: 0, wrong: 0, failed: 0 });
   });
 
-  it('counts a connection that breaks off, or answers with nonsense, or agrees to what was not offered', async () => {
+  it('counts a connection that is closed, has an invalid reply or negotiates more than was offered', async () => {
     for (const part of [{ answer: () => ['x'] }, { protocol: 0x10000000 }]) {
       expect((await play(part)).failure?.failed).toBe(1);
     }

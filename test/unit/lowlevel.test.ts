@@ -24,7 +24,7 @@ describe('tsmilter/lowlevel setters', () => {
       expect(set(null)).toBeNull();
     });
 
-    it(`${name} refuses what is no function, and keeps what there was`, () => {
+    it(`${name} refuses values that are not functions, and keeps the old one`, () => {
       const callback = () => lowlevel.CONTINUE;
       set(callback);
       for (const wrong of [undefined, 7, 'f', {}, true]) {
@@ -49,7 +49,7 @@ describe('tsmilter/lowlevel setters', () => {
     expect(lowlevel.setFlags(lowlevel.CURR_ACTS)).toBe(lowlevel.ADDHDRS);
   });
 
-  it('getdiag before anything ran; stop where nothing runs', async () => {
+  it('getdiag before a filter has run; stop while none runs', async () => {
     expect(lowlevel.getdiag()).toStrictEqual([0, 0]);
     await lowlevel.stop();
   });

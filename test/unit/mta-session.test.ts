@@ -199,7 +199,7 @@ const NR_ALL =
   Protocol.NR_BODY;
 
 describe('MtaSession: opening', () => {
-  it('understands libmilter’s ways to name a socket', async () => {
+  it('understands libmilter’s notations of a socket', async () => {
     await using unix = await FakeFilter.start(friendly(0));
     await using inet = await FakeFilter.start(friendly(0), 'inet');
     const specs = [unix.path, `unix:${unix.path}`, `local:${unix.path}`];
@@ -234,11 +234,11 @@ describe('MtaSession: opening', () => {
     });
   }
 
-  it('passes on the system’s error where nobody listens', async () => {
+  it('passes on the system’s error if nothing listens', async () => {
     await expect(MtaSession.open('/nonexistent/sock')).rejects.toThrow(errorWith({ code: 'ENOENT' }));
   });
 
-  it('keeps trying with retry until the filter is there, and not for longer than timeout', async () => {
+  it('with retry, keeps trying until the filter listens, but not longer than timeout', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'mta-session-'));
     const path = join(directory, 'late');
     await expect(MtaSession.open(path, { retry: true, timeout: 50 })).rejects.toThrow(
@@ -271,7 +271,7 @@ describe('MtaSession: negotiation', () => {
     });
   });
 
-  it('offers version 2 with what that version knew', async () => {
+  it('offers version 2 with everything that this version knows', async () => {
     await withSession(
       continues(answer(0, { version: 2, actions: 0x3f })),
       async (session, filter) => {
@@ -460,7 +460,7 @@ describe('MtaSession: steps on the wire', () => {
     );
   });
 
-  it('leaves out what was negotiated away', async () => {
+  it('does not send steps that were negotiated away', async () => {
     const off =
       Protocol.NOCONNECT |
       Protocol.NOHELO |
@@ -479,7 +479,7 @@ describe('MtaSession: steps on the wire', () => {
     });
   });
 
-  it('does not wait where no reply was agreed, and sends it all in one write', async () => {
+  it('does not wait for steps without reply, and sends them in one write', async () => {
     const script: Script = ({ command }) =>
       command === 'O' ? answer(NR_ALL) : command === 'E' ? CONTINUE : undefined;
     await withSession(script, async (session, filter) => {
@@ -504,7 +504,7 @@ describe('MtaSession: steps on the wire', () => {
     });
   });
 
-  it('sends what needs no reply without being asked for more', async () => {
+  it('sends steps without reply even if nothing else is called', async () => {
     let helo = (): void => undefined;
     const arrived = new Promise<void>((resolve) => {
       helo = resolve;
@@ -520,7 +520,7 @@ describe('MtaSession: steps on the wire', () => {
     });
   });
 
-  it('waits where the filter did not agree to go without a reply, whatever was offered', async () => {
+  it('waits for the reply if the filter did not accept the offered no-reply bit', async () => {
     await withSession(friendly(Protocol.NR_HDR), async (session) => {
       expect((await session.mail('a')).verdict).toBe('continue');
       expect((await session.header('a', 'b')).verdict).toBe('noreply');
@@ -528,7 +528,7 @@ describe('MtaSession: steps on the wire', () => {
     });
   });
 
-  it('takes steps that are not awaited one by one', async () => {
+  it('handles steps that are not awaited one by one', async () => {
     const usual = friendly(0);
     const script: Script = (seen, count) =>
       seen.payload.startsWith('bad') ? frame('r') : usual(seen, count);
@@ -549,7 +549,7 @@ describe('MtaSession: macros', () => {
     });
   });
 
-  it('sends those of the options by itself, also for a step that is negotiated away', async () => {
+  it('sends those of the options automatically, even for a step that was negotiated away', async () => {
     await withSession(
       friendly(Protocol.NOHELO),
       async (session, filter) => {
@@ -571,7 +571,7 @@ describe('MtaSession: macros', () => {
     );
   });
 
-  it('cuts those of the options down to the symbol lists, not those of a call', async () => {
+  it('reduces those of the options to the symbol lists, but not those of a call', async () => {
     const symlists = Buffer.concat([u32(0), Buffer.from('{j} client_addr\0'), u32(2), Buffer.from('\0')]);
     const macros = {
       connect: { j: 'mx', v: '8', '{client_addr}': '::1' },
@@ -807,7 +807,7 @@ describe('MtaSession: whole messages', () => {
     });
   });
 
-  it('keeps the space after the colon where that was negotiated', async () => {
+  it('keeps the space after the colon if that was negotiated', async () => {
     await withSession(friendly(Protocol.HDR_LEADSPC), async (session, filter) => {
       await session.message(mail);
       expect(filter.said.filter((said) => said.startsWith('L'))).toStrictEqual([
@@ -837,7 +837,7 @@ describe('MtaSession: whole messages', () => {
     }
   }
 
-  it('goes on without the recipients that are refused', async () => {
+  it('continues without the refused recipients', async () => {
     const usual = friendly(0);
     const script: Script = (seen, count) =>
       seen.payload.startsWith('<c@d>') ? frame('r') : usual(seen, count);
@@ -880,7 +880,7 @@ describe('MtaSession: whole messages', () => {
 });
 
 describe('MtaSession: filters that misbehave', () => {
-  it('says what it waited for when the filter is silent, and ends', async () => {
+  it('names in the error what it waited for when the filter is silent, and ends', async () => {
     await withSession(
       friendly(0, { M: undefined }),
       async (session) => {
@@ -896,7 +896,7 @@ describe('MtaSession: filters that misbehave', () => {
     );
   });
 
-  it('gives the filter the whole time again after each frame', async () => {
+  it('restarts the time limit after each frame', async () => {
     const slow = (socket: Socket): void => {
       socket.on('data', (chunk: Buffer) => {
         if (chunk[4] === 0x4f) {
@@ -956,7 +956,7 @@ describe('MtaSession: filters that misbehave', () => {
     });
   });
 
-  it('tells that it hung up in the middle of a frame', async () => {
+  it('says that the connection was closed in the middle of a frame', async () => {
     const half = (socket: Socket): unknown => socket.once('data', () => socket.end(answer(0).subarray(0, 9)));
     await withServer(half, async (path) => {
       await expect(MtaSession.open(path)).rejects.toThrow(
@@ -976,7 +976,7 @@ describe('MtaSession: filters that misbehave', () => {
     });
   });
 
-  it('refuses a frame above the limit before it has come', async () => {
+  it('refuses a frame above the limit as soon as its length has come', async () => {
     await withSession(friendly(0, { E: u32(65537) }), async (session) => {
       await expect(session.eom()).rejects.toThrow(
         failsWith('ERR_MILTER_PROTOCOL', /65536 bytes.*limit of 65535/),
@@ -984,7 +984,7 @@ describe('MtaSession: filters that misbehave', () => {
     });
   });
 
-  it('takes a frame of the limit’s size', async () => {
+  it('accepts a frame of the maximum size', async () => {
     const body = frame('b', 'x'.repeat(65535));
     await withSession(friendly(0, { E: Buffer.concat([body, body, CONTINUE]) }), async (session) => {
       const [modification] = (await session.eom()).modifications;
@@ -1026,7 +1026,7 @@ describe('MtaSession: filters that misbehave', () => {
     );
   });
 
-  it('refuses a reply that nobody awaited', async () => {
+  it('refuses a reply that was not due', async () => {
     const script = friendly(Protocol.NR_HELO, { M: Buffer.concat([CONTINUE, CONTINUE]) });
     await withSession(script, async (session) => {
       await session.mail('a');
@@ -1065,7 +1065,7 @@ describe('MtaSession: a test that misbehaves', () => {
     });
   });
 
-  it('says QUIT when it is disposed of, once', async () => {
+  it('sends QUIT once when it is disposed of', async () => {
     await using filter = await FakeFilter.start(friendly(0));
     {
       await using session = await MtaSession.open(filter.path);

@@ -47,7 +47,7 @@ describe('handledSteps', () => {
 
 /** @contract 13 */
 describe('protocolFor', () => {
-  it('leaves out what has no handler, keeps SKIP', () => {
+  it('negotiates steps without a handler away, keeps SKIP', () => {
     expect(protocolFor(0)).toBe(ALL_NO | P_SKIP);
     expect(protocolFor(0xffff)).toBe(P_SKIP);
     for (const { step, no } of NEGOTIABLE) expect(protocolFor(bitOf(step))).toBe((ALL_NO & ~no) | P_SKIP);
@@ -56,7 +56,7 @@ describe('protocolFor', () => {
 
 /** @contract 13 */
 describe('completeNegotiation', () => {
-  it('only what is handled is asked; eom, abort and close too', () => {
+  it('only handled steps are delivered; eom, abort and close too', () => {
     expect(agreed(0).asked).toBe(0);
     for (const step of [CONNECT, HELO, ENVFROM, HEADER, EOH, BODY, EOM, ABORT, CLOSE]) {
       expectThat(agreed(bitOf(step)).asked, STEP_NAMES[step]).toBe(bitOf(step));
@@ -69,7 +69,7 @@ describe('completeNegotiation', () => {
     expect(agreed(steps(CONNECT, EOM)).deferred).toBe(0);
   });
 
-  it('immediate: nothing is', () => {
+  it('with immediate, none is deferred', () => {
     const { deferred, silent, protocol } = agreed(0xffff, { immediate: true });
     expect([deferred, silent, protocol & (P_NR_HDR | P_NR_EOH | P_NR_BODY)]).toStrictEqual([0, 0, 0]);
   });
@@ -82,13 +82,13 @@ describe('completeNegotiation', () => {
     expect(agreed(steps(BODY)).added).toBe(0);
   });
 
-  it('what was agreed to be silent is silent', () => {
+  it('steps negotiated without reply have none', () => {
     const { silent, protocol } = agreed(steps(HELO, BODY), { more: P_NR_HELO | P_NR_BODY });
     expect(silent).toBe(steps(HELO, BODY));
     expect(protocol & (P_NR_HELO | P_NR_BODY)).toBe(P_NR_HELO | P_NR_BODY);
   });
 
-  it('a step that the MTA cannot leave out is not asked where nobody handles it', () => {
+  it('an unhandled step that the MTA cannot leave out is not delivered', () => {
     const { asked, protocol } = agreed(steps(ENVFROM), { offered: P_SKIP });
     expect(asked).toBe(steps(ENVFROM));
     expect(protocol).toBe(P_SKIP);
@@ -104,7 +104,7 @@ describe('completeNegotiation', () => {
     expect(completeNegotiation(0, OFFERED, 0x11, 0, false).actions).toBe(0x11);
   });
 
-  it('nothing of a step that is left out', () => {
+  it('a step that was negotiated away is not delivered', () => {
     const { asked, deferred } = completeNegotiation(
       steps(HELO, HEADER),
       OFFERED,

@@ -41,7 +41,7 @@ describe('runmilter', () => {
     });
   }
 
-  it('what is like none of them is refused without a guess, with the list of them', async () => {
+  it('a name unlike all options is refused with the list of options', async () => {
     await expect(run({ factory: Milter.Base, colour: undefined })).rejects.toThrow(
       errorWith(
         refused(
@@ -143,7 +143,7 @@ describe('tsmilter/mime', () => {
     refused(new RegExp(`^${where} has no option maxdepth; did you mean maxDepth\\?`));
   const wrong = { maxdepth: 5 } as object;
 
-  it('a misspelt limit is refused wherever limits are taken', async () => {
+  it('a misspelt limit is refused by every function with limits', async () => {
     expect(() => MimeMessage.from(bytes, wrong)).toThrow(errorWith(slip('MimeMessage.from')));
     await expect(async () => messageFromFile(bytes, wrong)).rejects.toThrow(
       errorWith(slip('messageFromFile')),

@@ -30,7 +30,7 @@ describe('param2dict', () => {
 
 /** @contract 18 */
 describe('dictfromlist', () => {
-  it('drops what has no value', () => {
+  it('drops parameters without a value', () => {
     expect({ ...dictfromlist(['SMTPUTF8', 'size=1000', 'AUTH=']) }).toStrictEqual({ SIZE: '1000', AUTH: '' });
     expect({ ...dictfromlist(['SMTPUTF8']) }).toStrictEqual({});
     expect({ ...dictfromlist([]) }).toStrictEqual({});
@@ -39,7 +39,7 @@ describe('dictfromlist', () => {
 
 /** @contract 18 */
 describe('envcallback', () => {
-  it('keeps what has no value by position, the rest by name', () => {
+  it('keeps parameters without a value by position, the others by name', () => {
     const calls: unknown[][] = [];
     const result = envcallback(
       (...args) => calls.push(args),
@@ -60,7 +60,7 @@ describe('envcallback', () => {
     ]);
   });
 
-  it('returns a promise where the callback does', async () => {
+  it('returns a promise if the callback does', async () => {
     expect(await envcallback(async () => 7, ['<>'])).toBe(7);
   });
 });

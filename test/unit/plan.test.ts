@@ -29,7 +29,7 @@ class Parent extends Base {
 
 /** @contract 13 */
 describe('the mask of a class', () => {
-  it('Base and a class that overrides nothing want nothing but SKIP', () => {
+  it('Base and a class that overrides nothing need only SKIP', () => {
     class Nothing extends Base {}
     expect(Base.protocolMask()).toBe(ALL_NO | Milter.P_SKIP);
     expect(Nothing.protocolMask()).toBe(ALL_NO | Milter.P_SKIP);
@@ -111,7 +111,7 @@ describe('the mask of a subclass', () => {
     expect(Child.protocolMask() & Milter.P_NOHELO).toBe(0);
   });
 
-  it('overriding takes all marks of the method away', () => {
+  it('overriding a method removes all its decorators', () => {
     class Child extends Parent {
       override envfrom(): Milter.Answer {
         return Milter.CONTINUE;
@@ -121,7 +121,7 @@ describe('the mask of a subclass', () => {
     expect([noreply, symlists, decode]).toStrictEqual([0, [], {}]);
   });
 
-  it('static fields hold for the class that has them, not for methods of a subclass', () => {
+  it('static fields apply to the class that has them, not to methods of a subclass', () => {
     class Plain extends Base {
       static noreply = ['hello'];
       static nocallback = ['data'];
@@ -227,14 +227,14 @@ describe('names that only look like handlers', () => {
     ['xxfi_eom', 'eom'],
     ['endOfMessage', 'eom'],
   ] as const) {
-    it(`${name}: refused where there is no handler at all`, () => {
+    it(`${name}: refused if there is no handler`, () => {
       expect(() => withMethods([name])).toThrow(errorWith(refused(name, handler)));
       expect(() => withMethods([name, 'close'])).not.toThrow();
       expect(() => withMethods([name, 'negotiate'])).not.toThrow();
     });
   }
 
-  it('helpers are left alone, and so is a class that handles nothing', () => {
+  it('helpers are ignored, and so is a class without handlers', () => {
     const helpers = [
       'log',
       '_data',

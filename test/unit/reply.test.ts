@@ -86,7 +86,7 @@ describe('checkReply', () => {
     checkReply('550', null, ['100%% and %%%% more']);
   });
 
-  it('CR, LF and NUL are refused wherever they stand', () => {
+  it('CR, LF and NUL are refused at any position', () => {
     for (const bad of ['\r', '\n', '\0', '\r\n']) {
       for (const line of [bad, `a${bad}`, `${bad}a`, `a${bad}b`]) {
         refused('550', null, [line]);
@@ -95,7 +95,7 @@ describe('checkReply', () => {
     }
   });
 
-  it('a line of as many bytes as libmilter takes, counted as they go out', () => {
+  it('a line has at most as many bytes as libmilter accepts, counted as they are sent', () => {
     expect(MAX_REPLY_BYTES).toBe(980);
     for (const [character, bytes] of [
       ['x', 1],

@@ -100,7 +100,7 @@ describe('a message is fed through a filter', () => {
     });
   }
 
-  it('a file that is not there is an error, and the session can go on', async () => {
+  it('a missing file is an error, and the session can continue', async () => {
     await using ctx = scripted({}).ctx;
     await expect(ctx.feedFile(join(directory, 'none'))).rejects.toThrow(errorWith({ code: 'ENOENT' }));
     expect((await ctx.feedMessage(MESSAGE)).verdict).toBe('continue');
@@ -149,7 +149,7 @@ describe('a message is fed through a filter', () => {
     }
   }
 
-  it('a connection that was refused, or accepted for good, takes no further message', async () => {
+  it('after connect or helo was refused or accepted, no message is sent', async () => {
     const { ctx, named } = scripted({ ...EVERYTHING, hello: { answer: Milter.REJECT } });
     await ctx.feedMessage(MESSAGE);
     const again = await ctx.feedMessage(MESSAGE, { sender: ['<a@example.com>', 'SIZE=1'] });
@@ -228,7 +228,7 @@ describe('a message is fed through a filter', () => {
     }
   });
 
-  it('after a verdict in the middle of a message, nothing more is called, also where it is given up', async () => {
+  it('after a verdict in the middle of a message no handler is called, even if the message is aborted', async () => {
     const { ctx, calls } = scripted({ ...EVERYTHING, body: { answer: Milter.REJECT } });
     await ctx.envfrom('<a@example.com>');
     await ctx.envrcpt('<b@example.com>');
@@ -317,7 +317,7 @@ describe('a message is split as an MTA does', () => {
     await ctx.close();
   });
 
-  it('the body comes in chunks', async () => {
+  it('the body is sent in chunks', async () => {
     const { ctx, named } = scripted({ body: {} }, { chunkSize: 5 });
     await ctx.feedMessage('\n123456789\n');
     expect(named('body').map(([, chunk]) => String(chunk))).toStrictEqual(['12345', '6789\r', '\n']);
@@ -352,7 +352,7 @@ describe('macros', () => {
     eom: { '{stage}': 'eom' },
   };
 
-  it('those of the stage and of the stages before it, the latest first', async () => {
+  it('a handler sees those of its stage and of earlier stages, the latest first', async () => {
     const { ctx, calls } = scripted({ connect: ASK, envfrom: ASK, eom: ASK }, { macros });
     await ctx.connect();
     expect(seen(calls.splice(0))).toStrictEqual([null, null, 'mx.example', null, 'connect']);
@@ -364,7 +364,7 @@ describe('macros', () => {
     await ctx.close();
   });
 
-  it('a new message forgets those of the one before', async () => {
+  it('a new message forgets those of the previous one', async () => {
     const { ctx, calls } = scripted({ envfrom: ASK, envrcpt: ASK, eom: ASK });
     await ctx.macros('eom', { stage: 'of the first' });
     await ctx.envfrom('<a@example.com>');
@@ -446,7 +446,7 @@ describe('actions', () => {
 });
 
 /** @contract 22 */
-describe('what is recorded', () => {
+describe('the record of a session', () => {
   const eom = (...call: Call[]) => ({ eom: { call } });
   async function fed(call: Call[], options: TestCtxOptions = {}, message = MESSAGE) {
     await using ctx = scripted(eom(...call), options).ctx;
@@ -482,7 +482,7 @@ describe('what is recorded', () => {
     });
   });
 
-  it('what is not changed stays', async () => {
+  it('the rest of the message is unchanged', async () => {
     const { message } = await fed([]);
     expect([message.sender, message.senderParams]).toStrictEqual(['<a@example.com>', ['SIZE=10']]);
     expect(message.headers).toStrictEqual([
@@ -598,7 +598,7 @@ describe('what is recorded', () => {
     await ctx.close();
   });
 
-  it('the exception policy is what setExceptionPolicy says, where the option is not given', async () => {
+  it('without the option, the exception policy is that of setExceptionPolicy', async () => {
     const old = Milter.setExceptionPolicy(Milter.ACCEPT);
     try {
       const { ctx } = scripted({ envfrom: { throws: 'oh' } });
@@ -609,7 +609,7 @@ describe('what is recorded', () => {
     }
   });
 
-  it('a handler that takes too long', async () => {
+  it('handlerTimeout applies', async () => {
     const { ctx } = scripted({ envfrom: { gate: 'never opened' } }, { handlerTimeout: 5 });
     expect((await ctx.feedMessage(MESSAGE)).verdict).toBe('tempfail');
     expect((ctx.errors[0]?.error as Milter.MilterError | undefined)?.code).toBe('ERR_MILTER_HANDLER_TIMEOUT');
@@ -667,7 +667,7 @@ describe('what is recorded', () => {
 });
 
 describe('TestCtx', () => {
-  it('works where libmilter and the addon are not', () => {
+  it('works without libmilter and the addon', () => {
     const code = `
       const Milter = require('tsmilter');
       const { TestCtx } = require('tsmilter/testing');
@@ -695,7 +695,7 @@ describe('TestCtx', () => {
     ]);
   });
 
-  it('errors in handlers go to stderr where there is no hook', () => {
+  it('errors in handlers go to stderr if there is no hook', () => {
     const code = `
       const Milter = require('tsmilter');
       const { TestCtx } = require('tsmilter/testing');
@@ -739,7 +739,7 @@ describe('TestCtx', () => {
     expect(calls.map(([name]) => name)).toStrictEqual(['new', 'connect', 'hello', 'close']);
   });
 
-  it('abort: the message is given up, with what has been kept of it', async () => {
+  it('abort: the deferred handlers run, then abort', async () => {
     const { ctx, calls } = scripted(EVERYTHING);
     await ctx.envfrom('<a@example.com>');
     await ctx.envrcpt('<b@example.com>');
@@ -761,7 +761,7 @@ describe('TestCtx', () => {
     await expect(ctx.feedMessage(MESSAGE)).rejects.toThrow(errorWith({ code: 'ERR_MILTER_CLOSED' }));
   });
 
-  it('a session nobody has heard of has no close', async () => {
+  it('a session without steps has no close', async () => {
     const { ctx, calls } = scripted(EVERYTHING);
     expect(ctx.filter).toBeNull();
     expect(ctx.message).toBeNull();
@@ -770,7 +770,7 @@ describe('TestCtx', () => {
     expect(calls).toStrictEqual([]);
   });
 
-  it('a step that libmilter ignores says so', async () => {
+  it('a step that libmilter ignores is an error', async () => {
     const { ctx } = scripted(EVERYTHING);
     await ctx.connect();
     await expect(ctx.body('text')).rejects.toThrow(
@@ -794,7 +794,7 @@ describe('TestCtx', () => {
     expect(lives).toStrictEqual(['new', 'connect', 'close', 'new', 'connect', 'close']);
   });
 
-  it('so too after a negotiate that failed: only what was offered may be done', async () => {
+  it('after a negotiate that failed, it keeps the rights that were offered', async () => {
     const { ctx, named } = scripted(
       { ...EVERYTHING, negotiate: { throws: 'no' }, eom: { call: [['replacebody', 'x']] } },
       { actions: Actions.ADDHDRS },
@@ -847,7 +847,7 @@ describe('TestCtx', () => {
     });
   }
 
-  it('an offer of nothing is that of version 1', async () => {
+  it('an empty offer counts as that of version 1', async () => {
     const { ctx, named } = scripted({ negotiate: { answer: Milter.ALL_OPTS } }, { actions: 0, protocol: 0 });
     await expect(ctx.negotiate()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_PROTOCOL' }));
     expect(named('negotiate')).toStrictEqual([['negotiate', [0xf, 0xff0bf, 0, 0]]]);
@@ -887,14 +887,14 @@ describe('TestCtx', () => {
     ['a header without a name', () => new TestCtx(Milter.Base).header('', 'x'), /must not be empty/],
   ];
   for (const [title, make, message] of BAD) {
-    it(`refuses what makes no sense: ${title}`, async () => {
+    it(`refuses an invalid argument: ${title}`, async () => {
       await expect(async () => make()).rejects.toThrow(
         errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT', message }),
       );
     });
   }
 
-  it('a factory that gives no filter: reported, answered by the policy', async () => {
+  it('a factory that returns no filter: reported, the exception policy answers', async () => {
     const errors: unknown[] = [];
     await using ctx = new TestCtx((() => ({})) as never, { errorHook: (error) => errors.push(error) });
     expect((await ctx.envfrom('<a@example.com>')).verdict).toBe('tempfail');

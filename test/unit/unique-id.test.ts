@@ -27,13 +27,13 @@ describe('uniqueID', () => {
     expect([uniqueID(), uniqueID(), uniqueID()]).toStrictEqual([first + 1, first + 2, first + 3]);
   });
 
-  it('goes on in a worker where this thread stopped, and here where the worker did', async () => {
+  it('continues in a worker after this thread’s last number, and here after the worker’s', async () => {
     const before = uniqueID();
     expect(await takeInWorker(3)).toStrictEqual([before + 1, before + 2, before + 3]);
     expect(uniqueID()).toBe(before + 4);
   });
 
-  it('four workers at once: no number twice, none left out', async () => {
+  it('four workers at once: every number exactly once', async () => {
     const before = uniqueID();
     const lists = await Promise.all([1, 2, 3, 4].map(() => takeInWorker(20_000)));
     const all = lists.flat().sort((a, b) => a - b);

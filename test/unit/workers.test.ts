@@ -33,7 +33,7 @@ describe('options for workers', () => {
     ['the text of a URL', { module: 'file:///srv/a%20b.js' }, '/srv/a b.js'],
   ];
   for (const [what, options, path] of accepted) {
-    it(`module may be ${what}`, () => {
+    it(`module can be ${what}`, () => {
       expect(normaliseWorkerOptions(options)).toStrictEqual({
         module: pathToFileURL(path).href,
         path,
@@ -57,7 +57,7 @@ describe('options for workers', () => {
     });
   }
 
-  it('what is no module is refused', () => {
+  it('an invalid module is refused', () => {
     expect(() => normaliseWorkerOptions({ module: '' })).toThrow(
       errorWith(refused(/^module must not be empty/)),
     );
@@ -123,7 +123,7 @@ describe('the delay before a worker is replaced', () => {
     expect(delays).toStrictEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000]);
   });
 
-  it('is none after a stable worker, and starts over', () => {
+  it('is none after a stable worker, and starts again from the beginning', () => {
     const backoff = new RestartBackoff();
     backoff.next(0);
     backoff.next(0);
