@@ -1,4 +1,4 @@
-/** The benchmark as a program, for tests that it works; its figures are nobody's concern there. */
+/** The benchmark as a program, for tests that it works; its figures do not matter there. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Results, RowResult } from '../../bench/results';
 import { projectRoot } from '../../tools/project-root';
 
-/** What a run came to. */
+/** The result of a run. */
 export interface BenchRun {
   readonly status: number | null;
   readonly stderr: string;
@@ -22,7 +22,7 @@ export function runBench(row: string): BenchRun {
     const { status, stderr } = spawnSync(
       process.execPath,
       [join(projectRoot, '.build/bench/run.js'), '--quick', '--rounds', '1', '--only', row, '--out', out],
-      // The release build, whatever the test itself runs on: nothing is preloaded into it, and nothing replaces it.
+      // Always the release build, without preloaded sanitizers, whatever the test itself runs on.
       { env: { PATH: process.env.PATH }, encoding: 'utf8', timeout: 100_000, killSignal: 'SIGTERM' },
     );
     if (!readdirSync(out).includes('results.json')) throw new Error(`no results: ${stderr}`);

@@ -1,4 +1,4 @@
-/** What every store of tsmilter/greylist does; the tests of each run the same table. */
+/** What every store of tsmilter/greylist must do; the tests of each store run the same table. */
 import { describe, expect, it } from '@jest/globals';
 import { Greylist, type GreylistOptions, type GreylistStore, type Triple } from 'tsmilter/greylist';
 import { isExpired, recordAttempt, type TripleRecord } from '#lib/greylist/rules.js';
@@ -9,10 +9,10 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** A fresh store with nothing in it, closed by the greylist's end. */
+/** A new, empty store, which is closed with the greylist. */
 export type MakeStore = () => GreylistStore;
 
-/** A clock that stands still until it is set. */
+/** A clock that moves only when it is set. */
 export class Clock {
   time = Date.UTC(2026, 0, 1);
   readonly now = (): number => this.time;
@@ -105,7 +105,7 @@ const TABLE: readonly (readonly [title: string, tries: Tries])[] = [
     ],
   ],
   [
-    'a clock that was ahead puts nobody off for longer',
+    'a clock that was ahead delays no sender longer',
     [
       [DAY, 0],
       [0, 0],

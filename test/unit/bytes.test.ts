@@ -40,7 +40,7 @@ class Digest {
 const EDGES = Buffer.from('00417f808f909fa0bfc0c1c2dfe0e1ecedeeeff0f1f3f4f5ff', 'hex');
 
 describe('decodeBytes equals Python 3.11 (surrogateescape)', () => {
-  it('for every sequence of up to four bytes on the edges of what is well-formed', () => {
+  it('for every sequence of up to four bytes at the limits of well-formed UTF-8', () => {
     const digest = new Digest();
     let count = 0;
     for (let length = 1; length <= 4; length++) {
@@ -117,7 +117,7 @@ describe('encodeBytes', () => {
     }
   });
 
-  it('bytes of a text in parts decode to the same bytes, wherever it is cut', () => {
+  it('a text that is split anywhere decodes to the same bytes', () => {
     const bytes = Buffer.from('é€😀ü', 'utf8');
     for (let at = 0; at <= bytes.length; at++) {
       const text = decodeBytes(bytes.subarray(0, at)) + decodeBytes(bytes.subarray(at));
@@ -135,7 +135,7 @@ describe('encodeBytes', () => {
     expect(encodeBytes('\udc80\ud83d\ude00').toString('hex')).toBe('80f09f9880');
   });
 
-  it('leaves its argument alone and gives a Buffer of its own', () => {
+  it('does not change its argument and returns a new Buffer', () => {
     const bytes = Buffer.from('abc');
     const encoded = encodeBytes(decodeBytes(bytes));
     encoded[0] = 0;

@@ -62,7 +62,7 @@ describe('AddrCache in memory', () => {
     expect(cache.size).toBe(1);
   });
 
-  it('tells an entry without a result from no entry', () => {
+  it('distinguishes an entry without a result from no entry', () => {
     const cache = new AddrCache({ now });
     cache.set('a@b');
     expect(cache.get('a@b')).toBeNull();
@@ -72,7 +72,7 @@ describe('AddrCache in memory', () => {
     expect(cache.has('')).toBe(false);
   });
 
-  it('domain entries stand for addresses without one of their own, not for subdomains', () => {
+  it('domain entries apply to addresses without an entry of their own, not to subdomains', () => {
     const cache = new AddrCache({ now });
     cache.set('Bar.com', 'domain');
     cache.set('own@bar.com', 'own');
@@ -187,7 +187,7 @@ describe('AddrCache with a file', () => {
     expect(lines()).toStrictEqual(['perm@a.com']);
   });
 
-  it("reads pymilter's file; keeps entries without a date, drops garbage and what is too old", () => {
+  it("reads pymilter's file; keeps entries without a date, drops garbage and expired entries", () => {
     const good = [
       'Perm@x.com',
       `Fresh@x.com ${ago(1)}`,
@@ -224,7 +224,7 @@ describe('AddrCache with a file', () => {
     );
   });
 
-  it('leaves a file without garbage alone', () => {
+  it('does not rewrite a file without garbage', () => {
     const before = `perm@x.com\nfresh@x.com ${ago(1)}\n`;
     loaded(before);
     expect(readFileSync(file, 'utf8')).toBe(before);
@@ -239,7 +239,7 @@ describe('AddrCache with a file', () => {
     expect(lines().sort()).toStrictEqual([`a@x ${ago(1)}`, 'b@x', 'c@x', `d@x ${ago(1)}`]);
   });
 
-  it('keeps what is younger than keep days in the file, also beyond renew', () => {
+  it('keeps entries younger than `keep` days in the file, even after `renew`', () => {
     writeFileSync(file, `a@x ${ago(20)}\nb@x ${ago(40)}\n`);
     const cache = new AddrCache({ now });
     cache.load(file, 30);
@@ -250,7 +250,7 @@ describe('AddrCache with a file', () => {
     expect(longer.has('a@x')).toBe(true);
   });
 
-  it('a second load adds what is new, and keeps results', () => {
+  it('a second load adds new entries, and keeps results', () => {
     const cache = loaded(`a@x ${ago(2)}\nc@x ${ago(2)}\n`);
     cache.set('b@x', 'result');
     cache.set('c@x');
@@ -275,7 +275,7 @@ describe('AddrCache with a file', () => {
     expect(lines()).toHaveLength(4);
   });
 
-  it('does not read a file larger than maxFileSize, or what is no file', () => {
+  it('does not read a file larger than maxFileSize, or anything but a file', () => {
     writeFileSync(file, 'a@x\n');
     new AddrCache({ maxFileSize: 4 }).load(file);
     expect(() => new AddrCache({ maxFileSize: 3 }).load(file)).toThrow(
@@ -305,7 +305,7 @@ describe('AddrCache with a file', () => {
 
 /** @contract 35 */
 describe('appends survive a crash', () => {
-  it('a line that was cut off anywhere is never taken for another address', () => {
+  it('a truncated line is never taken for another address', () => {
     new AddrCache({ file, now }).set('joe@example.com');
     new AddrCache({ file, now }).addPermanent('ann@example.com');
     const whole = readFileSync(file);
@@ -318,7 +318,7 @@ describe('appends survive a crash', () => {
     }
   });
 
-  it('what is appended after a torn line is a line of its own', () => {
+  it('an entry after a truncated line is a line of its own', () => {
     writeFileSync(file, `a@x ${ago(1)}\n joe@exam`);
     new AddrCache({ file, now }).set('b@x');
     const cache = new AddrCache({ file, now });
@@ -341,13 +341,13 @@ describe('appends survive a crash', () => {
     expect(readdirSync(folder)).toStrictEqual(['cache.log']);
   });
 
-  it('an entry that cannot be written is in memory, and the error is told', () => {
+  it('an entry that cannot be written is kept in memory, and the error is reported', () => {
     const cache = new AddrCache({ file: join(folder, 'none', 'cache.log'), now });
     expect(() => cache.set('a@x')).toThrow(errorWith({ code: 'ENOENT' }));
     expect(cache.has('a@x')).toBe(true);
   });
 
-  it('an entry that was written in part is reported, and is no entry', () => {
+  it('an entry that was written in part is reported, and ignored', () => {
     const program = `
       const { AddrCache } = require(${JSON.stringify(require.resolve('#lib/cache/index.js'))});
       try {

@@ -75,7 +75,7 @@ describe('ini files', () => {
       expect(() => parse(text)).toThrow(errorWith({ ...CONFIG, message })));
   }
 
-  it('takes nothing over from a faulty text', () => {
+  it('takes nothing from an invalid text', () => {
     const config = parse('[a]\nx=1');
     expect(() => config.readString('[a]\nx=2\ny\n', 'second.cfg')).toThrow(
       errorWith({ message: /^second\.cfg:3/ }),
@@ -332,7 +332,7 @@ spam=file:spam.txt
     expect(config.getaddrdict('s', 'none').size).toBe(0);
   });
 
-  it('files without a folder are those of the working directory', () => {
+  it('file names without a folder are relative to the working directory', () => {
     const file = relative(process.cwd(), join(folder, 'lists', 'spam.txt'));
     const config = parse(`[s]\nusers=a\na=file:${file}`);
     expect(config.getaddrdict('s', 'users').get('x@spam.example')).toBe('a');

@@ -73,11 +73,11 @@ describe('DnsSession', () => {
     await expect(session.reverse('host')).rejects.toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
   });
 
-  it('takes names with a dot at the end, in any letter case', async () => {
+  it('accepts names with a final dot, in any letter case', async () => {
     expect(await open().resolve4('EXAMPLE.com.')).toStrictEqual(['192.0.2.1', '192.0.2.2']);
   });
 
-  it('asks again by TCP where an answer does not fit', async () => {
+  it('asks again over TCP if an answer is truncated', async () => {
     expect(await open().resolveTxt('big.example')).toHaveLength(20);
     expect(server.queries).toStrictEqual(['TXT big.example', 'TXT big.example']);
   });
@@ -95,13 +95,13 @@ describe('DnsSession', () => {
     ['grün.example', 'EBADNAME'],
     ['a b.example', 'EBADNAME'],
   ] as const) {
-    it(`tells how it failed: ${code} for ${name.slice(0, 40) || 'no name'}`, async () => {
+    it(`fails with ${code} for ${name.slice(0, 40) || 'no name'}`, async () => {
       const timeout = code === 'ETIMEOUT' ? 100 : 20_000;
       await expect(open({ timeout, tries: 1 }).resolve4(name)).rejects.toThrow(failsWith(code));
     });
   }
 
-  it('tells that a name has no record of the type', async () => {
+  it('fails with ENODATA if a name has no record of the type', async () => {
     await expect(open().resolveTxt('second.example.'.replace('second', 'short'))).rejects.toThrow(
       failsWith('ENODATA'),
     );
@@ -136,14 +136,14 @@ describe('DnsSession', () => {
     await expect(session.dns('failing.example', 'A')).rejects.toThrow(failsWith('ESERVFAIL'));
   });
 
-  it('goes to the next server where one fails', async () => {
+  it('asks the next server if one fails', async () => {
     await using failing = await DnsServer.start({ 'example.com': { fault: 'SERVFAIL' } });
     const servers = [failing.address, `127.0.0.1:${await closedPort()}`, server.address];
     expect(await open({ servers, tries: 1 }).resolve6('example.com')).toStrictEqual(['2001:db8::1']);
     expect(failing.queries).toStrictEqual(['AAAA example.com']);
   });
 
-  it('tells when no server is there', async () => {
+  it('fails if no server answers', async () => {
     const session = open({ servers: [`127.0.0.1:${await closedPort()}`], tries: 1 });
     await expect(session.resolve4('example.com')).rejects.toThrow(failsWith('ESERVFAIL'));
   });
@@ -244,7 +244,7 @@ describe('DnsSession', () => {
     });
   });
 
-  describe('what it remembers', () => {
+  describe('an answer in the cache', () => {
     it('is not asked again, in any letter case', async () => {
       const session = open();
       await session.resolve4('example.com');
@@ -258,7 +258,7 @@ describe('DnsSession', () => {
       expect(session.lookups).toBe(1);
     });
 
-    it('holds as long as its TTL, and maxTtl', async () => {
+    it('is kept for its TTL, at most maxTtl', async () => {
       let now = 1_000_000;
       const session = open({ now: () => now, maxTtl: 60, negativeTtl: 7 });
       const asks = async (name: string) => {

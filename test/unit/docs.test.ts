@@ -102,7 +102,7 @@ describe('links in the documentation', () => {
   const byPath = new Map(pages.map((page) => [page.path, page]));
 
   for (const page of pages) {
-    it(`${page.path}: all of them lead somewhere`, () => {
+    it(`${page.path}: all of them lead to an existing target`, () => {
       const broken = linksOf(page).filter(
         (link) => !/^https?:/.test(link) && !leadsSomewhere(page.path, link),
       );

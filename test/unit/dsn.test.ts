@@ -71,7 +71,7 @@ describe('sendDsn', () => {
   }
 
   /** @contract 36 */
-  it('null where the mail server takes mail, asked by the null sender', async () => {
+  it('null if the mail server accepts mail from the null sender', async () => {
     const { answer, said } = await ask([{}]);
     expect(answer).toBeNull();
     expect(said[0]?.slice(0, 3)).toStrictEqual(['EHLO filter.test', 'MAIL FROM:<>', `RCPT TO:<${ANN}>`]);
@@ -85,7 +85,7 @@ describe('sendDsn', () => {
   });
 
   /** @contract 36 */
-  it('MX in order; the next where one cannot say', async () => {
+  it('asks the mail exchangers in order, the next one if one cannot answer', async () => {
     const { answer, said } = await ask([
       { RCPT: '451 4.2.0 later' },
       { greeting: '554 5.7.1 not you' },
@@ -99,14 +99,14 @@ describe('sendDsn', () => {
     ]);
   });
 
-  it('asks nobody after an answer', async () => {
+  it('asks no other host after an answer', async () => {
     const { answer, said } = await ask([{ RCPT: '550 5.1.1 no' }, {}]);
     expect(answer).toStrictEqual([550, '5.1.1 no']);
     expect(said[1]).toStrictEqual([]);
   });
 
   /** @contract 36 */
-  it('the address of the domain where it has no MX', async () => {
+  it('asks the domain’s own address if it has no MX', async () => {
     expect((await ask([{}], 'bob@plain.example')).answer).toBeNull();
   });
 
@@ -165,17 +165,17 @@ describe('sendDsn', () => {
     });
   }
 
-  it('does without what DNS cannot tell, where another address is there', async () => {
+  it('ignores failed look-ups if there is another address', async () => {
     for (const domain of ['half.example', 'lame.example']) {
       expect((await ask([{}], `x@${domain}`)).answer).toBeNull();
     }
   });
 
-  it('takes an address literal', async () => {
+  it('accepts an address literal', async () => {
     expect((await ask([{}], 'x@[127.0.0.1]')).answer).toBeNull();
   });
 
-  it('connects to public addresses only, unless told otherwise', async () => {
+  it('connects to public addresses only, unless privateHosts is set', async () => {
     const { answer, said } = await ask([{}], ANN, { privateHosts: false });
     expect(answer?.[0]).toBe(550);
     expect(said[0]).toStrictEqual([]);
@@ -192,7 +192,7 @@ describe('sendDsn', () => {
     });
   }
 
-  it('tells when no host listens', async () => {
+  it('fails if no host listens', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as { port: number };
@@ -200,7 +200,7 @@ describe('sendDsn', () => {
     expect((await sendDsn('x@plain.example', null, options(port)))?.join(' ') ?? '').toMatch(/^450 4\.4\.1 /);
   });
 
-  it('sends a message from nobody', async () => {
+  it('sends a message from the null sender', async () => {
     const { answer, said, servers } = await ask([{}], ANN, {}, 'Subject: hi\n\n.dot\n');
     expect(answer).toBeNull();
     expect(servers[0]?.messages[0]).toBe('Subject: hi\r\n\r\n..dot\r\n');
@@ -238,7 +238,7 @@ describe('sendDsn', () => {
     }
   });
 
-  it('passes on what a resolver of your own throws by mistake', async () => {
+  it('passes on programming errors of a custom resolver', async () => {
     const broken = () => Promise.reject(new TypeError('a mistake'));
     const resolver: DsnResolver = {
       resolveMx: async () => mx('x.example'),
@@ -270,7 +270,7 @@ describe('createMsg', () => {
     expect(text).not.toMatch(/(?<!\r)\n/);
   });
 
-  it('leaves what the template says', async () => {
+  it('keeps the template’s own headers', async () => {
     const template =
       'From: me <me@filter.test>\nAuto-Submitted: auto-generated\nTo: you@example.com\nSubject: x\n\ntext\n';
     const text = (await createMsg(template, base)).toString();
@@ -279,7 +279,7 @@ describe('createMsg', () => {
     expect((await createMsg('\ntext\n', base)).toString()).toMatch(/^Subject: About your message\r$/m);
   });
 
-  it('encodes what is not ASCII', async () => {
+  it('encodes text other than ASCII', async () => {
     const text = (await createMsg('Subject: Grüße\n\nGrüße\n', base)).toString();
     expect(text).toMatch(/^Subject: =\?UTF-8\?/m);
     expect(text).not.toMatch(/[^\0-\x7f]/);

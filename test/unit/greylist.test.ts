@@ -44,7 +44,7 @@ describe('a greylist in SQLite', () => {
     expect(await greylist.check('192.0.2.1', 'a@example.com', 'b@example.com')).toBe(1);
   });
 
-  it('knows after a restart what it knew before', async () => {
+  it('keeps its entries over a restart', async () => {
     const file = newFile();
     const clock = new Clock();
     const restarted = () => new Greylist(file, { now: clock.now });
@@ -89,7 +89,7 @@ describe('a greylist in SQLite', () => {
     expect(results.reduce((a, b) => a + b)).toBe((last * (last + 1)) / 2);
   });
 
-  it('keeps addresses as they are for who looks into the file, and digests of those that are too long', async () => {
+  it('stores addresses readably, and digests of those that are too long', async () => {
     const file = newFile();
     const store = new SqliteStore(file, { maxLength: 20 });
     await using greylist = new Greylist(store);
@@ -106,7 +106,7 @@ describe('a greylist in SQLite', () => {
     expect(rows).toHaveLength(2);
   });
 
-  it('makes room at maxEntries: first go those never let in, the oldest before others', async () => {
+  it('makes room at maxEntries: entries that never passed are deleted first, the oldest before others', async () => {
     const file = newFile();
     const clock = new Clock();
     const store = new SqliteStore(file, { maxEntries: 200 });
@@ -130,7 +130,7 @@ describe('a greylist in SQLite', () => {
     expect(await check('stranger0')).toBe(0);
   });
 
-  it('is an error where the file cannot be used', async () => {
+  it('is an error if the file cannot be used', async () => {
     expect(() => new SqliteStore(join(dir, 'missing', 'x.db'))).toThrow(
       storeError(/missing\/x\.db: .*directory/),
     );
@@ -140,7 +140,7 @@ describe('a greylist in SQLite', () => {
     expect(() => new SqliteStore(garbage)).toThrow(storeError(/not a database/));
   });
 
-  it('is an error where a newer version made the file', async () => {
+  it('is an error if a newer version made the file', async () => {
     const file = newFile();
     const database = new Sqlite(file);
     database.pragma('user_version = 99');
@@ -148,7 +148,7 @@ describe('a greylist in SQLite', () => {
     expect(() => new SqliteStore(file)).toThrow(storeError(/schema version 99 needs a newer version/));
   });
 
-  it('is an error after a bounded time where another process keeps the file locked', async () => {
+  it('is an error after the timeout if another process keeps the file locked', async () => {
     const file = newFile();
     const store = new SqliteStore(file, { timeout: 50 });
     await using greylist = new Greylist(store);
@@ -192,19 +192,19 @@ describe('the optional packages', () => {
     return stdout.trim();
   }
 
-  it('better-sqlite3: an error that says so where it is not installed', () => {
+  it('better-sqlite3: an error says that it is not installed', () => {
     expect(elsewhere("new g.Greylist('x.db')")).toBe(
       'ERR_MILTER_MISSING_PACKAGE SqliteStore: the package better-sqlite3 is not installed; install it with npm install better-sqlite3',
     );
   });
 
-  it('redis: an error that says so where it is not installed', () => {
+  it('redis: an error says that it is not installed', () => {
     expect(elsewhere('new g.RedisStore()')).toBe(
       'ERR_MILTER_MISSING_PACKAGE RedisStore: the package redis is not installed; install it with npm install redis',
     );
   });
 
-  it('better-sqlite3: an error that says so where it is not built', () => {
+  it('better-sqlite3: an error says that it is not built', () => {
     const told = elsewhere("new g.Greylist('x.db')", (modules) => {
       const from = join(projectRoot, 'node_modules');
       for (const name of ['bindings', 'file-uri-to-path']) symlinkSync(join(from, name), join(modules, name));
@@ -225,14 +225,14 @@ describe('loadPackage', () => {
   const loads = (load: () => unknown) => () => loadPackage('some-package', 'Somebody', load);
   const missing = (message: RegExp) => isError('ERR_MILTER_MISSING_PACKAGE', message);
 
-  it('gives what it loads', () => expect(loads(() => 1)()).toBe(1));
-  it('says how to install what is not there', () => {
+  it('returns the loaded package', () => expect(loads(() => 1)()).toBe(1));
+  it('says how to install a missing package', () => {
     const notFound = loads(() => require('milter-needs-no-such-package'));
     expect(notFound).toThrow(
       missing(/^Somebody: .* some-package is not installed; install it with npm install some-package$/),
     );
   });
-  it('says what else is wrong, in a line', () => {
+  it('reports other errors in one line', () => {
     const broken = loads(() => {
       throw new Error('first line\nsecond');
     });

@@ -70,7 +70,7 @@ describe('a dangerous part', () => {
   });
 
   /** @contract 25 */
-  it('keeps no other MIME header, and the ones that are none', async () => {
+  it('keeps no other MIME headers, but all other headers', async () => {
     const head =
       'X-Kept: 1\r\nContent-ID: <1>\r\nContent-Description: a.exe\r\nContent-Type: a/b; name=a.exe\r\n' +
       'Content-Type: a/b; name=c.exe\r\nContent-Transfer-Encoding: base64\r\n';
@@ -86,7 +86,7 @@ describe('a dangerous part', () => {
   });
 
   /** @contract 25 */
-  it('tells a name of any characters', async () => {
+  it('names the file, whatever its characters', async () => {
     const { message } = await defanged(bytes("Content-Type: a/b; name*=utf-8''%E2%82%AC%0D%0A%22.exe\n\nx"), {
       host: 'h',
     });
@@ -160,7 +160,7 @@ describe('a dangerous part', () => {
     }
   });
 
-  it('is no attached message by its name, which is often a subject', async () => {
+  it('an attached message is not judged by its name, which is often a subject', async () => {
     const { changed } = await defanged(
       bytes('Content-Type: message/rfc822; name="on example.com"\n\nSubject: s\n\nx'),
     );
@@ -354,7 +354,7 @@ describe('an HTML part', () => {
   }
 
   /** @contract 27 */
-  it('is none by another type', async () => {
+  it('HTML of another type is not touched', async () => {
     for (const head of ['Content-Type: text/plain; name=a.html', 'Content-Type: image/png; name=a.htm'])
       expect((await defanged(multipart([part(head, '<script>1</script>')]))).changed).toBe(false);
   });
@@ -382,7 +382,7 @@ describe('an HTML part', () => {
 });
 
 describe('defang', () => {
-  it('refuses what is no message, no check, no limit', async () => {
+  it('refuses invalid messages, checks and limits', async () => {
     const code = 'ERR_MILTER_BAD_ARGUMENT';
     const message = MimeMessage.from(bytes('A: b\n\nx'));
     await expect(defang(bytes('x') as unknown as MimeMessage)).rejects.toThrow(errorWith({ code }));
@@ -394,7 +394,7 @@ describe('defang', () => {
 });
 
 describe('checkAttachments', () => {
-  it('asks about each part that has none in it, until one answers', async () => {
+  it('calls the check for each leaf part until one answers', async () => {
     const message = MimeMessage.from(ODD_MESSAGES['an attached message with parts'] as Buffer);
     const asked: string[] = [];
     const all = await checkAttachments(message, (part) => {

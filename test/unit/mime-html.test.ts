@@ -41,7 +41,7 @@ function byStandard(html: string): string {
   return pieces.join('') + html.slice(done);
 }
 
-describe('a script is what the HTML standard says', () => {
+describe('scripts as the HTML standard defines them', () => {
   // Without elements that hold text, where this package takes more for a script than the standard does.
   const words = [
     '<script',

@@ -79,7 +79,7 @@ describe('a limit of a message', () => {
     );
   });
 
-  it('maxSize holds while a file is read', async () => {
+  it('maxSize is enforced while a file is read', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'mime-'));
     try {
       const path = join(directory, 'message');
@@ -93,7 +93,7 @@ describe('a limit of a message', () => {
     }
   });
 
-  it('maxHtmlSize: larger HTML is replaced where it has a script, and only there', async () => {
+  it('maxHtmlSize: larger HTML is replaced if it has a script, and only then', async () => {
     const html = (content: string) => bytes(`Content-Type: text/html; name=a.html\n\n${content}`);
     for (const [content, maxHtmlSize, warned] of [
       ['<script>1</script>', 18, false],
@@ -114,7 +114,7 @@ describe('a limit of a message', () => {
     expect(() => MimeMessage.from(bytes(''), { maxParts: undefined })).not.toThrow();
   });
 
-  it('is beyond what mail needs, by default', () => {
+  it('is larger than mail needs by default', () => {
     const { maxDepth, maxParts } = MIME_LIMITS;
     expect([...MimeMessage.from(attached(maxDepth - 1)).walk()]).toHaveLength(maxDepth);
     expect(MimeMessage.from(multipart(new Array(maxParts - 1).fill(''))).parts).toHaveLength(maxParts - 1);
@@ -139,7 +139,7 @@ describe('a limit of a ZIP file', () => {
   });
 
   /** @contract 24 */
-  it('maxZipExpanded, over all levels, and not for what is no ZIP file', async () => {
+  it('maxZipExpanded applies over all levels, and only to ZIP files', async () => {
     const inner = await zip({ 'big.txt': Buffer.alloc(100_000) });
     const file = await zip({ 'a.zip': inner, 'b.zip': inner, 'c.txt': Buffer.alloc(100_000) });
     const expanded = 2 * inner.length;

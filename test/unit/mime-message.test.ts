@@ -26,7 +26,7 @@ describe('a message that is not edited', () => {
     });
 
     /** @contract 23 */
-    it(`is split the same way whatever its chunks: ${title}`, () => {
+    it(`is split the same way for any chunks: ${title}`, () => {
       const whole = scan(message, message.length || 1);
       expect(whole.bytes).toStrictEqual(message);
       for (const size of message.length > 10_000 ? [4093] : [1, 2, 3, 7])
@@ -178,13 +178,13 @@ describe('header fields', () => {
     expect(heard).toStrictEqual([]);
   });
 
-  it('take the line breaks of their head, and an empty line where there was none', () => {
+  it('use the line breaks of their headers, and an empty line if there was none', () => {
     const folded = MimeMessage.from(bytes('A: b\nC: d'));
     folded.addHeader('E', 'f\r\n g');
     expect(text(folded)).toBe('A: b\nC: d\nE: f\n g\n\n');
   });
 
-  it('refuse what is no field', () => {
+  it('refuse invalid fields', () => {
     for (const change of [
       (m: MimeMessage) => m.setHeader('a b', 'x'),
       (m: MimeMessage) => m.addHeader('', 'x'),
@@ -327,7 +327,7 @@ describe('content', () => {
   });
 });
 
-describe('where a message comes from and goes to', () => {
+describe('sources and destinations of a message', () => {
   const source = multipart(['X: y\r\n\r\nx']);
   let directory: string;
   beforeAll(async () => {
@@ -358,7 +358,7 @@ describe('where a message comes from and goes to', () => {
     expect(stream.writableFinished).toBe(true);
   });
 
-  it('a file that is not there is an error of the system', async () => {
+  it('a missing file is a system error', async () => {
     await expect(messageFromFile(join(directory, 'absent'))).rejects.toThrow(errorWith({ code: 'ENOENT' }));
   });
 

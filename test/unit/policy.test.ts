@@ -262,7 +262,7 @@ describeUnless(unavailable(), 'an access map that the MTA has compiled', () => {
     expect(map.size).toBe(entries + 1);
   });
 
-  it('is an error where it is damaged', async () => {
+  it('is an error if it is damaged', async () => {
     const file = inDir('damaged.db');
     writeFileSync(file, readFileSync(bySendmail('hash')).subarray(0, 5000));
     await failsToOpen(file, /makemap -C \/dev\/null -u hash \S+damaged: ended with \d+: .+/, {
@@ -272,13 +272,13 @@ describeUnless(unavailable(), 'an access map that the MTA has compiled', () => {
     await failsToOpen(file, /postmap -s hash:\S+damaged: ended with 1: .+/, { postmap, env });
   });
 
-  it('is an error where its name does not end as the programs want it', async () => {
+  it('is an error if its name lacks the suffix that the programs require', async () => {
     const file = inDir('no-suffix');
     writeFileSync(file, readFileSync(bySendmail('hash')));
     await failsToOpen(file, /its name must end in \.db/, { makemap, env });
   });
 
-  it('says how to get at it where no program is', async () => {
+  it('says what to install if there is no program to read it', async () => {
     const none = inDir('none');
     const file = bySendmail('hash');
     await failsToOpen(file, /none cannot be run; set the option makemap or postmap/, { makemap: none });
@@ -322,12 +322,12 @@ describe("the MTA's program", () => {
     return file;
   }
 
-  it('is killed where it takes too long', async () => {
+  it('is killed if it takes too long', async () => {
     const makemap = program('exec sleep 600');
     await failsToOpen(database(), /took longer than 50 ms/, { makemap, programTimeout: 50 });
   });
 
-  it('is killed where it does not end printing', async () => {
+  it('is killed if its output is endless', async () => {
     const pidFile = inDir('endless.pid');
     const makemap = program(`echo $$ >${pidFile}; while :; do echo 'a:b\tOK'; done`);
     await failsToOpen(database(), /more than 1000 bytes/, { makemap, maxBytes: 1000 });
@@ -338,7 +338,7 @@ describe("the MTA's program", () => {
     expectThat(existsSync(`/proc/${pid}`), 'it still runs').toBe(false);
   });
 
-  it('may say a lot when it fails', async () => {
+  it('can write much to stderr when it fails', async () => {
     const makemap = program('i=0; while [ $i -lt 3000 ]; do echo complaint >&2; i=$((i+1)); done; exit 3');
     await fails(
       () => opened(database('BE'), { makemap }),
@@ -356,7 +356,7 @@ describe("the MTA's program", () => {
     expect(map.get('a:b')).toBe('OK');
   });
 
-  it('is an error where it cannot be started', async () => {
+  it('is an error if it cannot be started', async () => {
     const makemap = inDir('not-a-program');
     writeFileSync(makemap, '#!/nowhere/at/all\n', { mode: 0o755 });
     await failsToOpen(database(), /ENOENT/, { makemap });
@@ -375,7 +375,7 @@ describe("the MTA's program", () => {
 });
 
 describe('an access map whose file changes', () => {
-  it('is replaced when another file takes its place', async () => {
+  it('is reloaded when another file replaces it', async () => {
     const file = fileWith('a:\tOLD\n');
     const { next, options } = watching();
     const map = await opened(file, options);
@@ -398,7 +398,7 @@ describe('an access map whose file changes', () => {
     expect(map.get('a:')).toBe('NEWER');
   });
 
-  it('stays when the new version is broken, which is told once', async () => {
+  it('is kept if the new version is invalid, which is reported once', async () => {
     const file = fileWith('a:\tOLD\n');
     const { next, reloads, options } = watching();
     const map = await opened(file, options);
@@ -477,7 +477,7 @@ describe('an access map whose file changes', () => {
     expect(calls).toBe(1);
   });
 
-  it('tells stderr where nobody listens', () => {
+  it('reports to stderr without a listener', () => {
     const file = fileWith('a:\tOLD\n');
     const program = `
       const { AccessMap } = require('tsmilter/policy');
@@ -502,7 +502,7 @@ describe('an access map whose file changes', () => {
     );
   });
 
-  it('is an error where it changes all the time', async () => {
+  it('is an error if it changes all the time', async () => {
     const file = `${fileWith('')}.db`;
     const head = Buffer.alloc(64);
     head.writeUInt32LE(0x061561, 12);
@@ -557,7 +557,7 @@ describe('access maps that cannot be read', () => {
     await failsToOpen(file, /cannot be read: ENOENT/, { type: 'hash', makemap });
   });
 
-  it('text that is said to be text whatever it begins with', async () => {
+  it('with an explicit type, a text file is read as text whatever its first bytes', async () => {
     await failsToOpen(fileWith('a\0b c\n'), /line 1 contains a NUL, so this is not a text file/, {
       type: 'text',
     });

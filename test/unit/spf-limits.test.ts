@@ -384,13 +384,13 @@ describe('maxTime, and a signal', () => {
   });
 
   for (const record of ['v=spf1 ptr:a.test -all', 'v=spf1 exists:%{p}.test -all', 'v=spf1 mx:a.test -all']) {
-    it(`ends it also in ${record}`, async () => {
+    it(`ends a check of ${record}`, async () => {
       const resolver = { ...deaf(), resolveTxt: async () => [[record]] };
       expect((await checkSpf(CLIENT, { resolver, maxTime: 20 })).result).toBe('temperror');
     });
   }
 
-  it('does not change a result that is known: what is left out is the explanation', async () => {
+  it('does not change a known result, only leaves out the explanation', async () => {
     for (const options of [{}, { defaultExplanation: '%{p} No.' }]) {
       const resolver = { ...deaf(), resolveTxt: async () => [['v=spf1 -all exp=%{p}.test']] };
       const { result, explainedBy, explanation } = await checkSpf(CLIENT, {
@@ -403,7 +403,7 @@ describe('maxTime, and a signal', () => {
     }
   });
 
-  it('counts all look-ups together', async () => {
+  it('covers all look-ups together', async () => {
     const slow = async () => {
       await new Promise((resolve) => setTimeout(resolve, 30));
       return ['192.0.2.99'];
@@ -414,7 +414,7 @@ describe('maxTime, and a signal', () => {
     expect((await checkSpf(CLIENT, { resolver, maxTime: 20_000 })).result).toBe('pass');
   });
 
-  it('of a caller who gives up', async () => {
+  it('aborts a check', async () => {
     const controller = new AbortController();
     const checked = checkSpf(CLIENT, { resolver: deaf(), signal: controller.signal });
     setImmediate(() => controller.abort());
@@ -422,13 +422,13 @@ describe('maxTime, and a signal', () => {
     expect([result, problem]).toStrictEqual(['temperror', 'the check was aborted']);
   });
 
-  it('of a caller who has given up before', async () => {
+  it('aborted before the check ends it immediately', async () => {
     const check = await bench.check('v=spf1 +all', { options: { signal: AbortSignal.abort() } });
     expect(check.result).toBe('temperror');
     expect(bench.server.queries).toStrictEqual([]);
   });
 
-  it('leaves a failure that comes later unseen, not unhandled', async () => {
+  it('a look-up that fails later is not an unhandled rejection', async () => {
     let fail: (error: Error) => void = () => {};
     const late = () =>
       new Promise<never>((_, reject) => {

@@ -198,7 +198,7 @@ describe('macros', () => {
       });
     }
 
-    it('is not asked for where it is not used', async () => {
+    it('is not looked up if it is not used', async () => {
       await asked('%{d}.x.test');
       expect(bench.server.queries.every((question) => !question.startsWith('PTR'))).toBe(true);
     });
@@ -357,7 +357,7 @@ describe('explanations (RFC 7208 6.2)', () => {
     ],
   ]);
 
-  describe('of your own, where the domain has none', () => {
+  describe('defaultExplanation, if the domain has none', () => {
     const options = { defaultExplanation: 'See http://mx.example.net/%{d}?%{S} 100%%' };
     const yours = is('See http://mx.example.net/example.com?ann%40example.com 100%', null);
     rows([
@@ -378,7 +378,7 @@ describe('explanations (RFC 7208 6.2)', () => {
     ]);
   });
 
-  describe('else a sentence says what happened', () => {
+  describe('otherwise a sentence explains the result', () => {
     rows([
       ['+', 'v=spf1 +all', 'pass', is('192.0.2.1 may send mail in the name of ann@example.com', null)],
       ['-', 'v=spf1 -all', 'fail', ours],

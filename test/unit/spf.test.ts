@@ -232,7 +232,7 @@ describe('the resolver', () => {
     });
   }
 
-  it('whose errors are answers, but not its mistakes', async () => {
+  it('errors of look-ups are results, programming errors are not', async () => {
     const answer = new DnsError('ENOTFOUND', 'A', 'host.test', 'none');
     expect((await checkSpf(CLIENT, { resolver: failing(answer) })).result).toBe('fail');
     const unasked = Object.assign(new Error('DNS'), { code: 'EBADNAME' });
@@ -254,7 +254,7 @@ describe('the resolver', () => {
     }
   });
 
-  it('is a session of its own where none is given', async () => {
+  it('is a new session if none is given', async () => {
     const none = await checkSpf({ ...CLIENT, sender: 'ann@localhost' });
     expect(none.result).toBe('none');
   });

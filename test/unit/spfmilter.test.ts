@@ -275,13 +275,13 @@ describe('clients', () => {
     expect((await forged({ lists, hostaddr: at('2001:db8::26') })).verdict).toBe('reject');
   });
 
-  it('are outside where a name in the lists cannot be looked up, which is logged', async () => {
+  it('count as external if a name in the lists cannot be looked up, which is logged', async () => {
     const { verdict, log } = await forged({ lists: 'internal_connect = broken.example' });
     expect(verdict).toBe('reject');
     expect(log).toMatch(/broken\.example in the lists of networks is not looked up: /);
   });
 
-  it('get a reply that fits, whatever they say', async () => {
+  it('get a valid reply, whatever they send', async () => {
     const sender = `<jörg\t${'x'.repeat(2000)}@later.example>`;
     const macros = { envfrom: { auth_authen: 'b%b' } };
     const { verdict, reply } = await forged(

@@ -102,7 +102,7 @@ describe('isDynip', () => {
   check(BETTER, true);
   check(CHANCE, false);
 
-  it('refuses what is no address', () => {
+  it('refuses invalid addresses', () => {
     for (const ip of ['', 'mail.example.com', '1.2.3', '01.2.3.4', null]) {
       expect(() => isDynip('mail.example.com', ip as string)).toThrow(
         errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
@@ -110,7 +110,7 @@ describe('isDynip', () => {
     }
   });
 
-  it('takes an IPv4 address in IPv6 for what it is', () => {
+  it('treats an IPv4-mapped IPv6 address as IPv4', () => {
     expect(isDynip('host-210-117.example.com', '::ffff:192.168.210.117')).toBe(true);
   });
 

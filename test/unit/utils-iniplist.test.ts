@@ -47,7 +47,7 @@ describe('iniplist without DNS', () => {
     it(`${ip} in ${JSON.stringify(list)}: ${expected}`, () => expect(iniplist(ip, list)).toBe(expected));
   }
 
-  it('takes any iterable', () => expect(iniplist('1.2.3.4', new Set(['1.2.3.4']))).toBe(true));
+  it('accepts any iterable', () => expect(iniplist('1.2.3.4', new Set(['1.2.3.4']))).toBe(true));
 
   it('a bad address throws', () => {
     for (const ip of [
@@ -65,7 +65,7 @@ describe('iniplist without DNS', () => {
     }
   });
 
-  it('a bad entry throws, also behind one that matches', () => {
+  it('an invalid entry throws, even after one that matches', () => {
     const entries = [
       '1.2.3.4/33',
       '1.2.3.4/-1',
@@ -95,13 +95,13 @@ describe('iniplist without DNS', () => {
     }
   });
 
-  it('a list that is none throws', () => {
+  it('an invalid list throws', () => {
     for (const list of ['1.2.3.4', null, 7]) {
       expect(() => iniplist('1.2.3.4', list as unknown as string[])).toThrow(errorWith(BAD));
     }
   });
 
-  it('a host name throws, and says that it has to be awaited', () => {
+  it('a host name throws an error that says to await the result', () => {
     expect(() => iniplist('1.2.3.4', ['1.2.3.4', 'mx.example.com'])).toThrow(
       errorWith({
         ...BAD,
@@ -163,7 +163,7 @@ describe('iniplist with host names', () => {
     expect(asked).toStrictEqual([]);
   });
 
-  it('does not ask where another entry matches, or there is no name', async () => {
+  it('does not look up names if another entry matches, or there is none', async () => {
     asked.length = 0;
     expect(await iniplist('192.0.2.1', ['mx.example', '192.0.2.*'], { resolver })).toBe(true);
     expect(await iniplist('192.0.2.1', ['198.51.100.1'], { resolver })).toBe(false);
@@ -209,7 +209,7 @@ describe('iniplist with host names', () => {
     );
   });
 
-  it('gives up after timeout milliseconds, and does not wait for the slow where another name matches', async () => {
+  it('gives up after the timeout, and does not wait for slow look-ups if another name matches', async () => {
     const never = new Promise<string[]>(() => {});
     const slow: NameResolver = {
       resolve4: (name) => (name === 'slow.example' ? never : resolver.resolve4(name)),
@@ -224,7 +224,7 @@ describe('iniplist with host names', () => {
     expect(reports).toStrictEqual(['slow.example']);
   });
 
-  it('a Resolver of node:dns will do, and a silent name server is given up', async () => {
+  it('accepts a Resolver of node:dns, and gives up on a silent name server', async () => {
     const server = createSocket('udp4').bind(0, '127.0.0.1');
     await once(server, 'listening');
     const real = new dns.Resolver();
@@ -240,7 +240,7 @@ describe('iniplist with host names', () => {
     }
   });
 
-  it('has a resolver of its own, which keeps nothing alive', async () => {
+  it('has a resolver of its own, which does not keep the process alive', async () => {
     expect(await iniplist('192.0.2.1', ['localhost'], {})).toBe(false);
     expect(await iniplist('127.0.0.1', ['localhost'], {})).toBe(true);
   });

@@ -76,7 +76,7 @@ describe('SRS', () => {
     expectThat(unsign(SRS0, at(-1)), 'from the future').toBe(SRS0);
   });
 
-  it('comes back as it is where it is forged or broken', () => {
+  it('is returned unchanged if it is forged or invalid', () => {
     for (const address of [
       SRS0.replace('TwcN', 'TwcO'),
       SRS0.replace('TwcN', 'Twc'),
@@ -127,7 +127,7 @@ describe('BATV', () => {
     }
   });
 
-  it('counts on where the day of three digits starts again', () => {
+  it('handles the wrap-around of the three-digit day', () => {
     const now = () => 20_998 * DAY_MS;
     expect(unsign(sign('a@b', 'secret', 0, 21_003), { batv: 'secret', now })).toBe('a@b');
     const old = sign('a@b', 'secret', 0, 20_997);
@@ -143,7 +143,7 @@ describe('BATV', () => {
     }
   });
 
-  it('comes back as it is where it is forged', () => {
+  it('is returned unchanged if it is forged', () => {
     const good = sign('user@example.com', 'secret', 0, 20_105);
     const forged = good.replace('=user', '=root');
     expect(unsign(forged, batv)).toBe(forged);
