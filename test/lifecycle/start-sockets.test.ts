@@ -43,7 +43,7 @@ async function dial(path: string, uid: number, gid: number): Promise<unknown> {
 /** Every owner and mode of the filter's socket while `act` runs. */
 async function seenDuring(filter: ObservedFilter, act: () => Promise<unknown>): Promise<unknown> {
   const done = join(filter.directory, 'done');
-  const { child } = await tells('the pathWatcher to look', 'pathWatcher.js', [filter.path, done]);
+  const { child } = await tells('the pathWatcher to look', 'path-watcher.js', [filter.path, done]);
   try {
     await act();
     const seen = once(child, 'message');
