@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { HEADER_CONSTANTS } from '#lib/addon/constants.js';
 import { ActionKind, MessageKind, StartResult } from '#lib/addon/kinds.js';
 import { STEP_NAMES } from '#lib/addon/steps.js';
-import { projectRoot } from '../../tools/mta/installation.js';
+import { projectRoot } from '../../tools/project-root.js';
 
 const protocol: Record<string, readonly string[]> = {
   steps: STEP_NAMES,

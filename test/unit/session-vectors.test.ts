@@ -12,7 +12,7 @@ import type { Context } from '#lib/session/context.js';
 import { Exceptions } from '#lib/session/exception-policy.js';
 import { Bridge } from '#lib/testing/simulator/bridge.js';
 import type { Mta } from '#lib/testing/simulator/mta.js';
-import { projectRoot } from '../../tools/mta/installation.js';
+import { projectRoot } from '../../tools/project-root.js';
 
 const VERDICTS: Record<string, number> = {
   continue: CONTINUE,
