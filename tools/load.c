@@ -1,19 +1,19 @@
 /*
- * A load generator: an MTA's side of the milter protocol, version 6, with one thread per connection. It honours
- * what was negotiated: steps left out, steps without a reply, headers with their leading space.
+ * A load generator: an MTA's side of the milter protocol, version 6, with one thread per connection. It
+ * honours what was negotiated: steps left out, steps without a reply, headers with their leading space.
  *
  *     load -s unix:/path|inet:port@host [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause
  * ms]
  *
  * All connections open and negotiate first; then all begin at once. Each sends CONNECT and HELO, and its
  * messages: MAIL, RCPT, DATA, headers, end of headers, body in chunks of 65,535 bytes, end of message. Macros
- * are sent before CONNECT, HELO, MAIL, RCPT and the end of the message, as Sendmail does. A pause follows each
- * SMTP command: CONNECT, HELO, MAIL, RCPT, DATA and the final dot.
+ * are sent before CONNECT, HELO, MAIL, RCPT and the end of the message, as Sendmail does. A pause follows
+ * each SMTP command: CONNECT, HELO, MAIL, RCPT, DATA and the final dot.
  *
- * Prints one line of JSON: messages answered; seconds from the common start to the last reply (without opening
- * and negotiating); percentiles of the time from the final dot to its reply in ms; the headers that the filter
- * added; `wrong`, messages that were refused, or whose added X-Bench header is not "<headers> <body bytes>";
- * `failed`, connections that broke. Exit code 1 if a connection failed or a message was wrong.
+ * Prints one line of JSON: messages answered; seconds from the common start to the last reply (without
+ * opening and negotiating); percentiles of the time from the final dot to its reply in ms; the headers that
+ * the filter added; `wrong`, messages that were refused, or whose added X-Bench header is not "<headers>
+ * <body bytes>"; `failed`, connections that broke. Exit code 1 if a connection failed or a message was wrong.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -66,10 +66,10 @@ struct connection {
 };
 
 static pthread_barrier_t opened;
+static pthread_barrier_t begun;
 static atomic_int failures, wrong, added;
 static char expected[64]; /* the value of X-Bench, if a filter adds it */
 static char* body_bytes;
-static double begin_time;
 
 static double now(void) {
   struct timespec t;
@@ -324,6 +324,7 @@ static void* run(void* argument) {
   c->fd = open_socket();
   int bad = c->fd < 0 || negotiate(c) != 0;
   pthread_barrier_wait(&opened);
+  pthread_barrier_wait(&begun);
   bad = bad || greet(c) != 0;
   for (int i = 0; !bad && i < option.messages; i++) bad = send_message(c) != 0;
   bad = bad || put(c, 'Q', NULL, 0) != 0 || flush(c) != 0;
@@ -380,6 +381,7 @@ int main(int argc, char** argv) {
   pthread_attr_init(&small);
   pthread_attr_setstacksize(&small, 128 * 1024);
   pthread_barrier_init(&opened, NULL, (unsigned)option.connections + 1);
+  pthread_barrier_init(&begun, NULL, (unsigned)option.connections + 1);
   for (int i = 0; i < option.connections; i++) {
     connections[i].latency = calloc((size_t)option.messages, sizeof(double));
     if (pthread_create(&connections[i].thread, &small, run, &connections[i]) != 0) {
@@ -388,7 +390,9 @@ int main(int argc, char** argv) {
     }
   }
   pthread_barrier_wait(&opened);
-  begin_time = now();
+  // No connection sends anything before the clock has started, however late this thread is woken.
+  double begin_time = now();
+  pthread_barrier_wait(&begun);
   for (int i = 0; i < option.connections; i++) pthread_join(connections[i].thread, NULL);
   double seconds = now() - begin_time;
   size_t answered = 0, timed = 0;

@@ -113,12 +113,8 @@ static sfsistat ask_connect(struct task* task) {
   return handlers.xxfi_connect(task->ctx, task->text, task->address);
 }
 static sfsistat ask_helo(struct task* task) { return handlers.xxfi_helo(task->ctx, task->text); }
-static sfsistat ask_envfrom(struct task* task) {
-  return handlers.xxfi_envfrom(task->ctx, task->arguments);
-}
-static sfsistat ask_envrcpt(struct task* task) {
-  return handlers.xxfi_envrcpt(task->ctx, task->arguments);
-}
+static sfsistat ask_envfrom(struct task* task) { return handlers.xxfi_envfrom(task->ctx, task->arguments); }
+static sfsistat ask_envrcpt(struct task* task) { return handlers.xxfi_envrcpt(task->ctx, task->arguments); }
 static sfsistat ask_data(struct task* task) { return handlers.xxfi_data(task->ctx); }
 static sfsistat ask_eom(struct task* task) { return handlers.xxfi_eom(task->ctx); }
 

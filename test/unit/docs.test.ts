@@ -22,10 +22,12 @@ const inLanguage = (...languages: string[]): Block[] =>
   blocks.filter(({ language }) => languages.includes(language));
 
 const CONFIGURATION = ['ini', 'm4'];
+/** What a command prints. */
+const OUTPUT = 'text';
 
 describe('blocks of the documentation', () => {
   const known = (language: string) =>
-    Workshop.compiles(language) || language === 'sh' || CONFIGURATION.includes(language);
+    Workshop.compiles(language) || ['sh', 'json', OUTPUT, ...CONFIGURATION].includes(language);
 
   it('are in a language that is tested here', () => {
     const unknown = blocks.filter(({ language }) => !known(language));
@@ -82,6 +84,14 @@ describe('shell commands in the documentation', () => {
     const scripts = inLanguage('sh').flatMap(({ text }) => text.match(/^scripts\/[\w-]+/gm) ?? []);
     expect(scripts.filter((script) => !existsSync(join(projectRoot, script)))).toStrictEqual([]);
   });
+});
+
+describe('data in the documentation', () => {
+  for (const block of inLanguage('json')) {
+    it(`${placeOf(block)} is JSON`, () => {
+      expect(() => JSON.parse(block.text)).not.toThrow();
+    });
+  }
 });
 
 describe('configuration in the documentation', () => {
