@@ -101,7 +101,7 @@ describe('waiting sessions', () => {
       });
     }
 
-    test(`many wait at once: ${kind}`, async () => {
+    test(`many sessions wait at once: ${kind}`, async () => {
       const filter = mtas.filter();
       await filter.use('Holding');
       const gate = `many${kind}`;

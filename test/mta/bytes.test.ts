@@ -211,7 +211,7 @@ describe('bytes', () => {
     });
   });
 
-  test('SMTPUTF8: Postfix takes such addresses from a filter', async () => {
+  test('SMTPUTF8: Postfix accepts such addresses from a filter', async () => {
     const calls: Call[] = [
       ['chgfrom', '<neu-ü@src.test>', 'SMTPUTF8'],
       ['addrcpt', '<ajouté@dést.test>'],

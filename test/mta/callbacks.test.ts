@@ -121,7 +121,7 @@ describe('callbacks', () => {
     }
 
     describe(kind, () => {
-      test('two messages in a session: one connect, one object, one close', async () => {
+      test('two messages in a session share one connect, one object and one close', async () => {
         await mtas.filter().use({ handlers: every });
         const message = [
           'MAIL FROM:<a@src.test>',

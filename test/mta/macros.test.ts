@@ -175,7 +175,7 @@ describe('macros', () => {
         expect(both('eom')).toContain('j');
       });
 
-      test('chosen for eoh alone: Sendmail\u2019s own for eom stay away', async () => {
+      test('a symbol list for eoh alone: Sendmail does not send its usual macros for eom', async () => {
         expect((await chosen({}))('eom').includes('{msg_id}')).toBe(kind === 'sendmail');
         expect((await chosen({ eoh: ['_'] }))('eom')).not.toContain('{msg_id}');
       });

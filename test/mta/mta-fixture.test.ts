@@ -16,6 +16,7 @@ import {
   startSendmail,
 } from '../../tools/mta';
 import { errorWith, expectThat } from '../support/expect';
+import { FakeTimeouts, localDelivery } from '../support/fake-timeouts';
 import { itUnless } from '../support/skip';
 
 const kinds = [
@@ -87,7 +88,7 @@ describe('client and sink', () => {
     await client.quit();
   });
 
-  test('keep addresses and parameters as they are', async () => {
+  test('keep addresses and parameters unchanged', async () => {
     const client = await SmtpClient.open('127.0.0.1', sink.port);
     await client.command('EHLO grün.test');
     await client.command('MAIL FROM:<"a b>"@src.test> SIZE=5  ENVID=a+2Bb SMTPUTF8');
@@ -113,9 +114,15 @@ describe('client and sink', () => {
 
   test('name in the error what was awaited', async () => {
     await expect(sink.next(undefined, 20)).rejects.toThrow(/no such message at the sink within 20 ms/);
+    using time = new FakeTimeouts();
     const client = await SmtpClient.open('127.0.0.1', sink.port, { timeoutMs: 50 });
     await client.command('DATA');
-    await expect(client.command('NOOP')).rejects.toThrow(/the reply to 'NOOP' from .* not within 50 ms/);
+    const timesOut = expect(client.command('NOOP')).rejects.toThrow(
+      /the reply to 'NOOP' from .* not within 50 ms/,
+    );
+    await localDelivery();
+    time.advance(50);
+    await timesOut;
     client.destroy();
     await expect(client.command('NOOP')).rejects.toThrow(/the connection is closed/);
   });
@@ -225,7 +232,7 @@ for (const [name, start] of kinds) {
       expect(plain.log()).toMatch(/rcpt@dest\.test/);
     });
 
-    test('leaves nothing behind', async () => {
+    test('leaves no process and no file behind', async () => {
       await plain.stop();
       expect(fs.existsSync(plain.dir)).toBe(false);
       expect(() => process.kill(plain.pid, 0)).toThrow(errorWith({ code: 'ESRCH' }));

@@ -12,9 +12,9 @@ describe('a slow eom', () => {
         endpoints: ['unix', 'inet'],
         filter: (endpoint) => ({ progressInterval: endpoint === 'unix' ? 300 : 0 }),
         mta: {
-          // 2 s for each answer, and 6 s for the whole end of a message
-          sendmail: { timeouts: { command: 2, content: 6 } },
-          postfix: { timeouts: { content: 2 } },
+          // 5 s for each reply, since a busy machine may delay progress, and 14 s for the whole end of a message
+          sendmail: { timeouts: { command: 5, content: 14 } },
+          postfix: { timeouts: { content: 5 } },
         },
       });
     });
@@ -29,7 +29,7 @@ describe('a slow eom', () => {
     }
 
     test('the MTA waits while progress is sent, and gives up without it', async () => {
-      const [withProgress, without] = await Promise.all([both('unix', 4000), both('inet', 4000)]);
+      const [withProgress, without] = await Promise.all([both('unix', 8000), both('inet', 8000)]);
       for (const kind of kinds) {
         const { id, last } = withProgress[kind];
         expectThat(last.code, `${kind}: ${last.text}`).toBe(250);
@@ -40,7 +40,7 @@ describe('a slow eom', () => {
     });
 
     test('Sendmail has a limit (E) that progress does not extend, Postfix has none', async () => {
-      const { sendmail, postfix } = await both('unix', 9000);
+      const { sendmail, postfix } = await both('unix', 18_000);
       expect([sendmail.last.code, postfix.last.code]).toStrictEqual([451, 250]);
     });
   });

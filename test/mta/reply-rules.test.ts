@@ -28,7 +28,7 @@ describe('rules of replies', () => {
         });
       }
 
-      test('the reply that was set last counts', async () => {
+      test('the last reply set is used', async () => {
         const call = [
           ['setreply', '551', '5.7.1', 'first', 'and second'],
           ['setreply', '552', '5.7.2', 'third'],

@@ -245,12 +245,12 @@ describe('spfmilter', () => {
       });
 
       describe('which entry of the access map applies', () => {
-        test('that of the address before that of the domain', async () => {
+        test("the address's entry before the domain's", async () => {
           const [spf] = await passed(kind, 'friend@default.fail.test');
           expect(spf ?? '').toMatch(/^Received-SPF: fail /);
         });
 
-        test('that of a parent domain', async () => {
+        test("a parent domain's entry", async () => {
           dns.zone['sub.wild.test'] = { TXT: ['v=spf1 -all'] };
           expect((await passed(kind, 'joe@sub.wild.test'))[0] ?? '').toMatch(/^Received-SPF: fail /);
         });
@@ -275,7 +275,7 @@ describe('spfmilter', () => {
           });
         }
 
-        test('an address in brackets is a name', async () => {
+        test('an address literal is accepted', async () => {
           await passed(kind, 'joe@default.pass.test', { helo: '[192.0.2.1]' });
         });
 
@@ -378,7 +378,7 @@ describe('spfmilter', () => {
         });
       });
 
-      test("a header of the sender's own stays below", async () => {
+      test("a Received-SPF header from the sender stays below the filter's", async () => {
         const forged = 'Received-SPF: pass (forged)';
         const { id } = await mtas.submit(kind, { from: 'joe@default.softfail.test', headers: [forged] });
         const headers = headersOf(await mtas.delivered(id)).filter((header) => /SPF:/.test(header));
@@ -523,7 +523,7 @@ describe('spfmilter', () => {
       });
     }
 
-    test('no file', async () => {
+    test('a missing file', async () => {
       await saysAndEnds([path.join(mtas.dir, 'none.cfg')], /none\.cfg: the file does not exist/);
       await saysAndEnds(['--help'], /usage: spfmilter\.js \[FILE\]/);
       await saysAndEnds(['a', 'b'], /usage: spfmilter\.js \[FILE\]/);

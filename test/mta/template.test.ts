@@ -72,7 +72,7 @@ describe('the template', () => {
         expect(bodyOf(message).toString()).toBe(mail.body);
       });
 
-      test('logs every step, and the attachments by their names', async () => {
+      test('logs every step and the names of attachments', async () => {
         const { id } = await mtas.submit(kind, mail);
         const lines = await sessionWith(id);
         const steps = [

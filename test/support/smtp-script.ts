@@ -1,8 +1,11 @@
 /** An SMTP server on loopback whose replies a test chooses, misbehaving ones too. */
 import { createServer, type Server, type Socket } from 'node:net';
 
-/** By the beginning of a command line, `greeting` or `message`: the reply, or silence, or the end of the connection. */
-export type Script = Record<string, string | 'silence' | 'close'>;
+/**
+ * By the beginning of a command line, `greeting` or `message`: the reply, or `silence`, or `close` for the end of the
+ * connection. A function is called instead of sending a reply.
+ */
+export type Script = Record<string, string | (() => void)>;
 
 const POLITE: Script = {
   greeting: '220 script.test ESMTP',
@@ -81,7 +84,8 @@ export class SmtpScript implements AsyncDisposable {
       .filter((begin) => event.startsWith(begin))
       .sort((one, other) => other.length - one.length)[0];
     const reply = key === undefined ? '500 5.5.1 Unknown' : this.#script[key];
-    if (reply === 'silence') return undefined;
+    if (typeof reply === 'function') reply();
+    if (typeof reply === 'function' || reply === 'silence') return undefined;
     if (reply === 'close') socket.destroy();
     else socket.write(`${reply}\r\n`);
     return reply;

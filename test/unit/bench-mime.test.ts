@@ -8,14 +8,14 @@ import { expectThat } from '../support/expect';
 const bench = (...args: string[]) =>
   spawnSync(process.execPath, [join(projectRoot, '.build/bench/mime.js'), ...args], { encoding: 'utf8' });
 
-test('each kind of message has a time', () => {
+test('every kind of message is measured', () => {
   const { status, stdout, stderr } = bench('--rounds', '1', '--passes', '1');
   expectThat(status, stderr).toBe(0);
   for (const kind of ['text 2 KB', 'photo 1 MB', 'HTML 50 KB, a script', '100 parts'])
     expect(stdout).toMatch(new RegExp(`^${kind} +\\d+\\.\\d{3} `, 'm'));
 });
 
-test('rounds are a whole number', () => {
+test('rounds must be an integer', () => {
   const { status, stderr } = bench('--rounds', '0');
   expect(status).not.toBe(0);
   expect(stderr).toMatch(/--rounds is a whole number from 1, not 0/);

@@ -109,7 +109,7 @@ describe('encodeBytes', () => {
     }
   });
 
-  it('turns back any bytes', () => {
+  it('encodes any bytes back to themselves', () => {
     const next = generator();
     for (let i = 0; i < 5000; i++) {
       const bytes = Buffer.from(Array.from({ length: next() % 80 }, () => next() & 0xff));
@@ -125,7 +125,7 @@ describe('encodeBytes', () => {
     }
   });
 
-  it('other lone surrogates become U+FFFD; pairs are characters', () => {
+  it('encodes other lone surrogates as U+FFFD, and pairs as characters', () => {
     for (const lone of ['\ud800', '\udbff', '\udc00', '\udc7f', '\udd00', '\udfff']) {
       expect(encodeBytes(`a${lone}b`).toString()).toBe('a\ufffdb');
     }

@@ -84,7 +84,7 @@ describe('AddrCache in memory', () => {
     expect(cache.has('any@foo.com')).toBe(false);
   });
 
-  it('expires after renew days, and falls back to the domain then', () => {
+  it("expires an entry after renew days and then falls back to the domain's entry", () => {
     let time = NOW;
     const cache = new AddrCache({ renew: 2, now: () => time });
     cache.set('a@bar.com', 'address');
@@ -100,13 +100,13 @@ describe('AddrCache in memory', () => {
     expect(cache.size).toBe(0);
   });
 
-  it('with renew 0 nothing is remembered', () => {
+  it('stores nothing if renew is 0', () => {
     const cache = new AddrCache({ renew: 0, now });
     cache.set('a@b');
     expect(cache.has('a@b')).toBe(false);
   });
 
-  it('permanent entries do not expire, and setting them changes the result alone', () => {
+  it('never expires permanent entries, and setting one changes only its result', () => {
     let time = NOW;
     const cache = new AddrCache({ now: () => time });
     cache.set('a@b', 'dated');
@@ -121,14 +121,14 @@ describe('AddrCache in memory', () => {
     expect(cache.size).toBe(2);
   });
 
-  it('keeps maxEntries, the newest', () => {
+  it('keeps only the newest maxEntries entries', () => {
     const cache = new AddrCache({ maxEntries: 2, now });
     for (const address of ['a@x', 'b@x', 'a@x', 'c@x']) cache.set(address);
     expect(['a@x', 'b@x', 'c@x'].map((address) => cache.has(address))).toStrictEqual([true, false, true]);
     expect(cache.size).toBe(2);
   });
 
-  it('does not keep addresses longer than maxAddressLength', () => {
+  it('does not store addresses longer than maxAddressLength', () => {
     const cache = new AddrCache({ maxAddressLength: 5, now });
     cache.set('a@bcd');
     cache.set('a@bcde');
@@ -144,7 +144,7 @@ describe('AddrCache in memory', () => {
     expect(standard.size).toBe(1);
   });
 
-  it('refuses bad options', () => {
+  it('rejects invalid options', () => {
     for (const options of [
       { renew: -1 },
       { renew: Number.NaN },
@@ -166,7 +166,7 @@ describe('AddrCache in memory', () => {
 
 /** @contract 35 */
 describe('AddrCache with a file', () => {
-  it('appends entries without a result, and finds them again', () => {
+  it('appends entries without a result and reads them back', () => {
     const cache = new AddrCache({ file, now });
     cache.load();
     cache.set('New@A.com');
@@ -231,7 +231,7 @@ describe('AddrCache with a file', () => {
     expect(readdirSync(folder)).toStrictEqual(['cache.log']);
   });
 
-  it('of several lines for an address the newest counts, or the one without a date', () => {
+  it('prefers the newest of several lines for an address, or the undated one', () => {
     const cache = loaded(
       `a@x ${ago(1)}\na@x ${ago(6)}\nb@x\nb@x ${ago(1)}\nc@x ${ago(1)}\nc@x\nd@x ${ago(6)}\nd@x ${ago(1)}\n`,
     );
@@ -263,7 +263,7 @@ describe('AddrCache with a file', () => {
     expect(cache.size).toBe(5);
   });
 
-  it('keeps the newest maxEntries of a file, and all without a date', () => {
+  it('keeps the newest maxEntries entries of a file, and all undated ones', () => {
     const cache = loaded(`p@x\nq@x\na@x ${ago(3)}\nb@x ${ago(1)}\nc@x ${ago(2)}\n`, { maxEntries: 2 });
     expect(['p@x', 'q@x', 'a@x', 'b@x', 'c@x'].map((address) => cache.has(address))).toStrictEqual([
       true,
@@ -285,7 +285,7 @@ describe('AddrCache with a file', () => {
     expect(() => new AddrCache().load(join(file, 'x'))).toThrow(errorWith({ code: 'ENOTDIR' }));
   });
 
-  it('does not let an address write lines of its own', () => {
+  it('does not let an address inject lines into the file', () => {
     const cache = new AddrCache({ file, now });
     const hostile = ['a@x\nroot@y', '"a b"@x', 'a@x\tb', 'a@x\0', '#a@x', 'a\u0085b@x', ''];
     for (const address of hostile) cache.set(address);
@@ -294,7 +294,7 @@ describe('AddrCache with a file', () => {
     for (const address of hostile) expect(cache.has(address)).toBe(true);
   });
 
-  it('keeps bytes that are not UTF-8', () => {
+  it('preserves bytes that are not valid UTF-8', () => {
     new AddrCache({ file, now }).set('j\udcf6rg@x');
     expect(lines()).toStrictEqual([' j\u00f6rg@x 2026Nov24 09:30:00 UTC']);
     const cache = new AddrCache({ file, now });
@@ -327,14 +327,14 @@ describe('appends survive a crash', () => {
     expect(lines()).toStrictEqual([`a@x ${ago(1)}`, `b@x ${ago(0)}`]);
   });
 
-  it('a line by hand without an end stays', () => {
+  it('a hand-written last line without a line break is kept', () => {
     const cache = loaded('a@x\nhand@x');
     cache.set('b@x');
     expect(cache.has('hand@x')).toBe(true);
     expect(lines()).toStrictEqual(['a@x', 'hand@x', ` b@x ${ago(0)}`]);
   });
 
-  it('a half-written new file of a crashed rewrite is not looked at', () => {
+  it('an incomplete file left by a crashed rewrite is ignored', () => {
     writeFileSync(`${file}.new`, 'half@');
     const cache = loaded(`a@x ${ago(1)}\ngarbage here\n`);
     expect(cache.size).toBe(1);
@@ -373,14 +373,14 @@ describe('appends survive a crash', () => {
     throw new Error('no limit took hold');
   });
 
-  itUnless(!existsSync('/dev/full') && 'no /dev/full here', 'a disk that is full is reported', () => {
+  itUnless(!existsSync('/dev/full') && 'no /dev/full here', 'a full disk is reported', () => {
     const cache = new AddrCache({ file: '/dev/full', now });
     expect(() => cache.set('a@x')).toThrow(errorWith({ code: 'ENOSPC' }));
   });
 });
 
 describe('rewriting the file', () => {
-  it('keeps mode and links', () => {
+  it("keeps the file's mode and symbolic links", () => {
     const link = join(folder, 'link.log');
     writeFileSync(file, `a@x ${ago(1)}\ngarbage here\n`);
     chmodSync(file, 0o604);
@@ -391,7 +391,7 @@ describe('rewriting the file', () => {
     expect(statSync(file).mode & 0o777).toBe(0o604);
   });
 
-  it('is left to another process that is at it, until its lock is ten minutes old', () => {
+  it('leaves rewriting to the process that holds the lock, until the lock is ten minutes old', () => {
     const before = `a@x ${ago(1)}\ngarbage here\n`;
     writeFileSync(`${file}.lock`, 'another');
     const cache = loaded(before);
@@ -427,7 +427,7 @@ describe('rewriting the file', () => {
     expect(new AddrCache({ file }).compact()).toBe(false);
   });
 
-  it('needs a folder that it may write to', () => {
+  it('needs a writable directory', () => {
     const cache = loaded('a@x\n');
     rmSync(file);
     symlinkSync('/proc/version', file);
@@ -435,7 +435,7 @@ describe('rewriting the file', () => {
     rmSync(file);
   });
 
-  it('is done now and then: the file does not grow with every repetition', () => {
+  it('rewrites the file now and then, so that it does not grow with every repetition', () => {
     let time = NOW;
     const cache = new AddrCache({ file, now: () => time });
     for (let at = 0; at < 2500; at++) {
@@ -448,7 +448,7 @@ describe('rewriting the file', () => {
     expect(again.size).toBe(5);
   });
 
-  it('a rewrite that fails now and then costs no entry, only a warning', async () => {
+  it('loses no entry if a rewrite fails, and only warns', async () => {
     const cache = new AddrCache({ file, maxFileSize: 1, now });
     const warned = once(nodeProcess, 'warning');
     for (let at = 0; at < 1000; at++) cache.set('a@x');
@@ -457,7 +457,7 @@ describe('rewriting the file', () => {
     expect(lines()).toHaveLength(1000);
   });
 
-  it('several processes append and rewrite at once, and no entry is lost', async () => {
+  it('loses no entry while several processes append and rewrite at once', async () => {
     const program = `
       const { AddrCache } = require(${JSON.stringify(require.resolve('#lib/cache/index.js'))});
       const cache = new AddrCache({ file: process.argv[1] });

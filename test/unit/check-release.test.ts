@@ -47,7 +47,7 @@ describe('check-release', () => {
     expect(check()).toStrictEqual({ status: 0, problems: [] });
   });
 
-  it('wants the addresses of the project', () => {
+  it("requires the project's addresses", () => {
     const { status, problems } = check({ 'package.json': '{ "version": "1.2.3" }' });
     expect(status).toBe(1);
     expect(problems).toStrictEqual([
@@ -57,7 +57,7 @@ describe('check-release', () => {
     ]);
   });
 
-  it('wants the same version in package-lock.json', () => {
+  it('requires the same version in package-lock.json', () => {
     expect(check({ 'package-lock.json': '{ "version": "1.2.2" }' })).toStrictEqual({
       status: 1,
       problems: ['package-lock.json is of version 1.2.2, package.json of 1.2.3'],
@@ -74,7 +74,7 @@ describe('check-release', () => {
     });
   });
 
-  it('wants everything committed', () => {
+  it('requires everything to be committed', () => {
     check();
     writeFileSync(join(folder, 'new.js'), '');
     expect(run()).toStrictEqual({ status: 1, problems: ['there are uncommitted changes:'] });

@@ -42,7 +42,7 @@ describe('check-includes', () => {
     'tests/runtime_libmilter_test.cc': '#include "libmilter/runtime.h"\n#include <libmilter/mfapi.h>\n',
   };
 
-  test('lets the rule be kept', () => {
+  test('accepts a tree that keeps the rule', () => {
     const { ok, output } = node('check-includes.js', tree(fine));
     expectThat(ok, output).toBe(true);
   });
@@ -119,7 +119,7 @@ describe('check-imports', () => {
     'testing/simulator/context.ts': "import '../wire/frames.js';\nimport '../../filter/base.js';\n",
   };
 
-  test('lets the rule be kept', () => {
+  test('accepts a tree that keeps the rule', () => {
     const { ok, output } = node('check-imports.js', tree(fine));
     expectThat(ok, output).toBe(true);
     expect(output).toMatch(/holds in 14 files/);
@@ -209,13 +209,13 @@ ${names.map((name) => `LIBMILTER_API int ${name} __P((SMFICTX *, char *));`).joi
     return node('check-mfapi.js', '--header', path.join(top, 'include', 'mfapi.h'), '--native', top);
   };
 
-  test('is content when all is used', () => {
+  test('passes if every function is used', () => {
     const { ok, output } = check(use, {});
     expectThat(ok, output).toBe(true);
     expect(output).toMatch(/Of 24 names .* 24 are bound/);
   });
 
-  test('is content when the rest has a reason, by name or by beginning', () => {
+  test('passes if every unused function has a reason, by name or by prefix', () => {
     const { ok, output } = check(use.replace('SMFI_VERSION', '0').replace('smfi_call7', 'g'), {
       SMFI_VERSION: 'a reason that can be read',
       'smfi_call*': 'another such reason',
@@ -232,14 +232,14 @@ ${names.map((name) => `LIBMILTER_API int ${name} __P((SMFICTX *, char *));`).joi
     });
   }
 
-  test('finds an entry for what is used, and one without a reason', () => {
+  test('reports an exception for a used function, and one without a reason', () => {
     const { ok, output } = check(use, { smfi_call3: 'it was left out once', SMFI_OLD: '' });
     expect(ok).toBe(false);
     expect(output).toMatch(/smfi_call3 is used, and yet listed/);
     expect(output).toMatch(/SMFI_OLD in left-out\.json has no reason/);
   });
 
-  test('does not take a header of another form for an empty one', () => {
+  test('does not mistake a header of another form for an empty one', () => {
     const top = tree({ 'mfapi.h': '', 'mfdef.h': '', 'libmilter/left-out.json': '{}' });
     const { ok, output } = node('check-mfapi.js', '--header', path.join(top, 'mfapi.h'), '--native', top);
     expect(ok).toBe(false);
@@ -326,7 +326,7 @@ describe('the test runner', () => {
   }
 });
 
-describe('the judgement of sanitizer reports', () => {
+describe('classifying sanitizer reports', () => {
   const leak = (...frames: string[]) =>
     [
       'Direct leak of 8 byte(s) in 1 object(s) allocated from:',

@@ -52,7 +52,7 @@ describe('ini files', () => {
     it(JSON.stringify(text), () => expect(valuesOf(text.replace('\uFEFF', ''))).toStrictEqual(expected));
   }
 
-  it('names of objects are names like others', () => {
+  it("allows names of Object.prototype's properties as section and option names", () => {
     const config = parse('[__proto__]\n__proto__=1\nconstructor=2\n');
     expect(config.sections()).toStrictEqual(['__proto__']);
     expect(config.get('__proto__', '__proto__')).toBe('1');
@@ -83,7 +83,7 @@ describe('ini files', () => {
     expect(config.get('a', 'x')).toBe('1');
   });
 
-  it('a later text adds to the earlier, and wins', () => {
+  it('adds a later text to the earlier one, whose values it overrides', () => {
     const config = parse('[a]\nx=1\ny=2');
     config.readString('[a]\nx=3\n[b]\nz=4');
     expect([config.get('a', 'x'), config.get('a', 'y'), config.get('b', 'z')]).toStrictEqual(['3', '2', '4']);
@@ -94,7 +94,7 @@ describe('ini files', () => {
 describe('defaults never appear as options of a section', () => {
   const config = parse('[DEFAULT]\nBase=/var\n[s]\nown=1\n[t]\nbase=/t', { Timeout: '600', own: '2' });
 
-  it('those of the constructor', () => {
+  it('those given to the constructor', () => {
     expect(config.options('s')).toStrictEqual(['own']);
     expect(config.hasOption('s', 'timeout')).toBe(false);
     expect(config.get('s', 'TIMEOUT')).toBe('600');
@@ -111,7 +111,7 @@ describe('defaults never appear as options of a section', () => {
     expect(config.get('t', 'base')).toBe('/t');
   });
 
-  it('sections and options can be asked for', () => {
+  it('lists sections and options', () => {
     expect(config.hasSection('s')).toBe(true);
     expect(config.hasSection('S')).toBe(false);
     expect(config.hasOption('s', 'OWN')).toBe(true);
@@ -208,11 +208,11 @@ lines = one
   });
 });
 
-describe('values in values', () => {
+describe('interpolation of values', () => {
   const inSection = (lines: string, defaults = {}) =>
     parse(`[DEFAULT]\nbase=/var\n[s]\n${lines}`, defaults).get('s', 'x');
 
-  it('%(name)s is the value of that option, %% is %', () => {
+  it("replaces %(name)s by that option's value, and %% by %", () => {
     expect(inSection('x=%(base)s/log')).toBe('/var/log');
     expect(inSection('x=%(Y)s\ny=%(z)s%%\nz=1')).toBe('1%');
     expect(inSection('x=%(y)s\ny=%%d')).toBe('%d');
@@ -225,7 +225,7 @@ describe('values in values', () => {
       expect(() => inSection(lines)).toThrow(errorWith({ ...CONFIG, message: /^\[s\] x: / })));
   }
 
-  it('do not grow without end', () => {
+  it('limits how large an interpolated value may grow', () => {
     const lines = Array.from({ length: 8 }, (_, at) => `v${at}=${`%(v${at + 1})s`.repeat(10)}`);
     const text = `x=%(v0)s\n${lines.join('\n')}\nv8=0123456789`;
     expect(() => inSection(text)).toThrow(errorWith({ ...CONFIG, message: /more than 1048576/ }));
@@ -246,7 +246,7 @@ describe('files', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('read answers which files were there', () => {
+  it('read() returns the files that existed', () => {
     const [one, two, none] = ['one.cfg', 'two.cfg', 'none.cfg'].map((name) => join(folder, name)) as [
       string,
       string,
@@ -260,7 +260,7 @@ describe('files', () => {
     expect(config.get('s', 'x')).toBe('1');
   });
 
-  it('a file that cannot be understood or read is named', () => {
+  it('names the file that cannot be read or parsed', () => {
     const config = new MilterConfigParser();
     expect(() => config.read(join(folder, 'bad.cfg'))).toThrow(
       errorWith({ ...CONFIG, message: /bad\.cfg:2: / }),
@@ -270,7 +270,7 @@ describe('files', () => {
     expect(() => config.read(join(folder, 'one.cfg', 'x'))).toThrow(errorWith({ code: 'ENOTDIR' }));
   });
 
-  it('a file larger than maxFileSize is refused', () => {
+  it('rejects a file larger than maxFileSize', () => {
     const size = Buffer.byteLength('\uFEFF[s]\nx=1\n');
     const file = join(folder, 'one.cfg');
     expect(new MilterConfigParser({}, { maxFileSize: size }).read(file)).toStrictEqual([file]);
@@ -338,7 +338,7 @@ spam=file:spam.txt
     expect(config.getaddrdict('s', 'users').get('x@spam.example')).toBe('a');
   });
 
-  it('their size is limited too', () => {
+  it('limits the size of these files too', () => {
     const config = new MilterConfigParser({}, { maxFileSize: 20 });
     config.readString('[s]\nset=file:B.example');
     expect(() => config.getaddrset('s', 'set', join(folder, 'lists'))).toThrow(errorWith(CONFIG));

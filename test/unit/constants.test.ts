@@ -17,14 +17,14 @@ function nameOf(c: string): string {
 }
 
 describe('constants', () => {
-  it('every C constant that is a status, a right, a stage or a protocol bit has its name in the face', () => {
+  it('exports every C constant that is a status, a right, a stage or a protocol bit', () => {
     for (const [c, value] of Object.entries(HEADER_CONSTANTS)) {
       if (c === 'SMFIF_NONE') continue;
       expectThat(faces[nameOf(c)], c).toBe(value);
     }
   });
 
-  it('the values of the protocol, once written down here', () => {
+  it("have the protocol's values", () => {
     expect([
       Milter.CONTINUE,
       Milter.REJECT,
@@ -51,17 +51,17 @@ describe('constants', () => {
     }
   });
 
-  it('every name of pymilter that has a place in both faces is in both', () => {
+  it('exports from tsmilter and tsmilter/lowlevel every name that pymilter has in both modules', () => {
     for (const name of Object.keys(faces).filter((key) => /^[A-Z0-9_]+$/.test(key))) {
       expectThat((lowlevel as unknown as Record<string, unknown>)[name], name).toBe(faces[name]);
     }
   });
 
-  it('families have the numbers of Linux', () => {
+  it("address families have Linux's numbers", () => {
     expect([Milter.AF_UNSPEC, Milter.AF_UNIX, Milter.AF_INET, Milter.AF_INET6]).toStrictEqual([0, 1, 2, 10]);
   });
 
-  it('each step that can be left out has bits of its own', () => {
+  it('each negotiable step has protocol bits of its own', () => {
     const bits = NEGOTIABLE.flatMap(({ no, nr }) => [no, nr]);
     expect(new Set(bits).size).toBe(18);
     expect(bits.every((bit) => bit > 0 && (bit & (bit - 1)) === 0)).toBe(true);
@@ -71,7 +71,7 @@ describe('constants', () => {
   });
 
   /** @contract 16 */
-  it('seven stages', () => {
+  it('there are seven macro stages', () => {
     expect(Object.fromEntries(SYMLIST_STAGES)).toStrictEqual({
       connect: Milter.M_CONNECT,
       hello: Milter.M_HELO,

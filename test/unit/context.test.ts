@@ -85,13 +85,13 @@ describe('Context', () => {
 
   for (const [title, right, act, queued] of ACTIONS) {
     describe(title, () => {
-      it('in eom it is queued as it is', () => {
+      it('is queued unchanged in eom', () => {
         act(context);
         expect(backend.calls).toStrictEqual([['queue', ...queued]]);
       });
 
       /** @contract 14 */
-      it('without its right it throws DisabledAction, and nothing is queued', () => {
+      it('throws DisabledAction without its right, and queues nothing', () => {
         context.actions = 0xffffffff & ~right;
         if (right === 0) {
           act(context);
@@ -142,12 +142,12 @@ describe('Context', () => {
   }
 
   /** @contract 14 */
-  it('addrcpt with parameters needs ADDRCPT as well', () => {
+  it('addrcpt with parameters also needs the right ADDRCPT', () => {
     context.actions = 0xffffffff & ~ADDRCPT;
     expect(() => context.addrcpt('<a@b>', 'X=1')).toThrow(DisabledAction);
   });
 
-  it('replacebody takes bytes of any kind as they are', () => {
+  it('replacebody accepts any kind of byte array unchanged', () => {
     const bytes = Uint8Array.of(0, 255);
     context.replacebody(bytes);
     context.replacebody(Buffer.from('x'));
@@ -160,7 +160,7 @@ describe('Context', () => {
     const bad = { code: 'ERR_MILTER_BAD_SYMLIST' };
     beforeEach(() => context.enter(NEGOTIATE));
 
-    it('seven stages, once each', () => {
+    it('accepts each of the seven stages once', () => {
       for (let stage = M_CONNECT; stage <= M_EOH; stage++) context.setsymlist(stage, 'i', '{x}');
       expect(backend.calls).toStrictEqual(
         Array.from({ length: 7 }, (_, stage) => ['setsymlist', stage, 'i {x}']),
@@ -178,7 +178,7 @@ describe('Context', () => {
       expect(backend.calls).toHaveLength(1);
     });
 
-    it('in negotiate only', () => {
+    it('throws outside negotiate', () => {
       for (const step of STEP_NAMES.keys()) {
         if (step === NEGOTIATE) continue;
         context.enter(step);
@@ -186,19 +186,19 @@ describe('Context', () => {
       }
     });
 
-    it('a list that the library refuses may be tried again', () => {
+    it('may be called again for a stage whose list libmilter refused', () => {
       backend.refuses = true;
       expect(() => context.setsymlist(0, 'i')).toThrow(errorWith(bad));
       backend.refuses = false;
       context.setsymlist(0, 'i');
     });
 
-    it('needs its right once that is settled', () => {
+    it('needs its right once rights are negotiated', () => {
       context.actions = 0xffffffff & ~SETSYMLIST;
       expect(() => context.setsymlist(0, 'i')).toThrow(DisabledAction);
     });
 
-    it('no stage beyond', () => {
+    it('rejects a stage out of range', () => {
       for (const stage of [-1, 7, 1.5, Number.NaN, '0', undefined]) {
         expect(() => context.setsymlist(stage as number, 'i')).toThrow(
           errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
@@ -209,7 +209,7 @@ describe('Context', () => {
 
   /** @contract 10 */
   describe('setreply', () => {
-    it('hands codes and lines on', () => {
+    it('passes codes and lines on', () => {
       context.enter(HEADER);
       context.setreply('550', '5.7.1', 'one', 'two');
       context.setreply('450');
@@ -221,7 +221,7 @@ describe('Context', () => {
       ]);
     });
 
-    it('a reply that the library refuses is an error', () => {
+    it('throws for a reply that libmilter refuses', () => {
       backend.refuses = true;
       expect(() => context.setreply('550', '5.7.1', 'x')).toThrow(
         errorWith({ code: 'ERR_MILTER_BAD_REPLY' }),
@@ -235,7 +235,7 @@ describe('Context', () => {
     });
   });
 
-  it('getsymval: value, null, or bad context', () => {
+  it('getsymval returns the value or null, or throws "bad context"', () => {
     context.enter(CONNECT);
     expect(context.getsymval('i')).toBe('Q1');
     expect(context.getsymval('{none}')).toBeNull();
@@ -244,7 +244,7 @@ describe('Context', () => {
   });
 
   /** @contract 5 */
-  it('setpriv returns the old value; both work until the very end', () => {
+  it('setpriv returns the old value, and getpriv and setpriv work until the session has ended', () => {
     expect(context.getpriv()).toBeNull();
     expect(context.setpriv('a')).toBeNull();
     expect(context.setpriv('b')).toBe('a');
@@ -258,7 +258,7 @@ describe('Context', () => {
   });
 
   describe('signal', () => {
-    it('is one signal until it is aborted, with the reason', () => {
+    it('is the same signal until it is aborted, with the reason', () => {
       const { signal } = context;
       expect(context.signal).toBe(signal);
       const reason = new MilterError('ERR_MILTER_HANDLER_TIMEOUT', 'late');
@@ -275,7 +275,7 @@ describe('Context', () => {
       expect((signal.reason as MilterError).code).toBe('ERR_MILTER_BAD_CONTEXT');
     });
 
-    it('asked for after the end of the session, it is aborted already', () => {
+    it('is already aborted if first read after the end of the session', () => {
       context.detach();
       expect(context.signal.aborted).toBe(true);
     });

@@ -17,7 +17,7 @@ const EXPECTED: Readonly<Record<DecodePolicy, readonly [latin1: unknown, utf8: u
 
 /** @contract 17 */
 describe('decodeAs', () => {
-  it('every policy is in the table', () => {
+  it('the table covers every policy', () => {
     expect([...DECODE_POLICIES].sort()).toStrictEqual(Object.keys(EXPECTED).sort());
   });
 
@@ -31,7 +31,7 @@ describe('decodeAs', () => {
     });
   }
 
-  it('characters beyond U+FFFF are never taken for escaped bytes', () => {
+  it('never mistakes characters beyond U+FFFF for escaped bytes', () => {
     // Their second half is a number in the range of the escapes.
     const text = '\u{1f480}\u{1f4ff}\u{10fc80}';
     for (const policy of ['surrogateescape', 'strict', 'ignore', 'replace'] as const) {

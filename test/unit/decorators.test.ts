@@ -40,7 +40,7 @@ function withStatics(statics: object, handlers: readonly string[]): typeof Base 
 
 const plan = (filter: typeof Base) => planOf(filter, Base);
 
-describe('which methods may be marked', () => {
+describe('which methods may be decorated', () => {
   const kinds: readonly (readonly [
     name: string,
     decorator: Mark,
@@ -106,7 +106,7 @@ describe('which methods may be marked', () => {
 
 /** @contract 16 */
 describe('symlist', () => {
-  it('at most 5 macros, apart or in one string', () => {
+  it('accepts at most 5 macros, as separate strings or in one', () => {
     for (const good of [[], ['a'], ['a', 'b', 'c', 'd', 'e'], ['a b c d e'], [' a  b ', 'c']]) {
       mark(Milter.symlist(...good) as Mark, 'connect');
       plan(withStatics({ symlist: { connect: good } }, ['connect']));
@@ -118,7 +118,7 @@ describe('symlist', () => {
     }
   });
 
-  it('the stage of each handler', () => {
+  it('knows the stage of each handler', () => {
     for (const [stage, handler] of [
       'connect',
       'hello',
@@ -136,7 +136,7 @@ describe('symlist', () => {
 
 /** @contract 17 */
 describe('decode', () => {
-  it('the policies there are, and no other', () => {
+  it('accepts the known policies and no other', () => {
     for (const policy of ['surrogateescape', 'bytes', 'strict', 'ignore', 'replace'] as const) {
       mark(Milter.decode(policy) as Mark, 'header');
       expect(plan(withStatics({ decode: { header: policy } }, ['header'])).decode.header).toBe(policy);
@@ -150,7 +150,7 @@ describe('decode', () => {
 });
 
 describe('decorators as a compiler applies them', () => {
-  it('several on one method, in any order', () => {
+  it('may be combined on one method, in any order', () => {
     class One extends Base {
       @Milter.noreply
       @Milter.symlist('i')
@@ -237,7 +237,7 @@ describe('decorators as a compiler applies them', () => {
     expect(Filter.prototype.hello.name).toBe('hello');
   });
 
-  it('marks of eom, abort and close: they count as handled, as negotiate never does', () => {
+  it('on eom, abort and close count the step as handled, which negotiate never is', () => {
     const filter = withStatics({}, ['eom', 'abort', 'close', 'negotiate']);
     expect(plan(filter).handled).toBe(bitOf(EOM) | bitOf(ABORT) | bitOf(CLOSE));
     expect(plan(filter).handled & bitOf(NEGOTIATE)).toBe(0);

@@ -29,7 +29,7 @@ describe('blocks of the documentation', () => {
   const known = (language: string) =>
     Workshop.compiles(language) || ['sh', 'json', OUTPUT, ...CONFIGURATION].includes(language);
 
-  it('are in a language that is tested here', () => {
+  it('are in a language that this file tests', () => {
     const unknown = blocks.filter(({ language }) => !known(language));
     expect(unknown.map((block) => `${placeOf(block)}: '${block.language}'`)).toStrictEqual([]);
   });
@@ -137,11 +137,11 @@ describe('error codes in the documentation', () => {
   const codes = new Set(Array.from(source.matchAll(/^ {2}\| '(\w+)'/gm), ([, code = '']) => code));
   const explained = codesIn(pages.find(({ path }) => path === 'docs/errors.md')?.text ?? '');
 
-  it('docs/errors.md has all of them', () => {
+  it('docs/errors.md explains every code', () => {
     expect([...codes].filter((code) => !explained.has(code))).toStrictEqual([]);
   });
 
-  it('no page has one that does not exist', () => {
+  it('no page names a code that does not exist', () => {
     const unknown = pages.flatMap(({ path, text }) =>
       [...codesIn(text)]
         .filter((code) => /^ERR_/.test(code) && !codes.has(code))

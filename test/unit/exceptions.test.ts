@@ -35,14 +35,14 @@ describe('exceptions', () => {
     });
   }
 
-  it('TEMPFAIL is the default; setPolicy returns the old one', () => {
+  it('the default is TEMPFAIL, and setPolicy returns the previous policy', () => {
     expect(exceptions.policy).toBe(TEMPFAIL);
     expect(exceptions.setPolicy(REJECT)).toBe(TEMPFAIL);
     expect(exceptions.setPolicy(CONTINUE)).toBe(REJECT);
     expect(exceptions.policy).toBe(CONTINUE);
   });
 
-  it('any other policy is refused, and the old one stays', () => {
+  it('an invalid policy is rejected, and the previous one stays', () => {
     for (const policy of [DISCARD, NOREPLY, SKIP, 10, -1, 1.5, Number.NaN, '4', null, undefined, {}]) {
       expect(() => exceptions.setPolicy(policy as ExceptionPolicy)).toThrow(
         errorWith({
@@ -74,13 +74,13 @@ describe('exceptions', () => {
       expect(text('n'.repeat(41))).toBe(`${'n'.repeat(40)}: untrapped exception`);
     });
 
-    it('is no format and no second line', () => {
+    it('cannot contain a format specifier or a line break', () => {
       expect(text('100% sure')).toBe('100%% sure: untrapped exception');
       expect(text('two\r\nlines')).toBe('two  lines: untrapped exception');
       expect(text('a\0b')).toBe('a b: untrapped exception');
     });
 
-    it('is not cut within a doubled percent sign, nor within a character', () => {
+    it('is never cut within a doubled percent sign or a character', () => {
       expect(text('%'.repeat(50))).toBe(`${'%%'.repeat(40)}: untrapped exception`);
       expectThat(text(`${'n'.repeat(39)}😀`), 'half a character').not.toContain('\ud83d:');
     });
@@ -94,7 +94,7 @@ describe('exceptions', () => {
     afterEach(() => written.mockRestore());
     const lines = () => written.mock.calls.map(([text]) => String(text));
 
-    it('to stderr by default, with name, step and stack', () => {
+    it('writes name, step and stack to stderr by default', () => {
       exceptions.report(new TypeError('wrong'), 'envfrom');
       expect(lines()).toHaveLength(1);
       expect(lines()[0] as string).toMatch(
@@ -102,7 +102,7 @@ describe('exceptions', () => {
       );
     });
 
-    it('whatever was thrown', () => {
+    it('shows any thrown value', () => {
       for (const [thrown, shown] of [
         ['text', 'text'],
         [undefined, 'undefined'],
@@ -151,7 +151,7 @@ describe('exceptions', () => {
       expect(lines()).toHaveLength(2);
     });
 
-    it('a hook that throws: both errors to stderr', () => {
+    it('writes both errors to stderr if the hook throws', () => {
       exceptions.setHook(() => {
         throw new Error('from the hook');
       });

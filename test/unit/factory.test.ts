@@ -22,7 +22,7 @@ describe('setFactory', () => {
     expect(Milter.setFactory(null)).toBe(Milter.Base);
   });
 
-  it('refuses a class that does not extend Base, by its name, and keeps the old one', () => {
+  it('rejects a class that does not extend Base, naming it, and keeps the previous factory', () => {
     class Forgotten {}
     class Filter extends Milter.Base {}
     Milter.setFactory(Filter);

@@ -38,7 +38,7 @@ describe('a greylist in SQLite', () => {
     expect(existsSync(file)).toBe(true);
   });
 
-  it('goes by the machine clock', async () => {
+  it('uses the system clock by default', async () => {
     await using greylist = new Greylist(newFile(), { delay: 0, grace: 0, window: 60_000, lifetime: 60_000 });
     expect(await greylist.check('192.0.2.1', 'a@example.com', 'b@example.com')).toBe(0);
     expect(await greylist.check('192.0.2.1', 'a@example.com', 'b@example.com')).toBe(1);
@@ -164,7 +164,7 @@ describe('a greylist in SQLite', () => {
     expect(await greylist.check('192.0.2.1', 'a', 'b')).toBe(0);
   });
 
-  it('is an error after its end', async () => {
+  it('fails after it has been closed', async () => {
     const greylist = new Greylist(newFile());
     await greylist.close();
     await greylist.close();

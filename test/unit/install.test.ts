@@ -69,7 +69,7 @@ describe('check-libmilter', () => {
     expect(node('libmilter-flags.js', ['--cflags'], env).stdout).toBe('\n');
   });
 
-  test('is content without any pkg-config', () => {
+  test('passes without pkg-config', () => {
     const place = programs({ 'g++': `PATH='${realPath}' exec '${compiler}' "$@"` });
     const result = node('check-libmilter.js', [], { PATH: place });
     expectThat(result.status, result.stderr).toBe(0);
@@ -118,7 +118,7 @@ describe('check-libmilter', () => {
 });
 
 describe('libmilter-flags', () => {
-  test('turns include folders into system ones, with the parent of …/libmilter', () => {
+  test('turns include directories into system ones, with the parent of …/libmilter', () => {
     const place = programs({
       'pkg-config':
         'case $1 in --libs) echo -L/opt/m/lib -lmilter;; *) echo -I/opt/m/include/libmilter -DX;; esac',
@@ -148,7 +148,7 @@ describe('libmilter-flags', () => {
 });
 
 describe('native-build', () => {
-  test('knows every source file of the addon', () => {
+  test('lists every source file of the addon', () => {
     const listed = node('native-build.js', ['sources'], process.env).stdout.trim().split('\n');
     const there = fs
       .readdirSync(path.join(root, 'native'), { recursive: true, encoding: 'utf8' })

@@ -34,7 +34,7 @@ describe('tsmilter/lowlevel setters', () => {
     });
   }
 
-  it('one for each step', () => {
+  it('there is one setter for each step', () => {
     const found = Object.keys(lowlevel).filter((name) => /^set.*Callback$/.test(name));
     expect(found.sort()).toStrictEqual(SETTERS.map(([name]) => name).sort());
   });

@@ -48,7 +48,7 @@ describe('a dangerous part', () => {
   const parts = ['Content-Type: text/plain\r\n\r\nhello', attachment('a.ExE', exe), attachment('b.jpg', exe)];
 
   /** @contract 25 */
-  it('becomes WARNING.TXT, and nothing else changes', async () => {
+  it('is replaced by WARNING.TXT, and nothing else changes', async () => {
     const source = multipart(parts);
     const { changed, output, message, replaced } = await defanged(source, {
       host: 'mx.example',
@@ -95,7 +95,7 @@ describe('a dangerous part', () => {
   });
 
   /** @contract 25, 29 */
-  it('may be the message itself: its header changes are announced', async () => {
+  it('may be the message itself, whose header changes are then announced', async () => {
     const source = bytes(
       'Subject: s\r\nMIME-Version: 1.0\r\nContent-ID: <1>\r\nContent-Type: a/b; name=a.exe\r\n\r\nMZ\r\n',
     );
@@ -123,7 +123,7 @@ describe('a dangerous part', () => {
     expect(Buffer.concat(written)).toStrictEqual(message.getPayload());
   });
 
-  it('does not announce what changes inside', async () => {
+  it('does not announce changes within its parts', async () => {
     const headerchange = () => {
       throw new Error('called');
     };
@@ -142,7 +142,7 @@ describe('a dangerous part', () => {
     });
   }
 
-  it('is what the check says', async () => {
+  it('is chosen by the check function', async () => {
     const asked: string[] = [];
     const check = (name: string) => !!asked.push(name) && name === 'b.jpg';
     const { replaced } = await defanged(multipart(parts), { check });
@@ -209,16 +209,16 @@ describe('a ZIP file', () => {
   }
 
   /** @contract 24 */
-  it('is looked into on request only', async () => {
+  it('is read only on request', async () => {
     expect((await defanged(withZip(await zip({ 'b.exe': 'x' })))).changed).toBe(false);
   });
 
-  it('without a name is called a ZIP file', async () => {
+  it('is called a ZIP file in the warning if it has no name', async () => {
     const { message } = await defanged(bytes('Content-Type: application/zip\n\ngarbage'), { scanZip: true });
     expect(message.getPayload().toString()).toMatch(/^The attachment "a ZIP file" was/);
   });
 
-  it('an error of the check is not taken for one of the file', async () => {
+  it('does not hide an error thrown by the check', async () => {
     const check = () => {
       throw new Error('mine');
     };
@@ -280,7 +280,7 @@ describe('removeScripts', () => {
   }
 
   /** @contract 27 */
-  it('keeps every byte around it, whatever the character set', () => {
+  it('keeps every byte around a script, whatever the character set', () => {
     const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
     const script = bytes('<script>1</script>');
     const html = Buffer.concat([all, bytes('\r\n\r\0<p>'), script, all, bytes('\n<p/ x=\'>\' y= "z">'), all]);
@@ -291,7 +291,7 @@ describe('removeScripts', () => {
   });
 
   /** @contract 27 */
-  it('in a document of many chunks', () => {
+  it('finds scripts across chunk boundaries', () => {
     const filler = '<p class="x">\r\n\xe9'.repeat(10_000);
     for (const shift of [0, 1, 2, 3]) {
       const html = `${'x'.repeat(shift)}${filler}<script>1</script>${filler}<textarea>${filler}<script>2`;
@@ -326,7 +326,7 @@ describe('an HTML part', () => {
   const part = (head: string, content = html) => `${head}\r\n\r\n${content}`;
 
   /** @contract 27 */
-  it('loses its scripts and is then quoted-printable', async () => {
+  it('loses its scripts and is re-encoded as quoted-printable', async () => {
     const encoded = bytes(html).toString('base64');
     const head = 'Content-Type: text/html; charset=iso-8859-1\r\nX: y\r\nContent-Transfer-Encoding: base64';
     const source = multipart([part(head, encoded), 'Content-Type: text/html\r\n\r\n<p>no script</p>']);
@@ -375,7 +375,7 @@ describe('an HTML part', () => {
     );
   });
 
-  it('with a dangerous name is dangerous', async () => {
+  it('is dangerous if it has a dangerous name', async () => {
     const { replaced } = await defanged(bytes('Content-Type: text/html; name=a.hta\n\nx'));
     expect(replaced).toStrictEqual(['a.hta']);
   });

@@ -63,7 +63,7 @@ describe('a limit of a message', () => {
     });
   }
 
-  it('counts through attached messages that are encoded', async () => {
+  it('applies inside encoded attached messages', async () => {
     const deep = b64(b64(b64(bytes('A: b\n\nx'))));
     expect([...MimeMessage.from(deep, { maxDepth: 4 }).walk()]).toHaveLength(4);
     expect(() => MimeMessage.from(deep, { maxDepth: 3 })).toThrow(errorWith(reaching('maxDepth')));
@@ -106,7 +106,7 @@ describe('a limit of a message', () => {
     }
   });
 
-  it('is a whole number', () => {
+  it('must be a positive integer', () => {
     for (const maxParts of [0, -1, 1.5, Number.NaN, '7' as unknown as number])
       expect(() => MimeMessage.from(bytes(''), { maxParts })).toThrow(
         errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
@@ -132,7 +132,7 @@ describe('a limit of a ZIP file', () => {
   });
 
   /** @contract 24 */
-  it('maxZipEntries, over all levels', async () => {
+  it('maxZipEntries applies to all levels together', async () => {
     const file = await zip({ a: '', 'b.zip': await zip({ c: '' }) });
     expect(await zipnames(file, { maxZipEntries: 3 })).toHaveLength(3);
     await expect(zipnames(file, { maxZipEntries: 2 })).rejects.toThrow(errorWith(reaching('maxZipEntries')));
@@ -150,7 +150,7 @@ describe('a limit of a ZIP file', () => {
   });
 
   /** @contract 24 */
-  it('a bomb is not unpacked beyond it', async () => {
+  it('a ZIP bomb is not unpacked beyond the limit', async () => {
     const bomb = await zip({ 'a.zip': Buffer.alloc(20_000_000) });
     expect(bomb.length).toBeLessThan(100_000);
     await expect(zipnames(bomb, { maxZipExpanded: 1_000_000 })).rejects.toThrow(
@@ -165,7 +165,7 @@ describe('a limit of a ZIP file', () => {
   });
 });
 
-describe('time grows with the size, not with its square', () => {
+describe('parsing takes linear, not quadratic time', () => {
   const no = (): void => {};
   const parse = (message: string) => void MimeMessage.from(bytes(message));
   const html = (text: string) => void removeScripts(bytes(`<script></script>${text}`));

@@ -35,7 +35,7 @@ describe('a message that is not edited', () => {
   }
 
   /** @contract 23 */
-  it('random messages too', () => {
+  it('writes random messages back as the same bytes', () => {
     const words =
       '\n|\r\n|\r|--|--b|--b--|--i|--i--| |\t|-|x|Content-Type: multipart/mixed; boundary=b|' +
       'Content-Type: multipart/digest; boundary=i|Content-Type: message/rfc822|Subject: s|\0|\xff|:|\n--b\n|\r\n--i\r\n|\n\n';
@@ -69,7 +69,7 @@ describe('the parts of a message', () => {
   }
 
   /** @contract 28 */
-  it('a part without a head is a body', () => {
+  it('a part without a header section is all body', () => {
     const [part] = MimeMessage.from(multipart(['just text\r\n\r\nand more'])).parts;
     expect(part?.headers()).toStrictEqual([]);
     expect(part?.getPayload().toString()).toBe('just text\r\n\r\nand more');
@@ -84,7 +84,7 @@ describe('the parts of a message', () => {
     expect(message.parts).toStrictEqual([]);
   });
 
-  it('know where they are', () => {
+  it('know their position', () => {
     const message = MimeMessage.from(ODD_MESSAGES['an attached message with parts'] as Buffer);
     const [attached] = message.parts;
     const inner = attached?.getSubmsg();
@@ -117,7 +117,7 @@ describe('header fields', () => {
     ).toStrictEqual(['Subject', 'X-Two', 'x-two', 'X-Raw', 'Content-Type']);
   });
 
-  it('have parameters', () => {
+  it('have parameters, which can be read and set', () => {
     expect(message().gettype()).toBe('text/html');
     expect(message().getparams()).toStrictEqual([
       ['charset', 'UTF-8'],
@@ -133,7 +133,7 @@ describe('header fields', () => {
   });
 
   /** @contract 23 */
-  it('an edit changes one field and no other byte', () => {
+  it('changes one field and no other byte on an edit', () => {
     const edited = message();
     edited.setHeader('Subject', 'new');
     expect(text(edited)).toBe(text(message()).replace('Subject: a\r\n b', 'Subject: new'));
@@ -141,7 +141,7 @@ describe('header fields', () => {
   });
 
   /** @contract 29 */
-  it('changes are announced', () => {
+  it('announces changes', () => {
     const edited = message();
     const heard: [string, string | null][] = [];
     edited.headerchange = (who, name, value) => {
@@ -170,7 +170,7 @@ describe('header fields', () => {
   });
 
   /** @contract 29 */
-  it('a part announces its own changes only', () => {
+  it("announces only the part's own changes", () => {
     const message = MimeMessage.from(multipart(['X: y\r\n\r\nx']));
     const heard: unknown[] = [];
     message.headerchange = () => heard.push('message');
@@ -242,7 +242,7 @@ describe('content', () => {
   }
 
   /** @contract 23 */
-  it('an edited part changes only itself', () => {
+  it('editing a part changes only that part', () => {
     const source = multipart([
       'Content-Type: text/plain\r\n\r\nfirst',
       'X: y\r\n\r\nsecond',
@@ -255,7 +255,7 @@ describe('content', () => {
   });
 
   /** @contract 26 */
-  it('a change in an attached message goes outward', () => {
+  it('a change in an attached message is written to the outer one', () => {
     const source = ODD_MESSAGES['an attached message with parts'] as Buffer;
     const message = MimeMessage.from(source);
     message.parts[0]?.getSubmsg()?.parts[0]?.setPayload('y');
@@ -286,7 +286,7 @@ describe('content', () => {
     expect(message.getSubmsg()).toBeNull();
   });
 
-  it('of a multipart can be replaced by that of a leaf', () => {
+  it("of a multipart can be replaced by a leaf's content", () => {
     const message = MimeMessage.from(multipart(['X: y\r\n\r\nx']));
     message.setHeader('Content-Type', 'text/plain');
     message.setPayload('text');
@@ -295,14 +295,14 @@ describe('content', () => {
     expect(message.getPayloadDecoded().toString()).toBe('text');
   });
 
-  it('of a multipart is what is between and around its parts, too', () => {
+  it('of a multipart includes the text before, between and after its parts', () => {
     const source = multipart(['X: y\r\n\r\nx']);
     expect(MimeMessage.from(source).getPayloadDecoded().toString()).toBe(
       source.toString().slice(source.indexOf('preamble')),
     );
   });
 
-  it('must not become a boundary', () => {
+  it('must not contain a boundary line', () => {
     for (const content of ['--cut\r\n', 'x\n--cut--', 'x\r--cut']) {
       const message = MimeMessage.from(multipart(['X: y\r\n\r\nx']));
       expect(() => message.parts[0]?.setPayload(content)).toThrow(
@@ -335,7 +335,7 @@ describe('sources and destinations of a message', () => {
   });
   afterAll(() => rm(directory, { recursive: true }));
 
-  it('a file, a stream, bytes', async () => {
+  it('reads a file, a stream or bytes', async () => {
     const path = join(directory, 'message');
     await writeFile(path, source);
     const chunks = () => Readable.from([source.subarray(0, 30), source.subarray(30)]);
@@ -343,7 +343,7 @@ describe('sources and destinations of a message', () => {
       expect((await messageFromFile(from)).asBytes()).toStrictEqual(source);
   });
 
-  it('a stream to write to', async () => {
+  it('writes to a stream', async () => {
     const written: Buffer[] = [];
     const message = MimeMessage.from(source);
     message.setHeader('Subject', 'new');
@@ -362,7 +362,7 @@ describe('sources and destinations of a message', () => {
     await expect(messageFromFile(join(directory, 'absent'))).rejects.toThrow(errorWith({ code: 'ENOENT' }));
   });
 
-  it('anything else is refused', async () => {
+  it('rejects anything else', async () => {
     const code = 'ERR_MILTER_BAD_ARGUMENT';
     await expect(messageFromFile(7 as unknown as string)).rejects.toThrow(errorWith({ code }));
     await expect(messageFromFile(null as unknown as string)).rejects.toThrow(errorWith({ code }));

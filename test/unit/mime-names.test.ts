@@ -125,13 +125,13 @@ describe('getnames', () => {
     it(title, async () => expect(await namesOf(head)).toStrictEqual(names));
 
   /** @contract 24 */
-  it('UTF-8 as it is', async () => {
+  it('reads raw UTF-8', async () => {
     const message = MimeMessage.from(Buffer.from('Content-Type: a/b; name="ü.exe"\n\nx'));
     expect(await message.getnames()).toStrictEqual([['name', 'ü.exe']]);
   });
 
   /** @contract 24 */
-  it('names in a ZIP file on request', async () => {
+  it('reads the names in a ZIP file on request', async () => {
     const file = (await zip({ 'a.txt': 'x', 'dir/b.exe': 'y' })).toString('base64');
     const message = MimeMessage.from(
       Buffer.from(`Content-Type: application/zip; name=a.zip\nContent-Transfer-Encoding: base64\n\n${file}`),
@@ -145,7 +145,7 @@ describe('getnames', () => {
   });
 
   /** @contract 24 */
-  it('a ZIP file by its type or name alone', async () => {
+  it('recognises a ZIP file only by its type or name', async () => {
     for (const head of [
       'Content-Type: application/x-zip-compressed',
       'Content-Type: application/octet-stream\nContent-Disposition: attachment; filename="A.ZIP."',
@@ -154,7 +154,7 @@ describe('getnames', () => {
     expect(await namesOf('Content-Type: application/pdf', true)).toStrictEqual([]);
   });
 
-  it('a ZIP file in an unknown encoding cannot be read', async () => {
+  it('fails for a ZIP file in an unknown encoding', async () => {
     await expect(
       namesOf('Content-Type: application/zip\nContent-Transfer-Encoding: x-rot13', true),
     ).rejects.toThrow(
@@ -167,7 +167,7 @@ describe('getnames', () => {
 
 describe('zipnames', () => {
   /** @contract 24 */
-  it('those of ZIP files in it too', async () => {
+  it('includes those of nested ZIP files', async () => {
     expect(await zipnames(await nestedZip(3, 'a.exe'))).toStrictEqual(['inner.zip', 'inner.zip', 'a.exe']);
   });
 
@@ -196,7 +196,7 @@ describe('zipnames', () => {
     expect(await zipnames(Buffer.from(renamed, 'latin1'))).toStrictEqual(['../../a.e', '\\ab\\x.bat']);
   });
 
-  it('a password does not hide names', async () => {
+  it('reads the names in an encrypted file', async () => {
     expect(await zipnames(encrypted(await zip({ 'a.exe': 'x' })))).toStrictEqual(['a.exe']);
   });
 });

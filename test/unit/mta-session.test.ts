@@ -21,6 +21,7 @@ import {
 } from 'tsmilter/testing';
 import { hasIPv6 } from '../../tools/mta';
 import { errorWith, expectThat } from '../support/expect';
+import { FakeTimeouts, localDelivery, turnsUntil } from '../support/fake-timeouts';
 import { itUnless } from '../support/skip';
 
 /** A frame as it stands on the wire. */
@@ -293,7 +294,7 @@ describe('MtaSession: negotiation', () => {
     });
   });
 
-  it('makes any offer', async () => {
+  it('makes any given offer', async () => {
     const offer = { version: 6, actions: Actions.ADDHDRS, protocol: Protocol.SKIP | Protocol.MDS_1M };
     await withSession(
       continues(answer(Protocol.MDS_1M, { actions: Actions.ADDHDRS })),
@@ -349,7 +350,7 @@ describe('MtaSession: negotiation', () => {
     });
   }
 
-  it('leaves it to the test with negotiate: false', async () => {
+  it('leaves the negotiation to the caller with negotiate: false', async () => {
     await withSession(
       friendly(0),
       async (session, filter) => {
@@ -407,7 +408,7 @@ describe('MtaSession: steps on the wire', () => {
     });
   });
 
-  it('sends text as UTF-8, escaped bytes and Buffers as they are', async () => {
+  it('sends text as UTF-8, and escaped bytes and Buffers unchanged', async () => {
     await withSession(friendly(0), async (session, filter) => {
       await session.mail('<ü@b>');
       await session.header(Buffer.from([0xff, 0x00, 0x31]), 'caf\udce9');
@@ -540,7 +541,7 @@ describe('MtaSession: steps on the wire', () => {
 });
 
 describe('MtaSession: macros', () => {
-  it('sends them ahead of the step, names as MTAs write them', async () => {
+  it('sends them before the step, with names as MTAs write them', async () => {
     await withSession(friendly(0), async (session, filter) => {
       session.macros('mail', { i: 'Q1', '{mail_addr}': 'a@b', auth_type: Buffer.from([0xe9]) });
       session.macros('eom', {});
@@ -666,7 +667,7 @@ describe('MtaSession: verdicts', () => {
 });
 
 describe('MtaSession: modifications', () => {
-  it('lists them in order, consecutive body chunks as one', async () => {
+  it('lists them in order, with consecutive body chunks joined', async () => {
     const sent = Buffer.concat([
       frame('h', 'X-A\0 caf\xc3\xa9\0'),
       frame('i', Buffer.concat([u32(3), Buffer.from('X-I\0v\0')])),
@@ -707,7 +708,7 @@ describe('MtaSession: modifications', () => {
     });
   });
 
-  it('comes with a reply too', async () => {
+  it('accompany a reply as well', async () => {
     const sent = Buffer.concat([frame('q', 'why\0'), frame('y', '550 5.7.1 no\0')]);
     await withSession(friendly(0, { E: sent }), async (session) => {
       const response = await session.eom();
@@ -734,7 +735,7 @@ describe('MtaSession: modifications', () => {
     });
   }
 
-  it('reads frames however torn', async () => {
+  it('reassembles frames split anywhere', async () => {
     const sent = Buffer.concat([frame('h', 'X-A\0b\0'), frame('b', 'x'.repeat(300)), CONTINUE]);
     const dribble = (socket: Socket): void => {
       socket.on('data', async (chunk: Buffer) => {
@@ -770,7 +771,7 @@ describe('MtaSession: whole messages', () => {
     body: 'hello\r\n',
   } as const;
 
-  it('sends one as an MTA does', async () => {
+  it('sends a message as an MTA does', async () => {
     const special = { E: Buffer.concat([frame('h', 'A\0b\0'), frame('p'), frame('a')]) };
     await withSession(friendly(0, special), async (session, filter) => {
       const result = await session.message({ ...mail, macros: { mail: { i: 'Q7' } } });
@@ -800,7 +801,7 @@ describe('MtaSession: whole messages', () => {
     });
   });
 
-  it('sends one with nothing but an envelope', async () => {
+  it('sends a message that is only an envelope', async () => {
     await withSession(friendly(0), async (session, filter) => {
       expect((await session.message({ sender: '<>', recipients: ['<c@d>'] })).endedAt).toBe('eom');
       expect(filter.said).toStrictEqual(['M<>\0', 'R<c@d>\0', 'T', 'N', 'E']);
@@ -881,14 +882,18 @@ describe('MtaSession: whole messages', () => {
 
 describe('MtaSession: filters that misbehave', () => {
   it('names in the error what it waited for when the filter is silent, and ends', async () => {
+    using time = new FakeTimeouts();
     await withSession(
       friendly(0, { M: undefined }),
-      async (session) => {
-        const started = Date.now();
-        await expect(session.mail('a')).rejects.toThrow(
+      async (session, filter) => {
+        const timesOut = expect(session.mail('a')).rejects.toThrow(
           failsWith('ERR_MILTER_TIMEOUT', /reply to mail within 1000 ms/),
         );
-        expect(Date.now() - started).toBeGreaterThanOrEqual(995);
+        await turnsUntil(() => filter.frames.at(-1)?.command === 'M');
+        time.advance(999);
+        expect(session.closed).toBe(false);
+        time.advance(1);
+        await timesOut;
         expect(session.closed).toBe(true);
         await expect(session.mail('a')).rejects.toThrow(failsWith('ERR_MILTER_TIMEOUT', /mail/));
       },
@@ -897,31 +902,42 @@ describe('MtaSession: filters that misbehave', () => {
   });
 
   it('restarts the time limit after each frame', async () => {
+    using time = new FakeTimeouts();
+    let asked: Socket | undefined;
     const slow = (socket: Socket): void => {
       socket.on('data', (chunk: Buffer) => {
-        if (chunk[4] === 0x4f) {
-          socket.write(answer(0));
-          return;
-        }
-        for (const at of [1000, 2000, 3000]) setTimeout(() => socket.write(frame('p')), at);
-        setTimeout(() => socket.write(CONTINUE), 4000);
+        if (chunk[4] === 0x4f) socket.write(answer(0));
+        else asked = socket;
       });
     };
     await withServer(slow, async (path) => {
-      const session = await MtaSession.open(path, { timeout: 3000 }); // less than all frames take together
-      expect((await session.eom()).progress).toBe(3);
+      const session = await MtaSession.open(path, { timeout: 150 });
+      time.advance(200); // no reply is expected yet
+      const ended = session.eom();
+      await turnsUntil(() => asked !== undefined);
+      for (const reply of [frame('p'), frame('p'), frame('p'), CONTINUE]) {
+        time.advance(100);
+        asked?.write(reply);
+        await localDelivery();
+      }
+      expect((await ended).progress).toBe(3);
       session.destroy();
     });
   });
 
   it('times out in negotiation', async () => {
+    using time = new FakeTimeouts();
     await using filter = await FakeFilter.start(() => undefined);
-    await expect(MtaSession.open(filter.path, { timeout: 50 })).rejects.toThrow(
+    const timesOut = expect(MtaSession.open(filter.path, { timeout: 50 })).rejects.toThrow(
       failsWith('ERR_MILTER_TIMEOUT', /answer to the negotiation/),
     );
+    await turnsUntil(() => filter.frames.length > 0);
+    time.advance(50);
+    await timesOut;
   });
 
   it('times out when the filter does not read', async () => {
+    using time = new FakeTimeouts();
     const deaf = (socket: Socket): void => {
       socket.once('data', () => {
         socket.write(answer(Protocol.NR_BODY));
@@ -929,17 +945,22 @@ describe('MtaSession: filters that misbehave', () => {
       });
     };
     await withServer(deaf, async (path) => {
-      const session = await MtaSession.open(path, { timeout: 1000 });
-      await expect(session.body(Buffer.alloc(8_000_000))).rejects.toThrow(
+      const session = await MtaSession.open(path, { timeout: 100 });
+      const timesOut = expect(session.body(Buffer.alloc(8_000_000))).rejects.toThrow(
         failsWith('ERR_MILTER_TIMEOUT', /read what/),
       );
+      await localDelivery();
+      time.advance(100);
+      await timesOut;
     });
   });
 
   it('times out when the filter does not hang up after quit', async () => {
     const stay = (socket: Socket): unknown => socket.once('data', () => socket.write(answer(0)));
+    // The negotiation cannot time out; the end is waited for with a timer that is not faked.
+    using _ = new FakeTimeouts();
     await withServer(stay, async (path) => {
-      const session = await MtaSession.open(path, { timeout: 1000 });
+      const session = await MtaSession.open(path, { timeout: 50 });
       await expect(session.quit()).rejects.toThrow(failsWith('ERR_MILTER_TIMEOUT', /close the connection/));
     });
   });

@@ -37,7 +37,7 @@ const agreed = (handled: number, { offered = OFFERED, more = 0, immediate = fals
   completeNegotiation(handled, offered, 0x1ff, offered & (protocolFor(handled) | more), immediate);
 
 describe('handledSteps', () => {
-  it('a bit per callback', () => {
+  it('sets one bit for each callback', () => {
     expect(handledSteps(noCallbacks())).toBe(0);
     for (const [step, name] of STEP_NAMES.entries()) {
       expectThat(handledSteps({ ...noCallbacks(), [name]: () => 0 }), name).toBe(bitOf(step));
@@ -63,7 +63,7 @@ describe('completeNegotiation', () => {
     }
   });
 
-  it('header, eoh and body are deferred, nothing else', () => {
+  it('defers only header, eoh and body', () => {
     expect(agreed(0xffff).deferred).toBe(steps(HEADER, EOH, BODY));
     expect(agreed(steps(CONNECT, HEADER)).deferred).toBe(steps(HEADER));
     expect(agreed(steps(CONNECT, EOM)).deferred).toBe(0);
@@ -74,7 +74,7 @@ describe('completeNegotiation', () => {
     expect([deferred, silent, protocol & (P_NR_HDR | P_NR_EOH | P_NR_BODY)]).toStrictEqual([0, 0, 0]);
   });
 
-  it('deferred headers go without reply, body does not: eom could be lost', () => {
+  it('requests no reply for deferred headers, but one for body, since eom could be lost otherwise', () => {
     const { protocol, added, silent } = agreed(0xffff);
     expect(added).toBe(P_NR_HDR | P_NR_EOH);
     expectThat(protocol & (P_NR_HDR | P_NR_EOH | P_NR_BODY), 'what the filter settled on stays').toBe(0);
@@ -94,13 +94,13 @@ describe('completeNegotiation', () => {
     expect(protocol).toBe(P_SKIP);
   });
 
-  it('a negotiate handler that wants more than its class handles gets it', () => {
+  it('delivers steps that a negotiate handler requests beyond those its class handles', () => {
     const { asked } = completeNegotiation(0, OFFERED, 0x1ff, P_NOBODY | P_NOHDRS | P_NOEOH, false);
     expect(asked & bitOf(HELO)).toBe(bitOf(HELO));
     expect(asked & steps(HEADER, EOH, BODY)).toBe(0);
   });
 
-  it('rights are passed on as they are', () => {
+  it('passes rights on unchanged', () => {
     expect(completeNegotiation(0, OFFERED, 0x11, 0, false).actions).toBe(0x11);
   });
 

@@ -51,7 +51,7 @@ describe('runmilter', () => {
     );
   });
 
-  it('options that are no object are refused', async () => {
+  it('rejects options that are not an object', async () => {
     class Filter extends Milter.Base {}
     await expect(run(Filter)).rejects.toThrow(
       errorWith(refused(/the options must be an object, not function/)),
@@ -64,7 +64,7 @@ describe('runmilter', () => {
     );
   });
 
-  it('all that there are go on to the socket', async () => {
+  it('accepts every option', async () => {
     const all: Required<Omit<Milter.RunOptions, 'module' | 'workers' | 'resourceLimits'>> = {
       factory: Milter.Base,
       timeout: 1,
@@ -85,7 +85,7 @@ describe('runmilter', () => {
   });
 });
 
-describe('the others', () => {
+describe('other functions with options', () => {
   it('tsmilter/lowlevel', async () => {
     const wrong = { imediate: true } as object;
     expect(() => lowlevel.register('options', wrong)).toThrow(
@@ -126,7 +126,7 @@ describe('the others', () => {
 });
 
 describe('suggestName', () => {
-  it('is the nearest of several, and none where too many letters differ', () => {
+  it('returns the most similar name, or none if too many letters differ', () => {
     const known = ['mode', 'module', 'timeout', 'handlerTimeout'];
     expect(suggestName('modul', known)).toBe('module');
     expect(suggestName('mod', known)).toBe('mode');
@@ -155,7 +155,7 @@ describe('tsmilter/mime', () => {
     expect(() => defangStream(bytes, wrong)).toThrow(errorWith(slip('defangStream')));
   });
 
-  it('what there is goes on', async () => {
+  it('known options are accepted', async () => {
     expect(await defang(MimeMessage.from(bytes, { maxDepth: 5 }), { maxDepth: 4, scanZip: true })).toBe(
       false,
     );

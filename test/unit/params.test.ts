@@ -20,7 +20,7 @@ describe('param2dict', () => {
     it(JSON.stringify(params), () => expect({ ...param2dict(params) }).toStrictEqual(expected));
   }
 
-  it('a name like a property of every object is a name like others', () => {
+  it("treats names of Object.prototype's properties as ordinary names", () => {
     const found = param2dict(['__proto__=1', 'constructor', 'TOSTRING=2']);
     expect(Object.keys(found).sort()).toStrictEqual(['CONSTRUCTOR', 'TOSTRING', '__PROTO__'].sort());
     expect(found.CONSTRUCTOR).toBeNull();
@@ -49,11 +49,11 @@ describe('envcallback', () => {
     expect(result).toBe(1);
   });
 
-  it('an address alone', () => {
+  it('accepts an address without parameters', () => {
     expect(envcallback((...args) => args, ['<>'])).toStrictEqual(['<>', {}]);
   });
 
-  it('an address with = in it is an address', () => {
+  it('does not mistake an address with = in it for a parameter', () => {
     expect(envcallback((...args) => args, ['<bounce=x@b>', 'SIZE=1'])).toStrictEqual([
       '<bounce=x@b>',
       { SIZE: '1' },

@@ -53,7 +53,7 @@ describe('the mask of a class', () => {
     });
   }
 
-  it('RCPT_REJ and HDR_LEADSPC: off unless asked for', () => {
+  it('RCPT_REJ and HDR_LEADSPC are off unless requested', () => {
     @Milter.rejectedRecipients
     class Rejected extends Base {}
     @Milter.headerLeadingSpace
@@ -66,7 +66,7 @@ describe('the mask of a class', () => {
 
 /** @contract 12 */
 describe('the mask of a subclass', () => {
-  it('is its own, before and after the parent was used', () => {
+  it("is independent of its parent's, before and after the parent was used", () => {
     class Child extends Parent {
       override header(): Milter.Answer {
         return Milter.CONTINUE;
@@ -86,13 +86,13 @@ describe('the mask of a subclass', () => {
     expect(plan(Later).handled).toBe(bitOf(CONNECT) | bitOf(ENVFROM) | bitOf(HEADER));
   });
 
-  it('inherits methods and their marks', () => {
+  it('inherits methods and their decorators', () => {
     class Child extends Parent {}
     expect(plan(Child)).toStrictEqual(plan(Parent));
     expect(plan(Child).decode.envfrom).toBe('bytes');
   });
 
-  it('overriding a nocallback method turns it on again', () => {
+  it('includes a nocallback method that is overridden', () => {
     class Child extends Parent {
       override hello(): Milter.Answer {
         return Milter.REJECT;
@@ -150,7 +150,7 @@ describe('the mask of a subclass', () => {
     expect(plan(Replaced).nocallback).not.toBe(0);
   });
 
-  it('marks of the class are inherited, and a static field may take them back', () => {
+  it('inherits class decorators, which a static field may turn off', () => {
     @Milter.rejectedRecipients
     @Milter.immediate
     class Marked extends Base {}
@@ -168,7 +168,7 @@ describe('the mask of a subclass', () => {
     expect(plan(Base).immediate).toBeNull();
   });
 
-  it('a mixin between', () => {
+  it('works with a mixin in between', () => {
     const withEom = (parent: typeof Base) =>
       class extends parent {
         override eom(): Milter.Answer {
@@ -179,7 +179,7 @@ describe('the mask of a subclass', () => {
     expect(plan(Filter).handled).toBe(bitOf(CONNECT) | bitOf(ENVFROM) | bitOf(EOM));
   });
 
-  it('a getter is not a handler, and is not called', () => {
+  it('does not count or call a getter', () => {
     class Odd extends Base {}
     Object.defineProperty(Odd.prototype, 'hello', {
       get() {
@@ -190,7 +190,7 @@ describe('the mask of a subclass', () => {
   });
 });
 
-describe('names that only look like handlers', () => {
+describe('names that resemble handlers', () => {
   /** The plan of a class with these methods, and nothing else. */
   const withMethods = (names: readonly string[], parent: typeof Base = Base) => {
     class Filter extends parent {}
@@ -252,7 +252,7 @@ describe('names that only look like handlers', () => {
     expect(withMethods([]).handled).toBe(0);
   });
 
-  it('inherited ones are found, and a parent that has the handler makes it a helper', () => {
+  it('are found if inherited, and are helpers if a parent has the handler', () => {
     class Misspelt extends Base {
       envFrom(): Milter.Answer {
         return Milter.CONTINUE;
@@ -262,7 +262,7 @@ describe('names that only look like handlers', () => {
     expect(() => withMethods(['envFrom'], Parent as typeof Base)).not.toThrow();
   });
 
-  it('getters are not called, and are no handlers', () => {
+  it('are allowed for getters, which are not called', () => {
     class Odd extends Base {
       get helo(): never {
         throw new Error('called');
@@ -273,7 +273,7 @@ describe('names that only look like handlers', () => {
 });
 
 describe('planForObject', () => {
-  it('handlers that are properties count', () => {
+  it('counts handlers that are properties', () => {
     class Arrow extends Base {
       override hello = () => Milter.CONTINUE;
       override eom = async () => Milter.ACCEPT;
@@ -284,7 +284,7 @@ describe('planForObject', () => {
     expect(plan(Arrow).handled).toBe(0);
   });
 
-  it('a property over a nocallback method turns it on', () => {
+  it('includes a nocallback method overridden by a property', () => {
     class Arrow extends Parent {
       override hello = () => Milter.REJECT;
     }
@@ -293,7 +293,7 @@ describe('planForObject', () => {
     expect(own.protocol & Milter.P_NOHELO).toBe(0);
   });
 
-  it('properties that are no functions do not', () => {
+  it('ignores properties that are not functions', () => {
     class Odd extends Base {
       data2 = 1;
     }

@@ -136,33 +136,33 @@ const failsToOpen = (file: string, message: RegExp, options?: AccessMapOptions) 
 
 /** @contract 34 */
 describe('an access map as source text', () => {
-  it('is looked up by address, domain, .parent domains, bare prefix', async () =>
+  it('is looked up by address, domain, .parent domains and bare prefix', async () =>
     looksUp(await textMap(TEXT)));
 
-  it('may have ! for a separator', async () => {
+  it('may use ! as the separator', async () => {
     const map = await textMap(TEXT.replace(/^([\w-]+):/gm, '$1!'), { separator: '!' });
     expect(map.get('SPF-Pass:example.com')).toBeNull();
     looksUp(map);
   });
 
-  it('may end its lines as DOS does, and the last one not at all', async () => {
+  it('may have CRLF line ends, and none on the last line', async () => {
     const map = await textMap('a:x\tOK\r\nb:x\tREJECT');
     expect([map.size, map.get('a:x'), map.get('B:X')]).toStrictEqual([2, 'OK', 'REJECT']);
   });
 
-  it('may go on in the next line, as Postfix has it', async () => {
+  it('may have continuation lines, as in Postfix', async () => {
     const map = await textMap('a:x\tERROR\n  # between\n\n  "550 no"\nb:x OK\n');
     expect([map.get('a:x'), map.get('b:x')]).toStrictEqual(['ERROR "550 no"', 'OK']);
   });
 
-  it('keeps bytes that are not UTF-8 as handlers get them', async () => {
+  it('escapes bytes that are not UTF-8 as handlers receive them', async () => {
     const map = await textMap(Buffer.from('a:gr\xfc\xdfe@example.com\tOK\n', 'latin1'));
     expect(new MTAPolicy('gr\udcfc\udcdfe@example.com', map).getPolicy('a')).toBe('OK');
   });
 
   it('may be empty', async () => expect((await textMap('')).size).toBe(0));
 
-  it('has no key like a property of every object', async () => {
+  it("does not find names of Object.prototype's properties", async () => {
     const map = await textMap('__proto__:\tOK\n');
     expect([map.get('__proto__'), map.get('constructor'), map.get('__PROTO__:')]).toStrictEqual([
       null,
@@ -173,7 +173,7 @@ describe('an access map as source text', () => {
 });
 
 /** @contract 34 */
-describeUnless(unavailable(), 'an access map that the MTA has compiled', () => {
+describeUnless(unavailable(), 'an access map compiled by the MTA', () => {
   let env: Record<string, string> = {};
   let makemap = '';
   let postmap = '';
@@ -251,7 +251,7 @@ describeUnless(unavailable(), 'an access map that the MTA has compiled', () => {
     expect((await opened(file, { makemap, env })).size).toBe(0);
   });
 
-  it('is read again after makemap', async () => {
+  it('is reloaded after makemap', async () => {
     const file = inDir('changing.db');
     copyFileSync(bySendmail('hash'), file);
     const { next, options } = watching({ makemap, env });
@@ -291,13 +291,13 @@ describeUnless(unavailable(), 'an access map that the MTA has compiled', () => {
     !installed('makemap') &&
     installed('postmap') &&
     'this machine has a Postfix, whose configuration is not known';
-  itUnless(otherMta, 'is looked for in the usual places', async () => {
+  itUnless(otherMta, 'is found in the usual places', async () => {
     const file = bySendmail('hash');
     if (installed('makemap')) looksUp(await opened(file));
     else await failsToOpen(file, /neither makemap nor postmap was found/);
   });
 
-  it('reaches limits as source text does', async () => {
+  it('is subject to the same limits as source text', async () => {
     const file = bySendmail('btree');
     await failsToOpen(file, /more than 3 entries; raise maxEntries/, { makemap, env, maxEntries: 3 });
     await failsToOpen(file, /more than 50 bytes; raise maxBytes/, { makemap, env, maxBytes: 50 });
@@ -351,7 +351,7 @@ describe("the MTA's program", () => {
     await failsToOpen(database(), /entry 1 has no value/, { makemap: program('echo hello') });
   });
 
-  it('may print the NULs', async () => {
+  it('may print NULs', async () => {
     const map = await opened(database(), { makemap: program(String.raw`printf 'a:b\0\tOK\0\n'`) });
     expect(map.get('a:b')).toBe('OK');
   });
@@ -387,7 +387,7 @@ describe('an access map whose file changes', () => {
     expect(map.get('a:')).toBe('NEW');
   });
 
-  it('is replaced when it is written over', async () => {
+  it('is reloaded when the file is overwritten', async () => {
     const file = fileWith('a:\tOLD\n');
     const { next, options } = watching();
     const map = await opened(file, options);
@@ -417,7 +417,7 @@ describe('an access map whose file changes', () => {
     expect([map.get('a:'), reloads]).toStrictEqual(['NEW', []]);
   });
 
-  it('stays when the file is gone, and is read when it is back', async () => {
+  it('is kept while the file is missing, and reloaded when it is back', async () => {
     const file = fileWith('a:\tOLD\n');
     const { next, options } = watching();
     const map = await opened(file, options);
@@ -430,7 +430,7 @@ describe('an access map whose file changes', () => {
     while (map.get('a:') !== 'NEW') await next();
   });
 
-  it('is read when asked', async () => {
+  it('is reloaded on request', async () => {
     const file = fileWith('a:\tOLD\n');
     const map = await opened(file);
     expect(await map.reload()).toBe(false);
@@ -439,7 +439,7 @@ describe('an access map whose file changes', () => {
     expect(map.get('a:')).toBe('NEWER');
   });
 
-  it('is not looked at after close, and still answers', async () => {
+  it('is not polled after close, but can still be queried', async () => {
     const file = fileWith('a:\tOLD\n');
     const { reloads, options } = watching();
     const map = await opened(file, { ...options, pollInterval: 1 });
@@ -452,7 +452,7 @@ describe('an access map whose file changes', () => {
   /** As much of a pause as a look at the file takes. */
   const statLater = (file: string) => new Promise((resolve) => setTimeout(() => resolve(statSync(file)), 1));
 
-  it('outlives listeners that throw', async () => {
+  it('survives hooks that throw', async () => {
     const file = fileWith('a:\tOLD\n');
     let calls = 0;
     let done: () => void = () => {};
@@ -533,7 +533,7 @@ describe('access maps that cannot be read', () => {
     });
   }
 
-  it('at the limits they can', async () => {
+  it('can be read at the limits', async () => {
     const limits = { maxEntries: 2, maxBytes: 14, maxLineLength: 6 };
     expect((await textMap('a:x OK\nb:x OK\n', limits)).size).toBe(2);
     // a line, and chunks, of any length below the limits
@@ -541,7 +541,7 @@ describe('access maps that cannot be read', () => {
     expect((await textMap(long, { maxLineLength: 200_004 })).get('a:x')?.length).toBe(200_000);
   });
 
-  it('no file, a folder, a pipe', async () => {
+  it('a missing file, a directory, a pipe', async () => {
     await failsToOpen(inDir('missing'), /cannot be read: ENOENT/);
     await failsToOpen(dir, /is not a regular file/);
     const pipe = inDir('pipe');
@@ -549,7 +549,7 @@ describe('access maps that cannot be read', () => {
     await failsToOpen(pipe, /is not a regular file/);
   });
 
-  it('a file that goes while it is read', async () => {
+  it('a file that disappears while it is read', async () => {
     const file = `${fileWith('')}.db`;
     writeFileSync(file, 'x');
     const makemap = fileWith(`#!/bin/sh\nrm ${file}\n`);

@@ -11,7 +11,7 @@ const refused = (...args: Parameters<typeof checkReply>) =>
 
 /** @contract 10 */
 describe('checkReply', () => {
-  it('every code of class 4 and 5, and no other', () => {
+  it('accepts every code of class 4 and 5, and no other', () => {
     for (let code = 0; code < 1000; code++) {
       const text = String(code).padStart(3, '0');
       if (code >= 400 && code < 600) expect(checkReply(text, null, ['x'])).toStrictEqual(['x']);
@@ -36,7 +36,7 @@ describe('checkReply', () => {
     }
   });
 
-  it('an extended code or null', () => {
+  it('accepts an extended code or null', () => {
     for (const good of ['5.7.1', '4.0.0', '5.123.999', null]) checkReply('550', good, ['x']);
     for (const wrong of [
       '',
@@ -56,7 +56,7 @@ describe('checkReply', () => {
     }
   });
 
-  it('1 to 32 lines', () => {
+  it('accepts 1 to 32 lines', () => {
     expect(MAX_REPLY_LINES).toBe(32);
     for (let count = 1; count <= 32; count++) {
       const lines = Array.from({ length: count }, (_, i) => `line ${i}`);
@@ -65,14 +65,14 @@ describe('checkReply', () => {
     refused('550', '5.7.1', Array(33).fill('x'));
   });
 
-  it('no line, or null as the only one: no text', () => {
+  it('takes no line, or null as the only one, as no text', () => {
     expect(checkReply('550', '5.7.1', [])).toStrictEqual([]);
     expect(checkReply('550', '5.7.1', [null])).toStrictEqual([]);
     refused('550', '5.7.1', [null, null]);
     refused('550', '5.7.1', ['x', null]);
   });
 
-  it('a run of % of odd length throws, an even one does not', () => {
+  it('throws for a run of % of odd length, but not of even length', () => {
     for (let count = 0; count <= 9; count++) {
       for (const around of ['', 'x', '% %'.replace(/%/g, '')]) {
         const line = `${around}${'%'.repeat(count)}${around}`;
@@ -112,7 +112,7 @@ describe('checkReply', () => {
     }
   });
 
-  it('lines must be text', () => {
+  it('requires lines to be strings', () => {
     for (const wrong of [7, {}, undefined, true, ['x'], Buffer.from('x')]) refused('550', null, [wrong]);
   });
 });

@@ -58,7 +58,7 @@ describe('checkSocketSpec', () => {
     });
   }
 
-  it('refuses what is no text, is empty, or holds a NUL', () => {
+  it('rejects a value that is not a string, is empty, or contains a NUL', () => {
     for (const spec of ['', 'unix:/a\0b', undefined, null, 8890, {}]) {
       expect(() => checkSocketSpec(spec)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
     }

@@ -224,7 +224,7 @@ describe("maxPtr: names of the client's address", () => {
     ['none at all', 'v=spf1 ptr:here.test -all', 'fail', { zone: ptr(1), options: { maxPtr: 0 } }],
   ]);
 
-  it('are as many questions, and no warning of too many listeners', async () => {
+  it('limits the number of queries, without a warning of too many listeners', async () => {
     const warnings: Error[] = [];
     const listen = (warning: Error) => warnings.push(warning);
     nodeProcess.on('warning', listen);
@@ -526,7 +526,7 @@ describe('The CPU time grows no faster than the text', () => {
     });
   }
 
-  it('and names that macros make are not made longer than they can be', async () => {
+  it('does not expand macros beyond the longest possible name', async () => {
     // Made to their ends, they would be longer than any string.
     const resolver = resolverOf(`exists:${'%{s}'.repeat(2000)}.x.test`);
     const long = { ...CLIENT, sender: `${'a.b-c+'.repeat(100_000)}@example.com` };

@@ -144,11 +144,11 @@ describe('macros', () => {
       });
     }
 
-    it('in the text of a record, too', async () => {
+    it('also applies to the text of a record', async () => {
       expect(await asked(`a.b.${fill(24)}.yyyyyyyy.test`)).toBe(`A ${fill(24)}.yyyyyyyy.test`);
     });
 
-    it('and one label that is too long is no name', async () => {
+    it('a name with a label that is too long is invalid', async () => {
       expect(await asked('%{L}', { ...query, sender: `${'+'.repeat(100)}@example.com` })).toBe(
         'TXT example.com',
       );

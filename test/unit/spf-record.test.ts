@@ -8,7 +8,7 @@ const rows = bench.rows.bind(bench);
 const spf = (record: string) => ({ TXT: txt(record) });
 const label = (length: number) => 'x'.repeat(length);
 
-describe('a record is right in all its parts, or not at all (RFC 7208 4.6)', () => {
+describe('one syntax error makes the whole record invalid (RFC 7208 4.6)', () => {
   /** Terms that are wrong, whatever stands beside them. */
   const broken = `
     moo - + --all +-all = =all 1=x -a=b all. all:example.com all/8

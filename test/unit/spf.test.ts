@@ -11,7 +11,7 @@ const rows = bench.rows.bind(bench);
 const spf = (record: string) => ({ TXT: txt(record) });
 const label = (length: number) => 'x'.repeat(length);
 
-describe('whose record it is (RFC 7208 2.3, 2.4, 4.3)', () => {
+describe('which domain is checked (RFC 7208 2.3, 2.4, 4.3)', () => {
   const helo = spf('v=spf1 ip4:192.0.2.1 -all');
   const zone = { 'mail.example.com': helo };
   const none = { asks: [] };
@@ -101,7 +101,7 @@ describe('the client', () => {
     ['a link-local address with its zone', 'v=spf1 ip6:fe80::1 -all', 'pass', { ip: 'fe80::1%eth0' }],
   ]);
 
-  it('and everything else that is wrong is an error', async () => {
+  it('any other invalid argument throws', async () => {
     const resolver = bench.resolver();
     const bad: [Partial<Record<keyof SpfQuery, unknown>>, Record<string, unknown>][] = [
       [{ ip: '192.0.2.256' }, {}],
@@ -140,7 +140,7 @@ describe('the client', () => {
   });
 });
 
-describe('the record is looked up (RFC 7208 3, 4.4, 4.5)', () => {
+describe('looking up the record (RFC 7208 3, 4.4, 4.5)', () => {
   const at = (...texts: (string | string[] | Buffer)[]) => ({ zone: { 'example.com': { TXT: texts } } });
   rows([
     [
@@ -215,7 +215,7 @@ describe('the resolver', () => {
   };
   const failing = (error: unknown): SpfResolver => ({ ...nothing, resolve4: () => Promise.reject(error) });
 
-  it('may be any with the methods of node:dns; an empty list is nothing', async () => {
+  it('may be any object with the methods of node:dns, whose empty list counts as no record', async () => {
     expect((await checkSpf(CLIENT, { resolver: nothing })).result).toBe('fail');
     const own = { ...nothing, resolve4: async () => ['192.0.2.1'] };
     expect((await checkSpf(CLIENT, { resolver: own })).result).toBe('pass');
@@ -259,7 +259,7 @@ describe('the resolver', () => {
     expect(none.result).toBe('none');
   });
 
-  it('that is shared is bounded by its own limits, which are a temperror', async () => {
+  it('has limits of its own if it is shared, and exceeding them is a temperror', async () => {
     bench.server.zone = { 'example.com': spf('v=spf1 a:host.test -all') };
     const resolver = new DnsSession({ servers: [bench.server.address], maxLookups: 1 });
     expect((await checkSpf(CLIENT, { resolver })).result).toBe('temperror');

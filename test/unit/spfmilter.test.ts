@@ -34,7 +34,7 @@ function configOf(text: string): Promise<Config> {
 }
 
 describe('the configuration', () => {
-  it('has defaults for all but the socket', async () => {
+  it('has defaults for every option but the socket', async () => {
     expect(await configOf('[milter]\nsocketname = /run/x/sock\n')).toStrictEqual({
       socket: '/run/x/sock',
       name: 'spfmilter',
@@ -48,7 +48,7 @@ describe('the configuration', () => {
     });
   });
 
-  it('has every option in the form that pymilter gives it', async () => {
+  it("accepts every option in pymilter's form", async () => {
     const text = `[milter]
 socketname = /run/x/sock
 umask = 0117
@@ -76,7 +76,7 @@ nameservers = 192.0.2.53, [::1]:5353
     });
   });
 
-  it('looks for the access map beside itself', async () => {
+  it('resolves the access map relative to its own directory', async () => {
     const { accessFile } = await configOf('[milter]\nsocketname = s\n[spf]\naccess_file = access\n');
     expect(accessFile).toBe(join(directory, 'access'));
   });
@@ -147,7 +147,7 @@ describe('the samples', () => {
     expect(all.nameservers).toHaveLength(2);
   });
 
-  it('access has policies only, and ends with the defaults', async () => {
+  it('access contains only policies and ends with the defaults', async () => {
     const file = join(samples, 'access');
     const values = readFileSync(file, 'utf8')
       .split('\n')
@@ -204,7 +204,7 @@ describe('policies', () => {
     );
   });
 
-  it('asks for these keys about a user, in this order', () => {
+  it('looks up these keys for a user, in this order', () => {
     const keys: string[] = [];
     const get = (key: string) => {
       keys.push(key);
@@ -258,7 +258,7 @@ describe('clients', () => {
     return { verdict, reply: ctx.reply, log: lines.join('\n') };
   }
 
-  it('without an address are inside, with a HELO or not: they are programs of this host', async () => {
+  it('without an address are internal, with or without HELO, since they are programs on this host', async () => {
     for (const hostaddr of [{ family: 'unknown' }, { family: 'unix', path: '' }] as const) {
       for (const helo of [true, false]) {
         const { verdict, log } = await forged({ hostaddr }, { helo });
@@ -268,7 +268,7 @@ describe('clients', () => {
     }
   });
 
-  it('with IPv6 may be a relay that is named', async () => {
+  it('with an IPv6 address may be a relay listed by name', async () => {
     const at = (address: string) => ({ family: 'inet6', address, port: 25 }) as const;
     const lists = 'trusted_relay = relay.example';
     expect((await forged({ lists, hostaddr: at('2001:db8::25') })).verdict).toBe('continue');

@@ -7,7 +7,7 @@ import { errorWith } from '../support/expect';
 
 /** @contract 9 */
 describe('checkStatus', () => {
-  it('every status from every step; SKIP from header and body only', () => {
+  it('accepts every status from every step, but SKIP only from header and body', () => {
     for (const step of STEP_NAMES) {
       for (const status of [CONTINUE, REJECT, DISCARD, ACCEPT, TEMPFAIL, NOREPLY]) {
         expect(checkStatus(step, status)).toBe(status);
@@ -23,7 +23,7 @@ describe('checkStatus', () => {
     }
   });
 
-  it('nothing else, and the message shows it', () => {
+  it('rejects any other value, which the message shows', () => {
     const wrong: [value: unknown, shown: string][] = [
       [undefined, 'undefined'],
       [null, 'null'],
@@ -52,7 +52,7 @@ describe('checkStatus', () => {
     }
   });
 
-  it('minus zero is zero', () => {
+  it('treats minus zero as zero', () => {
     expect(Math.abs(checkStatus('envfrom', -0))).toBe(CONTINUE);
   });
 });

@@ -163,7 +163,7 @@ describe('a message is fed through a filter', () => {
     await ctx.close();
   });
 
-  it('a refused recipient does not end it while another is left; the last one does, with an abort', async () => {
+  it('a refused recipient does not end it while another is left; refusing the last one aborts it', async () => {
     const acts = [{ answer: Milter.REJECT }, {}];
     const { ctx } = scripted({ ...EVERYTHING, envrcpt: acts });
     const result = await ctx.feedMessage(MESSAGE, { recipients: ['<a@example.com>', '<b@example.com>'] });
@@ -186,7 +186,7 @@ describe('a message is fed through a filter', () => {
     await ctx.close();
   });
 
-  it('SKIP: no more of the headers or the body, but all else', async () => {
+  it('SKIP leaves out further headers or body chunks, but nothing else', async () => {
     const skip = { answer: Milter.SKIP };
     for (const immediate of [true, false]) {
       const { ctx, named } = scripted(
@@ -213,7 +213,7 @@ describe('a message is fed through a filter', () => {
     expect(order).toStrictEqual(['envfrom', 'eom', 'envfrom', 'eom']);
   });
 
-  it('a batch that is full is handed over in the middle of a message', async () => {
+  it('a full batch is handed over in the middle of a message', async () => {
     const long = { answer: Milter.REJECT };
     for (const [body, times] of [
       [{}, 5],
@@ -294,7 +294,7 @@ describe('a message is split as an MTA does', () => {
     });
   }
 
-  it('HDR_LEADSPC: values keep their space, and must be sent with one', async () => {
+  it('HDR_LEADSPC: values keep their leading space, and must be sent with one', async () => {
     const { ctx, named } = scripted(
       { header: {}, eom: { call: [['addheader', 'X', ' spaced']] } },
       {},
@@ -324,7 +324,7 @@ describe('a message is split as an MTA does', () => {
     await ctx.close();
   });
 
-  it('a message larger than maxMessageSize is refused, from a stream too', async () => {
+  it('a message larger than maxMessageSize is rejected, even from a stream', async () => {
     const { ctx } = scripted({}, { maxMessageSize: 10 });
     expect((await ctx.feedMessage('A: b\n\n1234')).verdict).toBe('continue');
     for (const source of ['A: b\n\n12345', Readable.from(['A: b\n\n', '1234', '5'])]) {
@@ -378,7 +378,7 @@ describe('macros', () => {
     await ctx.close();
   });
 
-  it('symbol lists cut them down, unless that is turned off', async () => {
+  it('symbol lists restrict them, unless that is turned off', async () => {
     const statics = { symlist: { envfrom: ['i', '{none}'], eom: [] } };
     for (const [options, expected] of [
       [{}, null],
@@ -392,7 +392,7 @@ describe('macros', () => {
     }
   });
 
-  it('an MTA that does not offer the right is not asked for its macros', async () => {
+  it('symbol lists have no effect with an MTA that does not offer them', async () => {
     const { ctx, calls } = scripted(
       { envfrom: ASK },
       { macros, actions: Actions.ALL & ~Actions.SETSYMLIST },
@@ -431,7 +431,7 @@ describe('actions', () => {
     });
   }
 
-  it('without the right, in eom too', async () => {
+  it('throw without their right, even in eom', async () => {
     const { ctx, named } = scripted(
       { eom: { call: [['addheader', 'X', 'v']] } },
       { actions: Actions.CHGHDRS },
@@ -456,7 +456,7 @@ describe('the record of a session', () => {
     });
   }
 
-  it('the envelope: recipients added and deleted, with parameters, and the sender', async () => {
+  it('the envelope: added and deleted recipients with parameters, and the sender', async () => {
     const { message, modifications } = await fed([
       ['addrcpt', '<new@example.com>', 'NOTIFY=SUCCESS ORCPT=x'],
       ['addrcpt', '<plain@example.com>'],
@@ -631,7 +631,7 @@ describe('the record of a session', () => {
     [{ family: 'unknown' }, Milter.AF_UNSPEC, null],
   ];
   for (const [hostaddr, family, expected] of PEERS) {
-    it(`hostaddr in its real shape: ${JSON.stringify(hostaddr)}`, async () => {
+    it(`hostaddr has its real shape: ${JSON.stringify(hostaddr)}`, async () => {
       const { ctx, named } = scripted(EVERYTHING, { hostname: '[IPv6:::1]', hostaddr, helo: 'me' });
       await ctx.feedMessage(MESSAGE);
       await ctx.close();
@@ -705,7 +705,7 @@ describe('TestCtx', () => {
     expect(stderr).toMatch(/untrapped exception in eom: Error: seen\n {4}at /);
   });
 
-  it('steps of their own build a message too', async () => {
+  it('single steps can make up a message', async () => {
     const { ctx, calls } = scripted(EVERYTHING);
     const verdicts = [
       await ctx.connect('client.example', { family: 'unknown' }),
@@ -731,7 +731,7 @@ describe('TestCtx', () => {
     expect(calls.at(-1)).toStrictEqual(['close']);
   });
 
-  it('steps that are not awaited are done one after the other', async () => {
+  it('steps that are not awaited are performed one after the other', async () => {
     const { ctx, calls } = scripted({ ...EVERYTHING, connect: { wait: 5 } });
     void ctx.connect();
     void ctx.helo();
@@ -784,7 +784,7 @@ describe('TestCtx', () => {
     await ctx.close();
   });
 
-  it('a connection that the MTA uses again: another object, the same terms', async () => {
+  it('a reused connection gets a new object with the same negotiated options', async () => {
     const { ctx, calls } = scripted(EVERYTHING, { actions: Actions.ADDHDRS });
     await ctx.feedMessage(MESSAGE);
     await ctx.quitNewConnection();
@@ -901,7 +901,7 @@ describe('TestCtx', () => {
     expect(String(errors[0])).toMatch(/must give an object/);
   });
 
-  it('answers that need no reply, and MTAs that want one', async () => {
+  it('steps without reply work, also with MTAs that expect one', async () => {
     const statics = { noreply: ['envfrom', 'body'] };
     for (const [protocol, verdict] of [
       [Protocol.ALL, 'noreply'],

@@ -42,7 +42,7 @@ describe('unit files in README.md', () => {
     .map(({ text }) => linesOf(text))
     .filter((lines) => lines.some((line) => ['[Service]', '[Socket]'].includes(line)));
 
-  it('are the one for a chroot, and what differs in the others', () => {
+  it('are the one for a chroot and the differences of the others', () => {
     const [chroot, run, socket, ...more] = shown;
     expect(more).toStrictEqual([]);
     expect(chroot).toStrictEqual(unitLines('postfix-chroot/nolottery.service'));

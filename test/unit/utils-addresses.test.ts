@@ -88,7 +88,7 @@ describe('parseaddr', () => {
   it('reads a header of hostile punctuation in linear time', async () => {
     for (const unit of ['<', '"', '(', '@', 'a@b ', ',', ';', ':', '\\', '\r\n ', '"a" ', '<a@b> ']) {
       const spent = await cpuTime(() => parseaddr(unit.repeat(60_000 / unit.length)));
-      expectThat(spent, JSON.stringify(unit)).toBeLessThan(5000);
+      expectThat(spent, JSON.stringify(unit)).toBeLessThan(10_000);
     }
   });
 });
@@ -149,7 +149,7 @@ describe('parseHeader', () => {
   it('reads a header of hostile encoded words in linear time', async () => {
     for (const unit of ['=?', '=?utf-8?q?', '=?utf-8?q?a?= ', '=?utf-8?b?YQ==?=', '= ', '?=']) {
       const spent = await cpuTime(() => parseHeader(unit.repeat(60_000 / unit.length)));
-      expectThat(spent, unit).toBeLessThan(5000);
+      expectThat(spent, unit).toBeLessThan(10_000);
     }
   });
 });

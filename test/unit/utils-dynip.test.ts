@@ -118,7 +118,7 @@ describe('isDynip', () => {
     expect(isDynip(`${'x'.repeat(300)}.192-168-210-117.example.com`, '192.168.210.117')).toBe(false);
     for (const unit of ['1', '1-', '1.', 'a1-', '-', '.', 'f']) {
       const spent = await cpuTime(() => isDynip(unit.repeat(1_000_000), '192.168.210.117'));
-      expectThat(spent, unit).toBeLessThan(5000);
+      expectThat(spent, unit).toBeLessThan(10_000);
     }
   });
 });

@@ -24,7 +24,7 @@ describe('unsign', () => {
     }
   });
 
-  it('refuses keys that are no keys, and days that are no days', () => {
+  it('rejects invalid keys and numbers of days', () => {
     for (const signatures of [
       { batv: '' },
       { batv: { 1: '' } },
@@ -49,27 +49,27 @@ describe('SRS', () => {
   const SRS1 = 'SRS1=39Wd=forwarder.example==TwcN=JN=Example.org=User@second.example';
   const at = (days: number): Signatures => ({ srs: 'shh', now: () => AT + days * DAY_MS });
 
-  it('SRS0 is the sender, SRS1 the SRS0 address of the forwarder before', () => {
+  it("turns SRS0 into the sender, and SRS1 into the previous forwarder's SRS0 address", () => {
     expect(unsign(SRS0, at(0))).toBe('User@Example.org');
     expect(unsign(SRS1, at(0))).toBe('SRS0=TwcN=JN=Example.org=User@forwarder.example');
     expect(unsign(`<${SRS0}>`, at(0))).toBe('<User@Example.org>');
   });
 
-  it('does not mind letter case, which MTAs change', () => {
+  it('ignores letter case, which MTAs change', () => {
     expect(unsign(SRS0.toLowerCase(), at(0))).toBe('user@example.org');
   });
 
-  it('takes + and - as the first separator, as SRS does', () => {
+  it('accepts + and - as the first separator, as SRS does', () => {
     expect(unsign(SRS0.replace('=', '+'), at(0))).toBe('User@Example.org');
     expect(unsign(SRS0.replace('=', '-'), at(0))).toBe('User@Example.org');
   });
 
-  it('any of several secrets will do', () => {
+  it('accepts a signature by any of several secrets', () => {
     expect(unsign(SRS0, { ...at(0), srs: ['new', 'shh'] })).toBe('User@Example.org');
     expect(unsign(SRS0, { ...at(0), srs: ['new', 'newer'] })).toBe(SRS0);
   });
 
-  it('is good for maxAge days, 21 by default', () => {
+  it('is valid for maxAge days, 21 by default', () => {
     expect(unsign(SRS0, at(21))).toBe('User@Example.org');
     expect(unsign(SRS0, at(22))).toBe(SRS0);
     expect(unsign(SRS0, { ...at(22), maxAge: 30 })).toBe('User@Example.org');
@@ -93,7 +93,7 @@ describe('SRS', () => {
     }
   });
 
-  it('a signature over a broken day does not make it a day', () => {
+  it('rejects an invalid day even if its signature is valid', () => {
     for (const day of ['J', 'J1', '1J', 'JNN']) {
       const hash = createHmac('sha1', 'shh')
         .update(`${day}example.orguser`.toLowerCase())
@@ -117,7 +117,7 @@ describe('BATV', () => {
   }
   const batv: Signatures = { batv: 'secret', now: () => NOW };
 
-  it('is the address until its last day', () => {
+  it('returns the address until its last day', () => {
     for (const lastDay of [20_100, 20_107, 20_100 + 500]) {
       expect(unsign(sign('User@example.com', 'secret', 0, lastDay), batv)).toBe('User@example.com');
     }

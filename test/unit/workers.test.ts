@@ -43,7 +43,7 @@ describe('options for workers', () => {
     });
   }
 
-  it('how many, and their limits, are passed on', () => {
+  it('the number of workers and their limits are passed on', () => {
     const resourceLimits = { maxOldGenerationSizeMb: 64 };
     const normalised = normaliseWorkerOptions({ module: '/a.js', workers: 3, resourceLimits });
     expect([normalised?.workers, normalised?.resourceLimits]).toStrictEqual([3, resourceLimits]);
@@ -79,7 +79,7 @@ describe('runmilter with a module', () => {
   });
   const run = (options: Milter.RunOptions) => Milter.runmilter('both', 'unix:/nowhere/sock', options);
 
-  it('and a factory is refused', async () => {
+  it('rejects a factory as well', async () => {
     await expect(run({ module: '/a.js', factory: Milter.Base })).rejects.toThrow(
       errorWith(refused(/a factory or a module, not both/)),
     );
@@ -89,13 +89,13 @@ describe('runmilter with a module', () => {
     );
   });
 
-  it('workers without module are refused', async () => {
+  it('rejects workers without module', async () => {
     await expect(run({ factory: Milter.Base, workers: 2 })).rejects.toThrow(
       errorWith(refused(/pass \{ module/)),
     );
   });
 
-  it('bad options are refused before a thread is made', async () => {
+  it('rejects invalid options before a thread is created', async () => {
     const started: unknown[] = [];
     const listener = (worker: unknown) => started.push(worker);
     nodeProcess.on('worker', listener);
@@ -132,7 +132,7 @@ describe('the delay before a worker is replaced', () => {
 });
 
 describe("a worker's counters", () => {
-  it('is one memory for both threads', () => {
+  it('share their memory between both threads', () => {
     const main = new SharedCounters();
     const worker = new SharedCounters(main.memory);
     expect([main.made, main.ended, main.heartbeats, main.phase]).toStrictEqual([0, 0, 0, Phase.loading]);
@@ -144,7 +144,7 @@ describe("a worker's counters", () => {
     expect([main.made, main.ended, main.heartbeats, main.phase]).toStrictEqual([2, 1, 1, Phase.serving]);
   });
 
-  it('counts beyond 2^31', () => {
+  it('count beyond 2^31', () => {
     const counters = new SharedCounters();
     counters.made = 2 ** 31 - 1;
     counters.made++;
