@@ -91,6 +91,8 @@ export type MilterErrorCode =
   | 'ECANCELLED'
   /** A session of DNS look-ups has reached one of its limits (tsmilter/dns). */
   | 'ERR_MILTER_DNS_LIMIT'
+  /** A private key that cannot be read, or cannot sign mail (tsmilter/dkim). */
+  | 'ERR_MILTER_BAD_KEY'
   /** A notification that cannot be made from its template (tsmilter/dsn). */
   | 'ERR_MILTER_DSN'
   /** An optional package that is needed is not installed, or cannot be loaded. */

@@ -1,0 +1,217 @@
+/** Making DKIM signatures for a message while it comes (RFC 6376 5). */
+import { badArgument } from '../internal/errors.js';
+import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
+import { BodyHashes } from './body-hash.js';
+import { type Canonicalization, canonicalHeader, headerField } from './canonical-header.js';
+import { domainName, isWithin } from './domain.js';
+import { FoldedTags } from './fold.js';
+import { HeaderBlock } from './signed-headers.js';
+import { type PrivateKeyInput, type SigningKey, signingKey, signText } from './signing-key.js';
+
+/** A key to sign with, and the name under which its public half is in DNS. */
+export interface DkimKey {
+  /** `d=` */
+  readonly domain: string;
+  /** `s=` */
+  readonly selector: string;
+  readonly key: PrivateKeyInput;
+}
+
+/** How a message is signed. */
+export interface DkimSignerOptions {
+  /** One signature is made for each: an RSA and an Ed25519 key together, say. */
+  readonly keys: readonly DkimKey[];
+  /** Names of the fields that are signed if they are present. Default: {@link DEFAULT_SIGNED_HEADERS}. From always is. */
+  readonly headers?: readonly string[];
+  /** Names that are signed once more than they occur, so that adding another such field breaks the signature. Default: From. */
+  readonly oversign?: readonly string[];
+  /** `c=`, header and body. Default: `relaxed/relaxed`. */
+  readonly canonicalization?: `${Canonicalization}/${Canonicalization}`;
+  /** `i=`: an address, or `@` and a domain, within the domain of every key. Default: none is written. */
+  readonly identity?: string;
+  /** Write `l=` with the length of the body, so that text may be added below it unsigned. Default false: do not. */
+  readonly bodyLength?: boolean;
+  /** Seconds until the signature expires (`x=`). Default: it does not. */
+  readonly expiresIn?: number;
+  /** Whether header values come with the space behind the colon (`headerLeadingSpace`). Default false. */
+  readonly leadingSpace?: boolean;
+  /** Milliseconds since 1970. Default: Date.now. */
+  readonly now?: () => number;
+}
+
+const OPTIONS: OptionNames<DkimSignerOptions> = {
+  keys: true,
+  headers: true,
+  oversign: true,
+  canonicalization: true,
+  identity: true,
+  bodyLength: true,
+  expiresIn: true,
+  leadingSpace: true,
+  now: true,
+};
+
+/** What RFC 6376 5.4.1 recommends, and the fields that say how the body is read. */
+export const DEFAULT_SIGNED_HEADERS: readonly string[] = [
+  'from',
+  'sender',
+  'reply-to',
+  'subject',
+  'date',
+  'message-id',
+  'to',
+  'cc',
+  'mime-version',
+  'content-type',
+  'content-transfer-encoding',
+  'content-id',
+  'content-description',
+  'resent-date',
+  'resent-from',
+  'resent-to',
+  'resent-cc',
+  'resent-message-id',
+  'in-reply-to',
+  'references',
+  'list-id',
+  'list-help',
+  'list-unsubscribe',
+  'list-unsubscribe-post',
+  'list-subscribe',
+  'list-post',
+  'list-owner',
+  'list-archive',
+];
+
+const CANONICALIZATION = /^(simple|relaxed)\/(simple|relaxed)$/;
+const FIELD_NAME = /^[\x21-\x39\x3c-\x7e]+$/;
+/** What RFC 6376 3.5 lets stand in i= without encoding, with the local parts that mail has. */
+const IDENTITY = /^[A-Za-z0-9.!#$%&'*+/?^_`{|}~-]*@[^@\s;]+$/;
+const FIELD = 'DKIM-Signature';
+
+/** A key that has been read and checked. */
+interface CheckedKey {
+  readonly domain: string;
+  readonly selector: string;
+  readonly signingKey: SigningKey;
+}
+
+/**
+ * Signs a message with one or more keys. Call {@link header} for each field, {@link eoh}, {@link body} for each chunk and
+ * {@link eom}. Make one for each message; keys that were read already (KeyObject) cost nothing to pass again.
+ *
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for a bad option, ERR_MILTER_BAD_KEY for a key that cannot sign
+ */
+export class DkimSigner {
+  readonly #options: DkimSignerOptions;
+  readonly #keys: readonly CheckedKey[];
+  readonly #headerHow: Canonicalization;
+  readonly #bodyHow: Canonicalization;
+  readonly #headers = new HeaderBlock();
+  readonly #hashes = new BodyHashes(1);
+
+  constructor(options: DkimSignerOptions) {
+    checkOptions('DkimSigner', options, OPTIONS);
+    const how = CANONICALIZATION.exec(options.canonicalization ?? 'relaxed/relaxed');
+    if (!how)
+      throw bad('canonicalization must be simple or relaxed for the header, a slash, and one for the body');
+    if (options.expiresIn !== undefined) checkInteger('DkimSigner: expiresIn', options.expiresIn, 1);
+    for (const name of [...(options.headers ?? []), ...(options.oversign ?? [])]) {
+      if (!FIELD_NAME.test(name)) throw bad(`${JSON.stringify(name)} is not a header's name`);
+    }
+    if (options.keys.length === 0) throw bad('keys must have at least one key');
+    this.#options = options;
+    this.#keys = options.keys.map(checkKey);
+    this.#headerHow = how[1] as Canonicalization;
+    this.#bodyHow = how[2] as Canonicalization;
+    if (options.identity !== undefined) this.#checkIdentity(options.identity);
+    this.#hashes.request(this.#bodyHow, Infinity);
+  }
+
+  /**
+   * Takes a header field, from the top on, as it will be delivered: with what this filter changes, and with what the MTA
+   * adds itself (docs/dkim.md).
+   */
+  header(name: string, value: string | Uint8Array): void {
+    this.#headers.add(headerField(name, value, this.#options.leadingSpace ?? false));
+  }
+
+  /** Takes the end of the header. */
+  eoh(): void {}
+
+  /** Takes a chunk of the body. */
+  body(chunk: Uint8Array): void {
+    this.#hashes.update(chunk);
+  }
+
+  /**
+   * Ends the message.
+   *
+   * @returns a DKIM-Signature field for each key, to be added at the top: `this.addheader(name, value, 0)`. The value is
+   *     folded with LF and a tab, and begins without the space behind the colon unless `leadingSpace` is on
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for a message without From, which cannot be signed (RFC 6376 5.4)
+   */
+  async eom(): Promise<[name: string, value: string][]> {
+    this.#hashes.end();
+    if (this.#headers.count('from') === 0) throw bad('a message without From cannot be signed');
+    return await Promise.all(
+      this.#keys.map(async (key) => [FIELD, await this.#sign(key)] as [string, string]),
+    );
+  }
+
+  async #sign({ domain, selector, signingKey: key }: CheckedKey): Promise<string> {
+    const { identity, expiresIn, bodyLength = false, leadingSpace = false } = this.#options;
+    const now = Math.floor((this.#options.now ?? Date.now)() / 1000);
+    const names = this.#names();
+    const body = this.#hashes.result(this.#bodyHow, Infinity);
+    if (!body) throw new Error('the body was not hashed');
+    const tags = new FoldedTags(FIELD)
+      .add('v', '1')
+      .add('a', `${key.keyType}-sha256`)
+      .add('c', `${this.#headerHow}/${this.#bodyHow}`)
+      .add('d', domain)
+      .add('s', selector);
+    if (identity !== undefined) tags.add('i', identity);
+    tags.add('t', String(now));
+    if (expiresIn !== undefined) tags.add('x', String(now + expiresIn));
+    if (bodyLength) tags.add('l', String(body.bodyLength));
+    tags
+      .add('h', ...names.map((name, index) => (index < names.length - 1 ? `${name}:` : name)))
+      .addBase64('bh', body.digest.toString('base64'))
+      .add('b');
+    const unsigned = canonicalHeader(headerField(FIELD, String(tags), false), this.#headerHow);
+    const text = Buffer.from(this.#headers.signedText(names, this.#headerHow) + unsigned, 'latin1');
+    const signature = await signText(key, text);
+    const whole = String(tags.continueBase64(signature.toString('base64')));
+    return leadingSpace ? ` ${whole}` : whole;
+  }
+
+  /** The names of `h=`: each as often as the field occurs, and once more if it is oversigned. */
+  #names(): string[] {
+    const { headers = DEFAULT_SIGNED_HEADERS, oversign = ['from'] } = this.#options;
+    const more = new Set(oversign.map((name) => name.toLowerCase()));
+    const all = new Set(['from', ...headers.map((name) => name.toLowerCase()), ...more]);
+    return [...all].flatMap((name) => {
+      const times = this.#headers.count(name) + (more.has(name) ? 1 : 0);
+      return Array<string>(times).fill(name);
+    });
+  }
+
+  #checkIdentity(identity: string): void {
+    const domain = domainName(identity.slice(identity.lastIndexOf('@') + 1));
+    const within = domain !== undefined && this.#keys.every((key) => isWithin(domain, key.domain));
+    if (!IDENTITY.test(identity) || !within) {
+      throw bad('identity must be an address, or @ and a domain, within the domain of every key');
+    }
+  }
+}
+
+function checkKey({ domain, selector, key }: DkimKey): CheckedKey {
+  const checkedDomain = domainName(domain);
+  if (checkedDomain === undefined) throw bad(`${JSON.stringify(domain)} is not a domain name`);
+  const checkedSelector = domainName(selector);
+  if (checkedSelector === undefined) throw bad(`${JSON.stringify(selector)} is not a selector`);
+  return { domain: checkedDomain, selector: checkedSelector, signingKey: signingKey(key) };
+}
+
+const bad = (message: string) => badArgument(`DkimSigner: ${message}`);
