@@ -1,0 +1,54 @@
+/** Removing fields that claim to be ours (RFC 8601 5): a client could have written them. */
+import { domainToASCII } from 'node:url';
+import { parseAuthRes } from './parse.js';
+
+/** What is needed of a filter: a `Base` of tsmilter has it. */
+export interface HeaderChanger {
+  chgheader(name: string, index: number, value: string | null): unknown;
+}
+
+const FIELD = 'Authentication-Results';
+
+/**
+ * Whether a field claims to be that of `id`. Names are compared without letter case, U-labels as A-labels. A field that
+ * cannot be parsed counts as ours if it contains the id anywhere, because another program may be able to read it.
+ *
+ * @param value of an Authentication-Results field
+ */
+export function claimsToBe(value: string, id: string): boolean {
+  const own = normal(id);
+  const read = parseAuthRes(value);
+  if (read) return normal(read.id) === own;
+  const text = value.toLowerCase();
+  return text.includes(id.toLowerCase()) || text.includes(own);
+}
+
+function normal(id: string): string {
+  const lower = id.toLowerCase().replace(/\.$/, '');
+  return domainToASCII(lower) || lower;
+}
+
+/**
+ * Deletes the Authentication-Results fields that claim to be ours, in eom. They go from the last index down, because
+ * Postfix counts anew after each deletion and Sendmail does not: so both delete the same ones.
+ *
+ * @param filter the filter, or anything with its chgheader; the right to change headers (CHGHDRS) must be negotiated
+ * @param ids our own authserv-ids
+ * @param values of all Authentication-Results fields of the message, in the order in which `header` got them
+ * @returns how many were deleted
+ */
+export function removeAuthRes(
+  filter: HeaderChanger,
+  ids: string | readonly string[],
+  values: readonly string[],
+): number {
+  const own = typeof ids === 'string' ? [ids] : ids;
+  let removed = 0;
+  for (let index = values.length; index >= 1; index--) {
+    const value = values[index - 1] as string;
+    if (!own.some((id) => claimsToBe(value, id))) continue;
+    filter.chgheader(FIELD, index, null);
+    removed++;
+  }
+  return removed;
+}

@@ -1,0 +1,85 @@
+/**
+ * The words of a structured header field (RFC 5322 3.2, RFC 2045 5.1): tokens, quoted strings and separators, with
+ * comments and folding white space between them. One pass, no backtracking.
+ */
+
+export type Token =
+  /** A word without quotes. Characters beyond ASCII are part of it (RFC 6532). */
+  | { readonly kind: 'word'; readonly text: string }
+  /** What stood in quotes, without them and without backslashes. */
+  | { readonly kind: 'quoted'; readonly text: string }
+  /** A separator: one of `; = . / @ , : < > [ ] ?`. */
+  | { readonly kind: 'separator'; readonly text: string }
+  /** What stood in parentheses, nested ones included. */
+  | { readonly kind: 'comment'; readonly text: string };
+
+const SEPARATORS = ';=/@,:<>[]?';
+/** Comments in comments; more is nothing that a mail program writes. */
+const MAX_NESTING = 32;
+
+const isSpace = (character: string): boolean =>
+  character === ' ' || character === '\t' || character === '\r' || character === '\n';
+
+/** @returns undefined for text with an open quote or comment, a stray `)` or a control character */
+export function tokenize(text: string): Token[] | undefined {
+  const tokens: Token[] = [];
+  let at = 0;
+  while (at < text.length) {
+    const character = text[at] as string;
+    if (isSpace(character)) {
+      at++;
+    } else if (character === '"') {
+      const end = quotedEnd(text, at);
+      if (end < 0) return undefined;
+      tokens.push({ kind: 'quoted', text: unescaped(text.slice(at + 1, end)) });
+      at = end + 1;
+    } else if (character === '(') {
+      const end = commentEnd(text, at);
+      if (end < 0) return undefined;
+      tokens.push({ kind: 'comment', text: unescaped(text.slice(at + 1, end)) });
+      at = end + 1;
+    } else if (SEPARATORS.includes(character)) {
+      tokens.push({ kind: 'separator', text: character });
+      at++;
+    } else {
+      const end = wordEnd(text, at);
+      if (end === at) return undefined;
+      tokens.push({ kind: 'word', text: text.slice(at, end) });
+      at = end;
+    }
+  }
+  return tokens;
+}
+
+function quotedEnd(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    if (text[at] === '\\') at++;
+    else if (text[at] === '"') return at;
+  }
+  return -1;
+}
+
+function commentEnd(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    const character = text[at];
+    if (character === '\\') at++;
+    else if (character === '(' && ++depth > MAX_NESTING) return -1;
+    else if (character === ')' && --depth === 0) return at;
+  }
+  return -1;
+}
+
+function wordEnd(text: string, start: number): number {
+  let at = start;
+  for (; at < text.length; at++) {
+    const character = text[at] as string;
+    if (isSpace(character) || character < ' ' || character === '\x7f') break;
+    if (SEPARATORS.includes(character) || '"()\\'.includes(character)) break;
+  }
+  return at;
+}
+
+function unescaped(text: string): string {
+  return text.includes('\\') ? text.replace(/\\([\s\S])/g, '$1') : text;
+}
