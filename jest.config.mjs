@@ -6,13 +6,13 @@
 const folders = ['unit', 'integration', 'lifecycle', 'mta', 'stress'];
 
 /** A sanitizer makes everything slower. */
-const patience = process.env.MILTER_SANITIZER ? 4 : 1;
+const slowdown = process.env.MILTER_SANITIZER ? 4 : 1;
 
 export default {
   // A file gets a process of its own: nothing of libmilter stays for the next.
   workerIdleMemoryLimit: '1KB',
   // No test should come near it. The files of test/stress set their own.
-  testTimeout: 120_000 * patience,
+  testTimeout: 120_000 * slowdown,
   projects: folders.map((folder) => ({
     displayName: folder,
     rootDir: import.meta.dirname,

