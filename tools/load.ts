@@ -31,7 +31,8 @@ export interface LoadResult {
 
 async function build(): Promise<string> {
   const source = join(projectRoot, 'tools', 'load.c');
-  const program = join(projectRoot, '.build', 'tools', 'load');
+  // Not `load`: require('./load') would find it before load.js.
+  const program = join(projectRoot, '.build', 'tools', 'load-generator');
   if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return program;
   mkdirSync(dirname(program), { recursive: true });
   const fresh = `${program}.${process.pid}`;
