@@ -1,7 +1,7 @@
 /** Key records by selector and domain: each is asked for once in a message, while its body still comes. */
 import { type KeyRecord, parseKeyRecord } from './key-record.js';
 
-/** What is needed of DNS; a {@link DnsSession} of `tsmilter/dns`, or a Resolver of node:dns/promises. */
+/** What is needed of DNS: a `DnsSession` of `tsmilter/dns` has it, and a Resolver of node:dns/promises. */
 export interface TxtResolver {
   resolveTxt(name: string): Promise<string[][]>;
 }
