@@ -32,5 +32,5 @@ test('a row is measured for each contender that starts', () => {
     expectThat(startup, JSON.stringify(figures)).toBeGreaterThan(0);
   }
   for (const { name } of failed) expect(report).toMatch(new RegExp(`^${name} was not measured: .+`, 'm'));
-  expect(report).toMatch(/All filters on libmilter\.so\.\S+\.$/m);
+  expect(report).toMatch(/Library of all filters: libmilter\.so\.\S+\.$/m);
 });
