@@ -14,6 +14,10 @@ const notPermitted =
 /** Makes the directory $0 read-only in a mount namespace of its own, and runs the other arguments there. */
 const READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
 
+/** A sanitizer's library is for Node alone: unshare, sh and mount do not run with it. */
+const { LD_PRELOAD = '', ...environment } = process.env;
+const NODE = ['env', `LD_PRELOAD=${LD_PRELOAD}`, process.execPath];
+
 /** Starts a filter on process.argv[1], and prints the error that it gets. */
 const START = `
   const Milter = require(${JSON.stringify(projectRoot)});
@@ -33,8 +37,11 @@ for (const [title, prepare] of [
       const path = join(directory, 'sock');
       prepare(path);
       const before = readdirSync(directory);
-      const command = ['sh', '-c', READ_ONLY, directory, process.execPath, '-e', START, `unix:${path}`];
-      const { stdout, stderr } = spawnSync('unshare', ['--mount', ...command], { encoding: 'utf8' });
+      const command = ['sh', '-c', READ_ONLY, directory, ...NODE, '-e', START, `unix:${path}`];
+      const { stdout, stderr } = spawnSync('unshare', ['--mount', ...command], {
+        encoding: 'utf8',
+        env: environment,
+      });
       expect(stderr).toBe('');
       expect(JSON.parse(stdout)).toStrictEqual({
         code: 'EROFS',
