@@ -3,11 +3,35 @@
 #include "binding/environment_state.h"
 
 namespace milter {
+namespace {
 
-AsyncWakeup AsyncWakeup::create(const Napi::Function& deliver, EnvironmentState& state) {
+// How long wake-ups may follow one another before the event loop has its turn: short for a timer, and long
+// enough that the system calls of a turn of the loop do not show (docs/performance.md).
+constexpr auto kTurn = std::chrono::milliseconds(5);
+
+}  // namespace
+
+void AsyncWakeup::create(const Napi::Function& deliver, EnvironmentState& state) {
   constexpr size_t kUnbounded = 0;
   constexpr size_t kReferences = 1;
-  return AsyncWakeup(Function::New(deliver.Env(), deliver, "tsmilter", kUnbounded, kReferences, &state));
+  for (Function& function : functions_) {
+    function = Function::New(deliver.Env(), deliver, "tsmilter", kUnbounded, kReferences, &state);
+  }
+}
+
+void AsyncWakeup::delivering() {
+  const Clock::time_point now = Clock::now();
+  if (now - turnBegan_ < kTurn) return;
+  turnBegan_ = now;
+  turn_.store(1 - turn_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
+void AsyncWakeup::unref(Napi::Env env) const {
+  for (const Function& function : functions_) function.Unref(env);
+}
+
+void AsyncWakeup::close() {
+  for (Function& function : functions_) function.Abort();
 }
 
 void AsyncWakeup::onWake(Napi::Env env, Napi::Function deliver, EnvironmentState* state, void*) {

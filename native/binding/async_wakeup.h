@@ -13,11 +13,20 @@
 // - close() aborts rather than releases: a released function first runs the calls in its queue, and there no
 //   JS can run any more. What is queued is then passed to the callback without an environment, which ignores
 //   it; nothing is lost, for a call carries no data.
-// - A call can be refused where the function's queue is bounded and full. MessageQueue makes one call each
-//   time it becomes non-empty, so there is at most one waiting, and the queue needs no bound.
+// - A call can be refused if the function's queue is bounded and full. MessageQueue makes one call each time
+//   it becomes non-empty, so there is at most one waiting, and the queue needs no bound.
+// - Node delivers up to 1,000 calls of a function before it returns to the event loop. Under load the next
+//   call arrives while one is delivered, so timers and sockets of the filter would wait for all of them. For
+//   this reason there are two functions, used in turn: a call of the one that is not being delivered waits
+//   for the loop.
 // - Node holds the function's own lock while it signals the loop. Nothing that the JS thread does with that
 //   lock waits for one of ours, so it is last in the lock order.
 #pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
 
 #include "binding/napi_setup.h"
 
@@ -25,32 +34,39 @@ namespace milter {
 
 class EnvironmentState;
 
-// A handle: copies wake the same loop.
 class AsyncWakeup {
  public:
   AsyncWakeup() = default;
+  AsyncWakeup(const AsyncWakeup&) = delete;
+  AsyncWakeup& operator=(const AsyncWakeup&) = delete;
 
   // On the environment's thread, as are all but wake(). Each wake-up calls state.deliverPending(deliver) the
   // way an event loop does: in a handle scope, with promises and process.nextTick() to follow. It keeps the
-  // loop alive until unref(). Throws a Napi::Error.
-  static AsyncWakeup create(const Napi::Function& deliver, EnvironmentState& state);
+  // loop alive until unref(). Once, before all others. Throws a Napi::Error.
+  void create(const Napi::Function& deliver, EnvironmentState& state);
 
   // Any thread, until close() begins. Waits for nothing.
-  void wake() const { function_.NonBlockingCall(); }
+  void wake() const { functions_[turn_.load(std::memory_order_relaxed)].NonBlockingCall(); }
+
+  // A wake-up is being delivered. From here on wake() uses the other function if this one has had its time.
+  void delivering();
 
   // Lets the loop end.
-  void unref(Napi::Env env) const { function_.Unref(env); }
+  void unref(Napi::Env env) const;
 
   // No wake-up may follow.
-  void close() { function_.Abort(); }
+  void close();
 
  private:
   static void onWake(Napi::Env env, Napi::Function deliver, EnvironmentState* state, void* data);
   using Function = Napi::TypedThreadSafeFunction<EnvironmentState, void, &AsyncWakeup::onWake>;
+  using Clock = std::chrono::steady_clock;
 
-  explicit AsyncWakeup(const Function& function) : function_(function) {}
-
-  Function function_;
+  std::array<Function, 2> functions_;
+  // Which of them wake() calls. It does not matter to which of two turns a wake-up belongs that comes at the
+  // moment of the change.
+  std::atomic<size_t> turn_{0};
+  Clock::time_point turnBegan_;
 };
 
 }  // namespace milter

@@ -27,8 +27,8 @@ napi_value numberToJs(napi_env env, uint32_t number) {
 
 std::shared_ptr<MessageQueue> EnvironmentState::open(const Napi::Function& deliver, Role role,
                                                      Dispatcher::Role dispatcherRole) {
-  wakeup_ = AsyncWakeup::create(deliver, *this);
-  queue_ = std::make_shared<MessageQueue>([wakeup = wakeup_] { wakeup.wake(); });
+  wakeup_.create(deliver, *this);
+  queue_ = std::make_shared<MessageQueue>([this] { wakeup_.wake(); });
   // Added after the wake-up's own hook, so that it runs before that one (async_wakeup.h).
   if (napi_add_env_cleanup_hook(env_, onEnvironmentEnd, this) != napi_ok) throw Napi::Error::New(env_);
   role_ = role;
@@ -47,6 +47,7 @@ void EnvironmentState::onEnvironmentEnd(void* data) {
 }
 
 void EnvironmentState::deliverPending(const Napi::Function& deliver) {
+  wakeup_.delivering();  // before take(), after which the next message calls wake()
   for (Message& message : queue_->take()) {
     try {
       const Napi::HandleScope scope(env_);
