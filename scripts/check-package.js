@@ -39,6 +39,7 @@ const ALLOWED = [
   /^scripts\/(?:check-libmilter|libmilter-flags|native-build)\.js$/,
   /^examples\/.*\.(?:ts|mts|js|mjs|json|md)$/,
   /^examples\/spfmilter\/(?:spfmilter\.cfg|access)$/,
+  /^examples\/authmilter\/(?:authmilter\.cfg|signing-table|dmarc-policies)$/,
   /^examples\/systemd\/[\w-]+\/nolottery\.(?:service|socket)$/,
   /^docs\/(?!api\/).*\.md$/,
 ];
@@ -73,7 +74,9 @@ async function problemsOf(folder) {
   const there = new Set(files);
   const manifest = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
 
-  const targets = Object.values(manifest.exports).map((target) => target.replace(/^\.\//, ''));
+  const targets = [...Object.values(manifest.exports), ...Object.values(manifest.bin)].map((target) =>
+    target.replace(/^\.\//, ''),
+  );
   const typings = targets
     .filter((target) => target.endsWith('.js'))
     .map((target) => target.replace(/js$/, 'd.ts'));
