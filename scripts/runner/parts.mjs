@@ -5,10 +5,11 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { usesAddon } from './addon-users.mjs';
 import { logs, root, run, tail } from './processes.mjs';
 import { checkCanary, environmentFor, freshReports, judge } from './sanitizers.mjs';
 import { Tally } from './tally.mjs';
-import { runTestFiles, testFilesOf } from './test-files.mjs';
+import { compiled, runTestFiles, testFilesOf } from './test-files.mjs';
 
 /**
  * The folders of test/ that hold test files: what one file may take before it counts as hanging, some five times what the
@@ -18,7 +19,7 @@ export const FOLDERS = {
   unit: { seconds: 600 },
   integration: { seconds: 600 },
   lifecycle: { seconds: 600 },
-  mta: { seconds: 900, serial: true },
+  mta: { seconds: 900 },
   stress: { seconds: 1800, serial: true },
 };
 
@@ -161,6 +162,12 @@ async function nativeTests(kind) {
   return tally;
 }
 
+/** The files of a folder that a sanitizer has something to watch in: unit tests without the addon are only slower. */
+function watchedFilesOf(name) {
+  const sources = testFilesOf(path.join('test', name));
+  return name === 'unit' ? sources.filter((source) => usesAddon(compiled(source))) : sources;
+}
+
 /** Folders of test/ (or files of one) with an addon that a sanitizer watches. */
 export async function underSanitizer(kind, names, files) {
   const tally = begin(`sanitizer ${kind}`);
@@ -171,7 +178,7 @@ export async function underSanitizer(kind, names, files) {
   for (const name of names) {
     const prefix = freshReports(kind, name);
     const suite = await folder(name, {
-      files,
+      files: files ?? watchedFilesOf(name),
       label: `${name} under ${kind}`,
       env: environmentFor(kind, prefix),
       slowdown: SANITIZER_SLOWDOWN,

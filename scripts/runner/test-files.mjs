@@ -21,7 +21,7 @@ export function testFilesOf(folder) {
 }
 
 /** Where tsc puts a source file. */
-function compiled(source) {
+export function compiled(source) {
   return path.join(root, '.build', source.replace(/ts$/, 'js'));
 }
 
