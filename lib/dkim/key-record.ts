@@ -1,5 +1,6 @@
 /** Public keys as DNS has them, under `selector._domainkey.domain` (RFC 6376 3.6.1, RFC 8463 4). */
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { bareRsaKey } from './rsa-spki.js';
 import type { KeyType } from './signature.js';
 import { decodeBase64, listItems, parseTagList, type TagList } from './tag-list.js';
 
@@ -65,20 +66,29 @@ function allows(list: string | undefined, words: readonly string[], otherwise: s
 
 /** A SubjectPublicKeyInfo, or the bare RSAPublicKey of RFC 8017 that some domains publish. */
 function rsaKey(der: Buffer): KeyObject {
-  for (const type of ['spki', 'pkcs1'] as const) {
-    let key: KeyObject;
-    try {
-      key = createPublicKey({ key: der, format: 'der', type });
-    } catch {
-      continue;
-    }
-    if (key.asymmetricKeyType !== 'rsa') break;
-    if ((key.asymmetricKeyDetails?.publicExponent ?? 0n) > MAX_RSA_EXPONENT) {
-      throw new Unusable('the RSA key has a very large exponent');
-    }
-    return key;
+  const key = importedRsaKey(der);
+  if (key?.asymmetricKeyType !== 'rsa') throw new Unusable('the p= of the key record is not an RSA key');
+  if ((key.asymmetricKeyDetails?.publicExponent ?? 0n) > MAX_RSA_EXPONENT) {
+    throw new Unusable('the RSA key has a very large exponent');
   }
-  throw new Unusable('the p= of the key record is not an RSA key');
+  return key;
+}
+
+/** OpenSSL 3 takes 0.2 ms for a SubjectPublicKeyInfo and 0.01 ms for the bare key in it, which is taken out first. */
+function importedRsaKey(der: Buffer): KeyObject | undefined {
+  const attempts = [
+    ['pkcs1', bareRsaKey(der)],
+    ['spki', der],
+    ['pkcs1', der],
+  ] as const;
+  for (const [type, key] of attempts) {
+    try {
+      if (key) return createPublicKey({ key, format: 'der', type });
+    } catch {
+      // the next form is tried
+    }
+  }
+  return undefined;
 }
 
 function ed25519Key(raw: Buffer): KeyObject {
