@@ -1,4 +1,5 @@
 /** Key records by selector and domain: each is asked for once in a message, while its body still comes. */
+import { dnsFailureOf } from '../dns/index.js';
 import { type KeyRecord, parseKeyRecord } from './key-record.js';
 
 /** What is needed of DNS: a `DnsSession` of `tsmilter/dns` has it, and a Resolver of node:dns/promises. */
@@ -12,8 +13,6 @@ export type KeyLookup =
   /** `temporary`: DNS may know it later. */
   | { readonly reason: string; readonly temporary: boolean };
 
-/** Codes of node:dns and of tsmilter/dns that say that a name has no such record. */
-const NOTHING: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME']);
 /** A name should have one key record (RFC 6376 3.6.2.2); an untrusted domain may publish many. */
 const MAX_RECORDS = 4;
 
@@ -44,9 +43,11 @@ export class KeyLookups {
     try {
       records = await this.#resolver.resolveTxt(name);
     } catch (error) {
-      const { code, message } = error as { code?: unknown; message?: unknown };
-      if (NOTHING.has(code)) return { reason: 'DNS has no key record', temporary: false };
-      return { reason: `DNS: ${String(message ?? code)}`, temporary: true };
+      const failure = dnsFailureOf(error);
+      if (failure === 'nonexistent' || failure === 'nodata')
+        return { reason: 'DNS has no key record', temporary: false };
+      const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+      return { reason: `DNS: ${String(message ?? code)}`, temporary: failure !== 'permanent' };
     }
     return this.#read(records);
   }

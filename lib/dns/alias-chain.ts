@@ -9,6 +9,8 @@ export class AliasChain {
   readonly #limit: number;
   /** The last name in the chain, whose records are requested. */
   current: string;
+  /** The lowest TTL of the aliases and records so far, in seconds. What was found by an alias must not outlive it. */
+  ttl: number | undefined;
 
   constructor(question: DnsQuestion, limit: number) {
     this.#question = question;
@@ -30,11 +32,19 @@ export class AliasChain {
     for (;;) {
       const own = answer.records.filter(({ name }) => name.toLowerCase() === this.current.toLowerCase());
       const wanted = own.filter(({ type }) => type === this.#question.type);
-      if (wanted.length > 0) return wanted;
+      if (wanted.length > 0) {
+        this.limitTtl(...wanted.map(({ ttl }) => ttl));
+        return wanted;
+      }
       const alias = own.find(({ type }) => type === 'CNAME');
       if (alias === undefined) return [];
+      this.limitTtl(alias.ttl);
       this.#step(alias.data as string);
     }
+  }
+
+  limitTtl(...seconds: readonly number[]): void {
+    this.ttl = Math.min(this.ttl ?? Number.POSITIVE_INFINITY, ...seconds);
   }
 
   #step(target: string): void {

@@ -2,41 +2,43 @@
 import { setMaxListeners } from 'node:events';
 
 /**
- * An abort signal that is aborted after a time, or together with another signal.
+ * An abort signal that is aborted after a time, or together with one of other signals.
  *
  * AbortSignal.any and AbortSignal.timeout refer to their sources weakly, and some versions of Node collect these too early.
  */
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
-  readonly #outer: AbortSignal | undefined;
+  readonly #outers: readonly AbortSignal[];
   readonly #follow = () => this.#controller.abort();
   #passed = false;
 
   /** @param milliseconds from now on */
-  constructor(milliseconds: number, outer?: AbortSignal) {
+  constructor(milliseconds: number, ...outers: readonly (AbortSignal | undefined)[]) {
     setMaxListeners(0, this.#controller.signal); // one listener for each pending lookup is not a leak
     this.#timer = setTimeout(() => {
       this.#passed = true;
       this.#controller.abort();
     }, milliseconds);
-    this.#outer = outer;
-    outer?.addEventListener('abort', this.#follow, { once: true });
-    if (outer?.aborted) this.#follow();
+    this.#outers = outers.filter((outer) => outer !== undefined);
+    for (const outer of this.#outers) {
+      outer.addEventListener('abort', this.#follow, { once: true });
+      if (outer.aborted) this.#follow();
+    }
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Whether the time has run out, in contrast to the other signal having been aborted. */
+  /** Whether the time has run out, in contrast to another signal having been aborted. */
   get passed(): boolean {
     return this.#passed;
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    this.#outer?.removeEventListener('abort', this.#follow);
+    for (const outer of this.#outers) outer.removeEventListener('abort', this.#follow);
   }
 }
 

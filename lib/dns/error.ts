@@ -16,6 +16,13 @@ export type DnsErrorCode = Extract<
   | 'ERR_MILTER_DNS_LIMIT'
 >;
 
+const PERMANENT: ReadonlySet<DnsErrorCode> = new Set([
+  'ENOTFOUND',
+  'ENODATA',
+  'EBADNAME',
+  'ERR_MILTER_DNS_LIMIT',
+]);
+
 /** A DNS lookup that failed, or for which there is no record. */
 export class DnsError extends MilterError {
   override readonly name = 'DnsError';
@@ -24,11 +31,21 @@ export class DnsError extends MilterError {
   /** The type that was asked for. */
   readonly type: string;
 
+  /** Whether the same lookup may succeed later. False if there is no such name or record, or if a limit other than `maxTime` is exceeded. */
+  readonly temporary: boolean;
+
   /** @internal */
-  constructor(code: DnsErrorCode, type: string, hostname: string, detail: string) {
+  constructor(
+    code: DnsErrorCode,
+    type: string,
+    hostname: string,
+    detail: string,
+    temporary = !PERMANENT.has(code),
+  ) {
     super(code, `DNS: ${type} of ${JSON.stringify(hostname)}: ${detail}`);
     this.hostname = hostname;
     this.type = type;
+    this.temporary = temporary;
   }
 
   /** Whether the answer is that the name does not exist or has no record of the type (a void lookup in RFC 7208). */

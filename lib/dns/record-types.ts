@@ -37,6 +37,8 @@ export interface DnsAnswer {
   readonly rcode: string;
   /** All records of the answer section. */
   readonly records: readonly DnsRecord[];
+  /** For how many seconds a negative answer may be cached, by the SOA record of its zone (RFC 2308 5); undefined if there is none. */
+  readonly negativeTtl?: number | undefined;
 }
 
 export interface DnsQuestion {

@@ -1,16 +1,16 @@
-/** DNS lookups for one SMTP session, with a cache, with limits, and without records that were not requested. */
+/** DNS lookups for one message or SMTP session, with a cache, with limits, and without records that were not requested. */
 
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { AliasChain } from './alias-chain.js';
-import { TtlCache } from './cache.js';
-import { Deadline } from './deadline.js';
+import { Budget } from './budget.js';
+import { CACHE_OPTIONS, DnsCache, type DnsCacheOptions, keyOf, type Outcome } from './cache.js';
 import { DnsError, type DnsErrorCode } from './error.js';
 import { reverseName, validDnsName } from './names.js';
 import {
   type DnsAnswer,
   type DnsExchange,
-  type DnsRecord,
+  type DnsQuestion,
   type DnsRecordType,
   type MxRecord,
   RECORD_TYPES,
@@ -18,41 +18,41 @@ import {
 } from './record-types.js';
 import { networkExchange, type TransportOptions } from './transport.js';
 
-/** Options and limits of a session. The limits matter because untrusted clients choose the names, and their servers the answers. */
-export interface DnsSessionOptions extends TransportOptions {
+/** Limits of what a session may ask. They matter because untrusted clients choose the names, and their servers the answers. */
+export interface DnsSessionLimits {
   /** Maximum number of questions that the session sends; answers from the cache do not count. Default: 100. */
   readonly maxLookups?: number;
-  /** Milliseconds that all lookups together may wait for answers. Default: 60,000. */
+  /** Milliseconds that the session may wait for answers in total; lookups at the same time count once. Default: 60,000. */
   readonly maxTime?: number;
   /** Maximum length of a chain of aliases (CNAME). Default: 8. */
   readonly maxAliases?: number;
   /** Maximum number of records in an answer; more are an error. Default: 1,000. */
   readonly maxRecords?: number;
-  /** Maximum number of answers in the cache; 0 disables it. Default: 1,000. */
-  readonly cacheSize?: number;
-  /** Maximum time in seconds that an answer is cached, whatever its TTL. Default: 3,600. */
-  readonly maxTtl?: number;
-  /** Seconds that the absence of a name or record is cached. Default: 60. */
-  readonly negativeTtl?: number;
   /** Aborts all lookups, for example `this.signal` of a filter. */
   readonly signal?: AbortSignal;
-  /** Answers the questions instead of DNS servers, in tests for example. `servers`, `timeout` and `tries` are ignored then. */
-  readonly exchange?: DnsExchange;
-  /** The clock in milliseconds, for tests of the cache. Default: Date.now. */
-  readonly now?: () => number;
 }
 
-const OPTIONS: OptionNames<DnsSessionOptions> = {
+/** Options of a session. `cacheSize` and the other options of a cache are those of the session's own; they are ignored with `cache`. */
+export interface DnsSessionOptions extends TransportOptions, DnsCacheOptions, DnsSessionLimits {
+  /** A cache that is shared with other sessions. Default: a new one. */
+  readonly cache?: DnsCache;
+  /** Answers the questions instead of DNS servers, in tests for example. `servers`, `timeout` and `tries` are ignored then. */
+  readonly exchange?: DnsExchange;
+}
+
+const LIMITS: OptionNames<DnsSessionLimits> = {
   maxLookups: true,
   maxTime: true,
   maxAliases: true,
   maxRecords: true,
-  cacheSize: true,
-  maxTtl: true,
-  negativeTtl: true,
   signal: true,
+};
+
+const OPTIONS: OptionNames<DnsSessionOptions> = {
+  ...LIMITS,
+  ...CACHE_OPTIONS,
+  cache: true,
   exchange: true,
-  now: true,
   servers: true,
   timeout: true,
   tries: true,
@@ -64,11 +64,10 @@ const FAILED: Record<string, DnsErrorCode> = {
   NXDOMAIN: 'ENOTFOUND',
 };
 
-type Outcome = readonly DnsRecord[] | DnsError;
-
 /**
- * A session of DNS lookups (pymilter's `Milter.dns.Session`). Create one for each SMTP session, so that a client can use up
- * only its own limits.
+ * A session of DNS lookups (pymilter's `Milter.dns.Session`): the budget of questions and time that one message may spend, for
+ * SPF, DKIM, DMARC and ARC together. Create one for each message, or for each SMTP session, so that a client can use up only its
+ * own limits; a {@link DnsCache} may be shared by all.
  *
  * It can replace a Resolver of node:dns/promises, as its methods and error codes are the same. Records for names that were not
  * requested are ignored, and loops of aliases are errors.
@@ -77,40 +76,48 @@ type Outcome = readonly DnsRecord[] | DnsError;
  */
 export class DnsSession {
   readonly #exchange: DnsExchange;
-  readonly #cache: TtlCache<Outcome>;
+  readonly #cache: DnsCache;
+  readonly #budget: Budget;
   /** Pending lookups. A second request for the same records waits for the first. */
   readonly #pending = new Map<string, Promise<Outcome>>();
-  readonly #options: Required<
-    Pick<DnsSessionOptions, 'maxLookups' | 'maxTime' | 'maxAliases' | 'maxRecords' | 'maxTtl' | 'negativeTtl'>
-  >;
+  readonly #maxAliases: number;
+  readonly #maxRecords: number;
   readonly #signal: AbortSignal | undefined;
-  #lookups = 0;
-  #waited = 0;
 
   constructor(options: DnsSessionOptions = {}) {
     checkOptions('DnsSession', options, OPTIONS);
-    this.#options = {
-      maxLookups: options.maxLookups ?? 100,
-      maxTime: options.maxTime ?? 60_000,
-      maxAliases: options.maxAliases ?? 8,
-      maxRecords: options.maxRecords ?? 1000,
-      maxTtl: options.maxTtl ?? 3600,
-      negativeTtl: options.negativeTtl ?? 60,
-    };
-    const { cacheSize = 1000, timeout = 2000, tries = 2 } = options;
-    for (const [name, value] of Object.entries({ ...this.#options, cacheSize })) {
+    const { maxLookups = 100, maxTime = 60_000, maxAliases = 8, maxRecords = 1000 } = options;
+    for (const [name, value] of Object.entries({ maxLookups, maxTime, maxAliases, maxRecords })) {
       checkInteger(`DnsSession: ${name}`, value, 0);
     }
-    for (const [name, value] of Object.entries({ timeout, tries }))
-      checkInteger(`DnsSession: ${name}`, value, 1);
     this.#exchange = options.exchange ?? networkExchange(options);
-    this.#cache = new TtlCache(cacheSize, options.now ?? Date.now);
+    this.#cache = cacheOf(options);
+    this.#budget = new Budget(maxLookups, maxTime);
+    this.#maxAliases = maxAliases;
+    this.#maxRecords = maxRecords;
     this.#signal = options.signal;
+  }
+
+  /**
+   * A part of this session, for one of several checks that share its budget: its questions count in both, and it has its own
+   * limits too. An SPF record that asks for everything then leaves the rest to DKIM and DMARC.
+   *
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an invalid limit
+   */
+  share(limits: DnsSessionLimits = {}): DnsSession {
+    checkOptions('DnsSession: share', limits, LIMITS);
+    return new DnsSession({
+      maxAliases: this.#maxAliases,
+      maxRecords: this.#maxRecords,
+      ...limits,
+      cache: this.#cache,
+      exchange: (question, signal) => this.#send(question, signal),
+    });
   }
 
   /** The number of questions sent so far. */
   get lookups(): number {
-    return this.#lookups;
+    return this.#budget.lookups;
   }
 
   /**
@@ -132,7 +139,8 @@ export class DnsSession {
    *
    * @throws DnsError ENOTFOUND: the name does not exist; ENODATA: it has no record of this type; EBADNAME: the name is not
    *     valid in DNS; ESERVFAIL, EREFUSED, ETIMEOUT: DNS cannot answer at present; EBADRESP: a loop of aliases, or a malformed
-   *     answer; ECANCELLED: the signal was aborted; ERR_MILTER_DNS_LIMIT: a limit of the session was reached
+   *     answer; ECANCELLED: the signal was aborted; ERR_MILTER_DNS_LIMIT: a limit of the session was reached. dnsFailureOf tells
+   *     what each means for a check.
    * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an unsupported type
    */
   async resolve<T extends DnsRecordType>(name: string, type: T): Promise<RecordsByType[T][]> {
@@ -143,9 +151,9 @@ export class DnsSession {
     const asked = validDnsName(String(name));
     if (asked === undefined)
       throw new DnsError('EBADNAME', type, String(name), 'the name is not valid in DNS');
-    const outcome = await this.#lookUp(asked, type);
-    if (outcome instanceof DnsError) throw outcome;
-    return outcome.map(({ data }) => data as RecordsByType[T]);
+    const { result } = await this.#lookUp({ name: asked, type });
+    if (result instanceof DnsError) throw result;
+    return result.map(({ data }) => data as RecordsByType[T]);
   }
 
   /** The IPv4 addresses of a name, as `resolve(name, 'A')`. */
@@ -166,6 +174,16 @@ export class DnsSession {
   /** The character-strings of each TXT record. Each character is one byte. */
   resolveTxt(name: string): Promise<string[][]> {
     return this.resolve(name, 'TXT');
+  }
+
+  /**
+   * The TXT records of a name, each with its character-strings joined without spaces, as records of SPF, DKIM and DMARC are read
+   * (RFC 7208 3.3, RFC 6376 3.6.2.2). Each character is one byte: `Buffer.from(text, 'latin1')` has the record's bytes.
+   *
+   * @throws DnsError as `resolve`
+   */
+  async texts(name: string): Promise<string[]> {
+    return (await this.resolveTxt(name)).map((strings) => strings.join(''));
   }
 
   /** The names in the PTR records of a name, as `resolve(name, 'PTR')`. */
@@ -189,92 +207,66 @@ export class DnsSession {
     return Promise.reject(badArgument(`DnsSession: reverse: ${ip} is not an IP address`));
   }
 
-  async #lookUp(name: string, type: DnsRecordType): Promise<Outcome> {
-    const key = `${type} ${name.toLowerCase()}`;
-    const known = this.#cache.get(key) ?? this.#pending.get(key);
+  async #lookUp(question: DnsQuestion): Promise<Outcome> {
+    const key = keyOf(question);
+    const known = this.#cache.get(question) ?? this.#pending.get(key);
     if (known !== undefined) return known;
-    const lookup = this.#ask(name, type);
+    const lookup = this.#ask(question);
     this.#pending.set(key, lookup);
     try {
       const outcome = await lookup;
-      this.#cache.set(key, outcome, this.#lifetimeOf(outcome));
+      this.#cache.set(question, outcome);
       return outcome;
     } finally {
       this.#pending.delete(key);
     }
   }
 
-  async #ask(name: string, type: DnsRecordType): Promise<Outcome> {
-    const chain = new AliasChain({ name, type }, this.#options.maxAliases);
+  async #ask({ name, type }: DnsQuestion): Promise<Outcome> {
+    const chain = new AliasChain({ name, type }, this.#maxAliases);
+    const failed = (code: DnsErrorCode, detail: string) => ({
+      result: new DnsError(code, type, name, detail),
+      ttl: chain.ttl,
+    });
     try {
       for (;;) {
         const asked = chain.current;
         const answer = await this.#send({ name: asked, type });
         this.#check(answer, name, type);
         const records = chain.follow(answer);
-        if (records.length > 0) return records;
+        if (records.length > 0) return { result: records, ttl: chain.ttl };
         // A server may return the alias without its target, which is requested next.
         const code = FAILED[answer.rcode];
-        if (code !== undefined) return new DnsError(code, type, name, `the server answered ${answer.rcode}`);
-        if (chain.current === asked) return new DnsError('ENODATA', type, name, 'no such record');
+        const ends = code !== undefined || chain.current === asked;
+        if (ends && answer.negativeTtl !== undefined) chain.limitTtl(answer.negativeTtl);
+        if (code !== undefined) return failed(code, `the server answered ${answer.rcode}`);
+        if (ends) return failed('ENODATA', 'no such record');
       }
     } catch (error) {
-      if (error instanceof DnsError) return error;
+      if (error instanceof DnsError) return { result: error, ttl: chain.ttl };
       throw error;
     }
   }
 
-  async #send(question: { name: string; type: DnsRecordType }): Promise<DnsAnswer> {
-    const { maxLookups, maxTime } = this.#options;
-    const { name, type } = question;
-    if (this.#lookups >= maxLookups) {
-      throw new DnsError(
-        'ERR_MILTER_DNS_LIMIT',
-        type,
-        name,
-        `the session has sent ${maxLookups} questions already (maxLookups)`,
-      );
-    }
-    const left = Math.ceil(maxTime - this.#waited);
-    const tooLong = () =>
-      new DnsError(
-        'ERR_MILTER_DNS_LIMIT',
-        type,
-        name,
-        `the session has waited ${maxTime} ms in total (maxTime)`,
-      );
-    if (left <= 0) throw tooLong();
-    this.#lookups++;
-    using deadline = new Deadline(left, this.#signal);
-    const begin = performance.now();
-    try {
-      return await this.#exchange(question, deadline.signal);
-    } catch (error) {
-      throw deadline.passed ? tooLong() : error;
-    } finally {
-      this.#waited += performance.now() - begin;
-    }
+  #send(question: DnsQuestion, signal?: AbortSignal): Promise<DnsAnswer> {
+    return this.#budget.send(question, this.#exchange, this.#signal, signal);
   }
 
   #check({ rcode, records }: DnsAnswer, name: string, type: DnsRecordType): void {
-    const { maxRecords } = this.#options;
-    if (records.length > maxRecords) {
-      throw new DnsError(
-        'ERR_MILTER_DNS_LIMIT',
-        type,
-        name,
-        `the answer has more than ${maxRecords} records (maxRecords)`,
-      );
+    if (records.length > this.#maxRecords) {
+      const limit = `the answer has more than ${this.#maxRecords} records (maxRecords)`;
+      throw new DnsError('ERR_MILTER_DNS_LIMIT', type, name, limit);
     }
     if (rcode !== 'NOERROR' && FAILED[rcode] === undefined) {
       throw new DnsError('EBADRESP', type, name, `the server answered ${rcode}`);
     }
   }
+}
 
-  /** How long an outcome is cached, in milliseconds. Temporary failures are not cached. */
-  #lifetimeOf(outcome: Outcome): number {
-    const { maxTtl, negativeTtl } = this.#options;
-    if (outcome instanceof DnsError) return outcome.nothing ? negativeTtl * 1000 : 0;
-    return Math.min(maxTtl, ...outcome.map(({ ttl }) => ttl)) * 1000;
-  }
+function cacheOf({ cache, cacheSize, maxCacheBytes, maxTtl, negativeTtl, now }: DnsSessionOptions): DnsCache {
+  const own = { cacheSize, maxCacheBytes, maxTtl, negativeTtl, now };
+  const given = Object.entries(own).filter(([, value]) => value !== undefined);
+  if (cache === undefined) return new DnsCache(Object.fromEntries(given));
+  if (!(cache instanceof DnsCache)) throw badArgument('DnsSession: cache must be a DnsCache');
+  return cache;
 }

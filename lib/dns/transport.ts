@@ -9,6 +9,7 @@ import { createSocket } from 'node:dgram';
 import { getServers } from 'node:dns';
 import { connect, isIP } from 'node:net';
 import { badArgument, type MilterError } from '../internal/errors.js';
+import { checkInteger } from '../internal/validate.js';
 import { Deadline } from './deadline.js';
 import { DnsError } from './error.js';
 import { decodeAnswer, encodeQuestion } from './packet.js';
@@ -30,6 +31,8 @@ interface Server {
 
 /** An exchange with DNS servers. @throws MilterError ERR_MILTER_BAD_ARGUMENT for a server that is not an IP address */
 export function networkExchange({ servers, timeout = 2000, tries = 2 }: TransportOptions): DnsExchange {
+  for (const [name, value] of Object.entries({ timeout, tries }))
+    checkInteger(`DnsSession: ${name}`, value, 1);
   const all = (servers ?? getServers()).map(serverOf);
   if (all.length === 0) throw badArgument('DnsSession: servers: none is given, and the system has none');
   return async (question, signal) => {
@@ -77,7 +80,10 @@ function askUdp({ address, port }: Server, question: DnsQuestion, signal: AbortS
   return new Promise((resolve, reject) => {
     const id = randomInt(0x10000); // random (RFC 5452 4.3), like the port, which the kernel chooses for each socket
     const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
+    let ended = false;
     const end = (finish: () => void) => {
+      if (ended) return;
+      ended = true;
       signal.removeEventListener('abort', aborted);
       socket.close();
       finish();
@@ -91,7 +97,11 @@ function askUdp({ address, port }: Server, question: DnsQuestion, signal: AbortS
       if (answer !== undefined) end(() => resolve(answer));
     });
     // A connected socket receives datagrams from this server only, and reports an unreachable port.
-    socket.connect(port, address, () => socket.send(encodeQuestion(id, question)));
+    // If the server cannot be reached, the callback gets the error, and 'error' is not emitted.
+    socket.connect(port, address, (error?: Error) => {
+      if (error) end(() => reject(error));
+      else socket.send(encodeQuestion(id, question));
+    });
   });
 }
 

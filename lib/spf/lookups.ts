@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { type Deadline, untilAborted } from '../dns/deadline.js';
+import { dnsFailureOf } from '../dns/index.js';
 import type { IpAddress } from '../utils/ip.js';
 import type { Settings } from './settings.js';
 import { SpfError } from './spf-error.js';
@@ -11,7 +12,7 @@ import type { SpfResolver } from './types.js';
 /** The answer of DNS. `absence` says why there are no records: no such name, or no such record. */
 interface LookupResult<T> {
   readonly records: readonly T[];
-  readonly absence: 'ENOTFOUND' | 'ENODATA' | null;
+  readonly absence: 'nonexistent' | 'nodata' | null;
 }
 
 export type Family = 'ipv4' | 'ipv6';
@@ -76,7 +77,7 @@ export class Lookups {
         : await this.#ask('AAAA', name, () => this.#resolver.resolve6(name));
     // A host with only IPv4 addresses exists, so it is not counted as void. Otherwise domains with several such hosts would
     // give a permerror to all their clients that use IPv6.
-    const onlyIpv4 = family === 'ipv6' && found.absence === 'ENODATA';
+    const onlyIpv4 = family === 'ipv6' && found.absence === 'nodata';
     if (!onlyIpv4) this.#countVoid(found, asker);
     return found.records.filter((text) => isIP(text) !== 0).map((text) => ipaddr.parse(text));
   }
@@ -114,16 +115,18 @@ export class Lookups {
     try {
       const records = await untilAborted(query(), this.#deadline.signal);
       this.checkTime();
-      if (records === undefined || records.length === 0) return { records: [], absence: 'ENODATA' };
+      if (records === undefined || records.length === 0) return { records: [], absence: 'nodata' };
       return { records, absence: null };
     } catch (error) {
       if (error instanceof SpfError) throw error;
       this.checkTime();
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === undefined) throw error; // a programming error in a custom resolver
-      if (code === 'ENOTFOUND' || code === 'ENODATA') return { records: [], absence: code };
+      const failure = dnsFailureOf(error);
+      if (failure === undefined) throw error; // a programming error in a custom resolver
+      const { code } = error as { code: string };
       if (code === 'EBADNAME') return { records: [], absence: null }; // no question was sent
-      throw new SpfError('temperror', `DNS lookup of ${type} for ${quoted(name)} failed (${code})`);
+      if (failure === 'nonexistent' || failure === 'nodata') return { records: [], absence: failure };
+      const result = failure === 'permanent' ? 'permerror' : 'temperror';
+      throw new SpfError(result, `DNS lookup of ${type} for ${quoted(name)} failed (${code})`);
     }
   }
 }

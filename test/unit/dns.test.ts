@@ -3,7 +3,16 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type DnsAnswer, DnsError, type DnsQuestion, DnsSession, type DnsSessionOptions } from 'tsmilter/dns';
+import {
+  type DnsAnswer,
+  DnsCache,
+  DnsError,
+  type DnsQuestion,
+  type DnsRecord,
+  DnsSession,
+  type DnsSessionOptions,
+  dnsFailureOf,
+} from 'tsmilter/dns';
 import { DnsServer, type Zone } from '../../tools/dns-server';
 import { errorWith } from '../support/expect';
 import { FakeTimeouts } from '../support/fake-timeouts';
@@ -341,6 +350,164 @@ describe('DnsSession', () => {
       await expect(session.resolve4('two.example')).rejects.toThrow(failsWith('ERR_MILTER_DNS_LIMIT'));
       await expect(session.resolve4('three.example')).rejects.toThrow(failsWith('ERR_MILTER_DNS_LIMIT'));
       expect(asked).toStrictEqual(['one.example', 'two.example']);
+    });
+  });
+
+  describe('the budget of a message', () => {
+    it('is shared by its parts, which have limits of their own', async () => {
+      const message = open({ maxLookups: 4 });
+      const spf = message.share({ maxLookups: 2 });
+      const dkim = message.share();
+      await spf.resolve4('example.com');
+      await spf.resolve6('example.com');
+      await expect(spf.resolveMx('example.com')).rejects.toThrow(failsWith('ERR_MILTER_DNS_LIMIT'));
+      expect([message.lookups, spf.lookups, dkim.lookups]).toStrictEqual([2, 2, 0]);
+      await dkim.resolve4('example.com'); // cached
+      await dkim.resolveMx('example.com');
+      await dkim.resolveTxt('example.com');
+      expect([message.lookups, spf.lookups, dkim.lookups]).toStrictEqual([4, 2, 2]);
+      await expect(dkim.resolve4('short.example')).rejects.toThrow(/sent 4 questions already/);
+      expect(server.queries).toHaveLength(4);
+    });
+
+    it('is not spent by lookups at the same time more than once', async () => {
+      using time = new FakeTimeouts({ withClock: true });
+      const answers: (() => void)[] = [];
+      const session = open({
+        maxTime: 100,
+        exchange: () =>
+          new Promise((resolve) => answers.push(() => resolve({ rcode: 'NXDOMAIN', records: [] }))),
+      });
+      const lookups = ['one', 'two', 'three'].map((name) => session.dns(`${name}.example`, 'A'));
+      time.advance(60);
+      for (const answer of answers.splice(0)) answer();
+      expect(await Promise.all(lookups)).toStrictEqual([[], [], []]);
+      const last = session.dns('four.example', 'A');
+      time.advance(39);
+      for (const answer of answers) answer();
+      expect(await last).toStrictEqual([]);
+    });
+
+    it('ends lookups when the signal of the message, or of a part, is aborted', async () => {
+      for (const which of ['whole', 'part'] as const) {
+        const controllers = { whole: new AbortController(), part: new AbortController() };
+        const whole = open({ signal: controllers.whole.signal, timeout: 60_000 });
+        const asked = whole.share({ signal: controllers.part.signal }).resolve4('silent.example');
+        setImmediate(() => controllers[which].abort());
+        await expect(asked).rejects.toThrow(failsWith('ECANCELLED'));
+      }
+    });
+
+    it('refuses unknown limits', () => {
+      expect(() => open().share({ servers: [] } as object)).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+      );
+    });
+  });
+
+  it('joins the character-strings of a TXT record, and keeps its bytes', async () => {
+    const texts = await open().texts('example.com');
+    expect(texts).toStrictEqual(['v=spf1 -all', 'other', '\xe9 ']);
+    expect(Buffer.from(texts[2] as string, 'latin1')).toStrictEqual(Buffer.from([0xe9, 0x20]));
+  });
+
+  describe('dnsFailureOf', () => {
+    for (const [name, failure, options] of [
+      ['nowhere.example', 'nonexistent', {}],
+      ['lost.example', 'nonexistent', {}],
+      ['short.example', 'nodata', {}],
+      ['a..example', 'nonexistent', {}],
+      ['failing.example', 'temporary', {}],
+      ['refusing.example', 'temporary', {}],
+      ['silent.example', 'temporary', { timeout: 50 }],
+      ['silent.example', 'temporary', { maxTime: 50 }],
+      ['one.example', 'temporary', {}],
+      ['example.com', 'permanent', { maxLookups: 0 }],
+      ['chain0.example', 'permanent', {}],
+      ['example.com', 'permanent', { maxRecords: 0 }],
+    ] as const) {
+      it(`${name} ${JSON.stringify(options)} is ${failure}`, async () => {
+        const error = await open({ tries: 1, ...options })
+          .resolveMx(name)
+          .catch((reason: unknown) => reason);
+        expect(error).toBeInstanceOf(DnsError);
+        expect(dnsFailureOf(error)).toBe(failure);
+        expect((error as DnsError).temporary).toBe(failure === 'temporary');
+      });
+    }
+
+    it('knows the errors of node:dns, and tells mistakes of a resolver from failures', () => {
+      const failed = (code: string) => dnsFailureOf(Object.assign(new Error('DNS'), { code }));
+      expect(['ENOTFOUND', 'ENODATA', 'ETIMEOUT', 'ECONNREFUSED', 'EFORMERR'].map(failed)).toStrictEqual([
+        'nonexistent',
+        'nodata',
+        'temporary',
+        'temporary',
+        'temporary',
+      ]);
+      for (const mistake of [new TypeError('a mistake'), null, undefined, 'text']) {
+        expect(dnsFailureOf(mistake)).toBeUndefined();
+      }
+    });
+  });
+
+  describe('a shared cache', () => {
+    it('answers other sessions, whose budget it spares', async () => {
+      const cache = new DnsCache();
+      await open({ cache }).resolve4('example.com');
+      await open({ cache }).dns('nowhere.example', 'A');
+      const other = open({ cache, maxLookups: 0 });
+      expect(await other.resolve4('EXAMPLE.com')).toHaveLength(2);
+      await expect(other.resolve4('nowhere.example')).rejects.toThrow(failsWith('ENOTFOUND'));
+      expect(cache.size).toBe(2);
+    });
+
+    const answering = (answer: Partial<DnsAnswer>, ...records: Omit<DnsRecord, 'name'>[]) => {
+      const exchange = async ({ name }: DnsQuestion): Promise<DnsAnswer> => ({
+        rcode: 'NOERROR',
+        records: records.map((record, at) => ({ name: at === 0 ? name : 'target.example', ...record })),
+        ...answer,
+      });
+      return exchange;
+    };
+    const seconds = async (exchange: ReturnType<typeof answering>, options: DnsSessionOptions = {}) => {
+      let now = 0;
+      const session = new DnsSession({ exchange, now: () => now, ...options });
+      for (; session.lookups < 2 && now < 10_000_000; now += 1000) await session.dns('a.example', 'A');
+      return now / 1000 - 1;
+    };
+
+    it('keeps what an alias has led to no longer than the alias', async () => {
+      const target = { type: 'A', ttl: 300, data: '192.0.2.1' } as const;
+      const alias = (ttl: number) => ({ type: 'CNAME', ttl, data: 'target.example' }) as const;
+      expect(await seconds(answering({}, alias(7), target))).toBe(7);
+      expect(await seconds(answering({}, alias(900), target))).toBe(300);
+      expect(await seconds(answering({ rcode: 'NXDOMAIN' }, alias(9)))).toBe(9);
+    });
+
+    it('keeps a negative answer as its zone says, at most negativeTtl (RFC 2308 5)', async () => {
+      for (const rcode of ['NXDOMAIN', 'NOERROR']) {
+        expect(await seconds(answering({ rcode, negativeTtl: 20 }))).toBe(20);
+        expect(await seconds(answering({ rcode, negativeTtl: 3600 }))).toBe(60);
+        expect(await seconds(answering({ rcode }), { negativeTtl: 5 })).toBe(5);
+      }
+    });
+
+    it('is bounded by the size of its answers', async () => {
+      const text = (length: number) => ({ type: 'TXT' as const, ttl: 300, data: ['x'.repeat(length)] });
+      const cache = new DnsCache({ maxCacheBytes: 10_000 });
+      const ask = async (name: string, length: number) => {
+        const session = new DnsSession({ cache, exchange: answering({}, text(length)) });
+        await session.resolveTxt(name);
+        return session.lookups;
+      };
+      await ask('huge.example', 10_000);
+      expect(cache.size).toBe(0);
+      for (const name of ['one.example', 'two.example', 'three.example']) await ask(name, 4000);
+      expect(cache.size).toBe(2);
+      expect(await ask('three.example', 4000)).toBe(0);
+      expect(await ask('one.example', 4000)).toBe(1);
+      expect(() => new DnsSession({ cache: new Map() as never })).toThrow(/cache must be a DnsCache/);
     });
   });
 

@@ -1,6 +1,6 @@
 /** tsmilter/spf against a DNS server on loopback: whom check_host() of RFC 7208 asks, and what it makes of the record. */
 import { describe, expect, it } from '@jest/globals';
-import { DnsError, DnsSession } from 'tsmilter/dns';
+import { DnsError, DnsSession, type DnsSessionOptions } from 'tsmilter/dns';
 import { checkSpf, type SpfOptions, type SpfQuery, type SpfResolver } from 'tsmilter/spf';
 import { errorWith, expectThat } from '../support/expect';
 import { CLIENT, SpfBench, txt } from '../support/spf';
@@ -259,9 +259,22 @@ describe('the resolver', () => {
     expect(none.result).toBe('none');
   });
 
-  it('has limits of its own if it is shared, and exceeding them is a temperror', async () => {
-    bench.server.zone = { 'example.com': spf('v=spf1 a:host.test -all') };
-    const resolver = new DnsSession({ servers: [bench.server.address], maxLookups: 1 });
-    expect((await checkSpf(CLIENT, { resolver })).result).toBe('temperror');
+  describe('has limits of its own if it is shared', () => {
+    const checkWith = async (options: DnsSessionOptions) => {
+      bench.server.zone = {
+        'example.com': spf('v=spf1 a:host.test -all'),
+        'host.test': { fault: 'silence' },
+      };
+      const resolver = new DnsSession({ servers: [bench.server.address], ...options });
+      return (await checkSpf(CLIENT, { resolver })).result;
+    };
+
+    it('too many questions are a permerror: another try would end like this one (RFC 7208 2.6.7, 4.6.4)', async () => {
+      expect(await checkWith({ maxLookups: 1 })).toBe('permerror');
+    });
+
+    it('too much time is a temperror (RFC 7208 4.6.4)', async () => {
+      expect(await checkWith({ maxTime: 100 })).toBe('temperror');
+    });
   });
 });
