@@ -73,13 +73,19 @@ export class DnsServer implements AsyncDisposable {
   /** Whether the target of a CNAME is looked up in the zone too, as a resolver does. */
   follows = true;
 
+  /** Milliseconds before each answer. */
+  delay = 0;
+
   readonly #server: Dns2Server;
 
   private constructor(server: Dns2Server, port: number, zone: Zone) {
     this.#server = server;
     this.address = `127.0.0.1:${port}`;
     this.zone = zone;
-    server.on('request', (request, send) => this.#answer(request, send));
+    server.on('request', (request, send) => {
+      if (this.delay > 0) setTimeout(() => this.#answer(request, send), this.delay);
+      else this.#answer(request, send);
+    });
   }
 
   static async start(zone: Zone = {}): Promise<DnsServer> {

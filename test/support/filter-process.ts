@@ -3,6 +3,7 @@
  * libmilter runs once per process.
  */
 
+import type { ForkOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { MtaSession, type MtaSessionOptions } from 'tsmilter/testing';
 import { TIMEOUT, within } from '../../tools/wait.js';
@@ -24,6 +25,8 @@ export interface FilterProcessOptions {
   readonly socket?: string;
   /** Phase to wait for. Default: `listening`. */
   readonly until?: string;
+  /** How its process is started: as another user, with another environment. Default: as this one. */
+  readonly fork?: ForkOptions;
 }
 
 /** The envelope of an ordinary message. */
@@ -48,7 +51,7 @@ export class FilterProcess extends FixtureProcess {
       fixture,
       socket: options.socket,
       args: (socket) => [socket, options.name ?? 'fixture', JSON.stringify(options.options ?? {})],
-      fork: { execArgv: ['--enable-source-maps'], serialization: 'advanced' },
+      fork: { execArgv: ['--enable-source-maps'], ...options.fork, serialization: 'advanced' },
     });
     this.child.on('message', (message) => this.#receive(message as Message));
     void this.closed.then(() => this.#wake());
