@@ -20,6 +20,7 @@ import {
   zoneOfCases,
 } from '../support/spf-cases';
 import { heard } from './support/conversation';
+import { logIn, loginByAddress } from './support/login';
 import { type Kind, kinds, type Mail, MtaFixture, skipWithout } from './support/mta-fixture';
 import { Program } from './support/program';
 import { headersOf } from './support/view';
@@ -56,18 +57,6 @@ const access = [
   'SMTP-Auth:later.test\tTEMPFAIL',
 ];
 
-/** Sendmail cannot be made to know users here without SASL's files; it says that the client has logged in as what HELO says. */
-const loginByAddress = [
-  'LOCAL_CONFIG',
-  'Klogin macro',
-  'LOCAL_RULESETS',
-  'SLocal_check_mail',
-  'R$*\t$: $1 $| $&{client_addr}',
-  `R$* $| ${from.user}\t$: $1 $(login {auth_authen} $@ $&s $)`,
-  'R$* $| $*\t$: $1',
-  'divert(0)dnl',
-].join('\n');
-
 interface Session {
   readonly endpoint?: EndpointName;
   /** The client's address. */
@@ -98,7 +87,7 @@ describe('spfmilter', () => {
     mtas = await MtaFixture.start({
       fixture: null,
       endpoints: ['unix', 'inet', 'inet6'],
-      mta: { sendmail: { extraConfig: loginByAddress } },
+      mta: { sendmail: { extraConfig: loginByAddress(from.user) } },
     });
     fs.writeFileSync(path.join(mtas.dir, 'access'), `${access.join('\n')}\n`);
     const file = configure(
@@ -330,11 +319,9 @@ describe('spfmilter', () => {
           helo: string,
           talk: (client: SmtpClient) => Promise<T>,
         ): Promise<T> {
-          // Postfix takes the user's word for it (XCLIENT), Sendmail the rules above
-          if (kind === 'sendmail') return session(kind, { at: from.user, helo: user }, talk);
-          return session(kind, {}, async (client) => {
-            expect((await client.command(`XCLIENT ADDR=192.0.2.99 LOGIN=${user}`)).code).toBe(220);
-            expect((await client.command(`EHLO ${helo}`)).code).toBe(250);
+          const at = kind === 'sendmail' ? { at: from.user } : {};
+          return session(kind, { ...at, helo: null }, async (client) => {
+            await logIn(client, kind, user, helo);
             return talk(client);
           });
         }

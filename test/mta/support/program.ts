@@ -59,6 +59,11 @@ export class Program implements AsyncDisposable {
     });
   }
 
+  /** Sends it a signal. */
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** The names of its temporary files. */
   temporaryFiles(): string[] {
     return fs.readdirSync(this.#temporary);

@@ -1,0 +1,66 @@
+/**
+ * Mail authentication for Sendmail and Postfix in one process: verifies SPF, DKIM, DMARC and ARC, signs outgoing mail, and
+ * rewrites the senders of forwarded mail.
+ *
+ *     node authmilter.js [/etc/mail/authmilter.cfg]
+ *
+ * docs/authmilter.md explains the configuration; examples/authmilter has files to start from, and the filter in the order of a
+ * message: client, incoming, outgoing, decision, filter. The filter logs to stdout, reads its files again when they change or
+ * on SIGHUP, and stops on SIGTERM and SIGINT.
+ */
+import { resolve } from 'node:path';
+import { inspect } from 'node:util';
+import { setEnvironmentData } from 'node:worker_threads';
+import * as Milter from 'tsmilter';
+import type { Config } from './authmilter/config';
+import { AuthFilter } from './authmilter/filter';
+import { LiveSettings, reloadOnHangup } from './authmilter/live-settings';
+import { Log } from './authmilter/log';
+import { ConfigError } from './authmilter/options';
+import { ENVIRONMENT } from './authmilter/worker';
+
+const CONFIGURATION = '/etc/mail/authmilter.cfg';
+const USAGE = `usage: authmilter.js [FILE]    (FILE: the configuration, ${CONFIGURATION} by default)`;
+
+/** What the filter may do to a message: add and remove fields, rewrite the envelope, quarantine. */
+const RIGHTS =
+  Milter.ADDHDRS | Milter.CHGHDRS | Milter.CHGFROM | Milter.ADDRCPT | Milter.DELRCPT | Milter.QUARANTINE;
+
+async function main(): Promise<void> {
+  const [file = CONFIGURATION, ...others] = process.argv.slice(2);
+  if (others.length > 0 || file.startsWith('-')) throw new ConfigError(USAGE);
+  const live = await LiveSettings.open(file);
+  const { milter } = live.current;
+  const log = new Log(milter.name);
+  live.reportTo(log);
+  reloadOnHangup(live);
+
+  if (milter.umask !== null) process.umask(milter.umask);
+  Milter.setFlags(RIGHTS);
+  Milter.setExceptionPolicy(milter.untrappedException);
+  Milter.setErrorHook((error, step) => log.write(`untrapped exception in ${step}:`, inspect(error)));
+  await Milter.runmilter(milter.name, milter.socket, {
+    ...sessionsOf(milter, file, live, log),
+    timeout: 600,
+    onListening: () => log.write('listening on', milter.socket),
+  });
+  live.close();
+  log.write('stopped');
+}
+
+/** Where sessions are served: in this thread, or in workers. */
+function sessionsOf({ workers, name }: Config['milter'], file: string, live: LiveSettings, log: Log) {
+  if (workers === 0) {
+    const shared = { live: Promise.resolve(live), log };
+    return { factory: () => new AuthFilter(shared) };
+  }
+  setEnvironmentData(ENVIRONMENT, { file: resolve(file), name } as never);
+  return { module: require.resolve('./authmilter/worker'), workers };
+}
+
+main().catch((error: unknown) => {
+  // A problem that an administrator can correct is reported in one line; anything else needs its stack.
+  const known = error instanceof ConfigError || error instanceof Milter.MilterError;
+  console.error(`authmilter: ${known ? error.message : inspect(error)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,208 @@
+/** What the configuration file says, checked as far as that is possible without the files that it names. */
+import { dirname, resolve } from 'node:path';
+import * as Milter from 'tsmilter';
+import { DnsSession } from 'tsmilter/dns';
+import { checkNetworks } from './client';
+import { ConfigError, Options } from './options';
+
+/** What is done with a message. */
+export type Task = 'verify' | 'sign' | 'both' | 'none';
+const TASKS: readonly Task[] = ['verify', 'sign', 'both', 'none'];
+
+export interface Config {
+  readonly milter: {
+    readonly socket: string;
+    readonly name: string;
+    /** Null keeps the umask of the process. */
+    readonly umask: number | null;
+    /** Worker threads; 0 for none. */
+    readonly workers: number;
+    readonly untrappedException: Milter.ExceptionPolicy;
+    /** Nothing is refused, deferred or quarantined; the log says what would have been. */
+    readonly dryRun: boolean;
+  };
+  readonly clients: {
+    readonly internalConnect: readonly string[];
+    readonly trustedRelay: readonly string[];
+    /** By {daemon_name}, in lower case. */
+    readonly ports: ReadonlyMap<string, Task>;
+    readonly external: Task;
+    readonly internal: Task;
+    readonly authenticated: Task;
+    readonly relay: Task;
+  };
+  readonly verify: {
+    /** Null: the MTA's name, its macro j. */
+    readonly authservId: string | null;
+    /** Further ids of ours, whose fields are removed too. */
+    readonly ownIds: readonly string[];
+    readonly rejectSpfFail: boolean;
+    readonly onDnsFailure: 'accept' | 'tempfail';
+    /** If empty, the system's servers are used. */
+    readonly nameservers: readonly string[];
+    readonly maxLookups: number;
+    /** Milliseconds for all lookups of a message. */
+    readonly dnsTime: number;
+  };
+  readonly sign: {
+    readonly table: string | null;
+    readonly keyMode: number;
+    readonly headers: readonly string[];
+    readonly oversign: readonly string[];
+    readonly canonicalization: Canonicalizations;
+    /** Seconds; 0: never. */
+    readonly expiresIn: number;
+    readonly bodyLength: boolean;
+  };
+  readonly srs: {
+    /** Null: no sender is rewritten. */
+    readonly domain: string | null;
+    readonly secretsFile: string | null;
+    readonly ownDomains: readonly string[];
+    readonly localDomains: readonly string[];
+    readonly forwarded: readonly string[];
+    readonly maxAge: number;
+  };
+}
+
+const CANONICALIZATIONS = ['relaxed/relaxed', 'relaxed/simple', 'simple/relaxed', 'simple/simple'] as const;
+type Canonicalizations = (typeof CANONICALIZATIONS)[number];
+
+const EXCEPTION_POLICIES: Readonly<Record<string, Milter.ExceptionPolicy>> = {
+  tempfail: Milter.TEMPFAIL,
+  reject: Milter.REJECT,
+  continue: Milter.CONTINUE,
+  accept: Milter.ACCEPT,
+};
+
+/** RFC 5322 2.2: printable ASCII but the colon. */
+const FIELD_NAME = /^[!-9;-~]+$/;
+const OCTAL = /^(?:0o?)?[0-7]{1,3}$/;
+
+/**
+ * Reads the configuration file.
+ *
+ * @throws ConfigError, or MilterError ERR_MILTER_CONFIG for a file that is not well-formed
+ */
+export async function readConfig(file: string): Promise<Config> {
+  const options = new Options(file);
+  const path = (name: string | null) => (name === null ? null : resolve(dirname(file), name));
+  const config: Config = {
+    milter: readMilter(options),
+    clients: readClients(options),
+    verify: {
+      authservId: options.text('verify', 'authserv_id'),
+      ownIds: options.list('verify', 'own_authserv_ids'),
+      rejectSpfFail: options.flag('verify', 'reject_spf_fail', false),
+      onDnsFailure: options.choice('verify', 'on_dns_failure', ['accept', 'tempfail'], 'accept'),
+      nameservers: options.list('verify', 'nameservers'),
+      maxLookups: options.number('verify', 'max_lookups', 60, 1, 1000),
+      dnsTime: options.number('verify', 'dns_time', 20, 1, 300) * 1000,
+    },
+    sign: {
+      table: path(options.text('sign', 'signing_table')),
+      keyMode: options.flag('sign', 'keys_group_readable', false) ? 0o640 : 0o600,
+      headers: options.list('sign', 'headers'),
+      oversign: options.list('sign', 'oversign'),
+      canonicalization: options.choice('sign', 'canonicalization', CANONICALIZATIONS, 'relaxed/relaxed'),
+      expiresIn: options.number('sign', 'expires_in', 0, 0, 2 ** 31 - 1),
+      bodyLength: options.flag('sign', 'body_length', false),
+    },
+    srs: {
+      domain: options.text('srs', 'domain'),
+      secretsFile: path(options.text('srs', 'secrets_file')),
+      ownDomains: options.list('srs', 'own_domains'),
+      localDomains: options.list('srs', 'local_domains'),
+      forwarded: options.list('srs', 'forwarded'),
+      maxAge: options.number('srs', 'max_age', 21, 1, 512),
+    },
+  };
+  options.finish();
+  await checkValues(config, options);
+  return config;
+}
+
+function readMilter(options: Options): Config['milter'] {
+  const socket = options.text('milter', 'socketname');
+  if (socket === null) {
+    throw options.error(
+      'milter',
+      'socketname',
+      'is missing; set it to the socket that the MTA connects to, such as /run/authmilter/sock',
+    );
+  }
+  const umask = options.text('milter', 'umask');
+  if (umask !== null && !OCTAL.test(umask)) {
+    throw options.error('milter', 'umask', `${umask} is not an octal number such as 0117`);
+  }
+  const policy = options.choice('milter', 'untrapped_exception', Object.keys(EXCEPTION_POLICIES), 'tempfail');
+  return {
+    socket,
+    name: options.text('milter', 'name') ?? 'authmilter',
+    umask: umask === null ? null : Number.parseInt(umask.replace('o', ''), 8),
+    workers: options.number('milter', 'workers', 0, 0, 256),
+    untrappedException: EXCEPTION_POLICIES[policy] as Milter.ExceptionPolicy,
+    dryRun: options.flag('milter', 'dry_run', false),
+  };
+}
+
+function readClients(options: Options): Config['clients'] {
+  const task = (option: string, fallback: Task) => options.choice('clients', option, TASKS, fallback);
+  const ports = options.list('clients', 'ports').map((entry): [string, Task] => {
+    const [name = '', word = '', ...more] = entry.split(/\s+/);
+    if (more.length > 0) throw options.error('clients', 'ports', `${entry} is not a name and what is done`);
+    return [name.toLowerCase(), options.word('clients', 'ports', word, TASKS)];
+  });
+  const external = task('external', 'verify');
+  if (external === 'sign' || external === 'both') {
+    throw options.error('clients', 'external', `${external} would sign the mail of strangers with your keys`);
+  }
+  return {
+    internalConnect: options.list('clients', 'internal_connect'),
+    trustedRelay: options.list('clients', 'trusted_relay'),
+    ports: new Map(ports),
+    external,
+    internal: task('internal', 'sign'),
+    authenticated: task('authenticated', 'sign'),
+    relay: task('relay', 'none'),
+  };
+}
+
+/** What other modules know how to check; their errors get the option's name. */
+async function checkValues(config: Config, options: Options): Promise<void> {
+  const check = async (section: string, option: string, run: () => unknown) => {
+    try {
+      await run();
+    } catch (error) {
+      throw options.error(section, option, (error as Error).message);
+    }
+  };
+  await check('clients', 'internal_connect', () => checkNetworks(config.clients.internalConnect));
+  await check('clients', 'trusted_relay', () => checkNetworks(config.clients.trustedRelay));
+  await check('verify', 'nameservers', () => dnsFor(config, new AbortController().signal));
+  for (const option of ['headers', 'oversign'] as const) {
+    await check('sign', option, () => checkHeaderNames(config.sign[option]));
+  }
+  const { domain, secretsFile } = config.srs;
+  if (domain !== null && secretsFile === null) {
+    throw options.error('srs', 'secrets_file', 'is missing; it is needed with [srs] domain');
+  }
+}
+
+/** The field that this filter adds and removes must not be signed by it. */
+function checkHeaderNames(names: readonly string[]): void {
+  const own = names.find((name) => name.toLowerCase() === 'authentication-results');
+  if (own !== undefined) throw new ConfigError(`${own} is changed on its way, and must not be signed`);
+  const bad = names.find((name) => !FIELD_NAME.test(name));
+  if (bad !== undefined) throw new ConfigError(`${bad} is not the name of a header field`);
+}
+
+/** The resolver of one message: all checks share its cache and its limits. */
+export function dnsFor({ verify }: Pick<Config, 'verify'>, signal: AbortSignal): DnsSession {
+  return new DnsSession({
+    ...(verify.nameservers.length > 0 && { servers: verify.nameservers }),
+    maxLookups: verify.maxLookups,
+    maxTime: verify.dnsTime,
+    signal,
+  });
+}

@@ -1,0 +1,171 @@
+/** The filter: the steps of a session in their order, and what is done to a message at its end. */
+import { hostname as ownName } from 'node:os';
+import * as Milter from 'tsmilter';
+import { removeAuthRes } from 'tsmilter/authres';
+import { type Place, placeOf, taskFor } from './client';
+import { dnsFor } from './config';
+import type { Decision } from './decision';
+import type { LiveSettings } from './live-settings';
+import type { Log } from './log';
+import { Message, type Outcome } from './message';
+
+/** Shared by all sessions. */
+export interface Shared {
+  readonly live: Promise<Pick<LiveSettings, 'current'>>;
+  readonly log: Pick<Log, 'write'>;
+}
+
+/** Header values come with the space behind the colon, and are sent so: `simple` canonicalization needs each byte. */
+@Milter.headerLeadingSpace
+export class AuthFilter extends Milter.Base {
+  readonly #id = Milter.uniqueID();
+  readonly #shared: Shared;
+  #live!: Pick<LiveSettings, 'current'>;
+  /** Null for a client without an address, which is a program on this host. */
+  #ip: string | null = null;
+  #place: Place = 'external';
+  #helo: string | null = null;
+  #message: Message | null = null;
+
+  constructor(shared: Shared) {
+    super();
+    this.#shared = shared;
+  }
+
+  #log(...words: readonly unknown[]): void {
+    this.#shared.log.write(`[${this.#id}]`, ...words);
+  }
+
+  @Milter.symlist('j', '{daemon_name}')
+  override async connect(hostname: string, ...[family, hostaddr]: Milter.Peer): Promise<Milter.Status> {
+    if (family === Milter.AF_INET || family === Milter.AF_INET6) this.#ip = hostaddr[0];
+    this.#live = await this.#shared.live;
+    const settings = this.#live.current;
+    // Postfix says "unknown" of a client whose address it does not know: nobody to trust.
+    const unknown = this.#ip === null && hostname === 'unknown';
+    this.#place = unknown
+      ? 'external'
+      : await placeOf(this.#ip, settings.clients, dnsFor(settings, this.signal), (name, error) =>
+          this.#log(`${name} in the lists of networks is not looked up:`, error.message),
+        );
+    this.#log('connect from', hostname, 'at', this.#ip ?? 'no address', this.#place);
+    return Milter.CONTINUE;
+  }
+
+  @Milter.noreply
+  override hello(hostname: string): Milter.Answer {
+    this.#helo = hostname;
+    return Milter.CONTINUE;
+  }
+
+  @Milter.symlist('i', '{auth_authen}')
+  override envfrom(sender: string, ...params: string[]): Milter.Answer {
+    this.#message?.abandon();
+    const settings = this.#live.current;
+    const client = {
+      place: this.#place,
+      user: this.getsymval('{auth_authen}') || null,
+      port: this.getsymval('{daemon_name}'),
+    };
+    const { task, because } = taskFor(client, settings.clients);
+    const utf8 = params.some((param) => param.toUpperCase() === 'SMTPUTF8');
+    const envelope = { ip: this.#ip, helo: this.#helo, sender, utf8 };
+    this.#message = new Message(envelope, task, this.#authservId(settings.verify.authservId), settings);
+    this.#log(`mail from ${sender}: ${task} (${because})`);
+    return Milter.CONTINUE;
+  }
+
+  override envrcpt(recipient: string): Milter.Answer {
+    const message = this.#message;
+    const result = message?.recipients.add(recipient) ?? 'none';
+    if (result !== 'forged' && result !== 'expired') return Milter.CONTINUE;
+    return this.#apply({
+      action: 'reject',
+      reason: `SRS address ${recipient}: ${result}`,
+      reply: { code: '550', extended: '5.1.1', text: `This address is ${result}: we do not forward to it.` },
+    });
+  }
+
+  override header(name: string, value: string): Milter.Answer {
+    this.#message?.header(name, value);
+    return Milter.CONTINUE;
+  }
+
+  override eoh(): Milter.Answer {
+    this.#message?.eoh();
+    return Milter.CONTINUE;
+  }
+
+  override body(chunk: Buffer): Milter.Answer {
+    this.#message?.body(chunk);
+    return Milter.CONTINUE;
+  }
+
+  override async eom(): Promise<Milter.Status> {
+    const message = this.#message;
+    this.#message = null;
+    if (!message) return Milter.CONTINUE;
+    const outcome = await message.end();
+    for (const note of outcome.notes) this.#log(note);
+    const verdict = this.#apply(outcome.decision);
+    if (verdict === Milter.CONTINUE) this.#change(message, outcome);
+    return verdict;
+  }
+
+  override abort(): Milter.Answer {
+    this.#message?.abandon();
+    this.#message = null;
+    return Milter.CONTINUE;
+  }
+
+  override close(): Milter.Answer {
+    this.#message?.abandon();
+    return Milter.CONTINUE;
+  }
+
+  #authservId(configured: string | null): string {
+    return configured ?? (this.getsymval('j')?.trim() || ownName());
+  }
+
+  /** Does what was decided, or says that it would have been done. */
+  #apply({ action, reason, reply }: Decision): Milter.Status {
+    const { dryRun } = this.#live.current.milter;
+    if (action === 'accept' || dryRun) {
+      this.#log(
+        action === 'accept' ? `accept: ${reason}` : `accept (dry run, otherwise ${action}): ${reason}`,
+      );
+      return Milter.CONTINUE;
+    }
+    this.#log(`${action}: ${reason}`);
+    if (action === 'quarantine') {
+      this.quarantine(reason);
+      return Milter.CONTINUE;
+    }
+    if (reply) this.setreply(reply.code, reply.extended, reply.text.replaceAll('%', '%%'));
+    return action === 'reject' ? Milter.REJECT : Milter.TEMPFAIL;
+  }
+
+  /** Forged fields go, ours come to the top in the order: Authentication-Results, signatures. The envelope is last. */
+  #change(message: Message, { authenticationResults, signatures }: Outcome): void {
+    const { verify } = message.settings;
+    if (message.task !== 'none') {
+      const ids = [this.#authservId(verify.authservId), ...verify.ownIds];
+      const removed = removeAuthRes(this, ids, message.values('Authentication-Results'));
+      if (removed > 0) this.#log(`removed ${removed} forged Authentication-Results`);
+    }
+    for (const [name, value] of signatures.toReversed()) this.addheader(name, value, 0);
+    if (authenticationResults !== null)
+      this.addheader('Authentication-Results', ` ${authenticationResults}`, 0);
+    this.#rewriteEnvelope(message);
+  }
+
+  #rewriteEnvelope(message: Message): void {
+    const { remove, add, sender } = message.recipients.changes(message.sender);
+    for (const recipient of remove) this.delrcpt(recipient);
+    for (const recipient of add) this.addrcpt(recipient);
+    for (const [at, recipient] of remove.entries()) this.#log(`SRS: ${recipient} becomes ${add[at]}`);
+    if (sender === null) return;
+    this.chgfrom(sender);
+    this.#log(`SRS: ${message.sender} becomes ${sender}`);
+  }
+}

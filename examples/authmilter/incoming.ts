@@ -1,0 +1,64 @@
+/** Authenticating a message that comes in, while it comes. */
+import { type DkimResult, DkimVerifier } from 'tsmilter/dkim';
+import type { DnsSession } from 'tsmilter/dns';
+import { checkSpf, type SpfCheck } from 'tsmilter/spf';
+
+/** Who has sent a message. */
+export interface Envelope {
+  /** Null for a program on this host. */
+  readonly ip: string | null;
+  /** Null if there was none. */
+  readonly helo: string | null;
+  readonly sender: string;
+  /** The message uses SMTPUTF8. */
+  readonly utf8: boolean;
+}
+
+/** What was found out about a message. */
+export interface Findings {
+  readonly envelope: Envelope;
+  /** Null if there is no client to check. */
+  readonly spf: SpfCheck | null;
+  readonly dkim: readonly DkimResult[];
+}
+
+export class Incoming {
+  readonly #envelope: Envelope;
+  readonly #spf: Promise<SpfCheck | null>;
+  readonly #verifier: DkimVerifier;
+
+  /**
+   * Begins at MAIL: SPF is asked for from now on, the keys of signatures from the end of the header on.
+   *
+   * @param receiver the name of this host
+   * @param resolver shared by all checks
+   */
+  constructor(envelope: Envelope, receiver: string, resolver: DnsSession, signal: AbortSignal) {
+    this.#envelope = envelope;
+    const { ip, helo, sender } = envelope;
+    this.#spf =
+      ip === null
+        ? Promise.resolve(null)
+        : checkSpf({ ip, helo: helo ?? '', sender }, { resolver, receiver, signal });
+    this.#spf.catch(() => {}); // for a message that ends before its results are asked for
+    this.#verifier = new DkimVerifier({ resolver, leadingSpace: true });
+  }
+
+  header(name: string, value: string): void {
+    this.#verifier.header(name, value);
+  }
+
+  eoh(): void {
+    this.#verifier.eoh();
+  }
+
+  body(chunk: Buffer): void {
+    this.#verifier.body(chunk);
+  }
+
+  /** What was found, at the end of the message. */
+  async findings(): Promise<Findings> {
+    const [spf, dkim] = await Promise.all([this.#spf, this.#verifier.eom()]);
+    return { envelope: this.#envelope, spf, dkim };
+  }
+}

@@ -1,0 +1,87 @@
+/** The settings in use, which are read again on SIGHUP and when a file of theirs changes. */
+import { unwatchFile, watchFile } from 'node:fs';
+import { BroadcastChannel, isMainThread } from 'node:worker_threads';
+import type { Log } from './log';
+import { readSettings, type Settings } from './settings';
+
+const INTERVAL = 2000;
+const CHANNEL = 'authmilter: reload';
+
+export class LiveSettings {
+  readonly #file: string;
+  readonly #changed = () => void this.reload('a file has changed');
+  /** Workers get no signals: the main thread passes SIGHUP on. */
+  readonly #channel = new BroadcastChannel(CHANNEL);
+  #current: Settings;
+  #watched: readonly string[] = [];
+  #reloading: Promise<void> = Promise.resolve();
+  #closed = false;
+  #log: Log | null = null;
+
+  private constructor(file: string, settings: Settings) {
+    this.#file = file;
+    this.#current = settings;
+    this.#channel.onmessage = () => void this.reload('SIGHUP');
+    this.#channel.unref();
+    this.#watch(settings.files);
+  }
+
+  /** @throws as readSettings, if they cannot be used the first time */
+  static async open(file: string): Promise<LiveSettings> {
+    return new LiveSettings(file, await readSettings(file));
+  }
+
+  /** Where reloads are reported; the name of the log is one of the settings. */
+  reportTo(log: Log): void {
+    this.#log = log;
+  }
+
+  /** The settings for a message that begins now; it keeps them to its end. */
+  get current(): Settings {
+    return this.#current;
+  }
+
+  /** Reads all files again. If one of them is wrong, everything stays as it was. Never rejects. */
+  reload(because: string): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#read(because));
+    return this.#reloading;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#channel.close();
+    this.#watch([]);
+  }
+
+  async #read(because: string): Promise<void> {
+    try {
+      const settings = await readSettings(this.#file);
+      if (this.#closed) return;
+      this.#current = settings;
+      this.#watch(settings.files);
+      this.#log?.write(`settings were read again: ${because}`);
+    } catch (error) {
+      this.#log?.write(`${(error as Error).message}; the old settings stay in use`);
+    }
+  }
+
+  #watch(files: readonly string[]): void {
+    for (const file of this.#watched) if (!files.includes(file)) unwatchFile(file, this.#changed);
+    for (const file of files) {
+      if (this.#watched.includes(file)) continue;
+      watchFile(file, { interval: INTERVAL, persistent: false }, this.#changed);
+    }
+    this.#watched = files;
+  }
+}
+
+/** Makes SIGHUP reload the settings of all threads. Called in the main thread. */
+export function reloadOnHangup(own: LiveSettings): void {
+  if (!isMainThread) throw new Error('signals arrive at the main thread');
+  const channel = new BroadcastChannel(CHANNEL);
+  channel.unref();
+  process.on('SIGHUP', () => {
+    void own.reload('SIGHUP');
+    channel.postMessage('reload');
+  });
+}

@@ -1,0 +1,32 @@
+/** Logs to stdout in the format of syslog, a line for each decision. */
+import { hostname } from 'node:os';
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const MAX_LINE = 2000;
+
+/** `Jan  7 09:05:01`, local time (RFC 3164 4.1.2). */
+function timestamp(time: Date): string {
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) =>
+    String(part).padStart(2, '0'),
+  );
+  return `${MONTHS[time.getMonth()]} ${String(time.getDate()).padStart(2)} ${clock.join(':')}`;
+}
+
+export class Log {
+  readonly #sign: string;
+
+  /** @param name the program's name in each line */
+  constructor(name: string) {
+    process.stdout.on('error', () => {}); // if the reader of the log is gone, the filter keeps running
+    this.#sign = `${hostname().split('.')[0]} ${name}[${process.pid}]:`;
+  }
+
+  /** Logs one line. Control characters are replaced, so that text from a message cannot forge another line. */
+  write(...words: readonly unknown[]): void {
+    const text = words
+      .join(' ')
+      .slice(0, MAX_LINE)
+      .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+    console.log(timestamp(new Date()), this.#sign, text);
+  }
+}

@@ -1,0 +1,97 @@
+/** One message, from MAIL to its end: what its steps hand over, and what comes of it. */
+import { formatAuthRes } from 'tsmilter/authres';
+import { signs, verifies } from './client';
+import { dnsFor, type Task } from './config';
+import { type Decision, decide } from './decision';
+import { type Envelope, Incoming } from './incoming';
+import { Outgoing, type Unsigned } from './outgoing';
+import { Recipients } from './recipients';
+import { resultsOf } from './results';
+import type { Settings } from './settings';
+
+/** What the filter does at the end of a message. */
+export interface Outcome {
+  readonly decision: Decision;
+  /** The value of our field, or null if the message was not verified. */
+  readonly authenticationResults: string | null;
+  readonly signatures: readonly (readonly [name: string, value: string])[];
+  /** What the log says besides. */
+  readonly notes: readonly string[];
+}
+
+const NOT_VERIFIED: Decision = { action: 'accept', reason: 'not verified' };
+
+export class Message {
+  readonly settings: Settings;
+  readonly task: Task;
+  readonly sender: string;
+  readonly recipients: Recipients;
+  readonly #id: string;
+  readonly #utf8: boolean;
+  readonly #abort = new AbortController();
+  readonly #incoming: Incoming | null;
+  readonly #header: [name: string, value: string][] = [];
+  #outgoing: Outgoing | Unsigned | null = null;
+
+  /** @param id our authserv-id, which is also the name of this host */
+  constructor(envelope: Envelope, task: Task, id: string, settings: Settings) {
+    this.#utf8 = envelope.utf8;
+    this.settings = settings;
+    this.task = task;
+    this.sender = envelope.sender;
+    this.recipients = new Recipients(settings.forwarding);
+    this.#id = id;
+    const { signal } = this.#abort;
+    this.#incoming = verifies(task) ? new Incoming(envelope, id, dnsFor(settings, signal), signal) : null;
+  }
+
+  header(name: string, value: string): void {
+    this.#header.push([name, value]);
+    this.#incoming?.header(name, value);
+  }
+
+  eoh(): void {
+    this.#incoming?.eoh();
+    if (signs(this.task)) this.#outgoing = Outgoing.begin(this.#header, this.sender, this.settings);
+  }
+
+  body(chunk: Buffer): void {
+    this.#incoming?.body(chunk);
+    if (this.#outgoing instanceof Outgoing) this.#outgoing.body(chunk);
+  }
+
+  /** The values of a header field, in its order. */
+  values(name: string): string[] {
+    return this.#header
+      .filter(([found]) => found.toLowerCase() === name.toLowerCase())
+      .map(([, value]) => value);
+  }
+
+  async end(): Promise<Outcome> {
+    const findings = await this.#incoming?.findings();
+    const results = findings ? resultsOf(findings) : [];
+    const decision = findings ? decide(findings, this.settings) : NOT_VERIFIED;
+    const outgoing = this.#outgoing;
+    const signatures = outgoing instanceof Outgoing ? await outgoing.signatures() : [];
+    return {
+      decision,
+      authenticationResults: findings ? formatAuthRes({ id: this.#id, results }, { utf8: this.#utf8 }) : null,
+      signatures,
+      notes: [
+        ...results.map((result) => formatAuthRes({ id: 'x', results: [result] }).replace(/^x;\s*/, '')),
+        ...(outgoing === null ? [] : [noteOf(outgoing)]),
+      ],
+    };
+  }
+
+  /** Ends lookups whose answers are not needed any more. */
+  abandon(): void {
+    this.#abort.abort();
+  }
+}
+
+function noteOf(outgoing: Outgoing | Unsigned): string {
+  return outgoing instanceof Outgoing
+    ? `signed with ${outgoing.keyNames.join(' and ')}`
+    : `not signed: ${outgoing.reason}`;
+}

@@ -1,0 +1,41 @@
+/** Findings as results of an Authentication-Results field (RFC 8601 2.7), which are what the log says, too. */
+import type { AuthResProperty, AuthResResult } from 'tsmilter/authres';
+import type { DkimResult } from 'tsmilter/dkim';
+import type { SpfCheck } from 'tsmilter/spf';
+import type { Envelope, Findings } from './incoming';
+
+export function resultsOf({ envelope, spf, dkim }: Findings): AuthResResult[] {
+  return [
+    ...(spf ? [spfResult(spf, envelope)] : []),
+    ...(dkim.length > 0 ? dkim.map(dkimResult) : [{ method: 'dkim', result: 'none' }]),
+  ];
+}
+
+const bare = (address: string) => (/^<.*>$/.test(address) ? address.slice(1, -1) : address);
+
+function spfResult({ result, problem }: SpfCheck, { sender, helo }: Envelope): AuthResResult {
+  const address = bare(sender);
+  const property =
+    address === '' ? propertyOf('smtp', 'helo', helo ?? '') : propertyOf('smtp', 'mailfrom', address);
+  return { method: 'spf', result, ...(problem !== null && { reason: problem }), properties: [property] };
+}
+
+function dkimResult(found: DkimResult): AuthResResult {
+  const properties = [
+    ['d', found.domain],
+    ['i', found.identity],
+    ['s', found.selector],
+    ['a', found.algorithm],
+    ['b', found.signaturePrefix],
+  ].flatMap(([name, value]) => (value === undefined ? [] : [propertyOf('header', name as string, value)]));
+  return {
+    method: 'dkim',
+    result: found.result,
+    ...(found.reason !== undefined && { reason: found.reason }),
+    properties,
+  };
+}
+
+function propertyOf(ptype: string, property: string, value: string): AuthResProperty {
+  return { ptype, property, value };
+}

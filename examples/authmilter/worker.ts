@@ -1,0 +1,40 @@
+/** What each worker thread loads. It reads the settings for itself; the main thread has found them to be good. */
+import { getEnvironmentData, isMainThread } from 'node:worker_threads';
+import { AuthFilter } from './filter';
+import { LiveSettings } from './live-settings';
+import { Log } from './log';
+
+/** Under this name the main thread passes on the configuration file and the filter's name. */
+export const ENVIRONMENT = 'authmilter';
+
+export interface WorkerEnvironment {
+  readonly file: string;
+  readonly name: string;
+}
+
+const shared = isMainThread
+  ? undefined
+  : start(getEnvironmentData(ENVIRONMENT) as unknown as WorkerEnvironment);
+
+function start({ file, name }: WorkerEnvironment) {
+  const log = new Log(name);
+  const live = LiveSettings.open(file);
+  live.then(
+    (settings) => settings.reportTo(log),
+    (error: Error) => {
+      log.write(`a worker cannot start: ${error.message}`);
+      process.exit(1); // ends this thread, which is then replaced
+    },
+  );
+  return { live, log };
+}
+
+export function factory(): AuthFilter {
+  if (!shared) throw new Error('this module is for worker threads');
+  return new AuthFilter(shared);
+}
+
+/** Lets the thread end. */
+export async function stopped(): Promise<void> {
+  (await shared?.live)?.close();
+}

@@ -1,0 +1,212 @@
+/** examples/authmilter: its configuration, patterns and tables, and the clients that test/mta/authmilter.test.ts cannot have. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import * as Milter from 'tsmilter';
+import { generateKey } from 'tsmilter/dkim';
+import { TestCtx, type TestCtxOptions } from 'tsmilter/testing';
+import { taskFor } from '../../examples/authmilter/client';
+import { readConfig } from '../../examples/authmilter/config';
+import { type Decision, decide } from '../../examples/authmilter/decision';
+import { AuthFilter } from '../../examples/authmilter/filter';
+import { addressPattern } from '../../examples/authmilter/pattern';
+import { readSettings } from '../../examples/authmilter/settings';
+import { SigningTable } from '../../examples/authmilter/signing-table';
+import { privateDirectory, removeDirectory } from '../../tools/private-directory';
+import { projectRoot } from '../../tools/project-root';
+
+let directory: string;
+beforeAll(() => {
+  directory = privateDirectory('authmilter');
+});
+afterAll(() => removeDirectory(directory));
+
+function fileOf(name: string, text: string): string {
+  const file = join(directory, name);
+  writeFileSync(file, text, { mode: 0o600 });
+  return file;
+}
+const configOf = (text: string) => readConfig(fileOf('authmilter.cfg', text));
+const MINIMAL = '[milter]\nsocketname = /run/x/sock\n';
+
+describe('the configuration', () => {
+  it('has defaults for every option but the socket', async () => {
+    expect(await configOf(MINIMAL)).toStrictEqual({
+      milter: {
+        socket: '/run/x/sock',
+        name: 'authmilter',
+        umask: null,
+        workers: 0,
+        untrappedException: Milter.TEMPFAIL,
+        dryRun: false,
+      },
+      clients: {
+        internalConnect: [],
+        trustedRelay: [],
+        ports: new Map(),
+        external: 'verify',
+        internal: 'sign',
+        authenticated: 'sign',
+        relay: 'none',
+      },
+      verify: {
+        authservId: null,
+        ownIds: [],
+        rejectSpfFail: false,
+        onDnsFailure: 'accept',
+        nameservers: [],
+        maxLookups: 60,
+        dnsTime: 20_000,
+      },
+      sign: {
+        table: null,
+        keyMode: 0o600,
+        headers: [],
+        oversign: [],
+        canonicalization: 'relaxed/relaxed',
+        expiresIn: 0,
+        bodyLength: false,
+      },
+      srs: { domain: null, secretsFile: null, ownDomains: [], localDomains: [], forwarded: [], maxAge: 21 },
+    });
+  });
+
+  it('the sample is valid, and with its documentation it has every option', async () => {
+    const samples = join(projectRoot, 'examples/authmilter');
+    await readSettings(join(samples, 'authmilter.cfg'));
+    const sample = readFileSync(join(samples, 'authmilter.cfg'), 'utf8');
+    const page = readFileSync(join(projectRoot, 'docs/authmilter.md'), 'utf8');
+    const sections = [...sample.matchAll(/^\[(\w+)\]$/gm)].map(([, name]) => name as string);
+    expect(sections.length).toBeGreaterThan(4);
+    for (const section of sections) {
+      const wrong = section === 'milter' ? `${MINIMAL}zzz = 1\n` : `${MINIMAL}[${section}]\nzzz = 1\n`;
+      const error = (await configOf(wrong).catch((thrown: unknown) => thrown)) as Error;
+      const [, names = ''] = /to one of (.*)$/.exec(error.message) ?? [];
+      expect(names).not.toBe('');
+      for (const name of names.split(', ')) {
+        expect(sample).toMatch(new RegExp(`^;?${name} =`, 'm'));
+        expect(page).toMatch(new RegExp(`^\\| \`${name}\` \\|`, 'm'));
+      }
+    }
+  });
+});
+
+describe('patterns', () => {
+  it.each([
+    [
+      'ann@example.com',
+      ['ann@example.com', 'Ann@EXAMPLE.com.', '<ann@example.com>'],
+      ['bob@example.com', 'ann@a.example.com'],
+    ],
+    [
+      'example.com',
+      ['ann@example.com', 'x@example.com'],
+      ['ann@a.example.com', 'example.com', 'ann@notexample.com'],
+    ],
+    [
+      '*@*.example.com',
+      ['ann@a.example.com', 'ann@a.b.example.com'],
+      ['ann@example.com', 'ann@xexample.com'],
+    ],
+    ['info-*@example.com', ['info-x@example.com', 'info-@example.com'], ['info@example.com']],
+    [
+      'a*b*c@x.example',
+      ['abc@x.example', 'a1b2c@x.example', 'abbcc@x.example'],
+      ['acb@x.example', 'ab@x.example', 'ac@x.example'],
+    ],
+    ['*', ['ann@example.com'], []],
+    ['m\u00fcller.example', ['ann@m\u00fcller.example', 'ann@xn--mller-kva.example'], ['ann@muller.example']],
+  ])('%s', (pattern, matching, others) => {
+    const matches = addressPattern(pattern);
+    expect(matching.filter((address) => !matches(address))).toStrictEqual([]);
+    expect(others.filter(matches)).toStrictEqual([]);
+  });
+
+  it('of many stars are matched in one pass', () => {
+    const matches = addressPattern(`${'a*'.repeat(200)}b@x.example`);
+    expect(matches(`${'a'.repeat(20_000)}@x.example`)).toBe(false);
+    expect(matches(`${'a'.repeat(20_000)}b@x.example`)).toBe(true);
+  });
+});
+
+describe('the signing table', () => {
+  it('takes all lines of the first pattern that matches', async () => {
+    fileOf('r.pem', await generateKey({ bits: 1024 }));
+    fileOf('e.pem', await generateKey({ type: 'ed25519' }));
+    const rows = [
+      '# a comment',
+      'ann@example.com example.com first e.pem',
+      'example.com example.com second r.pem',
+      'example.com example.com third e.pem',
+      'envelope:*@lists.example lists.example list r.pem',
+      '* other.example last e.pem',
+    ];
+    const table = await SigningTable.read(fileOf('table', rows.join('\n')), 0o600);
+    const selectors = (from: string | null, sender = 'x@y.example') =>
+      table.keysFor({ from, sender }).map(({ selector }) => selector);
+    expect(selectors('ann@example.com')).toStrictEqual(['first']);
+    expect(selectors('bob@example.com')).toStrictEqual(['second', 'third']);
+    expect(selectors('bob@else.example', '<b@lists.example>')).toStrictEqual(['list']);
+    expect(selectors('bob@else.example')).toStrictEqual(['last']);
+    expect(table.keyFiles).toStrictEqual([join(directory, 'e.pem'), join(directory, 'r.pem')]);
+  });
+});
+
+describe('what is done with a message', () => {
+  it('the port decides, then the login, then the place', async () => {
+    const { clients } = await configOf(
+      `${MINIMAL}[clients]\nports = Submission sign, lists both\nauthenticated = none\n`,
+    );
+    const task = (place: 'internal' | 'relay' | 'external', user: string | null, port: string | null) =>
+      taskFor({ place, user, port }, clients).task;
+    expect(task('external', 'ann', 'submission')).toBe('sign');
+    expect(task('external', null, 'LISTS')).toBe('both');
+    expect(task('external', 'ann', 'smtp')).toBe('none');
+    expect(task('external', null, null)).toBe('verify');
+    expect(task('internal', null, 'smtp')).toBe('sign');
+    expect(task('relay', null, 'smtp')).toBe('none');
+  });
+
+  it('is never a refusal for good if DNS did not answer', async () => {
+    const envelope = { ip: '192.0.2.1', helo: 'h', sender: 's', utf8: false };
+    const spf = (result: string) => ({ result, explanation: 'why' }) as never;
+    const dkim = (...results: string[]) => results.map((result) => ({ result }) as never);
+    for (const policy of ['accept', 'tempfail'] as const) {
+      const { verify } = await configOf(
+        `${MINIMAL}[verify]\nreject_spf_fail = yes\non_dns_failure = ${policy}\n`,
+      );
+      const action = (ofSpf: string, ...ofDkim: string[]): Decision['action'] =>
+        decide({ envelope, spf: spf(ofSpf), dkim: dkim(...ofDkim) }, { verify }).action;
+      const unknown = policy === 'accept' ? 'accept' : 'tempfail';
+      expect(action('temperror')).toBe(unknown);
+      expect(action('none', 'temperror')).toBe(unknown);
+      expect(action('none', 'fail', 'temperror')).toBe(unknown);
+      expect(action('none', 'pass', 'temperror')).toBe('accept');
+      expect(action('pass', 'permerror')).toBe('accept');
+      expect(action('fail')).toBe('reject');
+    }
+  });
+});
+
+describe('clients that the MTAs of the tests cannot have', () => {
+  async function connected(
+    hostname: string,
+    hostaddr: NonNullable<TestCtxOptions['hostaddr']>,
+  ): Promise<string[]> {
+    const lines: string[] = [];
+    const log = { write: (...words: readonly unknown[]) => lines.push(words.join(' ')) };
+    const live = Promise.resolve({ current: await readSettings(fileOf('unit.cfg', MINIMAL)) });
+    await using ctx = new TestCtx(() => new AuthFilter({ live, log }), { hostname, hostaddr });
+    await ctx.connect();
+    expect(ctx.errors).toStrictEqual([]);
+    return lines;
+  }
+
+  it('a program on this host is internal, a client of unknown address is not', async () => {
+    const internal = [expect.stringMatching(/at no address internal$/)];
+    expect(await connected('localhost', { family: 'unix', path: '' })).toStrictEqual(internal);
+    expect(await connected('localhost', { family: 'unknown' })).toStrictEqual(internal);
+    const external = [expect.stringMatching(/at no address external$/)];
+    expect(await connected('unknown', { family: 'unknown' })).toStrictEqual(external);
+  });
+});
