@@ -33,6 +33,10 @@ class Batch {
  public:
   bool empty() const { return events_.empty(); }
   size_t size() const { return bytes_.size(); }
+  // The memory that the batch takes.
+  size_t memory() const {
+    return bytes_.capacity() + events_.capacity() * sizeof(Event) + slices_.capacity() * sizeof(Slice);
+  }
   const std::vector<Event>& events() const { return events_; }
   std::string_view argument(const Event& event, uint32_t index) const {
     const Slice& slice = slices_[event.first + index];
@@ -41,7 +45,9 @@ class Batch {
   // When the first event was added.
   std::chrono::steady_clock::time_point startedAt() const { return startedAt_; }
 
-  Event& addEvent(Step step) {
+  // `last`: no other event will follow, so that no memory is reserved for one.
+  Event& addEvent(Step step, bool last = false) {
+    last_ = last;
     if (events_.empty()) startedAt_ = std::chrono::steady_clock::now();
     events_.push_back({step, static_cast<uint32_t>(slices_.size()), 0, {0, 0, 0, 0}});
     return events_.back();
@@ -49,7 +55,7 @@ class Batch {
   // Adds an argument to the last event.
   void addArgument(std::string_view text) {
     // A long body comes in chunks of 64 KiB: reserve a whole batch at once rather than copy it as it grows.
-    if (text.size() >= kLongArgument && bytes_.capacity() - bytes_.size() < text.size()) {
+    if (!last_ && text.size() >= kLongArgument && bytes_.capacity() - bytes_.size() < text.size()) {
       bytes_.reserve(kWholeBatch);
     }
     slices_.push_back({static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(text.size())});
@@ -64,6 +70,7 @@ class Batch {
   std::vector<Event> events_;
   std::vector<Slice> slices_;
   std::string bytes_;
+  bool last_ = false;
   std::chrono::steady_clock::time_point startedAt_;
 };
 

@@ -6,7 +6,8 @@
 
 namespace milter {
 
-Session::Session(SharedState& shared, std::unique_ptr<Mta> mta) : shared_(shared), mta_(std::move(mta)) {
+Session::Session(SharedState& shared, std::unique_ptr<Mta> mta)
+    : shared_(shared), mta_(std::move(mta)), buffered_(shared.bufferedBytes) {
   queue_ = shared_.dispatcher.bind(this);  // last: from here on another thread can release the session
   if (!queue_) pendingReply_.release();
 }
@@ -53,7 +54,7 @@ std::optional<Verdict> Session::answerWithoutHandler(Step step) {
   return std::nullopt;
 }
 
-Verdict Session::deliver(Step step) {
+Verdict Session::deliver(Step step, bool alone) {
   if (!has(options_.deferred, step)) {
     const Verdict verdict = ask(step);
     if (verdict != Verdict::skip) return finish(step, verdict);
@@ -62,7 +63,7 @@ Verdict Session::deliver(Step step) {
     return (options_.protocol & kProtocolSkip) != 0 ? finish(step, verdict) : defaultVerdict(step);
   }
   const auto age = PendingReply::Clock::now() - batch_.startedAt();
-  if (batch_.size() >= kMaxBatchBytes || age >= shared_.settings.maxBatchAge()) {
+  if (alone || batch_.size() >= kMaxBatchBytes || age >= shared_.settings.maxBatchAge()) {
     const Verdict verdict = ask(step);
     if (verdict == Verdict::skip) {
       skipped_ |= bit(step);
@@ -81,11 +82,12 @@ Verdict Session::ask(Step step) {
   currentStep_ = step;
   const uint32_t question = pendingReply_.open(shared_.settings.answerTimeout());
   if (question == PendingReply::kReleased) {
-    batch_ = Batch();
+    dropBatch();
     return unavailableVerdict(step);
   }
   post(MessageKind::question, question, std::exchange(batch_, {}));
   const PendingReply::Result result = pendingReply_.await(*mta_, shared_.inFlight);
+  buffered_.hold(0);
   shared_.inFlight.noteAnswer();
   switch (result.outcome) {
     case PendingReply::Outcome::answered:
@@ -151,7 +153,7 @@ Verdict Session::finish(Step step, Verdict verdict) {
 
 Verdict Session::fail(Step step) noexcept {
   pendingReply_.abandon();
-  batch_ = Batch();
+  dropBatch();
   // The end of a transaction needs no answer, and a negotiation that is refused would leave the message to
   // the MTA alone: it takes all of the offer, and the next step is refused for now.
   if (step == Step::negotiate) return Verdict::allOpts;
@@ -163,8 +165,13 @@ void Session::enterTransaction() {
   shared_.inFlight.transactionBegan();
 }
 
-void Session::leaveTransaction() {
+void Session::dropBatch() {
   batch_ = Batch();
+  buffered_.hold(0);
+}
+
+void Session::leaveTransaction() {
+  dropBatch();
   skipped_ = 0;
   deferredVerdict_.reset();
   deferredReply_.reset();

@@ -42,8 +42,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Verdict handle(Step step, Fill&& fill) {
     const InFlight::CallbackScope scope(shared_.inFlight);
     if (const auto verdict = answerWithoutHandler(step)) return *verdict;
-    std::forward<Fill>(fill)(batch_, batch_.addEvent(step));
-    return deliver(step);
+    const bool alone = shared_.bufferedBytes.full();
+    std::forward<Fill>(fill)(batch_, batch_.addEvent(step, alone));
+    buffered_.hold(batch_.memory());
+    return deliver(step, alone);
   }
   Verdict handle(Step step) {
     return handle(step, [](Batch&, Event&) {});
@@ -80,8 +82,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // The verdict for an event that no handler needs to see; nullopt for others.
   std::optional<Verdict> answerWithoutHandler(Step step);
-  // Passes the events on, or keeps them in the batch.
-  Verdict deliver(Step step);
+  // Passes the events on, or keeps them in the batch. `alone`: does not wait for others to follow this one.
+  Verdict deliver(Step step, bool alone);
+  void dropBatch();
   // The verdict where no handler's counts.
   Verdict defaultVerdict(Step step) const;
   // Hands the batch over and parks until it is answered (R1, R5).
@@ -105,6 +108,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Only libmilter's threads, one at a time.
   NegotiatedOptions options_;
   Batch batch_;
+  BufferedBytes::Share buffered_;           // of the batch, also while it is with the handlers
   StepMask skipped_ = 0;                    // header, body: a handler answered SKIP
   Step currentStep_ = Step::negotiate;      // the step that waits for its answer, or waited last
   std::optional<SmtpReply> deferredReply_;  // given to libmilter at the end of the message

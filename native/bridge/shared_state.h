@@ -1,6 +1,7 @@
 // What all sessions of the process share. Never freed (R7).
 #pragma once
 
+#include "bridge/buffered_bytes.h"
 #include "bridge/dispatcher.h"
 #include "bridge/in_flight.h"
 #include "bridge/settings.h"
@@ -9,6 +10,7 @@ namespace milter {
 
 struct SharedState {
   Settings settings;
+  BufferedBytes bufferedBytes;
   InFlight inFlight;
   Dispatcher dispatcher;
 };

@@ -75,6 +75,63 @@ void asksOnceForAMessage() {
   CHECK((scene.jsThread.seen() == Seen{"envfrom", "header header eoh body eom"}));
 }
 
+void countsWhatTheBatchesTake() {
+  Scene scene(always);
+  const BufferedBytes& buffered = scene.shared.bufferedBytes;
+  scene.session->handle(Step::envfrom);
+  CHECK(buffered.bytes() == 0);
+  scene.header("Subject");
+  CHECK(buffered.bytes() > 0);
+  scene.body(100'000);
+  CHECK(buffered.bytes() >= 100'000);
+  scene.session->handle(Step::eom);  // the handlers have answered
+  CHECK(buffered.bytes() == 0);
+  scene.session->handle(Step::envfrom);
+  scene.header("Subject");
+  scene.session->handle(Step::abort);
+  CHECK(buffered.bytes() == 0);
+  scene.session->handle(Step::envfrom);
+  scene.header("Subject");
+  scene.session.reset();
+  CHECK(buffered.bytes() == 0);
+}
+
+void collectsNothingWhileAllSessionsHoldTooMuch() {
+  Scene scene(always);
+  scene.shared.bufferedBytes.setLimit(200'000);
+  const auto other = scene.begin();
+  other->adopt(deferring());
+  other->handle(Step::envfrom);
+  scene.session->handle(Step::envfrom);
+  other->handle(Step::body, [](Batch& batch, Event&) { batch.addArgument(std::string(250'000, 'x')); });
+  scene.header("Subject");  // alone, although it is another session that holds so much
+  scene.body(70'000);
+  CHECK(scene.shared.bufferedBytes.bytes() < 400'000);  // nothing is reserved for more
+  scene.session->handle(Step::eoh);
+  CHECK((scene.jsThread.seen() == Seen{"envfrom", "envfrom", "header", "body", "eoh"}));
+  other->handle(Step::eom);
+  scene.header("X-After");
+  scene.session->handle(Step::eom);
+  CHECK((scene.jsThread.seen() ==
+         Seen{"envfrom", "envfrom", "header", "body", "eoh", "body eom", "header eom"}));
+}
+
+void countsABatchWhileItsHandlersAreSlow() {
+  std::atomic<bool> released{false};
+  Scene scene([&](const Batch& batch) {
+    if (batch.events().back().step == Step::eom) waitUntil("the release", [&] { return released.load(); });
+    return Verdict::cont;
+  });
+  scene.session->handle(Step::envfrom);
+  scene.body(100'000);
+  std::thread end([&] { scene.session->handle(Step::eom); });
+  waitUntil("the question", [&] { return scene.jsThread.count("body eom") == 1; });
+  CHECK(scene.shared.bufferedBytes.bytes() >= 100'000);
+  released = true;
+  end.join();
+  CHECK(scene.shared.bufferedBytes.bytes() == 0);
+}
+
 void handsOverAFullBatch() {
   Scene scene(always);
   scene.session->handle(Step::envfrom);
@@ -233,6 +290,9 @@ void negotiates() {
 
 int main() {
   asksOnceForAMessage();
+  countsWhatTheBatchesTake();
+  collectsNothingWhileAllSessionsHoldTooMuch();
+  countsABatchWhileItsHandlersAreSlow();
   handsOverAFullBatch();
   handsOverAnOldBatch();
   defersAnEarlyVerdict();
