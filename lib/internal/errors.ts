@@ -23,6 +23,12 @@ export type MilterErrorCode =
   | 'ENOTSOCK'
   /** The path of a unix socket is longer than the system allows. */
   | 'ENAMETOOLONG'
+  /** Another process has put something else in the place of a unix socket while it was opened. */
+  | 'ERR_MILTER_SOCKET_REPLACED'
+  /** This process has no descriptor left for the socket. */
+  | 'EMFILE'
+  /** The system has no file descriptor left for the socket. */
+  | 'ENFILE'
   /** The descriptor of `fd:N` is not open. */
   | 'EBADF'
   /** The host or service name of an `inet:` or `inet6:` socket is unknown; a name that does not exist (tsmilter/dns). */

@@ -18,6 +18,12 @@ const ADVICE: Partial<Record<MilterErrorCode, (about: string) => string>> = {
     about.startsWith('fd:')
       ? `${about} is no listening socket; hand over one that listens (systemd: a .socket unit)`
       : `${about} is not a socket; move it away, or choose another path`,
+  ERR_MILTER_SOCKET_REPLACED: (about) =>
+    `${about}: another process has put something else in the place of the socket while it was opened; choose a directory that ` +
+    'no other user can write to',
+  EMFILE: (about) =>
+    `${about}: this process has too many open descriptors; raise its limit (ulimit -n, systemd: LimitNOFILE=)`,
+  ENFILE: (about) => `${about}: the system has too many open files (Linux: fs.file-max)`,
   ENAMETOOLONG: (about) => `${about}: the path of a unix socket must be shorter than 107 bytes`,
   EBADF: (about) =>
     `${about}: no such open descriptor; start the filter by socket activation, or name a socket`,

@@ -4,8 +4,10 @@
 #include <libmilter/mfdef.h>
 #include <netinet/in.h>
 #include <sys/un.h>
-#if defined(__GLIBC__)
+#if defined(__linux__)
 #include <malloc.h>
+#elif defined(__FreeBSD__)
+#include <malloc_np.h>
 #endif
 
 #include <cstring>
@@ -142,7 +144,7 @@ void addAddress(Batch& batch, Event& event, const sockaddr* address) {
 // that sends none must not make us read past the end. The buffer comes from malloc.
 std::string_view boundedString(const char* text) {
   if (text == nullptr) return {};
-#if defined(__GLIBC__)
+#if defined(__linux__) || defined(__FreeBSD__)  // glibc, musl, jemalloc
   return {text, strnlen(text, malloc_usable_size(const_cast<char*>(text)))};
 #else
   return text;

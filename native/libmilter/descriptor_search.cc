@@ -1,7 +1,7 @@
 #include "libmilter/descriptor_search.h"
 
 #include <dirent.h>
-#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "libmilter/socket_spec.h"
 
@@ -30,26 +30,10 @@ bool isListening(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening != 0;
 }
 
-std::set<int> listeningDescriptors() {
-  std::set<int> found;
+void forEachConnection(const SocketAddress& listening, const std::function<void(int fd)>& visit) {
   forEachDescriptor([&](int fd) {
-    if (isListening(fd)) found.insert(fd);
-  });
-  return found;
-}
-
-int portOf(const sockaddr_storage& address) {
-  if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
-  if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
-  return 0;
-}
-
-void forEachConnection(int port, const std::function<void(int fd)>& visit) {
-  forEachDescriptor([&](int fd) {
-    sockaddr_storage local{};
-    socklen_t length = sizeof local;
-    if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length) != 0) return;
-    if (portOf(local) == port && !isListening(fd)) visit(fd);
+    const auto local = SocketAddress::of(fd);
+    if (local && listening.covers(*local) && !isListening(fd)) visit(fd);
   });
 }
 

@@ -26,6 +26,10 @@ inline std::string errnoName(int error) {
       return "ENOTSOCK";
     case ENAMETOOLONG:
       return "ENAMETOOLONG";
+    case EMFILE:
+      return "EMFILE";
+    case ENFILE:
+      return "ENFILE";
     default:
       return "ERR_MILTER_OPEN_SOCKET";
   }

@@ -2,20 +2,21 @@
 
 #include <fcntl.h>
 #include <libmilter/mfapi.h>
-#include <netinet/in.h>
 #include <sys/stat.h>
+
+#include <cerrno>
 
 #include "libmilter/descriptor.h"
 #include "libmilter/descriptor_search.h"
+#include "libmilter/inet_address.h"
 #include "libmilter/open_diagnosis.h"
 #include "libmilter/socket_permissions.h"
-#include "libmilter/socket_spec.h"
 
 namespace milter {
 namespace {
 
 // The file mode creation mask belongs to the process: it is changed only for the call that creates the
-// socket.
+// socket, and never to a wider one, because other threads may create files meanwhile.
 class Umask {
  public:
   explicit Umask(mode_t mask) : old_(::umask(mask)) {}
@@ -28,9 +29,7 @@ class Umask {
 };
 
 // smfi_opensocket, asked not to remove a stale file: it would not look whether a process listens on it.
-bool openSocket(const std::string& spec, bool forOwnerOnly) {
-  std::optional<Umask> mask;
-  if (forOwnerOnly) mask.emplace(0177);
+bool openSocket(const std::string& spec) {
   smfi_setconn(const_cast<char*>(spec.c_str()));
   return smfi_opensocket(false) == MI_SUCCESS;
 }
@@ -42,65 +41,83 @@ std::optional<OpenFailure> Listener::open(const std::string& spec, const OpenOpt
   if (opened_) return std::nullopt;
   spec_ = spec;
   file_.reset();
-  SocketPermissions permissions;
-  const std::optional<int> inherited = inheritedDescriptorOf(spec);
+  std::optional<OpenFailure> failure = OpenFailure{"ERR_MILTER_BAD_SOCKET", spec};
   if (const std::string path = unixPathOf(spec); !path.empty()) {
-    file_.emplace(path);
-    if (auto failure = permissions.resolve(options)) return failure;
-    if (auto failure = file_->makeRoom(options.removeStale)) return failure;
-  } else if (inherited && !isListening(*inherited)) {
-    return OpenFailure{fcntl(*inherited, F_GETFD) < 0 ? "EBADF" : "ENOTSOCK", spec};
+    failure = openUnix(path, options);
+  } else if (const auto inherited = inheritedDescriptorOf(spec)) {
+    failure = openInherited(*inherited, spec);
+  } else if (const auto inet = inetSpecOf(spec)) {
+    failure = openInet(*inet, spec);
   }
-  const std::set<int> before = listeningDescriptors();
-  // No other user may connect before the socket has the permissions asked for.
-  if (!openSocket(spec, permissions.requested())) return diagnoseOpenFailure(spec);
-  opened_ = true;
-  findAddress([&](int fd) { return fd == inherited || before.count(fd) == 0; });
-  if (file_) {
-    file_->rememberAsOwn();
-    if (auto failure = permissions.applyPermissions(file_->path())) {
-      removeFile();
-      return failure;
-    }
+  ready_ = !failure;
+  return failure;
+}
+
+std::optional<OpenFailure> Listener::openUnix(const std::string& path, const OpenOptions& options) {
+  SocketPermissions permissions;
+  if (auto failure = permissions.resolve(options)) return failure;
+  file_.emplace(path);
+  if (auto failure = file_->makeRoom(options.removeStale)) return failure;
+  const auto address = SocketAddress::ofUnixPath(file_->addressPath());
+  {
+    std::optional<Umask> mask;
+    // No other user may connect before the socket has the permissions asked for.
+    if (permissions.requested()) mask.emplace(0177);
+    if (!openSocket("unix:" + file_->addressPath())) return diagnoseOpenFailure(address, file_->path());
   }
-  ready_ = true;
+  noteOpened(address);
+  if (auto failure = file_->adopt()) return failure;
+  if (!permissions.requested()) return std::nullopt;
+  auto failure = permissions.apply(*file_);
+  if (failure) removeFile();
+  return failure;
+}
+
+std::optional<OpenFailure> Listener::openInet(const InetSpec& inet, const std::string& spec) {
+  auto address = resolve(inet);
+  if (!address) return OpenFailure{"ENOTFOUND", spec};
+  std::optional<Descriptor> reserved;
+  if (address->port() == 0) {
+    // libmilter would not tell the port that it got, and other threads may listen on new ports meanwhile. So
+    // the system chooses one here, and it stays reserved until libmilter has it.
+    reserved.emplace(bindTo(*address));
+    if (reserved->get() < 0) return fromErrno(errno, spec);
+    address = SocketAddress::of(reserved->get());
+#if !defined(__linux__)
+    reserved.reset();  // only Linux lets two sockets with SO_REUSEADDR have one port while neither listens
+#endif
+  }
+  if (!openSocket(specOf(*address))) return diagnoseOpenFailure(*address, spec);
+  noteOpened(*address);
   return std::nullopt;
 }
 
-// The address of the first listening socket that `isNew`.
-void Listener::findAddress(const std::function<bool(int fd)>& isNew) {
-  for (const int fd : listeningDescriptors()) {
-    if (!isNew(fd)) continue;
-    addressLength_ = sizeof address_;
-    if (getsockname(fd, reinterpret_cast<sockaddr*>(&address_), &addressLength_) == 0) return;
-    addressLength_ = 0;
-  }
+std::optional<OpenFailure> Listener::openInherited(int fd, const std::string& spec) {
+  if (!isListening(fd)) return OpenFailure{fcntl(fd, F_GETFD) < 0 ? "EBADF" : "ENOTSOCK", spec};
+  const auto address = SocketAddress::of(fd);
+  if (!openSocket(spec)) return OpenFailure{"ERR_MILTER_BAD_SOCKET", spec};
+  noteOpened(*address);
+  return std::nullopt;
+}
+
+void Listener::noteOpened(const SocketAddress& address) {
+  opened_ = true;
+  address_ = address;
+  wakeup_.prepare(address.family());
 }
 
 void Listener::wakeListener() const {
-  if (addressLength_ == 0 || (file_ && !file_->isOwn())) return;
-  sockaddr_storage target = address_;
-  // Not every system connects to a wildcard address; the loopback address reaches the same socket.
-  auto* const in = reinterpret_cast<sockaddr_in*>(&target);
-  auto* const in6 = reinterpret_cast<sockaddr_in6*>(&target);
-  if (target.ss_family == AF_INET && in->sin_addr.s_addr == htonl(INADDR_ANY)) {
-    in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  }
-  if (target.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr)) {
-    in6->sin6_addr = in6addr_loopback;
-  }
-  const Descriptor fd(::socket(target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  (void)!::connect(fd.get(), reinterpret_cast<const sockaddr*>(&target), addressLength_);
+  if (!address_) return;
+  if (file_ && wakeup_.connect(file_->heldAddress())) return;
+  if (!file_ || file_->isOwn()) (void)wakeup_.connect(address_->reachable());
 }
 
 void Listener::removeFile() const {
   if (file_) file_->removeIfOwn();
 }
 
-int Listener::port() const { return addressLength_ == 0 ? 0 : portOf(address_); }
-
 void Listener::forEachConnection(const std::function<void(int fd)>& visit) const {
-  if (port() != 0) milter::forEachConnection(port(), visit);
+  if (port() != 0) milter::forEachConnection(*address_, visit);
 }
 
 }  // namespace milter

@@ -2,14 +2,15 @@
 // whose socket it removes, nor sets permissions, nor shows its descriptor.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <functional>
 #include <optional>
 #include <string>
 
 #include "bridge/process.h"
+#include "libmilter/socket_address.h"
+#include "libmilter/socket_spec.h"
 #include "libmilter/unix_socket_file.h"
+#include "libmilter/wakeup_socket.h"
 
 namespace milter {
 
@@ -24,19 +25,23 @@ class Listener {
   // Removes the unix socket's file if it is still the one that open() created.
   void removeFile() const;
   // The bound TCP port, 0 for other sockets: `inet:0@host` lets the system choose one.
-  int port() const;
-  // Calls `visit` with each of this process's connections that came in on the TCP port.
+  int port() const { return address_ ? address_->port() : 0; }
+  // Calls `visit` with each of this process's connections that came in on the TCP address.
   void forEachConnection(const std::function<void(int fd)>& visit) const;
 
  private:
-  void findAddress(const std::function<bool(int fd)>& isNew);
+  std::optional<OpenFailure> openUnix(const std::string& path, const OpenOptions& options);
+  std::optional<OpenFailure> openInet(const InetSpec& inet, const std::string& spec);
+  std::optional<OpenFailure> openInherited(int fd, const std::string& spec);
+  // libmilter listens on `address`.
+  void noteOpened(const SocketAddress& address);
 
   bool opened_ = false;  // libmilter has opened a socket
   bool ready_ = false;   // and it has the permissions asked for
   std::string spec_;
-  std::optional<UnixSocketFile> file_;  // of a unix socket
-  sockaddr_storage address_{};
-  socklen_t addressLength_ = 0;  // 0: not known
+  std::optional<UnixSocketFile> file_;  // of a unix socket that open() created
+  std::optional<SocketAddress> address_;
+  mutable WakeupSocket wakeup_;
 };
 
 }  // namespace milter

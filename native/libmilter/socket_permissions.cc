@@ -2,7 +2,6 @@
 
 #include <grp.h>
 #include <pwd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,18 +58,13 @@ std::optional<OpenFailure> SocketPermissions::resolve(const OpenOptions& options
   return std::nullopt;
 }
 
-std::optional<OpenFailure> SocketPermissions::applyPermissions(const std::string& path) const {
-  if (!requested()) return std::nullopt;
-  constexpr auto kSameOwner = static_cast<uid_t>(-1);
-  constexpr auto kSameGroup = static_cast<gid_t>(-1);
-  if ((owner_ || group_) &&
-      chown(path.c_str(), owner_.value_or(kSameOwner), group_.value_or(kSameGroup)) != 0) {
-    return fromErrno(errno, path);
+std::optional<OpenFailure> SocketPermissions::apply(const UnixSocketFile& file) const {
+  if (owner_ || group_) {
+    if (auto failure = file.changeOwner(owner_, group_)) return failure;
   }
   // libmilter's documentation recommends this where only an owner or a group is given.
   constexpr mode_t kGroupMayConnect = 0660;
-  if (chmod(path.c_str(), mode_.value_or(kGroupMayConnect)) != 0) return fromErrno(errno, path);
-  return std::nullopt;
+  return file.changeMode(mode_.value_or(kGroupMayConnect));
 }
 
 }  // namespace milter

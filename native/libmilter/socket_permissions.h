@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bridge/process.h"
+#include "libmilter/unix_socket_file.h"
 
 namespace milter {
 
@@ -19,7 +20,9 @@ class SocketPermissions {
   // Whether anything was asked for.
   bool requested() const { return mode_ || owner_ || group_; }
 
-  std::optional<OpenFailure> applyPermissions(const std::string& path) const;
+  // Gives the file the owner, group and mode asked for. The mode comes last: until then nobody but the
+  // process's user may connect.
+  std::optional<OpenFailure> apply(const UnixSocketFile& file) const;
 
  private:
   std::optional<mode_t> mode_;

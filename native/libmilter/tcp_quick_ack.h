@@ -10,9 +10,9 @@
 // The other direction has the same problem with the modifications at the end of a message and the verdict,
 // each of which libmilter writes by itself. TCP_NODELAY, set once, solves it.
 //
-// libmilter does not show its descriptors, so they are found by their local address when a session begins. If
-// a descriptor's number belongs to another socket by now, that does no harm: the other one is acknowledged
-// early, or does not know the option.
+// libmilter does not show its descriptors, so they are found by their local address, port and all, when a
+// session begins. If a descriptor's number belongs to another socket by now, that does no harm: the other one
+// is acknowledged early, or does not know the option.
 //
 // The option exists on Linux only. Elsewhere nothing happens.
 #pragma once
