@@ -57,13 +57,17 @@ export interface Addon {
   port(): number;
   setAnswerTimeout(milliseconds: number): void;
   setPolicy(verdict: number, code: string, extended: string, text: string): void;
+  /** The most bytes that the batches of all sessions may take before events are handed over one by one. */
+  setMaxBuffered(bytes: number): void;
+  /** Reserves the process's only filter for this thread; a StartResult, `ready` if it is. */
+  claim(): number;
+  /** Leaves it to other threads again. */
+  release(): void;
   /** `serves`: whether this thread takes sessions; if not, they are left to threads that join. */
   start(deliver: Deliver, serves: boolean): number;
   /** Takes sessions of a filter that another thread starts, or has started. */
   join(deliver: Deliver): void;
   stop(drainMilliseconds: number): void;
-  running(): boolean;
-  ended(): boolean;
 
   getsymval(slot: number, question: number, name: string): string | null | undefined;
   setreply(

@@ -9,6 +9,12 @@ export interface MainOptions {
   progressInterval?: number;
   /** Answer header, eoh and body one by one rather than once, at the end of the message. Default false. */
   immediate?: boolean;
+  /**
+   * Bytes that the events of all sessions may take together while they wait for a handover, or for their handlers. Beyond that,
+   * header, eoh and body are handed over one by one, so that each session holds one of them at most; 0: always. Default
+   * 134,217,728 (128 MiB).
+   */
+  maxBuffered?: number;
   /** Milliseconds that sessions in a message get to finish it when the filter stops. Default 10,000. */
   drainTimeout?: number;
   /** Stop on SIGTERM and SIGINT. Default true. */
@@ -31,6 +37,7 @@ export const MAIN_OPTIONS: OptionNames<MainOptions> = {
   handlerTimeout: true,
   progressInterval: true,
   immediate: true,
+  maxBuffered: true,
   drainTimeout: true,
   signals: true,
 };
@@ -59,8 +66,10 @@ export function normaliseMainOptions(options: MainOptions): NormalisedMainOption
     progressInterval: options.progressInterval ?? 30_000,
     drainTimeout: options.drainTimeout ?? 10_000,
   };
+  const maxBuffered = options.maxBuffered ?? 128 * 1024 * 1024;
+  checkInteger('maxBuffered', maxBuffered, 0, Number.MAX_SAFE_INTEGER);
   for (const [name, milliseconds] of Object.entries(times)) checkInteger(name, milliseconds, 0);
-  return { ...times, immediate: options.immediate ?? false, signals: options.signals ?? true };
+  return { ...times, maxBuffered, immediate: options.immediate ?? false, signals: options.signals ?? true };
 }
 
 function accountName(option: 'owner' | 'group', value: string | number | undefined): string | null {

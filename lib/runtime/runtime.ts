@@ -1,6 +1,6 @@
 /**
  * libmilter as this thread uses it: its callbacks, its start and its stop. libmilter runs once in a process; each thread has a
- * Runtime of its own, which also asks the addon whether another thread has started a filter.
+ * Runtime of its own. The first one that begins to start a filter is the only one that may.
  */
 
 import { StartResult } from '../addon/kinds.js';
@@ -12,7 +12,7 @@ import { type ContextCounts, Dispatcher } from '../session/dispatcher.js';
 import { type ErrorHook, type ExceptionPolicy, Exceptions } from '../session/exception-policy.js';
 import { currentFlags } from '../session/flags.js';
 import type { NormalisedMainOptions, NormalisedSocketOptions } from './options.js';
-import { alreadyRun, inUse, inWorker, startError, startRefused } from './start-errors.js';
+import { inUse, inWorker, startError, startRefused } from './start-errors.js';
 import { onStopSignals } from './stop-signals.js';
 
 /** Milliseconds beyond a handler's own limit after which the native side answers for a JS thread that is blocked. */
@@ -103,6 +103,7 @@ class Runtime {
   openSocket(spec: string, options: NormalisedSocketOptions): void {
     this.#checkStartable();
     if (this.#state.phase === 'idle') {
+      native().release();
       throw new MilterError('ERR_MILTER_NOT_REGISTERED', 'register() comes before opening the socket');
     }
     this.#openSocket(spec, options);
@@ -248,6 +249,7 @@ class Runtime {
       }
       ignoreSignals();
       this.#state = started ? { phase: 'ended' } : before;
+      if (this.#state.phase === 'idle') native().release(); // a start in one go leaves nothing behind
       resolve();
     }
   }
@@ -271,9 +273,10 @@ class Runtime {
    * @param serves whether this thread takes sessions
    */
   #start(options: NormalisedMainOptions, serves: boolean, onReady: () => void): Promise<boolean> {
-    const { handlerTimeout } = options;
+    const { handlerTimeout, maxBuffered } = options;
     const addon = native();
     this.#sendPolicy();
+    addon.setMaxBuffered(maxBuffered);
     addon.setAnswerTimeout(handlerTimeout > 0 ? handlerTimeout + STUCK_GRACE : NO_LIMIT);
     const { promise, resolve } = withResolvers<boolean>();
     const result = addon.start(this.#dispatcher(options, onReady, resolve).deliver, serves);
@@ -314,9 +317,9 @@ class Runtime {
       case 'endingWorkers':
         throw inUse();
     }
-    // Another thread may have started a filter.
-    if (native().running()) throw inUse();
-    if (native().ended()) throw alreadyRun();
+    // Another thread may have begun to start a filter; from here on, this one has.
+    const result = native().claim();
+    if (result !== StartResult.ready) throw startRefused(result);
   }
 }
 

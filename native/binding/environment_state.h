@@ -14,6 +14,7 @@
 #include "binding/napi_setup.h"
 #include "bridge/dispatcher.h"
 #include "bridge/message_queue.h"
+#include "bridge/process.h"
 #include "bridge/session.h"
 
 namespace milter {
@@ -21,6 +22,8 @@ namespace milter {
 class EnvironmentState {
  public:
   explicit EnvironmentState(Napi::Env env) : env_(env) {}
+  // An environment that ends before it has started a filter leaves that to others.
+  ~EnvironmentState() { Process::get().release(this); }
   EnvironmentState(const EnvironmentState&) = delete;
   EnvironmentState& operator=(const EnvironmentState&) = delete;
   static EnvironmentState& of(Napi::Env env) { return *env.GetInstanceData<EnvironmentState>(); }

@@ -105,6 +105,20 @@ void setPolicy(const Napi::CallbackInfo& info) {
                                               textFrom(info[1]), textFrom(info[2]), textFrom(info[3])});
 }
 
+// setMaxBuffered(bytes)
+void setMaxBuffered(const Napi::CallbackInfo& info) {
+  process().sharedState().bufferedBytes.setLimit(info[0].As<Napi::Number>().Int64Value());
+}
+
+// claim(): StartResult; `ready` if this environment may start a filter from here on, and no other one may
+Napi::Value claim(const Napi::CallbackInfo& info) {
+  const StartResult found = process().claim(&EnvironmentState::of(info.Env()));
+  return Napi::Number::New(info.Env(), static_cast<int>(found));
+}
+
+// release(): lets another environment start a filter
+void release(const Napi::CallbackInfo& info) { process().release(&EnvironmentState::of(info.Env())); }
+
 // start(deliver, serves): StartResult; the filter has been started only if it is `ready`
 Napi::Value start(const Napi::CallbackInfo& info) {
   const StartResult found = process().reserve();
@@ -135,16 +149,6 @@ void stop(const Napi::CallbackInfo& info) {
   process().stop(std::chrono::milliseconds(info[0].As<Napi::Number>().Int64Value()));
 }
 
-// running(): boolean
-Napi::Value running(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), process().isRunning());
-}
-
-// ended(): boolean
-Napi::Value ended(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), process().hasEnded());
-}
-
 }  // namespace
 
 void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
@@ -160,11 +164,12 @@ void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
   exports["port"] = Napi::Function::New<port>(env, "port");
   exports["setAnswerTimeout"] = Napi::Function::New<setAnswerTimeout>(env, "setAnswerTimeout");
   exports["setPolicy"] = Napi::Function::New<setPolicy>(env, "setPolicy");
+  exports["setMaxBuffered"] = Napi::Function::New<setMaxBuffered>(env, "setMaxBuffered");
+  exports["claim"] = Napi::Function::New<claim>(env, "claim");
+  exports["release"] = Napi::Function::New<release>(env, "release");
   exports["start"] = Napi::Function::New<start>(env, "start");
   exports["join"] = Napi::Function::New<join>(env, "join");
   exports["stop"] = Napi::Function::New<stop>(env, "stop");
-  exports["ended"] = Napi::Function::New<ended>(env, "ended");
-  exports["running"] = Napi::Function::New<running>(env, "running");
 }
 
 }  // namespace milter

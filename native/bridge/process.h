@@ -53,9 +53,15 @@ class Process {
   virtual std::vector<Constant> constants() const = 0;
   virtual SharedState& sharedState() = 0;
   virtual bool isRunning() const = 0;
-  virtual bool hasEnded() const = 0;
 
-  // --- one JS thread, before the start
+  // --- any thread, never blocks
+  // Makes `owner`, a JS environment, the one that may call the functions below; any other result than `ready`
+  // says why it may not. It stays so until release(), whatever it has done.
+  virtual StartResult claim(const void* owner) = 0;
+  // Lets another environment start a filter. Without effect if `owner` has not claimed.
+  virtual void release(const void* owner) = 0;
+
+  // --- the JS thread that has claimed, before the start
   virtual bool registerFilter(const std::string& name, unsigned long actions) = 0;
   virtual bool setTimeout(int seconds) = 0;
   virtual bool setBacklog(int connections) = 0;

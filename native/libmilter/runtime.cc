@@ -39,6 +39,19 @@ std::optional<OpenFailure> Runtime::openSocket(const std::string& spec, const Op
   return failure;
 }
 
+StartResult Runtime::claim(const void* owner) {
+  if (phase_ == Phase::ended) return StartResult::alreadyRun;
+  if (phase_ == Phase::running) return StartResult::inUse;
+  const void* found = nullptr;
+  return owner_.compare_exchange_strong(found, owner) || found == owner ? StartResult::ready
+                                                                        : StartResult::inUse;
+}
+
+void Runtime::release(const void* owner) {
+  const void* found = owner;
+  owner_.compare_exchange_strong(found, nullptr);
+}
+
 StartResult Runtime::reserve() {
   if (phase_ == Phase::ended) return StartResult::alreadyRun;
   if (phase_ == Phase::running) return StartResult::inUse;

@@ -27,7 +27,6 @@ class Runtime final : public Process {
   std::vector<Constant> constants() const override;
   SharedState& sharedState() override { return shared_; }
   bool isRunning() const override { return phase_.load() == Phase::running; }
-  bool hasEnded() const override { return phase_.load() == Phase::ended; }
   bool registerFilter(const std::string& name, unsigned long actions) override;
   bool setTimeout(int seconds) override;
   bool setBacklog(int connections) override;
@@ -35,6 +34,8 @@ class Runtime final : public Process {
   size_t setMaxDataSize(size_t bytes) override;
   std::optional<OpenFailure> openSocket(const std::string& spec, const OpenOptions& options) override;
   int port() const override { return listener_.port(); }
+  StartResult claim(const void* owner) override;
+  void release(const void* owner) override;
   StartResult reserve() override;
   void cancel() override;
   void start(std::shared_ptr<MessageQueue> primary) override;
@@ -68,6 +69,7 @@ class Runtime final : public Process {
   TcpQuickAck tcpQuickAck_{shared_.inFlight, listener_};
   std::shared_ptr<MessageQueue>
       primary_;  // set before the first thread starts, kept until the process ends (R7)
+  std::atomic<const void*> owner_{nullptr};
   bool registered_ = false;
   bool opened_ = false;
   std::atomic<Phase> phase_{Phase::idle};

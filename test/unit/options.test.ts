@@ -74,6 +74,7 @@ describe('runmilter', () => {
       handlerTimeout: 1,
       progressInterval: 1,
       immediate: true,
+      maxBuffered: 1,
       drainTimeout: 1,
       signals: false,
       removeSocket: false,
