@@ -7,6 +7,7 @@
  *
  *     face      lib/*.ts, the entry points: may import every layer
  *     workers   worker threads that load a filter's module and take sessions of the main thread's run
+ *     message   a filter that gets whole messages
  *     filter    what users subclass             runtime   start, stop and sockets of libmilter
  *     session   one SMTP session on its JS thread
  *     addon     the native addon, typed
@@ -37,12 +38,15 @@ const MAY_IMPORT = {
   session: ['addon', 'internal'],
   runtime: BELOW_FILTER,
   filter: BELOW_FILTER,
+  message: ['filter', ...BELOW_FILTER],
   workers: ['filter', 'runtime', ...BELOW_FILTER],
   face: ['workers', 'filter', 'runtime', ...BELOW_FILTER],
   'testing/wire': ['internal'],
   'testing/simulator': ['testing/wire', 'filter', 'runtime', ...BELOW_FILTER],
   testing: ['testing/wire', 'testing/simulator', 'internal'],
 };
+/** Layers that may import helpers as well. */
+const USE_HELPERS = new Set(['message']);
 /** Files that import nothing but each other. */
 const PLAIN_DATA = new Set(['addon/constants.ts', 'addon/kinds.ts', 'addon/status.ts', 'addon/steps.ts']);
 const ADDON_LOADER = 'addon/native.ts';
@@ -90,6 +94,7 @@ function objection(file, own) {
     if (isHelper(to) || to === 'internal' || PLAIN_DATA.has(own)) return undefined;
     return `a helper (${from}) must not import ${to}`;
   }
+  if (USE_HELPERS.has(from) && isHelper(to)) return undefined;
   return MAY_IMPORT[from].includes(to) ? undefined : `${from} must not import ${to}`;
 }
 

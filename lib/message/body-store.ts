@@ -1,0 +1,108 @@
+/** The body of a message while it is collected: in memory up to a size, in a temporary file above it. */
+import type { FileHandle } from 'node:fs/promises';
+import { MilterError } from '../internal/errors.js';
+import { openSpoolFile } from './spool.js';
+
+/** How bodies are kept. Sizes are in bytes. */
+export interface StorageOptions {
+  /** A larger body goes to a temporary file. Default: 1 MiB. */
+  readonly maxMemory?: number;
+  /** What the bodies of all messages of this process may take in memory together; above it they go to files. Default: 64 MiB. */
+  readonly maxTotalMemory?: number;
+  /** The directory of temporary files, of this user alone. Default: `tsmilter-<uid>` below the system's. */
+  readonly spoolDirectory?: string;
+}
+
+/** A file is written and read in pieces of this size. */
+const PIECE = 256 * 1024;
+
+/** Bytes that all stores of this process hold in memory. */
+let total = 0;
+
+export class BodyStore {
+  readonly #options: Required<StorageOptions>;
+  #chunks: Buffer[] = [];
+  /** Bytes in #chunks: all of the body, or what has not been written to the file. */
+  #held = 0;
+  #size = 0;
+  #file: FileHandle | null = null;
+  #disposed = false;
+
+  constructor(options: Required<StorageOptions>) {
+    this.#options = options;
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether the body is in memory. */
+  get inMemory(): boolean {
+    return this.#file === null;
+  }
+
+  /** Adds a chunk. @throws MilterError ERR_MILTER_SPOOL; errors of the file system, as if the disk is full */
+  async add(chunk: Buffer): Promise<void> {
+    // A copy: a chunk is a window on the memory of a whole batch, which would be kept alive with it.
+    this.#chunks.push(Buffer.from(chunk));
+    this.#size += chunk.length;
+    this.#hold(chunk.length);
+    const { maxMemory, maxTotalMemory } = this.#options;
+    if (this.#file === null && this.#size <= maxMemory && total <= maxTotalMemory) return;
+    if (this.#file === null || this.#held >= PIECE) await this.#write();
+  }
+
+  /** The body in pieces, from its beginning; it may be read again. @throws MilterError ERR_MILTER_BAD_CONTEXT after the message */
+  async *read(): AsyncGenerator<Buffer> {
+    this.#requireOpen();
+    if (this.#file !== null) yield* this.#readFile();
+    for (const chunk of [...this.#chunks]) {
+      this.#requireOpen();
+      yield chunk;
+    }
+  }
+
+  /** Forgets the body. */
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#hold(-this.#held);
+    this.#chunks = [];
+    // Waits for reads under way, so that none of them gets the descriptor of another file.
+    await this.#file?.close();
+  }
+
+  async #write(): Promise<void> {
+    this.#requireOpen();
+    this.#file ??= await openSpoolFile(this.#options.spoolDirectory);
+    const chunks = this.#chunks;
+    const position = this.#size - this.#held;
+    await this.#file.writev(chunks, position);
+    this.#chunks = [];
+    this.#hold(-this.#held);
+  }
+
+  async *#readFile(): AsyncGenerator<Buffer> {
+    const end = this.#size - this.#held;
+    for (let position = 0; position < end; ) {
+      this.#requireOpen();
+      const piece = Buffer.allocUnsafe(Math.min(PIECE, end - position));
+      const { bytesRead } = await (this.#file as FileHandle).read(piece, 0, piece.length, position);
+      if (bytesRead === 0)
+        throw new MilterError('ERR_MILTER_SPOOL', 'a temporary file is shorter than what was written to it');
+      position += bytesRead;
+      yield piece.subarray(0, bytesRead);
+    }
+  }
+
+  #hold(bytes: number): void {
+    this.#held += bytes;
+    total += bytes;
+  }
+
+  #requireOpen(): void {
+    if (this.#disposed)
+      throw new MilterError('ERR_MILTER_BAD_CONTEXT', 'the message has ended, and its body is gone');
+  }
+}

@@ -1,0 +1,46 @@
+/** One header field of a message: as it arrived, or as a filter has written it. */
+import { encodeBytes } from '../internal/bytes.js';
+import { checkHeaderName, checkHeaderValue } from '../internal/validate.js';
+import { parseHeader } from '../utils/parse-header.js';
+
+const FOLD = /\r?\n(?=[ \t])/g;
+
+/** A field of a {@link Headers} document. It never changes: an edit puts another one in its place. */
+export class HeaderField {
+  readonly name: string;
+  /** The value as it is on the wire, with its folds, each with LF, and the white space after the colon. */
+  readonly wire: string;
+
+  /** @internal `wire` is taken as it is. */
+  constructor(name: string, wire: string) {
+    this.name = name;
+    this.wire = wire;
+  }
+
+  /** @internal A field that a filter adds. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+  static written(action: string, name: string, value: string): HeaderField {
+    checkHeaderName(action, name);
+    checkHeaderValue(action, value);
+    return new HeaderField(name, ` ${value.replaceAll('\r\n', '\n')}`);
+  }
+
+  /** The name in lower case: names that differ only in letter case are the same (RFC 5322 1.2.2). */
+  get key(): string {
+    return this.name.toLowerCase();
+  }
+
+  /** The value unfolded (RFC 5322 2.2.3), without white space around it. Encoded words are not decoded. */
+  get unfolded(): string {
+    return this.wire.replace(FOLD, '').trim();
+  }
+
+  /** The value unfolded, its encoded words decoded (RFC 2047): what a reader of the message sees. */
+  get value(): string {
+    return parseHeader(this.unfolded);
+  }
+
+  /** The bytes of the whole field as it is in the message, with CRLF at each fold and at its end. */
+  get bytes(): Buffer {
+    return encodeBytes(`${this.name}:${this.wire.replace(FOLD, '\r\n')}\r\n`);
+  }
+}
