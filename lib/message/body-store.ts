@@ -13,8 +13,8 @@ export interface StorageOptions {
   readonly spoolDirectory?: string;
 }
 
-/** A file is written and read in pieces of this size. */
-const PIECE = 256 * 1024;
+/** A file is read in pieces of this size. */
+const PIECE = 64 * 1024;
 
 /** Bytes that all stores of this process hold in memory. */
 let total = 0;
@@ -22,7 +22,7 @@ let total = 0;
 export class BodyStore {
   readonly #options: Required<StorageOptions>;
   #chunks: Buffer[] = [];
-  /** Bytes in #chunks: all of the body, or what has not been written to the file. */
+  /** Bytes in #chunks: all of the body, or none of it. */
   #held = 0;
   #size = 0;
   #file: FileHandle | null = null;
@@ -44,19 +44,25 @@ export class BodyStore {
 
   /** Adds a chunk. @throws MilterError ERR_MILTER_SPOOL; errors of the file system, as if the disk is full */
   async add(chunk: Buffer): Promise<void> {
-    // A copy: a chunk is a window on the memory of a whole batch, which would be kept alive with it.
-    this.#chunks.push(Buffer.from(chunk));
-    this.#size += chunk.length;
-    this.#hold(chunk.length);
     const { maxMemory, maxTotalMemory } = this.#options;
-    if (this.#file === null && this.#size <= maxMemory && total <= maxTotalMemory) return;
-    if (this.#file === null || this.#held >= PIECE) await this.#write();
+    const size = this.#size + chunk.length;
+    if (this.#file === null && size <= maxMemory && total + chunk.length <= maxTotalMemory) {
+      // A copy: a chunk is a window on the memory of a whole batch, which would be kept alive with it.
+      this.#chunks.push(Buffer.from(chunk));
+      this.#hold(chunk.length);
+    } else {
+      await this.#write(chunk);
+    }
+    this.#size = size;
   }
 
   /** The body in pieces, from its beginning; it may be read again. @throws MilterError ERR_MILTER_BAD_CONTEXT after the message */
   async *read(): AsyncGenerator<Buffer> {
     this.#requireOpen();
-    if (this.#file !== null) yield* this.#readFile();
+    if (this.#file !== null) {
+      yield* this.#readFile();
+      return;
+    }
     for (const chunk of [...this.#chunks]) {
       this.#requireOpen();
       yield chunk;
@@ -73,21 +79,24 @@ export class BodyStore {
     await this.#file?.close();
   }
 
-  async #write(): Promise<void> {
+  /** Writes a chunk to the file, after what was held in memory. */
+  async #write(chunk: Buffer): Promise<void> {
     this.#requireOpen();
     this.#file ??= await openSpoolFile(this.#options.spoolDirectory);
-    const chunks = this.#chunks;
-    const position = this.#size - this.#held;
-    await this.#file.writev(chunks, position);
+    const bytes = [...this.#chunks, chunk];
+    let position = this.#size - this.#held;
     this.#chunks = [];
     this.#hold(-this.#held);
+    for (const piece of bytes) {
+      await writeAll(this.#file, piece, position);
+      position += piece.length;
+    }
   }
 
   async *#readFile(): AsyncGenerator<Buffer> {
-    const end = this.#size - this.#held;
-    for (let position = 0; position < end; ) {
+    for (let position = 0; position < this.#size; ) {
       this.#requireOpen();
-      const piece = Buffer.allocUnsafe(Math.min(PIECE, end - position));
+      const piece = Buffer.allocUnsafe(Math.min(PIECE, this.#size - position));
       const { bytesRead } = await (this.#file as FileHandle).read(piece, 0, piece.length, position);
       if (bytesRead === 0)
         throw new MilterError('ERR_MILTER_SPOOL', 'a temporary file is shorter than what was written to it');
@@ -104,5 +113,13 @@ export class BodyStore {
   #requireOpen(): void {
     if (this.#disposed)
       throw new MilterError('ERR_MILTER_BAD_CONTEXT', 'the message has ended, and its body is gone');
+  }
+}
+
+/** A file system may write less than it is given. */
+async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);
+    written += bytesWritten;
   }
 }
