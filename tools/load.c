@@ -3,12 +3,14 @@
  * honours what was negotiated: steps left out, steps without a reply, headers with their leading space.
  *
  *     load -s unix:/path|inet:port@host [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause
- * ms]
+ * ms] [-f]
  *
  * All connections open and negotiate first; then all begin at once. Each sends CONNECT and HELO, and its
  * messages: MAIL, RCPT, DATA, headers, end of headers, body in chunks of 65,535 bytes, end of message. Macros
  * are sent before CONNECT, HELO, MAIL, RCPT and the end of the message, as Sendmail does. A pause follows
  * each SMTP command: CONNECT, HELO, MAIL, RCPT, DATA and the final dot.
+ *
+ * With -f the first header is From.
  *
  * Prints one line of JSON: messages answered; seconds from the common start to the last reply (without
  * opening and negotiating); percentiles of the time from the final dot to its reply in ms; the headers that
@@ -48,7 +50,8 @@ static struct {
   const char* socket;
   int connections, messages, headers, pause_ms;
   size_t body;
-} option = {NULL, 8, 100, 15, 0, 4096};
+  int from;
+} option = {NULL, 8, 100, 15, 0, 4096, 0};
 
 struct connection {
   pthread_t thread;
@@ -251,8 +254,10 @@ static int send_headers(struct connection* c) {
   const char* space = c->protocol & leading_space ? " " : "";
   int end = GO_ON;
   for (int i = 0; end == GO_ON && i < option.headers; i++) {
-    int length =
-        sprintf(header, "X-Header-%d%c%sthe value of header number %d, as long as many are", i, 0, space, i);
+    int length = option.from && i == 0
+                     ? sprintf(header, "From%c%sSender <sender@src.test>", 0, space)
+                     : sprintf(header, "X-Header-%d%c%sthe value of header number %d, as long as many are", i,
+                               0, space, i);
     end = send_step(c, HEADER, header, (size_t)length + 1);
   }
   return end;
@@ -340,7 +345,7 @@ static int by_value(const void* a, const void* b) {
 
 int main(int argc, char** argv) {
   int letter;
-  while ((letter = getopt(argc, argv, "s:c:m:h:b:p:")) != -1) {
+  while ((letter = getopt(argc, argv, "s:c:m:h:b:p:f")) != -1) {
     switch (letter) {
       case 's':
         option.socket = optarg;
@@ -360,6 +365,9 @@ int main(int argc, char** argv) {
       case 'p':
         option.pause_ms = atoi(optarg);
         break;
+      case 'f':
+        option.from = 1;
+        break;
       default:
         option.socket = NULL;
         optind = argc;
@@ -367,9 +375,9 @@ int main(int argc, char** argv) {
     }
   }
   if (!option.socket || option.connections < 1 || option.messages < 1) {
-    fprintf(
-        stderr,
-        "usage: load -s socket [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause ms]\n");
+    fprintf(stderr,
+            "usage: load -s socket [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause ms] "
+            "[-f]\n");
     return 2;
   }
   signal(SIGPIPE, SIG_IGN); /* a filter that closes the connection is counted */

@@ -17,6 +17,8 @@ export interface Load {
   readonly body: number;
   /** Milliseconds between SMTP commands. */
   readonly pause: number;
+  /** The first header is From. Default: false. */
+  readonly from?: boolean;
 }
 
 /** The result; p50 and p99 are milliseconds from the final dot to its reply. */
@@ -52,6 +54,7 @@ export async function load(socket: string, what: Load, timeout = 120_000): Promi
     b: what.body,
     p: what.pause,
   }).flatMap(([letter, value]) => [`-${letter}`, String(value)]);
+  if (what.from) args.push('-f');
   const { stdout } = await run(program, args, { timeout, killSignal: 'SIGKILL' });
   return JSON.parse(stdout) as LoadResult;
 }

@@ -1,4 +1,5 @@
 /** Authenticating a message that comes in, while it comes. */
+import { type ArcResult, ArcVerifier } from 'tsmilter/arc';
 import { type DkimResult, DkimVerifier } from 'tsmilter/dkim';
 import type { DnsSession } from 'tsmilter/dns';
 import { checkSpf, type SpfCheck } from 'tsmilter/spf';
@@ -20,12 +21,14 @@ export interface Findings {
   /** Null if there is no client to check. */
   readonly spf: SpfCheck | null;
   readonly dkim: readonly DkimResult[];
+  readonly arc: ArcResult;
 }
 
 export class Incoming {
   readonly #envelope: Envelope;
   readonly #spf: Promise<SpfCheck | null>;
   readonly #verifier: DkimVerifier;
+  readonly #arc: ArcVerifier;
 
   /**
    * Begins at MAIL: SPF is asked for from now on, the keys of signatures from the end of the header on.
@@ -42,6 +45,7 @@ export class Incoming {
         : checkSpf({ ip, helo: helo ?? '', sender }, { resolver, receiver, signal });
     this.#spf.catch(() => {}); // for a message that ends before its results are asked for
     this.#verifier = new DkimVerifier({ resolver, leadingSpace: true });
+    this.#arc = new ArcVerifier(this.#verifier);
   }
 
   header(name: string, value: string): void {
@@ -58,7 +62,7 @@ export class Incoming {
 
   /** What was found, at the end of the message. */
   async findings(): Promise<Findings> {
-    const [spf, dkim] = await Promise.all([this.#spf, this.#verifier.eom()]);
-    return { envelope: this.#envelope, spf, dkim };
+    const [spf, dkim, arc] = await Promise.all([this.#spf, this.#verifier.eom(), this.#arc.eom()]);
+    return { envelope: this.#envelope, spf, dkim, arc };
   }
 }

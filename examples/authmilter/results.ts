@@ -1,13 +1,17 @@
 /** Findings as results of an Authentication-Results field (RFC 8601 2.7), which are what the log says, too. */
+import { arcAuthRes } from 'tsmilter/arc';
 import type { AuthResProperty, AuthResResult } from 'tsmilter/authres';
 import type { DkimResult } from 'tsmilter/dkim';
 import type { SpfCheck } from 'tsmilter/spf';
 import type { Envelope, Findings } from './incoming';
 
-export function resultsOf({ envelope, spf, dkim }: Findings): AuthResResult[] {
+export function resultsOf({ envelope, spf, dkim, arc }: Findings): AuthResResult[] {
   return [
     ...(spf ? [spfResult(spf, envelope)] : []),
     ...(dkim.length > 0 ? dkim.map(dkimResult) : [{ method: 'dkim', result: 'none' }]),
+    ...(arc.result === 'none'
+      ? []
+      : [arcAuthRes(arc, envelope.ip === null ? {} : { remoteIp: envelope.ip })]),
   ];
 }
 

@@ -1,6 +1,7 @@
 // The filter for mail authentication (examples/authmilter.ts) behind both MTAs, with a DNS server of its own: what is signed is
 // verified after the MTA has delivered it, and after another MTA has relayed it, by the filter and by other programs.
 import { execFile } from 'node:child_process';
+import { createPrivateKey } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -21,7 +22,7 @@ import { TIMEOUT } from '../../tools/wait';
 import { expectThat } from '../support/expect';
 import { ODD_MESSAGES, splitForFilter } from '../support/odd-messages';
 import { heard } from './support/conversation';
-import { dkimpyVerify, OpenDkim } from './support/dkim-programs';
+import { dkimpySealArc, dkimpyVerify, OpenDkim } from './support/dkim-programs';
 import { logIn, loginByAddress } from './support/login';
 import { type Kind, kinds, MtaFixture } from './support/mta-fixture';
 import { Program } from './support/program';
@@ -83,6 +84,7 @@ describe('authmilter', () => {
     keys = { rsa: await generateKey(), ed: await generateKey({ type: 'ed25519' }) };
     dns = await DnsServer.start({
       'r._domainkey.example.com': { TXT: [strings(formatKeyRecord(keys.rsa))] },
+      's._domainkey.example.com': { TXT: [strings(formatKeyRecord(keys.rsa))] },
       'e._domainkey.example.com': { TXT: [strings(formatKeyRecord(keys.ed))] },
       'down._domainkey.example.com': { fault: 'SERVFAIL' },
       'example.com': { TXT: [`v=spf1 ip4:${from.stranger} ip4:127.0.0.1 -all`] },
@@ -96,6 +98,8 @@ describe('authmilter', () => {
     opendkim = new OpenDkim(mtas.dir);
     for (const [name, key] of Object.entries(keys))
       fs.writeFileSync(file(`${name}.pem`), key, { mode: 0o600 });
+    // dkimpy reads keys in the form of PKCS#1 alone.
+    fs.writeFileSync(file('arc.pem'), createPrivateKey(keys.rsa).export({ format: 'pem', type: 'pkcs1' }));
     fs.writeFileSync(file('srs'), `${SECRET}\n`, { mode: 0o600 });
     fs.writeFileSync(
       file('table'),
@@ -322,6 +326,18 @@ describe('authmilter', () => {
           { ptype: 'header', property: 'a', value: 'rsa-sha256' },
           { ptype: 'header', property: 'b', value: expect.stringMatching(/^.{8}$/) },
         ]);
+      });
+
+      test('a chain of ARC that dkimpy has sealed', async () => {
+        const received = Buffer.concat([
+          Buffer.from('Authentication-Results: list.example; spf=pass\r\n'),
+          plain,
+        ]);
+        const sealed = await dkimpySealArc(received, file('arc.pem'), 'list.example');
+        const [field] = authResOf(await deliver(kind, sealed));
+        expect(verdicts(field?.results ?? [])).toStrictEqual(['spf=pass', 'dkim=none', 'arc=pass']);
+        const [changed] = authResOf(await deliver(kind, Buffer.concat([sealed, Buffer.from('more\r\n')])));
+        expect(verdicts(changed?.results ?? [])).toStrictEqual(['spf=pass', 'dkim=none', 'arc=fail']);
       });
 
       test('the null sender: SPF of the HELO name', async () => {

@@ -176,7 +176,10 @@ describe('what is done with a message', () => {
         `${MINIMAL}[verify]\nreject_spf_fail = yes\non_dns_failure = ${policy}\n`,
       );
       const action = (ofSpf: string, ...ofDkim: string[]): Decision['action'] =>
-        decide({ envelope, spf: spf(ofSpf), dkim: dkim(...ofDkim) }, { verify }).action;
+        decide(
+          { envelope, spf: spf(ofSpf), dkim: dkim(...ofDkim), arc: { result: 'none', sets: [] } },
+          { verify },
+        ).action;
       const unknown = policy === 'accept' ? 'accept' : 'tempfail';
       expect(action('temperror')).toBe(unknown);
       expect(action('none', 'temperror')).toBe(unknown);

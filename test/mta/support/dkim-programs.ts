@@ -162,3 +162,11 @@ export async function dkimpySign(
   if (code !== 0) throw new Error(`dkimsign ended with ${code}: ${errors}`);
   return Buffer.from(output, 'latin1');
 }
+
+/** dkimpy's arcsign: the message with a set for its chain at the top; it must have an Authentication-Results field of `id`. */
+export async function dkimpySealArc(message: Buffer, keyFile: string, id: string): Promise<Buffer> {
+  const args = ['-m', 'dkim.arcsign', 's', 'example.com', keyFile, id];
+  const { code, output, errors } = await run(PYTHON, args, message);
+  if (code !== 0) throw new Error(`arcsign ended with ${code}: ${errors}`);
+  return Buffer.from(output, 'latin1');
+}
