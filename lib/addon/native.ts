@@ -3,6 +3,7 @@
 import { MilterError } from '../internal/errors.js';
 import { HEADER_CONSTANTS } from './constants.js';
 import { ActionKind, MessageKind, StartResult } from './kinds.js';
+import { isOtherBuild, otherNodeNeeded } from './other-build.js';
 import { rebuildCommand } from './rebuild-command.js';
 import { STEP_NAMES } from './steps.js';
 
@@ -95,12 +96,29 @@ export interface Addon {
 
 let loaded: Addon | undefined;
 
+/** Where the addon is; a build for a sanitizer or debugger may replace the installed one. */
+function addonFile(): string {
+  return process.env.MILTER_ADDON ?? require('bindings')({ bindings: 'tsmilter', path: true });
+}
+
+function otherBuild(detail: string, cause?: unknown): MilterError {
+  return new MilterError(
+    'ERR_MILTER_ADDON_MISMATCH',
+    `the native part of tsmilter was built for another Node.js or another machine than this one (Node.js ${process.versions.node}, ` +
+      `${process.platform} ${process.arch}): ${detail}; build it again: run ${rebuildCommand()}`,
+    { cause },
+  );
+}
+
 function load(): Addon {
   try {
-    // A build for a sanitizer or debugger may replace the installed one.
-    const override = process.env.MILTER_ADDON;
-    return override ? require(override) : require('bindings')('tsmilter');
+    const file = addonFile();
+    const other = otherNodeNeeded(file);
+    if (other !== null) throw otherBuild(`it needs ${other}`);
+    return require(file);
   } catch (cause) {
+    if (cause instanceof MilterError) throw cause;
+    if (isOtherBuild(cause)) throw otherBuild((cause as Error).message.replace(/\s*\n\s*/g, ' '), cause);
     throw new MilterError(
       'ERR_MILTER_ADDON',
       'the native part of tsmilter cannot be loaded: install libmilter-dev (Debian, Ubuntu, Alpine), ' +
@@ -133,7 +151,11 @@ function verify(addon: Addon): void {
   }
 }
 
-/** The addon. @throws MilterError ERR_MILTER_ADDON if it is not built, or from another version */
+/**
+ * The addon.
+ * @throws MilterError ERR_MILTER_ADDON if it is not built, or from another version of this package; ERR_MILTER_ADDON_MISMATCH if
+ *   it was built for another Node.js
+ */
 export function native(): Addon {
   if (!loaded) {
     const addon = load();

@@ -43,6 +43,8 @@ export type MilterErrorCode =
   | 'ERR_MILTER_MAIN'
   /** The native addon is not built or cannot be loaded. */
   | 'ERR_MILTER_ADDON'
+  /** The native addon was built for another Node.js, or for another machine. */
+  | 'ERR_MILTER_ADDON_MISMATCH'
   /** A worker thread of a filter could not be started, or has ended before the filter. */
   | 'ERR_MILTER_WORKER'
   /** A filter is running in this process already. */
