@@ -16,6 +16,8 @@ export default {
   projects: folders.map((folder) => ({
     displayName: folder,
     rootDir: import.meta.dirname,
+    // Beside the compiled tests: a folder in /tmp would be left behind, and another user's would be in the way.
+    cacheDirectory: '<rootDir>/.build/jest',
     roots: [`<rootDir>/.build/test/${folder}`],
     testEnvironment: 'node',
     testMatch: ['**/*.test.js'],

@@ -16,13 +16,12 @@ const { values: options, positionals: names } = parseArgs({
     asan: { type: 'boolean', default: false },
     tsan: { type: 'boolean', default: false },
     node: { type: 'string' },
+    coverage: { type: 'boolean', default: false },
   },
 });
 
-/** A part of the whole run, or a folder or file of test/ in one way of running it. */
-async function runNamed(name) {
-  const special = options.asan || options.tsan || options.node !== undefined;
-  if (!special && name in parts.PARTS) return parts.PARTS[name]();
+/** A folder of test/, with its files if `name` is that of a file. */
+function suiteOf(name) {
   const file = /\.test\.[mc]?ts$/.test(name) ? path.relative(root, path.resolve(name)) : undefined;
   const folder = file === undefined ? path.basename(name) : file.split(path.sep)[1];
   if (!(folder in parts.FOLDERS)) {
@@ -30,18 +29,32 @@ async function runNamed(name) {
     console.error(`scripts/test: "${name}" is none of ${known}, and no .test.ts file under test/`);
     process.exit(2);
   }
-  const files = file === undefined ? undefined : [file];
+  return { name: folder, files: file === undefined ? undefined : [file] };
+}
+
+/** A part of the whole run, or a folder or file of test/ in one way of running it. */
+async function runNamed(name) {
+  const special = options.asan || options.tsan || options.node !== undefined;
+  if (!special && name in parts.PARTS) return parts.PARTS[name]();
+  const { name: folder, files } = suiteOf(name);
   if (options.asan) return parts.underSanitizer('asan', [folder], files);
   if (options.tsan) return parts.underSanitizer('tsan', [folder], files);
   if (options.node !== undefined) return parts.versions([Number(options.node)], folder, files);
   return parts.folder(folder, { files });
 }
 
+/** What was asked for, one after the other; yields the tallies. */
+async function* runAll() {
+  if (options.coverage) {
+    yield* names.length > 0 ? await parts.coverage(names.map(suiteOf)) : await parts.main();
+    return;
+  }
+  for (const name of names.length > 0 ? names : parts.WHOLE) yield* [await runNamed(name)].flat();
+}
+
 const { tally, usable } = await parts.build();
 const tallies = [tally];
 if (usable) {
-  for (const name of names.length > 0 ? names : parts.WHOLE) {
-    tallies.push(...[await runNamed(name)].flat());
-  }
+  for await (const one of runAll()) tallies.push(one);
 }
 process.exitCode = conclude(tallies);

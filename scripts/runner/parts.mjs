@@ -116,18 +116,30 @@ export async function folder(name, { files, label = name, after, slowdown = 1, .
 }
 
 /** The suites on the release build, with the coverage of lib/ measured. */
-export async function main() {
-  const coverage = path.join(root, 'coverage');
-  fs.rmSync(coverage, { recursive: true, force: true });
-  const env = { NODE_V8_COVERAGE: path.join(coverage, 'tmp') };
+export function main() {
+  const suites = ['unit', 'integration', 'lifecycle', 'mta'].map((name) => ({ name }));
+  return coverage(suites, ['--check-coverage', '--lines', '90', '--branches', '90']);
+}
+
+/**
+ * Suites on the release build, and which lines of lib/ they have run, also in the processes that they start. The report is
+ * printed; coverage/lcov.info has it line by line.
+ *
+ * @param {{name: string, files?: string[]}[]} suites folders of test/, or files of them
+ * @param {string[]} [limits] options of c8 that make a low coverage a failure
+ */
+export async function coverage(suites, limits = []) {
+  const results = path.join(root, 'coverage');
+  fs.rmSync(results, { recursive: true, force: true });
+  const env = { NODE_V8_COVERAGE: path.join(results, 'tmp') };
   const tallies = [];
-  for (const name of ['unit', 'integration', 'lifecycle', 'mta']) tallies.push(await folder(name, { env }));
+  for (const { name, files } of suites) tallies.push(await folder(name, { files, env }));
 
   const tally = begin('coverage of lib/');
   const log = path.join(logs, 'steps', 'coverage.log');
   const report = `node_modules/.bin/c8 report --temp-directory coverage/tmp --exclude-after-remap --include lib/**
-    --reporter text --reporter lcovonly --check-coverage --lines 90 --branches 90`;
-  const end = await run(report.split(/\s+/), { log });
+    --reporter text --reporter lcovonly`;
+  const end = await run([...report.split(/\s+/), ...limits], { log });
   console.log(tail(log, 200));
   tally.step('coverage report', end.ok, `      ${end.ending}`);
   tally.print();

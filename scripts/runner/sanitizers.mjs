@@ -6,7 +6,8 @@
  * There are no suppressions. Suppressing leaks "of Node" would hide our own, since every call of ours comes from a
  * function of Node's and suppressions match any line of a stack. Instead a leak counts when our code allocated it, by
  * itself or through Node-API, and a race when our code is in one of its stacks. Any other report of AddressSanitizer
- * counts always; undefined behaviour is one of them, because it traps (native/CMakeLists.txt).
+ * counts, unless it is about memory that libmilter alone has allocated, freed and used; undefined behaviour is one of
+ * them, because it traps (native/CMakeLists.txt).
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -107,8 +108,37 @@ function isLibmilters(race) {
   return accesses.length > 0 && accesses.every((part) => /libmilter\.so/.test(doerOf(part)));
 }
 
+/** Where libmilter begins in a stack of one of our threads: what is below has only started it. */
+const ENTRY_OF_LIBMILTER = / in smfi_(?:main|stop) /;
+
+/** The lines of a stack from the place of the error down to where libmilter was started. */
+function upToEntry(stack) {
+  const frames = stack.split('\n').filter((line) => /^\s*#\d+ /.test(line));
+  const entry = frames.findIndex((line) => ENTRY_OF_LIBMILTER.test(line));
+  return entry < 0 ? frames : frames.slice(0, entry);
+}
+
+/**
+ * An error of libmilter's own with memory of its own: in each stack (the use, the freeing, the allocation) it is libmilter that
+ * acted, and nothing of ours had called it. What only says where a thread was created does not matter.
+ */
+function isLibmiltersMemory(report) {
+  if (!/AddressSanitizer: (?:heap-use-after-free|heap-buffer-overflow|attempting double-free)/.test(report))
+    return false;
+  const stacks = report
+    .split(/\n\s*\n|\n(?=(?:freed|previously allocated|allocated) by thread)/)
+    .filter((part) => /^\s*#0 /m.test(part) && !/^Thread T\d+ .*created by/m.test(part));
+  return (
+    stacks.length >= 2 &&
+    stacks.every(
+      (stack) => /libmilter\.so/.test(doerOf(stack)) && !upToEntry(stack).some((line) => OURS.test(line)),
+    )
+  );
+}
+
 /** Whether a report (one paragraph, or one of ThreadSanitizer's boxes) is about us. */
 export function counts(report) {
+  if (isLibmiltersMemory(report)) return false;
   if (/ERROR: AddressSanitizer|Sanitizer: CHECK failed/.test(report)) return true;
   if (LIBMILTER_THREAD.test(report)) return false;
   if (/(?:Direct|Indirect) leak of/.test(report)) return OURS.test(doerOf(report));

@@ -346,6 +346,28 @@ describe('classifying sanitizer reports', () => {
     `    #0 pthread_mutex_unlock ../../../../src/libsanitizer/x.inc:4 (libtsan.so.2+0x4)\n    #1 ${frame}\n` +
     '    #2 operator() /p/native/libmilter/runtime.cc:58 (concurrent_libmilter_test+0x1)\n';
 
+  const LIBRARY = '(/usr/lib/libmilter.so.1.0.1+0x5853)';
+  const [ENGINE, CLEAR, READ, LISTENER] = ['mi_engine', 'mi_clr_ctx', 'mi_rd_cmd', 'mi_listener'].map(
+    (name) => `in ${name} ${LIBRARY}`,
+  ) as [string, string, string, string];
+  const [MAIN, GETSYMVAL] = [`in smfi_main ${LIBRARY}`, `in smfi_getsymval ${LIBRARY}`];
+  const RUN_MAIN = 'in milter::Runtime::runMain() /p/native/libmilter/runtime.cc:104';
+  const CALLS = 'in milter::LibmilterCalls::getsymval() /p/native/libmilter/calls.cc:26';
+  const FREE = 'in __interceptor_free ../../../../src/libsanitizer/asan/asan_malloc_linux.cpp:52';
+  /** As AddressSanitizer reports it, with the stack that created the thread, which is ours. */
+  const useAfterFree = (used: string[], freed: string[], allocated: string[]) => {
+    const stack = (frames: string[]) => frames.map((frame, i) => `    #${i} 0x7f ${frame}`).join('\n');
+    return (
+      '==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x607 at pc 0x7f bp 0x7f sp 0x7f\n' +
+      `READ of size 8 at 0x607 thread T5\n${stack(used)}\n\n` +
+      '0x607 is located 16 bytes inside of 72-byte region [0x607,0x64f)\n' +
+      `freed by thread T4 here:\n${stack(freed)}\n\n` +
+      `previously allocated by thread T2 here:\n${stack(allocated)}\n\n` +
+      `Thread T5 created by T2 here:\n${stack(['in pthread_create', 'in operator() /p/native/libmilter/runtime.cc:58'])}\n\n` +
+      `SUMMARY: AddressSanitizer: heap-use-after-free ${LIBRARY}\n`
+    );
+  };
+
   for (const [what, report, counts] of [
     ['a leak of ours', leak(NEW, SESSION, CALL, V8), true],
     ['a leak of ours by way of the C++ library', leak(NEW, VECTOR, SESSION), true],
@@ -365,7 +387,46 @@ describe('classifying sanitizer reports', () => {
       leak(MALLOC, 'in smfi_setconn (/usr/lib/libmilter.so.1.0.1+0x5853)', SESSION),
       false,
     ],
-    ['a use after free, wherever', '==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x6', true],
+    [
+      'a use after free without stacks',
+      '==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x6',
+      true,
+    ],
+    [
+      'a use after free wholly inside libmilter',
+      useAfterFree([ENGINE], [FREE, CLEAR], [MALLOC, READ]),
+      false,
+    ],
+    [
+      'one below smfi_main, which we have called',
+      useAfterFree([LISTENER, MAIN, RUN_MAIN], [FREE, CLEAR], [MALLOC, LISTENER, MAIN, RUN_MAIN]),
+      false,
+    ],
+    [
+      "libmilter's memory, used in a call of ours",
+      useAfterFree([GETSYMVAL, CALLS], [FREE, CLEAR], [MALLOC, READ]),
+      true,
+    ],
+    [
+      "libmilter's memory, freed by a call of ours",
+      useAfterFree([ENGINE], [FREE, GETSYMVAL, CALLS], [MALLOC, READ]),
+      true,
+    ],
+    [
+      'memory of ours, used by libmilter',
+      useAfterFree([ENGINE], [FREE, CLEAR], [NEW, SESSION, ENGINE]),
+      true,
+    ],
+    [
+      "memory of ours, used after libmilter's callback",
+      useAfterFree([SESSION, ENGINE], [FREE, CLEAR], [MALLOC, READ]),
+      true,
+    ],
+    [
+      "memory of libmilter's, used elsewhere",
+      useAfterFree(['in strlen2 (/lib/libother.so)'], [FREE, CLEAR], [MALLOC, READ]),
+      true,
+    ],
     ['a trap, wherever', '==1==ERROR: AddressSanitizer: ILL on unknown address 0x7', true],
     [
       'a race of ours',
