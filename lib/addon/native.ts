@@ -98,7 +98,7 @@ let loaded: Addon | undefined;
 
 /** Where the addon is; a build for a sanitizer or debugger may replace the installed one. */
 function addonFile(): string {
-  return process.env.MILTER_ADDON ?? require('bindings')({ bindings: 'tsmilter', path: true });
+  return process.env.MILTER_ADDON || require('bindings')({ bindings: 'tsmilter', path: true });
 }
 
 function otherBuild(detail: string, cause?: unknown): MilterError {
