@@ -1,9 +1,9 @@
 /** What the configuration file says, checked as far as that is possible without the files that it names. */
 import { dirname, resolve } from 'node:path';
 import * as Milter from 'tsmilter';
-import { DnsSession } from 'tsmilter/dns';
 import { checkNetworks } from './client';
 import { ConfigError, Options } from './options';
+import { resolverFor } from './resolver';
 
 /** What is done with a message. */
 export type Task = 'verify' | 'sign' | 'both' | 'none';
@@ -179,7 +179,7 @@ async function checkValues(config: Config, options: Options): Promise<void> {
   };
   await check('clients', 'internal_connect', () => checkNetworks(config.clients.internalConnect));
   await check('clients', 'trusted_relay', () => checkNetworks(config.clients.trustedRelay));
-  await check('verify', 'nameservers', () => dnsFor(config, new AbortController().signal));
+  await check('verify', 'nameservers', () => resolverFor(config));
   for (const option of ['headers', 'oversign'] as const) {
     await check('sign', option, () => checkHeaderNames(config.sign[option]));
   }
@@ -195,14 +195,4 @@ function checkHeaderNames(names: readonly string[]): void {
   if (own !== undefined) throw new ConfigError(`${own} is changed on its way, and must not be signed`);
   const bad = names.find((name) => !FIELD_NAME.test(name));
   if (bad !== undefined) throw new ConfigError(`${bad} is not the name of a header field`);
-}
-
-/** The resolver of one message: all checks share its cache and its limits. */
-export function dnsFor({ verify }: Pick<Config, 'verify'>, signal: AbortSignal): DnsSession {
-  return new DnsSession({
-    ...(verify.nameservers.length > 0 && { servers: verify.nameservers }),
-    maxLookups: verify.maxLookups,
-    maxTime: verify.dnsTime,
-    signal,
-  });
 }

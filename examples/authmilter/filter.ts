@@ -3,11 +3,11 @@ import { hostname as ownName } from 'node:os';
 import * as Milter from 'tsmilter';
 import { removeAuthRes } from 'tsmilter/authres';
 import { type Place, placeOf, taskFor } from './client';
-import { dnsFor } from './config';
 import type { Decision } from './decision';
 import type { LiveSettings } from './live-settings';
 import type { Log } from './log';
 import { Message, type Outcome } from './message';
+import { resolverFor } from './resolver';
 
 /** Shared by all sessions. */
 export interface Shared {
@@ -45,7 +45,7 @@ export class AuthFilter extends Milter.Base {
     const unknown = this.#ip === null && hostname === 'unknown';
     this.#place = unknown
       ? 'external'
-      : await placeOf(this.#ip, settings.clients, dnsFor(settings, this.signal), (name, error) =>
+      : await placeOf(this.#ip, settings.clients, resolverFor(settings, this.signal), (name, error) =>
           this.#log(`${name} in the lists of networks is not looked up:`, error.message),
         );
     this.#log('connect from', hostname, 'at', this.#ip ?? 'no address', this.#place);

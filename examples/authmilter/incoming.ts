@@ -1,8 +1,9 @@
 /** Authenticating a message that comes in, while it comes. */
 import { type ArcResult, ArcVerifier } from 'tsmilter/arc';
 import { type DkimResult, DkimVerifier } from 'tsmilter/dkim';
-import type { DnsSession } from 'tsmilter/dns';
 import { checkSpf, type SpfCheck } from 'tsmilter/spf';
+import { resolverFor } from './resolver';
+import type { Settings } from './settings';
 
 /** Who has sent a message. */
 export interface Envelope {
@@ -24,6 +25,9 @@ export interface Findings {
   readonly arc: ArcResult;
 }
 
+/** The part of the questions that SPF may use up: the rest is for the keys of signatures, whatever its record wants. */
+const SPF_SHARE = 0.6;
+
 export class Incoming {
   readonly #envelope: Envelope;
   readonly #spf: Promise<SpfCheck | null>;
@@ -34,15 +38,16 @@ export class Incoming {
    * Begins at MAIL: SPF is asked for from now on, the keys of signatures from the end of the header on.
    *
    * @param receiver the name of this host
-   * @param resolver shared by all checks
    */
-  constructor(envelope: Envelope, receiver: string, resolver: DnsSession, signal: AbortSignal) {
+  constructor(envelope: Envelope, receiver: string, settings: Settings, signal: AbortSignal) {
     this.#envelope = envelope;
     const { ip, helo, sender } = envelope;
+    const resolver = resolverFor(settings, signal);
+    const ofSpf = resolver.share({ maxLookups: Math.ceil(settings.verify.maxLookups * SPF_SHARE) });
     this.#spf =
       ip === null
         ? Promise.resolve(null)
-        : checkSpf({ ip, helo: helo ?? '', sender }, { resolver, receiver, signal });
+        : checkSpf({ ip, helo: helo ?? '', sender }, { resolver: ofSpf, receiver, signal });
     this.#spf.catch(() => {}); // for a message that ends before its results are asked for
     this.#verifier = new DkimVerifier({ resolver, leadingSpace: true });
     this.#arc = new ArcVerifier(this.#verifier);

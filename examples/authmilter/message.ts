@@ -1,7 +1,7 @@
 /** One message, from MAIL to its end: what its steps hand over, and what comes of it. */
 import { formatAuthRes } from 'tsmilter/authres';
 import { signs, verifies } from './client';
-import { dnsFor, type Task } from './config';
+import type { Task } from './config';
 import { type Decision, decide } from './decision';
 import { type Envelope, Incoming } from './incoming';
 import { Outgoing, type Unsigned } from './outgoing';
@@ -42,7 +42,7 @@ export class Message {
     this.recipients = new Recipients(settings.forwarding);
     this.#id = id;
     const { signal } = this.#abort;
-    this.#incoming = verifies(task) ? new Incoming(envelope, id, dnsFor(settings, signal), signal) : null;
+    this.#incoming = verifies(task) ? new Incoming(envelope, id, settings, signal) : null;
   }
 
   header(name: string, value: string): void {

@@ -4,7 +4,7 @@ import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { KeyLookups, type TxtResolver } from './key-lookup.js';
 import { keyRecordName } from './key-pair.js';
 import type { KeyRecord } from './key-record.js';
-import type { KeyType } from './signature.js';
+import type { KeyType } from './signature-tags.js';
 import { type PrivateKeyInput, signingKey } from './signing-key.js';
 
 /** What is looked for, and where. */

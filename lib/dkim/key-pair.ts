@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { domainName } from './domain.js';
-import type { KeyType } from './signature.js';
+import type { KeyType } from './signature-tags.js';
 import { type PrivateKeyInput, publicKeyText, signingKey } from './signing-key.js';
 
 /** What kind of pair is made. */

@@ -1,7 +1,7 @@
 /** Public keys as DNS has them, under `selector._domainkey.domain` (RFC 6376 3.6.1, RFC 8463 4). */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { bareRsaKey } from './rsa-spki.js';
-import type { KeyType } from './signature.js';
+import type { KeyType } from './signature-tags.js';
 import { decodeBase64, listItems, parseTagList, type TagList } from './tag-list.js';
 
 export interface KeyRecord {

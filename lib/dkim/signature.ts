@@ -1,10 +1,17 @@
 /** DKIM-Signature fields: what a verifier has to know of one, and what makes one invalid (RFC 6376 3.5 and 6.1.1). */
 import type { Canonicalization } from './canonical-header.js';
 import { domainName, isWithin } from './domain.js';
-import { decodeBase64, listItems, parseTagList, removeSpace, type TagList, trimSpace } from './tag-list.js';
-
-/** Signing algorithms, without the hash, which is SHA-256 for all that may be used (RFC 8301, RFC 8463). */
-export type KeyType = 'rsa' | 'ed25519';
+import {
+  base64,
+  Invalid,
+  type KeyType,
+  keyNameOf,
+  keyTypeOf,
+  readTags,
+  required,
+  timeOf,
+} from './signature-tags.js';
+import { listItems, parseTagList, removeSpace, type TagList, trimSpace } from './tag-list.js';
 
 export interface Signature {
   readonly keyType: KeyType;
@@ -46,27 +53,21 @@ export interface ParsedSignature {
 }
 
 const UNSIGNED = /^[0-9]+$/;
-/** RFC 6376 3.5: values of l=, t= and x= may have so many digits. */
+/** RFC 6376 3.5: the value of l= may have so many digits. */
 const MAX_LENGTH_DIGITS = 76;
-const MAX_TIME_DIGITS = 12;
 const SHA256_BYTES = 32;
 /** A header's name of RFC 5322 2.2: printable ASCII but the colon; here also without the semicolon. */
 const FIELD_NAME = /^[\x21-\x39\x3c-\x7e]+$/;
-
-/** Thrown inside this file only: why a field is no valid signature. */
-class Invalid extends Error {}
 
 /** @param value what stands after the colon of a DKIM-Signature field */
 export function parseSignature(value: string): ParsedSignature {
   const tags = parseTagList(value);
   if (!tags) return { facts: NOTHING, signature: 'not a tag list, or a tag is there twice' };
-  const facts = factsOf(tags);
-  try {
-    return { facts, signature: read(tags) };
-  } catch (error) {
-    if (error instanceof Invalid) return { facts, signature: error.message };
-    throw error;
-  }
+  const signature = readTags(() => {
+    if (required(tags, 'v') !== '1') throw new Invalid('v= is not 1');
+    return readSignature(tags, tags.get('i'));
+  });
+  return { facts: factsOf(tags), signature };
 }
 
 const NOTHING: SignatureFacts = {
@@ -89,19 +90,25 @@ function factsOf(tags: TagList): SignatureFacts {
   };
 }
 
-function read(tags: TagList): Signature {
-  if (required(tags, 'v') !== '1') throw new Invalid('v= is not 1');
+/**
+ * Reads what a DKIM-Signature and an ARC-Message-Signature have in common.
+ *
+ * @param identity the `i=` of a DKIM-Signature
+ * @throws Invalid
+ */
+export function readSignature(tags: TagList, identity?: string): Signature {
   const keyType = keyTypeOf(required(tags, 'a'));
   const data = base64(tags, 'b');
   const bodyHash = base64(tags, 'bh');
   if (bodyHash.length !== SHA256_BYTES) throw new Invalid('bh= has not the length of a SHA-256 hash');
-  const domain = domainName(required(tags, 'd'));
-  if (domain === undefined) throw new Invalid('d= is not a domain name');
-  const selector = domainName(required(tags, 's'));
-  if (selector === undefined) throw new Invalid('s= is not a selector');
+  const { domain, selector } = keyNameOf(tags);
   const [headerCanonicalization, bodyCanonicalization] = canonicalizationsOf(tags.get('c'));
   if (!listItems(tags.get('q') ?? 'dns/txt').includes('dns/txt')) throw new Invalid('q= has no dns/txt');
-  const [signedAt, expiresAt] = timesOf(tags);
+  const signedAt = timeOf(tags, 't');
+  const expiresAt = timeOf(tags, 'x');
+  if (signedAt !== undefined && expiresAt !== undefined && expiresAt <= signedAt) {
+    throw new Invalid('x= is not after t=');
+  }
   return {
     keyType,
     data,
@@ -111,30 +118,11 @@ function read(tags: TagList): Signature {
     domain,
     selector,
     signedHeaders: signedHeadersOf(required(tags, 'h')),
-    identityDomain: identityDomainOf(tags.get('i'), domain),
+    identityDomain: identityDomainOf(identity, domain),
     length: lengthOf(tags.get('l')),
     signedAt,
     expiresAt,
   };
-}
-
-function required(tags: TagList, name: string): string {
-  const value = tags.get(name);
-  if (value === undefined || value === '') throw new Invalid(`${name}= is missing or empty`);
-  return value;
-}
-
-function base64(tags: TagList, name: string): Buffer {
-  const bytes = decodeBase64(required(tags, name));
-  if (!bytes) throw new Invalid(`${name}= is not base64`);
-  return bytes;
-}
-
-function keyTypeOf(algorithm: string): KeyType {
-  if (algorithm === 'rsa-sha256') return 'rsa';
-  if (algorithm === 'ed25519-sha256') return 'ed25519';
-  if (algorithm === 'rsa-sha1') throw new Invalid('a=rsa-sha1 must not be used any more (RFC 8301)');
-  throw new Invalid('a= is an unknown algorithm');
 }
 
 function canonicalizationsOf(value = 'simple/simple'): [header: Canonicalization, body: Canonicalization] {
@@ -169,17 +157,4 @@ function lengthOf(value: string | undefined): number {
   if (value === undefined) return Infinity;
   if (!UNSIGNED.test(value) || value.length > MAX_LENGTH_DIGITS) throw new Invalid('l= is not a number');
   return Number(value);
-}
-
-function timesOf(tags: TagList): [signedAt: number | undefined, expiresAt: number | undefined] {
-  const [signedAt, expiresAt] = (['t', 'x'] as const).map((name) => {
-    const value = tags.get(name);
-    if (value === undefined) return undefined;
-    if (!UNSIGNED.test(value) || value.length > MAX_TIME_DIGITS) throw new Invalid(`${name}= is not a time`);
-    return Number(value);
-  });
-  if (signedAt !== undefined && expiresAt !== undefined && expiresAt <= signedAt) {
-    throw new Invalid('x= is not after t=');
-  }
-  return [signedAt, expiresAt];
 }

@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey, KeyObject, sign } from 'node:crypto'
 import { promisify } from 'node:util';
 import { MilterError } from '../internal/errors.js';
 import { sha256 } from './sha256.js';
-import type { KeyType } from './signature.js';
+import type { KeyType } from './signature-tags.js';
 
 /**
  * A private key: a KeyObject; PEM text (PKCS#8 or PKCS#1); base64 of the DER of one of these, or of the 32 octets of an

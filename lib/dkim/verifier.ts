@@ -1,14 +1,9 @@
 /** Verifying the DKIM signatures of a message while it comes (RFC 6376 6). */
-import { verify } from 'node:crypto';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
-import { BodyHashes } from './body-hash.js';
-import { canonicalHeader, type HeaderField, headerField } from './canonical-header.js';
-import { type KeyLookup, KeyLookups, type TxtResolver } from './key-lookup.js';
-import type { KeyRecord } from './key-record.js';
-import { sha256 } from './sha256.js';
-import { type ParsedSignature, parseSignature, type Signature } from './signature.js';
-import { HeaderBlock } from './signed-headers.js';
-import { withoutValue } from './tag-list.js';
+import { type HeaderField, headerField } from './canonical-header.js';
+import type { TxtResolver } from './key-lookup.js';
+import { type ParsedSignature, parseSignature } from './signature.js';
+import { type Checked, SignedMessage } from './signed-message.js';
 
 /**
  * What became of a signature, in the words of RFC 8601 2.7.1:
@@ -88,11 +83,15 @@ const SIGNATURE_FIELD = 'dkim-signature';
 
 /** A signature on its way: its key is asked for, its body hash is made. */
 interface Candidate {
-  readonly field: HeaderField;
   readonly parsed: ParsedSignature;
-  readonly key?: Promise<KeyLookup>;
-  /** Why it is not even tried. */
-  readonly refused?: { result: DkimResultName; reason: string };
+  /** Gives the result, once the body has ended. */
+  readonly check: () => Promise<Checked>;
+}
+
+/** What verifies other signatures of the same message in the same pass over its body. */
+export interface PassMember {
+  /** Called at the end of the header: the last moment to ask for a hash of the body. */
+  begin(message: SignedMessage): void;
 }
 
 /**
@@ -103,9 +102,8 @@ interface Candidate {
  */
 export class DkimVerifier {
   readonly #options: Required<DkimVerifierOptions>;
-  readonly #headers = new HeaderBlock();
-  readonly #hashes: BodyHashes;
-  readonly #keys: KeyLookups;
+  readonly #message: SignedMessage;
+  readonly #members: PassMember[] = [];
   #candidates: Candidate[] = [];
 
   constructor(options: DkimVerifierOptions) {
@@ -134,128 +132,55 @@ export class DkimVerifier {
       clockSkew,
     };
     for (const [name, value] of Object.entries(numbers)) checkInteger(`DkimVerifier: ${name}`, value, 0);
-    this.#hashes = new BodyHashes(maxBodyHashes);
-    this.#keys = new KeyLookups(options.resolver, maxKeyRecord);
+    this.#message = new SignedMessage(this.#options);
   }
 
   /** Takes a header field, from the top of the message on. Folds may end with LF or CRLF. */
   header(name: string, value: string | Uint8Array): void {
     // Above the limit nothing is verified, so nothing more has to be kept.
-    if (this.#headers.bytes > this.#options.maxHeaderBytes) return;
-    this.#headers.add(headerField(name, value, this.#options.leadingSpace));
+    if (this.#message.tooLarge) return;
+    this.#message.headers.add(headerField(name, value, this.#options.leadingSpace));
   }
 
   /** Takes the end of the header: key records are asked for from now on. */
   eoh(): void {
-    const tooLarge = this.#headers.bytes > this.#options.maxHeaderBytes;
-    this.#candidates = this.#headers.all(SIGNATURE_FIELD).map((field, index) => {
+    this.#candidates = this.#message.headers.all(SIGNATURE_FIELD).map((field, index) => {
       const parsed = parseSignature(field.value);
-      if (tooLarge) return { field, parsed, refused: policy('the header is too large (maxHeaderBytes)') };
-      if (index >= this.#options.maxSignatures) {
-        return { field, parsed, refused: policy('there are too many signatures (maxSignatures)') };
-      }
-      return this.#begin(field, parsed);
+      return { parsed, check: this.#begin(field, parsed, index) };
     });
+    for (const member of this.#members) member.begin(this.#message);
   }
 
   /** Takes a chunk of the body. */
   body(chunk: Uint8Array): void {
-    this.#hashes.update(chunk);
+    this.#message.hashes.update(chunk);
   }
 
   /** Ends the message. @returns a result for each DKIM-Signature field, from the top; none for an unsigned message */
   async eom(): Promise<DkimResult[]> {
-    this.#hashes.end();
-    return await Promise.all(this.#candidates.map((candidate) => this.#resultOf(candidate)));
+    this.#message.end();
+    return await Promise.all(
+      this.#candidates.map(async ({ parsed, check }) => ({ ...resultFacts(parsed), ...(await check()) })),
+    );
   }
 
-  #begin(field: HeaderField, parsed: ParsedSignature): Candidate {
-    const { signature } = parsed;
-    if (typeof signature === 'string') {
-      return { field, parsed, refused: { result: 'permerror', reason: signature } };
-    }
-    const expired = this.#timeFault(signature);
-    if (expired !== undefined) return { field, parsed, refused: { result: 'fail', reason: expired } };
-    if (!this.#hashes.request(signature.bodyCanonicalization, signature.length)) {
-      return { field, parsed, refused: policy('there are too many different body hashes (maxBodyHashes)') };
-    }
-    return { field, parsed, key: this.#keys.get(signature.selector, signature.domain) };
+  /**
+   * Adds what verifies other signatures of the message; before {@link eoh}.
+   *
+   * @internal
+   */
+  join(member: PassMember): void {
+    this.#members.push(member);
   }
 
-  #timeFault({ signedAt, expiresAt }: Signature): string | undefined {
-    const now = this.#options.now() / 1000;
-    if (expiresAt !== undefined && expiresAt + this.#options.clockSkew < now)
-      return 'the signature has expired';
-    if (signedAt !== undefined && signedAt - this.#options.clockSkew > now) {
-      return 'the signature was made in the future';
+  #begin(field: HeaderField, { signature }: ParsedSignature, index: number): () => Promise<Checked> {
+    const refused = (result: DkimResultName, reason: string) => async () => ({ result, reason });
+    if (this.#message.tooLarge) return refused('policy', 'the header is too large (maxHeaderBytes)');
+    if (index >= this.#options.maxSignatures) {
+      return refused('policy', 'there are too many signatures (maxSignatures)');
     }
-    return undefined;
-  }
-
-  async #resultOf({ field, parsed, key, refused }: Candidate): Promise<DkimResult> {
-    const { signature } = parsed;
-    const facts = resultFacts(parsed);
-    if (refused || typeof signature === 'string' || !key) return { ...facts, ...refused } as DkimResult;
-    const lookup = await key;
-    if (!('keys' in lookup)) {
-      return { ...facts, result: lookup.temporary ? 'temperror' : 'permerror', reason: lookup.reason };
-    }
-    let last: DkimResult | undefined;
-    for (const record of lookup.keys) {
-      const fault = this.#faultOf(field, signature, record);
-      const about = { ...facts, keyBits: record.bits, ...(record.testing ? { testing: true } : {}) };
-      if (!fault) return { ...about, result: 'pass' };
-      last ??= { ...about, ...fault };
-    }
-    return last as DkimResult;
-  }
-
-  #faultOf(
-    field: HeaderField,
-    signature: Signature,
-    record: KeyRecord,
-  ): { result: DkimResultName; reason: string } | undefined {
-    const { minRsaBits, maxRsaBits } = this.#options;
-    if (record.keyType !== signature.keyType) {
-      return { result: 'permerror', reason: 'the key is not of the algorithm of the signature' };
-    }
-    if (record.strict && signature.identityDomain !== signature.domain) {
-      return { result: 'permerror', reason: 'the key is not for subdomains (t=s), and i= is one' };
-    }
-    if (record.keyType === 'rsa' && (record.bits < minRsaBits || record.bits > maxRsaBits)) {
-      return policy(`the RSA key has ${record.bits} bits (minRsaBits, maxRsaBits)`);
-    }
-    const body = this.#hashes.result(signature.bodyCanonicalization, signature.length);
-    if (!body) return { result: 'permerror', reason: 'the body was not hashed' };
-    if (signature.length !== Infinity && signature.length > body.bodyLength) {
-      return { result: 'permerror', reason: 'l= is larger than the body' };
-    }
-    if (!body.digest.equals(signature.bodyHash)) {
-      return { result: 'fail', reason: 'the body is not what was signed' };
-    }
-    if (!verifySignature(this.#signedBytes(field, signature), signature, record)) {
-      return { result: 'fail', reason: 'the header is not what was signed, or the key is another one' };
-    }
-    return undefined;
-  }
-
-  #signedBytes(field: HeaderField, signature: Signature): Buffer {
-    const how = signature.headerCanonicalization;
-    const own = canonicalHeader({ ...field, value: withoutValue(field.value, 'b') }, how);
-    return Buffer.from(this.#headers.signedText(signature.signedHeaders, how, field) + own, 'latin1');
-  }
-}
-
-function policy(reason: string): { result: DkimResultName; reason: string } {
-  return { result: 'policy', reason };
-}
-
-/** RSA signs a SHA-256 of the text (RFC 6376 3.3.2), Ed25519 the SHA-256 itself (RFC 8463 3). */
-function verifySignature(text: Buffer, { data }: Signature, { keyType, key }: KeyRecord): boolean {
-  try {
-    return keyType === 'rsa' ? verify('sha256', text, key, data) : verify(null, sha256(text), key, data);
-  } catch {
-    return false; // a signature of a length that the key cannot have made
+    if (typeof signature === 'string') return refused('permerror', signature);
+    return this.#message.begin(field, signature);
   }
 }
 

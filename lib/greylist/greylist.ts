@@ -8,6 +8,7 @@ import {
   checkText,
   type OptionNames,
 } from '../internal/validate.js';
+import { type ClientNetworks, clientNetwork, foldSender } from './normalise.js';
 import type { Rules } from './rules.js';
 import { SqliteStore } from './sqlite-store.js';
 import type { GreylistStore } from './store.js';
@@ -20,7 +21,7 @@ const DAY = 24 * HOUR;
 /** The longest time span: a hundred years. Times within it are exact in the numbers of JavaScript and of Lua. */
 const MAX_SPAN = 36_525 * DAY;
 
-/** The time spans of a greylist, in milliseconds. */
+/** How a greylist decides. Time spans are in milliseconds. */
 export interface GreylistOptions {
   /** A retry is accepted once `delay` and `grace` have passed since the first attempt. Default: 600,000 (10 minutes). */
   readonly delay?: number;
@@ -30,6 +31,17 @@ export interface GreylistOptions {
   readonly window?: number;
   /** A triple that was accepted is remembered until this time has passed since its last message. Default: 3,110,400,000 (36 days). */
   readonly lifetime?: number;
+  /** Clients of an IPv4 network with this prefix length count as one client; 24 is usual. Default: 32, each by itself. */
+  readonly ipv4Prefix?: number;
+  /** Clients of an IPv6 network with this prefix length count as one client; 64 is usual. Default: 128, each by itself. */
+  readonly ipv6Prefix?: number;
+  /** Whether senders are compared without the parts that change from message to message; see {@link foldSender}. Default: false. */
+  readonly foldSenders?: boolean;
+  /**
+   * All mail of a client, or of its network, is accepted once this many of its retries have been accepted, counting at most one
+   * an hour, and until `lifetime` has passed since its last message. Postgrey uses 5. Default: 0, never.
+   */
+  readonly autoWhitelist?: number;
   /** The clock, in milliseconds since 1970. Default: `Date.now`. */
   readonly now?: () => number;
 }
@@ -39,6 +51,10 @@ const OPTIONS: OptionNames<GreylistOptions> = {
   grace: true,
   window: true,
   lifetime: true,
+  ipv4Prefix: true,
+  ipv6Prefix: true,
+  foldSenders: true,
+  autoWhitelist: true,
   now: true,
 };
 
@@ -47,6 +63,7 @@ function rulesOf({
   grace = 5 * SECOND,
   window = 4 * HOUR,
   lifetime = 36 * DAY,
+  autoWhitelist = 0,
 }: GreylistOptions): Rules {
   for (const [name, value] of Object.entries({ delay, grace })) {
     checkInteger(`Greylist: ${name}`, value, 0, MAX_SPAN);
@@ -54,12 +71,13 @@ function rulesOf({
   for (const [name, value] of Object.entries({ window, lifetime })) {
     checkInteger(`Greylist: ${name}`, value, 1, MAX_SPAN);
   }
+  checkInteger('Greylist: autoWhitelist', autoWhitelist, 0);
   if (window <= delay + grace) {
     throw badArgument(
       `Greylist: window (${window} ms) must be longer than delay and grace (${delay + grace} ms), or no retry would be accepted`,
     );
   }
-  return { delay: delay + grace, window, lifetime };
+  return { delay: delay + grace, window, lifetime, autoWhitelist };
 }
 
 /**
@@ -67,12 +85,14 @@ function rulesOf({
  * within `window` is accepted, and so is all further mail of the triple, as long as no more than `lifetime` passes between two
  * messages.
  *
- * Triples are compared as exact text. To treat similar ones as equal, normalise them: pass the first three bytes of the
- * client's address for pools of outgoing servers, addresses in lower case, or the sender without its variable part.
+ * By default, triples are compared as exact text. The options `ipv4Prefix`, `ipv6Prefix` and `foldSenders` recognise retries from
+ * another host of the same network, and senders that change with each message; pass recipients in lower case.
  */
 export class Greylist implements AsyncDisposable {
   readonly #store: GreylistStore;
   readonly #rules: Rules;
+  readonly #networks: ClientNetworks;
+  readonly #foldSenders: boolean;
   readonly #now: () => number;
 
   /**
@@ -82,6 +102,12 @@ export class Greylist implements AsyncDisposable {
   constructor(store: string | GreylistStore, options: GreylistOptions = {}) {
     checkOptions('Greylist', options, OPTIONS);
     this.#rules = rulesOf(options);
+    const { ipv4Prefix = 32, ipv6Prefix = 128, foldSenders = false } = options;
+    checkInteger('Greylist: ipv4Prefix', ipv4Prefix, 1, 32);
+    checkInteger('Greylist: ipv6Prefix', ipv6Prefix, 1, 128);
+    if (typeof foldSenders !== 'boolean') throw badArgument('Greylist: foldSenders must be true or false');
+    this.#networks = { ipv4Prefix, ipv6Prefix };
+    this.#foldSenders = foldSenders;
     checkFunctionOrNull('Greylist: now', options.now ?? null);
     this.#now = options.now ?? Date.now;
     this.#store = typeof store === 'string' ? new SqliteStore(store) : store;
@@ -94,14 +120,16 @@ export class Greylist implements AsyncDisposable {
    * @param sender the envelope sender; '' for the null sender
    * @param recipient the envelope recipient
    * @returns 0 if the mail should be deferred (TEMPFAIL); otherwise the number of accepted messages of the triple, including
-   *   this one
+   *   this one; for a client on the automatic whitelist, the number of its retries that have been counted
    * @throws MilterError ERR_MILTER_STORE if the store cannot be used; within a limited time
    */
   async check(ip: string, sender: string, recipient: string): Promise<number> {
     checkText('check: ip', ip);
     checkText('check: sender', sender);
     checkText('check: recipient', recipient);
-    return this.#store.check([ip, sender, recipient], this.#now(), this.#rules);
+    const client = clientNetwork(ip, this.#networks);
+    const from = this.#foldSenders ? foldSender(sender) : sender;
+    return this.#store.check([client, from, recipient], this.#now(), this.#rules);
   }
 
   /**

@@ -5,6 +5,7 @@
  */
 export { MilterError } from '../internal/errors.js';
 export { Greylist, type GreylistOptions } from './greylist.js';
+export { foldSender } from './normalise.js';
 export { RedisStore, type RedisStoreOptions } from './redis-store.js';
 export type { Rules } from './rules.js';
 export { SqliteStore, type SqliteStoreOptions } from './sqlite-store.js';

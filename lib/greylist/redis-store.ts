@@ -2,6 +2,7 @@
 
 import { badArgument, MilterError } from '../internal/errors.js';
 import { checkInteger, checkOptions, checkText, type OptionNames } from '../internal/validate.js';
+import { CircuitBreaker } from './circuit-breaker.js';
 import { loadPackage } from './packages.js';
 import { CHECK, CLEAN } from './redis-script.js';
 import type { Rules } from './rules.js';
@@ -17,6 +18,11 @@ export interface RedisStoreOptions {
   readonly prefix?: string;
   /** Milliseconds to wait for a reply, including the time to connect. Default: 2,000. */
   readonly timeout?: number;
+  /**
+   * Milliseconds for which checks fail at once after Redis has not replied in time, so that not every recipient waits for
+   * `timeout`. Then one request tries whether Redis replies again. 0: every check waits. Default: 10,000.
+   */
+  readonly retryAfter?: number;
 }
 
 const OPTIONS: OptionNames<RedisStoreOptions> = {
@@ -24,6 +30,7 @@ const OPTIONS: OptionNames<RedisStoreOptions> = {
   client: true,
   prefix: true,
   timeout: true,
+  retryAfter: true,
 };
 
 /** The methods of the package's client that are used here. */
@@ -62,6 +69,9 @@ class Connection {
   }
 }
 
+/** No reply in time. */
+class NoReply extends Error {}
+
 /** Keys per script run of clean(). Redis serves no other client while a script runs. */
 const BATCH = 500;
 
@@ -69,14 +79,16 @@ const BATCH = 500;
  * A greylist in Redis 6 or later, using the optional package `redis`. All hosts with the same Redis and prefix share one
  * greylist; their clocks must agree within a few seconds. Redis expires triples by itself, so `clean()` has little to do.
  *
- * The first check connects. If Redis is unavailable, a check fails at once or after `timeout`, and the next check connects
- * again. Commands are not queued to be sent later.
+ * The first check connects. If Redis is unavailable, a check fails at once, and the next check connects again. If Redis does not
+ * reply, all pending checks fail after `timeout`, and further ones at once during `retryAfter`. Commands are not queued to be
+ * sent later.
  */
 export class RedisStore implements GreylistStore {
   readonly #newConnection: () => Connection;
   readonly #where: string;
   readonly #prefix: string;
   readonly #timeout: number;
+  readonly #breaker: CircuitBreaker;
   /** Requests without a reply yet. */
   readonly #pending = new Set<Promise<unknown>>();
   #connection: Connection;
@@ -87,12 +99,13 @@ export class RedisStore implements GreylistStore {
    */
   constructor(options: RedisStoreOptions = {}) {
     checkOptions('RedisStore', options, OPTIONS);
-    const { client = {}, prefix = 'tsmilter:greylist:', timeout = 2000 } = options;
+    const { client = {}, prefix = 'tsmilter:greylist:', timeout = 2000, retryAfter = 10_000 } = options;
     // The package would prefer the host and port of a URL to the path of a unix socket.
     const url = options.url ?? (client.socket ? undefined : 'redis://127.0.0.1:6379');
     checkText('RedisStore: url', url ?? '');
     checkText('RedisStore: prefix', prefix);
     checkInteger('RedisStore: timeout', timeout, 1);
+    checkInteger('RedisStore: retryAfter', retryAfter, 0);
     const { createClient } = loadPackage(
       'redis',
       'RedisStore',
@@ -101,6 +114,7 @@ export class RedisStore implements GreylistStore {
     this.#where = url === undefined ? '' : ` at ${withoutPassword(url)}`;
     this.#prefix = prefix;
     this.#timeout = timeout;
+    this.#breaker = new CircuitBreaker(retryAfter);
     // The next check reconnects. The package's own reconnection has no end that a check could wait for.
     const socket = {
       ...(client.socket as object | undefined),
@@ -119,8 +133,8 @@ export class RedisStore implements GreylistStore {
 
   async check(triple: Triple, now: number, rules: Rules): Promise<number> {
     // A digest keeps keys short for addresses of any length, and does not reveal who writes to whom.
-    const keys = [this.#prefix + digestOf(...triple)];
-    const args = [now, rules.delay, rules.window, rules.lifetime].map(String);
+    const keys = [this.#prefix + digestOf(...triple), `${this.#prefix}client:${digestOf(triple[0])}`];
+    const args = [now, rules.delay, rules.window, rules.lifetime, rules.autoWhitelist].map(String);
     return this.#request((client) => client.eval(CHECK, { keys, arguments: args }) as Promise<number>);
   }
 
@@ -149,17 +163,24 @@ export class RedisStore implements GreylistStore {
 
   async #request<T>(send: (client: Client) => Promise<T>): Promise<T> {
     if (this.#closed) throw this.#error(new Error('the store is closed'));
+    const open = this.#breaker.check();
+    if (open !== undefined) throw this.#error(open);
     if (this.#connection.failure) this.#connection = this.#newConnection();
     const connection = this.#connection;
     const answer = this.#withTimeout(connection.connect().then(() => send(connection.client)));
     this.#pending.add(answer);
     try {
-      return await answer;
+      const reply = await answer;
+      this.#breaker.close();
+      return reply;
     } catch (error) {
       // After an error reply such as "out of memory" the connection is still usable; after any other error it is replaced.
-      if (isReply(error)) throw this.#error(error as Error);
-      connection.end(error as Error);
-      throw this.#error(connection.failure ?? (error as Error));
+      const replied = isReply(error);
+      if (!replied) connection.end(error as Error);
+      const failure = (replied ? undefined : connection.failure) ?? (error as Error);
+      if (isNoReply(failure)) this.#breaker.open(failure);
+      else this.#breaker.close();
+      throw this.#error(failure);
     } finally {
       this.#pending.delete(answer);
     }
@@ -173,7 +194,7 @@ export class RedisStore implements GreylistStore {
   async #withTimeout<T>(answer: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no reply within ${this.#timeout} ms`)), this.#timeout);
+      timer = setTimeout(() => reject(new NoReply(`no reply within ${this.#timeout} ms`)), this.#timeout);
     });
     try {
       return await Promise.race([answer, late]);
@@ -188,6 +209,12 @@ function isReply(error: unknown): boolean {
   const { ErrorReply } = require('redis') as typeof import('redis');
   // READONLY means that this server has become a replica; its name may already refer to the new primary.
   return error instanceof ErrorReply && !error.message.startsWith('READONLY');
+}
+
+/** Whether Redis has not replied in time, also to the attempt to connect, which the package ends by itself. */
+function isNoReply(failure: Error): boolean {
+  const { ConnectionTimeoutError } = require('redis') as typeof import('redis');
+  return failure instanceof NoReply || failure instanceof ConnectionTimeoutError;
 }
 
 /** Removes user and password from a URL, for messages. */

@@ -1,6 +1,6 @@
 /** The rules by which a triple is deferred, accepted and removed. RFC 6647 gives the reasons. */
 
-/** Time spans, in milliseconds. */
+/** What a store has to know of a greylist's options. Time spans are in milliseconds. */
 export interface Rules {
   /** A retry is accepted once this time has passed since the first attempt. */
   readonly delay: number;
@@ -8,6 +8,8 @@ export interface Rules {
   readonly window: number;
   /** A triple that was accepted is remembered until this time has passed since its last message. */
   readonly lifetime: number;
+  /** After this many passes, all mail of a client is accepted; 0 for never. See client-record.ts. */
+  readonly autoWhitelist: number;
 }
 
 /** The stored record of a triple. Times are milliseconds since 1970. */
@@ -24,7 +26,7 @@ export interface TripleRecord {
 export function isExpired(
   { first, last, count }: TripleRecord,
   now: number,
-  { window, lifetime }: Rules,
+  { window, lifetime }: Pick<Rules, 'window' | 'lifetime'>,
 ): boolean {
   // A first attempt in the future comes from a clock that was wrong, and would defer mail until then.
   if (count === 0) return now < first || now - first >= window;

@@ -1,14 +1,21 @@
 /** A greylist in an SQLite file, for one machine. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Statement } from 'better-sqlite3';
 import { MilterError } from '../internal/errors.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from '../internal/validate.js';
+import { type ClientRecord, isWhitelisted, recordPass } from './client-record.js';
 import { loadPackage, missingPackage } from './packages.js';
 import { type Rules, recordAttempt, type TripleRecord } from './rules.js';
+import { createTables, SQL } from './sqlite-schema.js';
 import { digestOf, type GreylistStore, type Triple } from './store.js';
+import { WriteQueue } from './write-queue.js';
 
 /** Options and limits of the file. */
 export interface SqliteStoreOptions {
-  /** Milliseconds to wait while another process writes to the file. The wait blocks the JS thread. Default: 1,000. */
+  /**
+   * Milliseconds to wait while another process has locked the file. Only the constructor blocks the JS thread for that time.
+   * Default: 1,000.
+   */
   readonly timeout?: number;
   /**
    * Maximum length of an address; a longer one is stored as a digest, so that untrusted addresses cannot fill the disk.
@@ -16,9 +23,8 @@ export interface SqliteStoreOptions {
    */
   readonly maxLength?: number;
   /**
-   * Maximum number of triples in the file. If there are more, the oldest are removed, beginning with those that were never
-   * accepted. It is checked whenever the number of new triples has reached a hundredth of this limit. Keeps a flood of
-   * addresses from filling the disk. Default: 1,000,000.
+   * Maximum number of triples in the file, and of clients. If there are more, the oldest are removed, beginning with triples
+   * that were never accepted. Keeps a flood of addresses from filling the disk. Default: 1,000,000.
    */
   readonly maxEntries?: number;
 }
@@ -29,35 +35,12 @@ const OPTIONS: OptionNames<SqliteStoreOptions> = {
   maxEntries: true,
 };
 
-/** The schema version, stored as user_version. */
-const SCHEMA_VERSION = 1;
-
-// `first` and `last` are milliseconds since 1970. The index serves clean() and the removal of the oldest triples.
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS triples (
-    ip TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL,
-    first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (ip, sender, recipient)
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS triples_by_age ON triples (count > 0, last);
-  PRAGMA user_version = ${SCHEMA_VERSION};
-`;
-
-const FIND = 'SELECT first, last, count FROM triples WHERE ip = ? AND sender = ? AND recipient = ?';
-const STORE = 'INSERT OR REPLACE INTO triples VALUES (?, ?, ?, ?, ?, ?)';
-/** The condition is that of isExpired(). */
-const CLEAN = `
-  DELETE FROM triples WHERE
-    (count > 0) = 0 AND (last <= @now - @window OR last > @now) OR
-    (count > 0) = 1 AND last <= @now - @lifetime
-`;
-const COUNT = 'SELECT count(*) FROM triples';
-const DELETE_OLDEST = `
-  DELETE FROM triples WHERE (ip, sender, recipient) IN
-    (SELECT ip, sender, recipient FROM triples ORDER BY count > 0, last LIMIT ?)
-`;
-
 const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Rows that one step of clean() removes. Each costs a few microseconds, and sessions are served between the steps. */
+const CLEAN_BATCH = 250;
+/** Rows that may be removed for a new one while there are more than maxEntries. */
+const SURPLUS_BATCH = 10;
 
 /**
  * A greylist in an SQLite file, using the optional package `better-sqlite3`. Several processes and worker threads of one
@@ -71,11 +54,9 @@ export class SqliteStore implements GreylistStore {
   readonly #maxLength: number;
   readonly #maxEntries: number;
   readonly #database: Database;
-  readonly #find: Statement<string[], TripleRecord>;
-  readonly #store: Statement<(string | number)[]>;
+  readonly #queue: WriteQueue;
+  readonly #statements: Statements;
   readonly #check: (triple: Triple, now: number, rules: Rules) => number;
-  /** New triples until maxEntries is checked. */
-  #untilCount: number;
 
   /**
    * Opens the file, or creates it in an existing folder. The umask of the process determines who can read it.
@@ -92,12 +73,11 @@ export class SqliteStore implements GreylistStore {
     this.#file = file;
     this.#maxLength = maxLength;
     this.#maxEntries = maxEntries;
-    this.#untilCount = this.#newTriplesPerCount();
+    this.#queue = new WriteQueue(timeout);
     this.#database = openDatabase(file, timeout);
     try {
       prepare(this.#database);
-      this.#find = this.#database.prepare<string[], TripleRecord>(FIND);
-      this.#store = this.#database.prepare(STORE);
+      this.#statements = statementsOf(this.#database);
     } catch (error) {
       this.#database.close();
       throw storeError(file, error);
@@ -109,34 +89,75 @@ export class SqliteStore implements GreylistStore {
   async check(triple: Triple, now: number, rules: Rules): Promise<number> {
     const [ip, sender, recipient] = triple;
     const bounded: Triple = [this.#bounded(ip), this.#bounded(sender), this.#bounded(recipient)];
-    return this.#guarded(() => this.#check(bounded, now, rules));
+    return this.#write(() => this.#check(bounded, now, rules));
   }
 
+  /** Removes the triples in small steps, and leaves half of the time to sessions and to other processes. */
   async clean(now: number, { window, lifetime }: Rules): Promise<number> {
-    return this.#guarded(() => this.#database.prepare(CLEAN).run({ now, window, lifetime }).changes);
+    const { triplesByAge, clientsByAge } = this.#statements;
+    const limit = CLEAN_BATCH;
+    let removed = 0;
+    for (const [accepted, from, to] of [
+      [0, Number.MIN_SAFE_INTEGER, now - window],
+      [0, now + 1, Number.MAX_SAFE_INTEGER],
+      [1, Number.MIN_SAFE_INTEGER, now - lifetime],
+    ] as const) {
+      removed += await this.#removeAll(() => triplesByAge.run({ accepted, from, to, limit }).changes);
+    }
+    await this.#removeAll(() => clientsByAge.run({ to: now - lifetime, limit }).changes);
+    return removed;
   }
 
   async close(): Promise<void> {
-    this.#guarded(() => this.#database.close());
+    try {
+      this.#database.close();
+    } catch (error) {
+      throw storeError(this.#file, error);
+    }
+  }
+
+  /** Repeats a step of at most CLEAN_BATCH rows until there are no more. */
+  async #removeAll(step: () => number): Promise<number> {
+    for (let removed = 0; ; ) {
+      let took = 0;
+      const count = await this.#write(() => {
+        const begin = performance.now();
+        const changes = step();
+        took = performance.now() - begin;
+        return changes;
+      });
+      removed += count;
+      if (count < CLEAN_BATCH) return removed;
+      await sleep(Math.ceil(took));
+    }
   }
 
   #recordAttempt(triple: Triple, now: number, rules: Rules): number {
-    const known = this.#find.get(...triple);
+    const { findClient, storeClient, findTriple, storeTriple } = this.#statements;
+    const [ip] = triple;
+    const client = rules.autoWhitelist > 0 ? findClient.get(ip) : undefined;
+    if (client !== undefined && isWhitelisted(client, now, rules)) {
+      storeClient.run(ip, client.passes, client.counted, Math.max(client.seen, now));
+      return client.passes;
+    }
+    const known = findTriple.get(...triple);
     const record = recordAttempt(known, now, rules);
-    if (record !== known) this.#store.run(...triple, record.first, record.last, record.count);
-    if (known === undefined && --this.#untilCount <= 0) this.#deleteOldest();
+    if (record !== known) storeTriple.run(...triple, record.first, record.last, record.count);
+    if (known === undefined) this.#removeSurplus('triples');
+    if (record.count === 1 && rules.autoWhitelist > 0) {
+      const passed = recordPass(client, now, rules);
+      if (passed !== client) storeClient.run(ip, passed.passes, passed.counted, passed.seen);
+      if (client === undefined) this.#removeSurplus('clients');
+    }
     return record.count;
   }
 
-  /** Counting reads the whole index, so it is not done for every new triple. */
-  #newTriplesPerCount(): number {
-    return Math.ceil(this.#maxEntries / 100);
-  }
-
-  #deleteOldest(): void {
-    this.#untilCount = this.#newTriplesPerCount();
-    const count = this.#database.prepare(COUNT).pluck().get() as number;
-    if (count > this.#maxEntries) this.#database.prepare(DELETE_OLDEST).run(count - this.#maxEntries);
+  /** Removes a few rows for each new one, so that no check has to remove many. */
+  #removeSurplus(table: 'triples' | 'clients'): void {
+    const { count, oldestTriples, oldestClients } = this.#statements;
+    const surplus = (count.get(table) as number) - this.#maxEntries;
+    const oldest = table === 'triples' ? oldestTriples : oldestClients;
+    if (surplus > 0) oldest.run(Math.min(surplus, SURPLUS_BATCH));
   }
 
   /**
@@ -148,13 +169,29 @@ export class SqliteStore implements GreylistStore {
     return fits ? text : `sha256:${digestOf(text)}`;
   }
 
-  #guarded<T>(action: () => T): T {
+  async #write<T>(write: () => T): Promise<T> {
     try {
-      return action();
+      return await this.#queue.run(write);
     } catch (error) {
       throw storeError(this.#file, error);
     }
   }
+}
+
+type Statements = ReturnType<typeof statementsOf>;
+
+function statementsOf(database: Database) {
+  return {
+    findTriple: database.prepare<string[], TripleRecord>(SQL.findTriple),
+    storeTriple: database.prepare<(string | number)[]>(SQL.storeTriple),
+    findClient: database.prepare<[string], ClientRecord>(SQL.findClient),
+    storeClient: database.prepare<(string | number)[]>(SQL.storeClient),
+    count: database.prepare<[string]>(SQL.count).pluck() as Statement<[string]>,
+    oldestTriples: database.prepare<[number]>(SQL.oldestTriples),
+    oldestClients: database.prepare<[number]>(SQL.oldestClients),
+    triplesByAge: database.prepare<object>(SQL.triplesByAge),
+    clientsByAge: database.prepare<object>(SQL.clientsByAge),
+  };
 }
 
 function openDatabase(file: string, timeout: number): Database {
@@ -177,10 +214,9 @@ function prepare(database: Database): void {
   // In WAL mode, readers and a writer do not block each other; with synchronous = NORMAL, a write does not wait for the disk.
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = NORMAL');
-  const version = database.pragma('user_version', { simple: true }) as number;
-  if (version > SCHEMA_VERSION)
-    throw new Error(`its schema version ${version} needs a newer version of tsmilter`);
-  if (version < SCHEMA_VERSION) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
+  createTables(database);
+  // From now on WriteQueue waits for locks, without blocking the thread.
+  database.pragma('busy_timeout = 0');
 }
 
 function storeError(file: string, error: unknown): MilterError {

@@ -5,6 +5,7 @@ import { createClient } from 'redis';
 import { Greylist, MilterError, RedisStore, type RedisStoreOptions } from 'tsmilter/greylist';
 import { freePort } from '../../tools/free-ports';
 import { RedisServer } from '../../tools/redis';
+import { until } from '../../tools/wait';
 import { errorWith, expectThat } from '../support/expect';
 import { Clock, testStore } from '../support/greylist-table';
 
@@ -161,6 +162,32 @@ describe('with a Redis that fails', () => {
     await again.close();
   });
 
+  it('it hangs: one check waits, others fail at once until Redis is tried again', async () => {
+    await using own = await RedisServer.start();
+    await using greylist = new Greylist(storeIn(own, { timeout: 200, retryAfter: 60_000 }));
+    await using trying = new Greylist(storeIn(own, { timeout: 200, retryAfter: 1 }));
+    expect(await check(greylist)).toBe(0);
+    own.freeze();
+    await expect(check(greylist)).rejects.toThrow(storeError(/no reply within 200 ms$/));
+    const begin = performance.now();
+    for (let recipient = 0; recipient < 100; recipient++) {
+      await expect(greylist.check('192.0.2.1', 'a', `${recipient}`)).rejects.toThrow(
+        storeError(/no reply within 200 ms; not asked again for the next \d+ ms/),
+      );
+    }
+    // Far less than the 20 s that a hundred checks would have waited.
+    expect(performance.now() - begin).toBeLessThan(10_000);
+    await expect(check(trying)).rejects.toThrow(storeError(/no reply|timeout/i));
+    own.thaw();
+    await until('Redis is tried again', () =>
+      check(trying).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await expect(check(greylist)).rejects.toThrow(storeError(/not asked again/));
+  });
+
   it('another program listens: an error after the timeout', async () => {
     const silent = createServer(() => {}).listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));
@@ -242,5 +269,6 @@ describe('arguments of RedisStore', () => {
     bad({ url: 5 as unknown as string }, /RedisStore: url must be a string/);
     bad({ prefix: null as unknown as string }, /RedisStore: prefix/);
     bad({ timeout: 0 }, /RedisStore: timeout/);
+    bad({ retryAfter: -1 }, /RedisStore: retryAfter/);
   });
 });

@@ -258,9 +258,56 @@ export function testStore(makeStore: MakeStore): void {
       }));
   });
 
+  describe('the automatic whitelist', () => {
+    const whitelisting = { autoWhitelist: 2, ipv4Prefix: 24, delay: MINUTE, grace: 0 };
+    /** Mail of a new sender is deferred, and its retry accepted. */
+    const pass = async (greylist: Greylist, clock: Clock, ip: string, sender: string) => {
+      expectThat(await greylist.check(ip, sender, 'bob@example.net'), sender).toBe(0);
+      clock.time += MINUTE;
+      expectThat(await greylist.check(ip, sender, 'bob@example.net'), sender).toBe(1);
+    };
+
+    it('accepts all mail of a network after enough passes, at most one of which is counted an hour', () =>
+      withGreylist(async (greylist, clock) => {
+        await pass(greylist, clock, '192.0.2.1', 'a@example.com');
+        await pass(greylist, clock, '192.0.2.2', 'b@example.com');
+        await pass(greylist, clock, '192.0.2.3', 'c@example.com');
+        clock.time += HOUR;
+        await pass(greylist, clock, '192.0.2.4', 'd@example.com');
+        expect(await greylist.check('192.0.2.5', 'e@example.com', 'bob@example.net')).toBe(2);
+        expect(await greylist.check('192.0.3.5', 'e@example.com', 'bob@example.net')).toBe(0);
+      }, whitelisting));
+
+    it('lasts for the lifetime after the last message, and then begins anew', () =>
+      withGreylist(async (greylist, clock) => {
+        await pass(greylist, clock, '192.0.2.1', 'a@example.com');
+        clock.time += HOUR;
+        await pass(greylist, clock, '192.0.2.1', 'b@example.com');
+        for (const name of ['c', 'd']) {
+          clock.time += LIFE - 1;
+          await greylist.clean();
+          expect(await greylist.check('192.0.2.9', `${name}@example.com`, 'bob@example.net')).toBe(2);
+        }
+        clock.time += LIFE;
+        await pass(greylist, clock, '192.0.2.1', 'e@example.com');
+        expect(await greylist.check('192.0.2.1', 'f@example.com', 'bob@example.net')).toBe(0);
+      }, whitelisting));
+
+    it('is off by default', () =>
+      withGreylist(
+        async (greylist, clock) => {
+          for (let i = 0; i < 20; i++) {
+            await pass(greylist, clock, '192.0.2.1', `sender${i}@example.com`);
+            clock.time += HOUR;
+          }
+        },
+        { delay: MINUTE, grace: 0 },
+      ));
+  });
+
   it('answers as the rules have it, whatever happens', () =>
     withGreylist(async (greylist, clock) => {
-      const rules = { delay: LET_IN, window: 4 * HOUR, lifetime: LIFE };
+      const rules = { delay: LET_IN, window: 4 * HOUR, lifetime: LIFE, autoWhitelist: 0 };
       const steps = [
         0,
         1,

@@ -7,10 +7,12 @@ import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
-import { Greylist, type GreylistOptions, MilterError, SqliteStore } from 'tsmilter/greylist';
+import { foldSender, Greylist, type GreylistOptions, MilterError, SqliteStore } from 'tsmilter/greylist';
 import { loadPackage } from '#lib/greylist/packages.js';
 import { projectRoot } from '../../tools/project-root';
+import { cpuTime } from '../support/cpu-time';
 import { errorWith, expectThat } from '../support/expect';
+import { fillTriples } from '../support/full-stores';
 import { Clock, testStore } from '../support/greylist-table';
 
 let dir = '';
@@ -164,6 +166,69 @@ describe('a greylist in SQLite', () => {
     expect(await greylist.check('192.0.2.1', 'a', 'b')).toBe(0);
   });
 
+  it('waits for a lock without blocking the thread, all checks at the same time', async () => {
+    const file = newFile();
+    await using greylist = new Greylist(new SqliteStore(file, { timeout: 2000 }));
+    const database = new Sqlite(file);
+    database.exec('BEGIN IMMEDIATE');
+    const begin = performance.now();
+    let ticks = 0;
+    const ticking = setInterval(() => ticks++, 5);
+    const checks = Array.from({ length: 50 }, (_, i) => greylist.check('192.0.2.1', 'a', `${i}`));
+    await Promise.all(checks.map((check) => expect(check).rejects.toThrow(storeError(/locked/))));
+    // One after the other, they would have taken 100 s.
+    expect(performance.now() - begin).toBeLessThan(30_000);
+    expect(ticks).toBeGreaterThan(5);
+    clearInterval(ticking);
+    const waiting = greylist.check('192.0.2.1', 'a', 'b');
+    database.exec('ROLLBACK');
+    database.close();
+    expect(await waiting).toBe(0);
+  });
+
+  it('cleans in small steps: checks of this and of another process get their turns', async () => {
+    const file = newFile();
+    const clock = new Clock();
+    await using greylist = new Greylist(file, { now: clock.now });
+    await using other = new Greylist(new SqliteStore(file, { timeout: 20_000 }), { now: clock.now });
+    await fillTriples(file, 20_000, clock.time);
+    clock.time += 4 * 3_600_000;
+    let cleaned = false;
+    const cleaning = greylist.clean().finally(() => {
+      cleaned = true;
+    });
+    let between = 0;
+    for (let i = 0; !cleaned; i++) {
+      expect(await (i % 2 ? greylist : other).check('192.0.2.1', 'a', `${i}`)).toBe(0);
+      await new Promise(setImmediate);
+      between++;
+    }
+    expect(await cleaning).toBe(20_000);
+    // 80 steps of 250 rows, and a turn for sessions after each of them
+    expect(between).toBeGreaterThanOrEqual(80);
+  });
+
+  it('upgrades a file of the first schema', async () => {
+    const file = newFile();
+    const database = new Sqlite(file);
+    database.exec(`
+      CREATE TABLE triples (
+        ip TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL,
+        first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (ip, sender, recipient)
+      ) WITHOUT ROWID;
+      CREATE INDEX triples_by_age ON triples (count > 0, last);
+      INSERT INTO triples VALUES ('192.0.2.1', 'a', 'b', 1000, 1000, 7), ('192.0.2.2', 'a', 'b', 1000, 1000, 1);
+      PRAGMA user_version = 1;
+    `);
+    database.close();
+    await using greylist = new Greylist(new SqliteStore(file, { maxEntries: 2 }), { now: () => 2000 });
+    expect(await greylist.check('192.0.2.1', 'a', 'b')).toBe(8);
+    // The rows of the old file count for maxEntries: a new triple, which was never accepted, is the first to go.
+    expect(await greylist.check('192.0.2.3', 'a', 'b')).toBe(0);
+    expect(await greylist.check('192.0.2.2', 'a', 'b')).toBe(2);
+  });
+
   it('fails after it has been closed', async () => {
     const greylist = new Greylist(newFile());
     await greylist.close();
@@ -172,13 +237,89 @@ describe('a greylist in SQLite', () => {
   });
 });
 
+describe('what counts as the same', () => {
+  const options = { delay: 0, grace: 0, ipv4Prefix: 24, ipv6Prefix: 64, foldSenders: true };
+  const SAME: [string, string, string, string][] = [
+    ['192.0.2.1', 'a@b.example', '192.0.2.254', 'a@b.example'],
+    ['192.0.2.1', 'a@b.example', '::ffff:192.0.2.7', '<A@B.example>'],
+    ['2001:db8:0:1::1', 'a@b.example', '2001:db8::1:ffff:ffff:ffff:ffff', 'a@b.example'],
+    ['192.0.2.1', 'prvs=4127a1b2c3=joe@b.example', '192.0.2.1', 'prvs=5130ffffff=joe@b.example'],
+    ['192.0.2.1', 'prvs=4127a1b2c3=joe@b.example', '192.0.2.1', 'joe@b.example'],
+    [
+      '192.0.2.1',
+      'SRS0=AbCd=XY=a.example=joe@f.example',
+      '192.0.2.1',
+      'SRS0=EfGh=XZ=a.example=joe@f.example',
+    ],
+    [
+      '192.0.2.1',
+      'SRS1=AbCd=f.example==QrSt=XY=a.example=joe@g.example',
+      '192.0.2.1',
+      'SRS1=EfGh=f.example==UvWx=XZ=a.example=joe@g.example',
+    ],
+    ['192.0.2.1', 'bounce-4711-joe=b.example@l.example', '192.0.2.1', 'bounce-4712-joe=b.example@l.example'],
+    ['192.0.2.1', 'bounces+12-af3e-joe=b@l.example', '192.0.2.1', 'bounces+13-b201-joe=b@l.example'],
+    [
+      '192.0.2.1',
+      '0100018c1a2b3c4d-5e6f7a8b-1234-000000@ses.example',
+      '192.0.2.1',
+      '010f018c1a2b3c4d-9e6f7a8b-2234-000000@ses.example',
+    ],
+  ];
+  for (const [ip, sender, retryIp, retrySender] of SAME) {
+    it(`${ip} ${sender} and ${retryIp} ${retrySender}`, async () => {
+      await using greylist = new Greylist(':memory:', options);
+      expect(await greylist.check(ip, sender, 'r@example.net')).toBe(0);
+      expect(await greylist.check(retryIp, retrySender, 'r@example.net')).toBe(1);
+    });
+  }
+
+  const DIFFERENT: [string, string, string, string][] = [
+    ['192.0.2.1', 'a@b.example', '192.0.3.1', 'a@b.example'],
+    ['2001:db8:0:1::1', 'a@b.example', '2001:db8:0:2::1', 'a@b.example'],
+    ['192.0.2.1', 'john1984@b.example', '192.0.2.1', 'john1985@b.example'],
+    ['192.0.2.1', 'decade@b.example', '192.0.2.1', 'facade@b.example'],
+    [
+      '192.0.2.1',
+      'SRS0=AbCd=XY=a.example=joe@f.example',
+      '192.0.2.1',
+      'SRS0=AbCd=XY=a.example=ann@f.example',
+    ],
+    ['192.0.2.1', 'prvs=4127a1b2c3=joe@b.example', '192.0.2.1', 'prvs=4127a1b2c3=ann@b.example'],
+    ['192.0.2.1', '', '192.0.2.1', '<a@b.example>'],
+    ['a host', 'a@b.example', 'another host', 'a@b.example'],
+  ];
+  for (const [ip, sender, otherIp, otherSender] of DIFFERENT) {
+    it(`not ${ip} ${sender} and ${otherIp} ${otherSender}`, async () => {
+      await using greylist = new Greylist(':memory:', options);
+      expect(await greylist.check(ip, sender, 'r@example.net')).toBe(0);
+      expect(await greylist.check(otherIp, otherSender, 'r@example.net')).toBe(0);
+    });
+  }
+
+  it('is exact text by default', async () => {
+    await using greylist = new Greylist(':memory:', { delay: 0, grace: 0 });
+    expect(await greylist.check('192.0.2.1', 'a@b.example', 'r')).toBe(0);
+    expect(await greylist.check('192.0.2.2', 'a@b.example', 'r')).toBe(0);
+    expect(await greylist.check('192.0.2.1', 'A@b.example', 'r')).toBe(0);
+  });
+
+  it('folds hostile senders in linear time', async () => {
+    for (const unit of ['a', '0', '=', '-', 'prvs=', 'SRS0=a=b=', 'srs1=', '+', '@', 'btv1==', '\udcfc']) {
+      const spent = await cpuTime(() => foldSender(`${unit.repeat(200_000 / unit.length)}@x`));
+      expectThat(spent, unit).toBeLessThan(10_000);
+    }
+  });
+});
+
 describe('the optional packages', () => {
-  /** Runs `program` where the library is, and no package but those that `prepare` puts there. */
+  /** Runs `program` where the library is, and no packages but ipaddr.js and those that `prepare` puts there. */
   function elsewhere(program: string, prepare: (modules: string) => void = () => {}): string {
     const place = mkdtempSync(join(dir, 'elsewhere-'));
     cpSync(join(projectRoot, 'dist'), join(place, 'dist'), { recursive: true });
     const modules = join(place, 'node_modules');
     mkdirSync(modules);
+    symlinkSync(join(projectRoot, 'node_modules', 'ipaddr.js'), join(modules, 'ipaddr.js'));
     prepare(modules);
     const { stdout, stderr, status } = spawnSync(
       process.execPath,
@@ -250,6 +391,10 @@ describe('arguments', () => {
     refuses({ grace: 0.5 }, /Greylist: grace/);
     refuses({ window: 0 }, /Greylist: window/);
     refuses({ lifetime: 40_000 * DAY }, /Greylist: lifetime/);
+    refuses({ ipv4Prefix: 33 }, /Greylist: ipv4Prefix/);
+    refuses({ ipv6Prefix: 0 }, /Greylist: ipv6Prefix/);
+    refuses({ autoWhitelist: -1 }, /Greylist: autoWhitelist/);
+    refuses({ foldSenders: 1 as unknown as boolean }, /Greylist: foldSenders/);
     refuses({ delay: 3600_000, window: 3600_000 }, /window \(3600000 ms\) must be longer/);
     refuses({ now: 5 as unknown as () => number }, /Greylist: now/);
   });
