@@ -36,6 +36,11 @@ export class Deadline implements Disposable {
     return this.#passed;
   }
 
+  /** The process does not stay alive for it. */
+  unref(): void {
+    this.#timer.unref();
+  }
+
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     for (const outer of this.#outers) outer.removeEventListener('abort', this.#follow);

@@ -6,7 +6,7 @@ import { AliasChain } from './alias-chain.js';
 import { Budget } from './budget.js';
 import { CACHE_OPTIONS, DnsCache, type DnsCacheOptions, keyOf, type Outcome } from './cache.js';
 import { DnsError, type DnsErrorCode } from './error.js';
-import { reverseName, validDnsName } from './names.js';
+import { canonicalName, reverseName } from './names.js';
 import {
   type DnsAnswer,
   type DnsExchange,
@@ -36,7 +36,7 @@ export interface DnsSessionLimits {
 export interface DnsSessionOptions extends TransportOptions, DnsCacheOptions, DnsSessionLimits {
   /** A cache that is shared with other sessions. Default: a new one. */
   readonly cache?: DnsCache;
-  /** Answers the questions instead of DNS servers, in tests for example. `servers`, `timeout` and `tries` are ignored then. */
+  /** Answers the questions instead of DNS servers, in tests for example. `servers`, `resolvConf`, `timeout` and `tries` are ignored then. */
   readonly exchange?: DnsExchange;
 }
 
@@ -54,6 +54,7 @@ const OPTIONS: OptionNames<DnsSessionOptions> = {
   cache: true,
   exchange: true,
   servers: true,
+  resolvConf: true,
   timeout: true,
   tries: true,
 };
@@ -137,6 +138,9 @@ export class DnsSession {
   /**
    * The records of a name. Aliases are followed.
    *
+   * A name may have any octets. In names that are passed or returned, a backslash stands before a character that is part of a
+   * label (`\.`), or before the three digits of an octet (`\001`), as in zone files (RFC 1035 5.1) and in node:dns.
+   *
    * @throws DnsError ENOTFOUND: the name does not exist; ENODATA: it has no record of this type; EBADNAME: the name is not
    *     valid in DNS; ESERVFAIL, EREFUSED, ETIMEOUT: DNS cannot answer at present; EBADRESP: a loop of aliases, or a malformed
    *     answer; ECANCELLED: the signal was aborted; ERR_MILTER_DNS_LIMIT: a limit of the session was reached. dnsFailureOf tells
@@ -148,7 +152,7 @@ export class DnsSession {
       const known = RECORD_TYPES.join(', ');
       throw badArgument(`DnsSession: type must be one of ${known}, not ${String(type)}`);
     }
-    const asked = validDnsName(String(name));
+    const asked = canonicalName(String(name));
     if (asked === undefined)
       throw new DnsError('EBADNAME', type, String(name), 'the name is not valid in DNS');
     const { result } = await this.#lookUp({ name: asked, type });

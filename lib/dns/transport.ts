@@ -2,45 +2,57 @@
  * Sends questions to DNS servers: over UDP first, over TCP if the answer does not fit, and to the next server if one fails.
  *
  * node:dns is not used for this, because it returns the records of an answer without their names. Records that a hostile
- * server has added for other names could not be told apart from those that were requested.
+ * server has added for other names could not be told apart from those that were requested. It serves as the model for the
+ * rest, and as the measure in tests: which servers are asked, in which order, how long, and what follows from their answers.
  */
-import { randomInt } from 'node:crypto';
-import { createSocket } from 'node:dgram';
-import { getServers } from 'node:dns';
-import { connect, isIP } from 'node:net';
-import { badArgument, type MilterError } from '../internal/errors.js';
-import { checkInteger } from '../internal/validate.js';
+import { badArgument } from '../internal/errors.js';
+import { checkInteger, checkLine } from '../internal/validate.js';
 import { Deadline } from './deadline.js';
-import { DnsError } from './error.js';
-import { decodeAnswer, encodeQuestion } from './packet.js';
+import { DnsError, type DnsErrorCode } from './error.js';
 import type { DnsAnswer, DnsExchange, DnsQuestion } from './record-types.js';
+import { DEFAULT_TIMEOUT, DEFAULT_TRIES, ResolvConf, type ResolverConfiguration } from './resolv-conf.js';
+import { inOrder, parseServer, type Server, type ServerAddress } from './servers.js';
+import { askTcp, askUdp, type Query } from './sockets.js';
+import { MalformedAnswer } from './wire-reader.js';
 
 export interface TransportOptions {
-  /** DNS servers, with or without a port: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:5353`. Default: those of the system. */
+  /**
+   * DNS servers, with or without a port: `192.0.2.53`, `192.0.2.53:5353`, `fe80::1%eth0`, `[2001:db8::53]:5353`. Default: those of
+   * `resolvConf`.
+   */
   readonly servers?: readonly string[];
-  /** Milliseconds to wait for an answer from one server. Default: 2,000. */
+  /** The file with the system's servers, which is read again when it changes. Default: `/etc/resolv.conf`. */
+  readonly resolvConf?: string;
+  /** Milliseconds to wait for an answer from one server. Default: `options timeout` of `resolvConf`, or 2,000. */
   readonly timeout?: number;
-  /** How many times each server is asked. Default: 2. */
+  /** How many times each server is asked. Default: `options attempts` of `resolvConf`, or 2. */
   readonly tries?: number;
 }
 
-interface Server {
-  readonly address: string;
-  readonly port: number;
-}
-
-/** An exchange with DNS servers. @throws MilterError ERR_MILTER_BAD_ARGUMENT for a server that is not an IP address */
-export function networkExchange({ servers, timeout = 2000, tries = 2 }: TransportOptions): DnsExchange {
-  for (const [name, value] of Object.entries({ timeout, tries }))
-    checkInteger(`DnsSession: ${name}`, value, 1);
-  const all = (servers ?? getServers()).map(serverOf);
-  if (all.length === 0) throw badArgument('DnsSession: servers: none is given, and the system has none');
+/**
+ * An exchange with DNS servers. Options that are not set are those of resolv.conf, as it is when a question is sent.
+ *
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an invalid option
+ */
+export function networkExchange(options: TransportOptions): DnsExchange {
+  const configuration = configurationOf(options);
   return async (question, signal) => {
+    const silent = new Set<Server>();
     let failure: DnsAnswer | DnsError | undefined;
-    for (let round = 0; round < tries; round++) {
-      for (const server of all) {
-        const outcome = await askServer(server, question, timeout, signal);
+    for (let round = 0; round < configuration().tries; round++) {
+      const { servers, timeout, rotate, tcp } = configuration();
+      const order = inOrder(servers, rotate ? rotation++ : 0);
+      probe(order.slice(1), question, { timeout, tcp });
+      for (const server of order) {
+        const outcome = await askServer(
+          server,
+          question,
+          { timeout, tcp, plain: silent.has(server) },
+          signal,
+        );
         if (isAnswer(outcome)) return outcome;
+        // Some servers drop questions with EDNS, so those that do not answer are asked without it in the next round.
+        if (outcome instanceof DnsError && outcome.code === 'ETIMEOUT') silent.add(server);
         failure = outcome;
       }
     }
@@ -49,103 +61,118 @@ export function networkExchange({ servers, timeout = 2000, tries = 2 }: Transpor
   };
 }
 
-/** Whether an outcome is an answer about the name, rather than a failure of the server. */
-function isAnswer(outcome: DnsAnswer | DnsError): outcome is DnsAnswer {
-  return 'rcode' in outcome && (outcome.rcode === 'NOERROR' || outcome.rcode === 'NXDOMAIN');
+/** Counts the questions, for `options rotate`. */
+let rotation = 0;
+
+/** One for each path, so that sessions do not read it again. A program has one or two. */
+const resolvConfs = new Map<string, ResolvConf>();
+
+function configurationOf(options: TransportOptions): () => ResolverConfiguration {
+  const { resolvConf = '/etc/resolv.conf', timeout, tries } = options;
+  for (const [name, value] of Object.entries({ timeout, tries })) {
+    if (value !== undefined) checkInteger(`DnsSession: ${name}`, value, 1);
+  }
+  checkLine('DnsSession: resolvConf', resolvConf);
+  if (options.servers !== undefined) {
+    const servers = options.servers.map(serverOf);
+    if (servers.length === 0) throw badArgument('DnsSession: servers: none is given');
+    const fixed = { servers, timeout: timeout ?? DEFAULT_TIMEOUT, tries: tries ?? DEFAULT_TRIES };
+    return () => ({ ...fixed, rotate: false, tcp: false });
+  }
+  const file = resolvConfs.get(resolvConf) ?? new ResolvConf(resolvConf);
+  resolvConfs.set(resolvConf, file);
+  return () => {
+    const { current } = file;
+    return { ...current, timeout: timeout ?? current.timeout, tries: tries ?? current.tries };
+  };
 }
 
+function serverOf(text: string): ServerAddress {
+  const server = parseServer(text);
+  if (server !== undefined) return server;
+  const examples = '192.0.2.53:53 or [2001:db8::53]:53';
+  throw badArgument(
+    `DnsSession: servers: ${text} is not an IP address with an optional port, such as ${examples}`,
+  );
+}
+
+/** Whether an outcome is an answer about the name, rather than a failure of the server. */
+function isAnswer(outcome: DnsAnswer | DnsError): outcome is DnsAnswer {
+  return !(outcome instanceof DnsError) && (outcome.rcode === 'NOERROR' || outcome.rcode === 'NXDOMAIN');
+}
+
+/** How a question is sent. */
+interface Manner {
+  /** In milliseconds. */
+  readonly timeout: number;
+  /** Whether it is sent over TCP from the beginning. */
+  readonly tcp: boolean;
+  /** Whether it is sent without EDNS because the server has not answered it with EDNS. */
+  readonly plain?: boolean;
+  /** Whether it does not keep the process alive. */
+  readonly background?: boolean;
+}
+
+/** Asks a server, and remembers how it has answered. @throws DnsError ECANCELLED */
 async function askServer(
   server: Server,
   question: DnsQuestion,
-  timeout: number,
-  signal: AbortSignal,
+  manner: Manner,
+  signal?: AbortSignal,
 ): Promise<DnsAnswer | DnsError> {
+  const outcome = await outcomeOf(server, question, manner, signal);
+  if (!isAnswer(outcome)) {
+    server.failed();
+    return outcome;
+  }
+  server.answered();
+  if (manner.plain) server.failsWithEdns();
+  return outcome;
+}
+
+async function outcomeOf(
+  server: Server,
+  question: DnsQuestion,
+  manner: Manner,
+  signal?: AbortSignal,
+): Promise<DnsAnswer | DnsError> {
+  const { timeout, background = false } = manner;
   using deadline = new Deadline(timeout, signal);
+  if (background) deadline.unref();
+  const fail = (code: DnsErrorCode, detail: string) =>
+    new DnsError(code, question.type, question.name, `${server.address}: ${detail}`);
   try {
-    const answer = await askUdp(server, question, deadline.signal);
-    return answer.truncated ? await askTcp(server, question, deadline.signal) : answer;
+    return await answerOf(server, manner, { question, signal: deadline.signal, ref: !background });
   } catch (error) {
-    const fail = (code: 'ETIMEOUT' | 'ECANCELLED' | 'ESERVFAIL', detail: string) =>
-      new DnsError(code, question.type, question.name, detail);
-    if (signal.aborted) throw fail('ECANCELLED', 'the lookup was aborted');
-    if (deadline.passed) return fail('ETIMEOUT', `no answer from ${server.address} within ${timeout} ms`);
-    return fail('ESERVFAIL', `${server.address}: ${(error as Error).message}`);
+    if (signal?.aborted) throw fail('ECANCELLED', 'the lookup was aborted');
+    if (deadline.passed) return fail('ETIMEOUT', `no answer within ${timeout} ms`);
+    return fail(error instanceof MalformedAnswer ? 'EBADRESP' : 'ESERVFAIL', (error as Error).message);
   }
 }
 
-type Answer = DnsAnswer & { truncated: boolean };
+/** Rcodes of servers that do not understand a question with an OPT record (RFC 6891 7). */
+const EDNS_REFUSED: ReadonlySet<string> = new Set(['FORMERR', 'NOTIMP', 'BADVERS']);
 
-/** Resolves with the first datagram that answers the question; all others are ignored, because they may be forged. */
-function askUdp({ address, port }: Server, question: DnsQuestion, signal: AbortSignal): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const id = randomInt(0x10000); // random (RFC 5452 4.3), like the port, which the kernel chooses for each socket
-    const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
-    let ended = false;
-    const end = (finish: () => void) => {
-      if (ended) return;
-      ended = true;
-      signal.removeEventListener('abort', aborted);
-      socket.close();
-      finish();
-    };
-    const aborted = () => end(() => reject(signal.reason));
-    signal.addEventListener('abort', aborted, { once: true });
-    if (signal.aborted) return aborted();
-    socket.once('error', (error) => end(() => reject(error)));
-    socket.on('message', (bytes) => {
-      const answer = decodeAnswer(bytes, id, question);
-      if (answer !== undefined) end(() => resolve(answer));
-    });
-    // A connected socket receives datagrams from this server only, and reports an unreachable port.
-    // If the server cannot be reached, the callback gets the error, and 'error' is not emitted.
-    socket.connect(port, address, (error?: Error) => {
-      if (error) end(() => reject(error));
-      else socket.send(encodeQuestion(id, question));
-    });
-  });
+async function answerOf(
+  server: Server,
+  { tcp, plain = false }: Manner,
+  query: Omit<Query, 'edns'>,
+): Promise<DnsAnswer> {
+  const ask = async (edns: boolean) => {
+    const answer = tcp ? undefined : await askUdp(server, { ...query, edns });
+    return answer === undefined || answer.truncated ? askTcp(server, { ...query, edns }) : answer;
+  };
+  const edns = server.edns && !plain;
+  const answer = await ask(edns);
+  if (!edns || !EDNS_REFUSED.has(answer.rcode)) return answer;
+  const second = await ask(false);
+  if (isAnswer(second)) server.failsWithEdns();
+  return second;
 }
 
-/** Over TCP, two bytes with its length precede each message (RFC 1035 4.2.2). */
-function askTcp({ address, port }: Server, question: DnsQuestion, signal: AbortSignal): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const id = randomInt(0x10000);
-    const socket = connect({ host: address, port, signal });
-    let received = Buffer.alloc(0);
-    const end = (finish: () => void) => {
-      socket.destroy();
-      finish();
-    };
-    socket.once('connect', () => {
-      const message = encodeQuestion(id, question);
-      socket.write(Buffer.concat([Buffer.from([message.length >> 8, message.length & 0xff]), message]));
-    });
-    socket.on('data', (bytes) => {
-      received = Buffer.concat([received, bytes]);
-      if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
-      const answer = decodeAnswer(received.subarray(2, 2 + received.readUInt16BE(0)), id, question);
-      end(() =>
-        answer === undefined
-          ? reject(new Error('the message does not answer the question'))
-          : resolve(answer),
-      );
-    });
-    socket.once('error', (error) => end(() => reject(error)));
-    socket.once('close', () => reject(new Error('the server closed the connection before its answer')));
-  });
-}
-
-function serverOf(text: string): Server {
-  if (isIP(text) !== 0) return { address: text, port: 53 };
-  const [, bracketed, plain, port = ''] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
-  const address = bracketed ?? plain ?? '';
-  const number = Number(port);
-  if (isIP(address) !== (bracketed === undefined ? 4 : 6) || number < 1 || number > 65535)
-    throw badServer(text);
-  return { address, port: number };
-}
-
-function badServer(text: string): MilterError {
-  return badArgument(
-    `DnsSession: servers: ${text} is not an IP address with an optional port, such as 192.0.2.53:53 or [2001:db8::53]:53`,
-  );
+/** Sends the question to servers that have failed some time ago too, in order to know when they are back. */
+function probe(servers: readonly Server[], question: DnsQuestion, manner: Manner): void {
+  for (const server of servers) {
+    if (server.takeProbe()) void askServer(server, question, { ...manner, background: true });
+  }
 }

@@ -71,7 +71,8 @@ interface Finding {
   readonly problem: string | null;
 }
 
-async function outcomeFor({ domain }: Identity, evaluation: Evaluation): Promise<Finding> {
+async function outcomeFor({ domain, checkable }: Identity, evaluation: Evaluation): Promise<Finding> {
+  if (!checkable) return { outcome: { result: 'none', mechanism: null, domain, exp: null }, problem: null };
   try {
     return { outcome: await evaluation.checkHost(domain), problem: null };
   } catch (error) {

@@ -1,4 +1,5 @@
 /** Evaluation of SPF records: check_host() of RFC 7208 4. */
+import { escapedName } from '../dns/names.js';
 import type { Client } from './client.js';
 import type { Identity } from './identity.js';
 import type { Lookups } from './lookups.js';
@@ -57,8 +58,13 @@ export class Evaluation {
     return redirected ?? { result: 'neutral', mechanism: null, domain, exp: null };
   }
 
-  /** The values of macros in the record of a domain. DNS is asked for `p` only if it is used. */
-  async macros(domain: string, text: MacroString): Promise<MacroValues> {
+  /**
+   * The values of macros in the record of a domain. DNS is asked for `p` only if it is used.
+   *
+   * @param purpose `i` has the digits of an IPv6 address in upper case for people, to whom other tools show them so, and in lower
+   *     case in names, as in RFC 7208 7.4; DNS does not distinguish the two
+   */
+  async macros(domain: string, text: MacroString, purpose: 'name' | 'explanation'): Promise<MacroValues> {
     const name = text.uses('p') ? await this.#names.forMacro(domain) : '';
     const { sender, local, domain: origin } = this.#identity;
     const { receiver, maxMacroValue } = this.#settings;
@@ -68,7 +74,7 @@ export class Evaluation {
       l: short(local, local),
       o: origin,
       d: domain,
-      i: this.#client.dotted,
+      i: purpose === 'name' ? this.#client.dotted : this.#client.dotted.toUpperCase(),
       p: name,
       h: short(this.#helo, this.#helo),
       v: this.#client.zone,
@@ -82,7 +88,7 @@ export class Evaluation {
   /** @throws SpfError if the syntax is wrong, there are several records (RFC 7208 4.5), or the DNS lookup fails */
   async #recordOf(domain: string): Promise<SpfRecord | undefined> {
     const { maxRecordLength } = this.#settings;
-    const [text, ...others] = (await this.#lookups.texts(domain)).filter(isSpfRecord);
+    const [text, ...others] = (await this.#lookups.texts(escapedName(domain))).filter(isSpfRecord);
     if (text === undefined) return undefined;
     if (others.length > 0) throw new SpfError('permerror', `${quoted(domain)} has more than one SPF record`);
     if (text.length > maxRecordLength) {
@@ -99,7 +105,7 @@ export class Evaluation {
       lookups: this.#lookups,
       names: this.#names,
       maxMx: this.#settings.maxMx,
-      expand: async (spec) => spec.name(await this.macros(domain, spec)),
+      expand: async (spec) => spec.name(await this.macros(domain, spec, 'name')),
       includes: async (target, term) => (await this.#checkOther(target, term)).result === 'pass',
     };
   }

@@ -1,10 +1,9 @@
 /** The explanation of a result: that of the domain (RFC 7208 6.2), or one of our own. */
-import { validDnsName } from '../dns/names.js';
 import type { Evaluation, Outcome } from './evaluation.js';
 import type { Identity } from './identity.js';
 import type { Lookups } from './lookups.js';
 import { MacroString } from './macro-string.js';
-import { truncatedName } from './names.js';
+import { askableName } from './names.js';
 import type { Settings } from './settings.js';
 import { SpfError } from './spf-error.js';
 import { printable } from './text.js';
@@ -27,12 +26,12 @@ export async function domainExplanation(
 ): Promise<string | undefined> {
   if (result !== 'fail' || exp === null) return undefined;
   return undefinedOnError(async () => {
-    const name = validDnsName(truncatedName(exp.name(await evaluation.macros(domain, exp)) ?? ''));
+    const name = askableName(exp.name(await evaluation.macros(domain, exp, 'name')) ?? '');
     if (name === undefined) return undefined;
     const [text, ...others] = await lookups.texts(name);
     if (text === undefined || others.length > 0 || text.length > maxRecordLength) return undefined;
     const explanation = MacroString.read(text);
-    return explanation?.text(await evaluation.macros(domain, explanation), maxExplanation);
+    return explanation?.text(await evaluation.macros(domain, explanation, 'explanation'), maxExplanation);
   });
 }
 
@@ -45,7 +44,10 @@ export async function localExplanation(
 ): Promise<string | undefined> {
   if (result !== 'fail' || defaultExplanation === null) return undefined;
   return undefinedOnError(async () =>
-    defaultExplanation.text(await evaluation.macros(domain, defaultExplanation), maxExplanation),
+    defaultExplanation.text(
+      await evaluation.macros(domain, defaultExplanation, 'explanation'),
+      maxExplanation,
+    ),
   );
 }
 

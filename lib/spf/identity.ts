@@ -21,7 +21,8 @@ const POSTMASTER = 'postmaster';
 export function identityOf(query: SpfQuery, kind: SpfIdentity): Identity {
   const path = pathOf(query.sender);
   const [local, domain] = kind === 'helo' || path === '' ? [POSTMASTER, query.helo] : partsOf(path);
-  const name = checkableDomain(toAscii(domain));
+  // Macros of a record can put a space into a name, but no domain of a sender has one (RFC 5321 4.1.2).
+  const name = domain.includes(' ') ? undefined : checkableDomain(toAscii(domain));
   const spelling = name ?? domain;
   const sender = spelling === '' ? local : `${local}@${spelling}`;
   return { kind, sender, local, domain: spelling, checkable: name !== undefined };

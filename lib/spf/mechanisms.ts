@@ -1,9 +1,9 @@
 /** Evaluation of mechanisms (RFC 7208 5). */
-import { validDnsName } from '../dns/names.js';
+import { canonicalName } from '../dns/names.js';
 import type { Client } from './client.js';
 import type { Lookups } from './lookups.js';
 import type { MacroString } from './macro-string.js';
-import { truncatedName } from './names.js';
+import { askableName } from './names.js';
 import type { Directive, Mechanism } from './record.js';
 import { SpfError } from './spf-error.js';
 import { quoted } from './text.js';
@@ -50,7 +50,7 @@ async function matchesByDns(
   if (target === undefined) return false;
   if (mechanism.kind === 'include') return scope.includes(target, term);
   // A name that is not valid in DNS after expansion does not match. RFC 7208 4.8 leaves this open.
-  const name = validDnsName(truncatedName(target));
+  const name = askableName(target);
   if (name === undefined) return false;
   const { client, lookups, names } = scope;
   switch (mechanism.kind) {
@@ -78,7 +78,7 @@ async function matchesMx(
     throw new SpfError('permerror', `more than ${maxMx} mail servers (maxMx): ${quoted(term)}`);
   }
   for (const exchanger of exchangers) {
-    const host = validDnsName(exchanger); // undefined for a null MX (RFC 7505)
+    const host = canonicalName(exchanger); // undefined for a null MX (RFC 7505)
     if (host !== undefined && client.sharesPrefixWith(await lookups.addresses(host, client.family), bits))
       return true;
   }

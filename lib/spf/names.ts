@@ -1,5 +1,5 @@
 /** Domain names in SPF. */
-import { MAX_NAME_LENGTH, validDnsName } from '../dns/names.js';
+import { escapedName, MAX_NAME_LENGTH, validDnsName } from '../dns/names.js';
 
 /**
  * Validates a domain for check_host(): it must have several labels, none empty or too long (RFC 7208 4.3). An IP address and
@@ -26,6 +26,17 @@ export function truncatedName(text: string): string {
   if (name.length <= MAX_NAME_LENGTH) return name;
   const dot = name.indexOf('.', name.length - MAX_NAME_LENGTH - 1);
   return dot < 0 ? '' : name.slice(dot + 1);
+}
+
+/**
+ * A name that macros have expanded to, shortened if necessary, as DNS is asked for it. All its characters are meant as they are:
+ * the result of an expansion is not subject to any further escaping (RFC 7208 7.3).
+ *
+ * @returns undefined if it is not valid in DNS
+ */
+export function askableName(text: string): string | undefined {
+  const name = validDnsName(truncatedName(text));
+  return name === undefined ? undefined : escapedName(name);
 }
 
 /** Whether `name` is `domain` or a subdomain of it. */

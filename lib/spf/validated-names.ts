@@ -8,6 +8,9 @@ import { SpfError } from './spf-error.js';
 /** The macro `p` if there is no validated name (RFC 7208 7.3). */
 const UNKNOWN = 'unknown';
 
+/** A name in a PTR record that can be that of a host: one without escapes. */
+const hostName = (name: string) => (/[\s\\]/.test(name) ? undefined : validDnsName(name));
+
 export class ValidatedNames {
   readonly #client: Client;
   readonly #lookups: Lookups;
@@ -41,7 +44,7 @@ export class ValidatedNames {
 
   async #lookUp(): Promise<string[]> {
     const names = await this.#emptyOnError(this.#lookups.names(this.#client.text));
-    const first = names.slice(0, this.#limit).map(validDnsName);
+    const first = names.slice(0, this.#limit).map(hostName);
     const checked = first.map((name) => (name === undefined ? undefined : this.#isConfirmed(name)));
     const confirmed = await Promise.all(checked);
     return first.filter((name, at): name is string => name !== undefined && confirmed[at] === true);

@@ -103,7 +103,8 @@ describe('DnsSession', () => {
     ['a..example', 'EBADNAME'],
     ['', 'EBADNAME'],
     ['grün.example', 'EBADNAME'],
-    ['a b.example', 'EBADNAME'],
+    ['a b.example', 'ENOTFOUND'],
+    ['a\\', 'EBADNAME'],
   ] as const) {
     it(`fails with ${code} for ${name.slice(0, 40) || 'no name'}`, async () => {
       const timeout = code === 'ETIMEOUT' ? 100 : 20_000;
@@ -528,7 +529,8 @@ describe('DnsSession', () => {
     }
     await using faulty = await DnsServer.start(ZONE);
     const session = open({ servers: [faulty.address], tries: 1 });
-    await expect(session.resolve4('truncated.example')).rejects.toThrow(failsWith('ENODATA'));
+    // Over TCP, nothing may be missing.
+    await expect(session.resolve4('truncated.example')).rejects.toThrow(failsWith('ESERVFAIL'));
   });
 
   it('sends its queries through a given exchange', async () => {

@@ -78,6 +78,12 @@ describe('macros', () => {
     // escapes, and what is no macro
     ['a%%b.x.test', 'a%b.x.test'],
     ['a%-b.x.test', 'a%20b.x.test'],
+    ['a%_b.x.test', 'a b.x.test'],
+    ['%_%_.x.test', '  .x.test'],
+    ['%{l}.x.test', 'a b.x.test', { ...query, sender: 'a b@example.com' }],
+    // the result is not subject to any further escaping (RFC 7208 4.8)
+    ['a\\.x.test', 'a\\.x.test'],
+    ['%{l}.x.test', '"a\\"b".x.test', { ...query, sender: '"a\\"b"@example.com' }],
     ['{d}$.x.test', '{d}$.x.test'],
     // ends of names
     ['x.test.', 'x.test'],
@@ -257,6 +263,29 @@ describe('explanations (RFC 7208 6.2)', () => {
       record,
       'fail',
       { ...says('%{c} %{i1}'), ip: '2001:DB8:0::1', ...is('2001:db8::1 1') },
+    ],
+    [
+      'macro i of IPv6, in upper case, also where it is escaped',
+      record,
+      'fail',
+      {
+        ...says('%{i2} %{c} is %{i}.%{v}, %{ir}, %{I1}'),
+        ip: '2001:DB8::CAFE',
+        ...is(
+          'F.E 2001:db8::cafe is 2.0.0.1.0.D.B.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.C.A.F.E.ip6, ' +
+            'E.F.A.C.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.B.D.0.1.0.0.2, E',
+        ),
+      },
+    ],
+    [
+      'macros in upper case, escaped as in a URL by upper-case digits (RFC 7208 7.3, RFC 3986 2.1)',
+      record,
+      'fail',
+      {
+        ...says('http://example.com/why?l=%{L}&s=%{S}'),
+        sender: 'jack&jill=up*@example.com',
+        ...is('http://example.com/why?l=jack%26jill%3Dup%2A&s=jack%26jill%3Dup%2A%40example.com'),
+      },
     ],
     [
       'macro p',
