@@ -19,6 +19,7 @@
 import { parseArgs } from 'node:util';
 import * as Milter from 'tsmilter';
 import { MimeMessage } from 'tsmilter/mime';
+import { printable } from 'tsmilter/utils';
 
 const USAGE = 'usage: template.js SOCKET [--bcc ADDRESS] [--mode OCTAL]';
 
@@ -31,9 +32,9 @@ export class TemplateFilter extends Milter.Base {
   /** What has arrived of the message. It is kept in memory, up to the MTA's size limit; sample/spool.ts uses a file instead. */
   #message: Buffer[] = [];
 
-  /** Replaces control characters, so that text from a message cannot forge a line of the log. */
+  /** Escapes what is not printable, so that text from a message cannot forge a line of the log. */
   #log(...message: unknown[]): void {
-    console.log(`[${this.#id}]`, message.join(' ').replace(/\p{Cc}+/gu, ' '));
+    console.log(`[${this.#id}]`, printable(message.join(' ')));
   }
 
   /**
@@ -134,12 +135,15 @@ export class TemplateFilter extends Milter.Base {
    * takes long, the package keeps the MTA from timing out by reporting progress every 30 seconds.
    */
   override async eom(): Promise<Milter.Status> {
-    const message = MimeMessage.from(Buffer.concat(this.#message));
+    const message = Buffer.concat(this.#message);
     this.#message = [];
-    for (const part of message.walk()) {
-      // A part may give its name in several places; `getnames(true)` also looks into ZIP files.
-      const names = new Set((await part.getnames()).map(([, name]) => name));
-      for (const name of names) this.#log('attachment', JSON.stringify(name), 'of type', part.gettype());
+    try {
+      await this.#logAttachments(message);
+    } catch (error) {
+      if (!(error instanceof Milter.MilterError) || error.code !== 'ERR_MILTER_MIME_LIMIT') throw error;
+      // For example a megabyte of headers: it would not become less at a retry, so this is no case for TEMPFAIL.
+      this.setreply('554', '5.6.0', 'the message is too large or too deeply nested to be read');
+      return Milter.REJECT;
     }
     if (bcc !== null) {
       this.addrcpt(`<${bcc}>`);
@@ -148,6 +152,14 @@ export class TemplateFilter extends Milter.Base {
     // Postfix assigns the queue id after the first recipient, so read it here.
     this.#log('end of message', this.getsymval('i'));
     return Milter.ACCEPT;
+  }
+
+  async #logAttachments(message: Buffer): Promise<void> {
+    for (const part of MimeMessage.from(message).walk()) {
+      // A part may give its name in several places; `getnames(true)` also looks into ZIP files.
+      const names = new Set((await part.getnames()).map(([, name]) => name));
+      for (const name of names) this.#log('attachment', JSON.stringify(name), 'of type', part.gettype());
+    }
   }
 
   /** A command that the MTA does not know and rejects; the filter can only change the reply. Most filters delete this method. */

@@ -1,6 +1,7 @@
 /** The sample filter: how it handles a message, step by step. */
 import * as Milter from 'tsmilter';
 import { defangStream } from 'tsmilter/mime';
+import { printable } from 'tsmilter/utils';
 import { attachmentRules } from './attachments';
 import { decodeWords, rejectionReason } from './headers';
 import { Spool } from './spool';
@@ -8,6 +9,14 @@ import { Spool } from './spool';
 /** The only recipient of bounces of spam with a forged sender. */
 const MAILER_DAEMON = /^<?mailer-daemon(@|>|$)/i;
 const LOGGED_HEADERS: ReadonlySet<string> = new Set(['from', 'to', 'subject', 'x-mailer']);
+
+/**
+ * Whether a message exceeds a limit of tsmilter/mime, for example with a megabyte of headers. It would do so at each retry, so it is
+ * rejected rather than deferred.
+ */
+function exceedsLimit(error: unknown): boolean {
+  return error instanceof Milter.MilterError && error.code === 'ERR_MILTER_MIME_LIMIT';
+}
 
 /** One SMTP session, which may contain several messages, one after the other. */
 export class SampleFilter extends Milter.Base {
@@ -17,10 +26,10 @@ export class SampleFilter extends Milter.Base {
   #bodySize = 0;
   #spool: Spool | null = null;
 
-  /** Logs one line. Control characters are replaced, so that text from a message cannot forge another line. */
+  /** Logs one line. What is not printable is escaped, so that text from a message cannot forge another line. */
   #log(...message: unknown[]): void {
     const time = new Date().toISOString().slice(11, 19);
-    console.log(time, `[${this.#id}]`, message.join(' ').replace(/\p{Cc}+/gu, ' '));
+    console.log(time, `[${this.#id}]`, printable(message.join(' ')));
   }
 
   /** Rejects the message with a reason that the sender sees. */
@@ -89,6 +98,9 @@ export class SampleFilter extends Milter.Base {
       if (this.#spool) await this.#defang(this.#spool);
       this.#log(`end of message, ${this.#bodySize} bytes of body`);
       return Milter.ACCEPT;
+    } catch (error) {
+      if (!exceedsLimit(error)) throw error; // such as a full disk: the exception policy defers the message
+      return this.#refuse('the message is too large or too deeply nested to be checked for attachments');
     } finally {
       await this.#reset();
     }

@@ -1,5 +1,6 @@
 /** Logs to stdout in the format of syslog. */
 import { hostname } from 'node:os';
+import { printable } from 'tsmilter/utils';
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -20,8 +21,8 @@ export class Log {
     this.#sign = `${hostname().split('.')[0]} ${name}[${process.pid}]:`;
   }
 
-  /** Logs one line. Control characters are replaced, so that text from a message cannot forge another line. */
+  /** Logs one line. What is not printable is escaped, so that text from a message cannot forge another line. */
   write(...words: readonly unknown[]): void {
-    console.log(timestamp(new Date()), this.#sign, words.join(' ').replace(/\p{Cc}+/gu, ' '));
+    console.log(timestamp(new Date()), this.#sign, printable(words.join(' ')));
   }
 }

@@ -1,5 +1,6 @@
 /** Deadlines as abort signals. */
 import { setMaxListeners } from 'node:events';
+import { onAbort } from '../internal/on-abort.js';
 
 /**
  * An abort signal that is aborted after a time, or together with one of other signals.
@@ -9,8 +10,7 @@ import { setMaxListeners } from 'node:events';
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
-  readonly #outers: readonly AbortSignal[];
-  readonly #follow = () => this.#controller.abort();
+  readonly #unfollow: readonly (() => void)[];
   #passed = false;
 
   /** @param milliseconds from now on */
@@ -20,11 +20,9 @@ export class Deadline implements Disposable {
       this.#passed = true;
       this.#controller.abort();
     }, milliseconds);
-    this.#outers = outers.filter((outer) => outer !== undefined);
-    for (const outer of this.#outers) {
-      outer.addEventListener('abort', this.#follow, { once: true });
-      if (outer.aborted) this.#follow();
-    }
+    this.#unfollow = outers
+      .filter((outer) => outer !== undefined)
+      .map((outer) => onAbort(outer, () => this.#controller.abort()));
   }
 
   get signal(): AbortSignal {
@@ -43,16 +41,14 @@ export class Deadline implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    for (const outer of this.#outers) outer.removeEventListener('abort', this.#follow);
+    for (const unfollow of this.#unfollow) unfollow();
   }
 }
 
 /** Waits for a promise, or resolves with undefined once the signal is aborted. Custom resolvers do not take a signal. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    const aborted = () => resolve(undefined);
-    signal.addEventListener('abort', aborted, { once: true });
-    if (signal.aborted) aborted();
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
+    const unsubscribe = onAbort(signal, () => resolve(undefined));
+    promise.then(resolve, reject).finally(unsubscribe);
   });
 }

@@ -3,6 +3,7 @@
 import { CONTINUE } from '../addon/constants.js';
 import type { Answer } from '../addon/status.js';
 import { writeLine } from '../internal/output.js';
+import { printable } from '../internal/printable.js';
 import type { Peer } from '../session/hostaddr.js';
 import { Base } from './base.js';
 import { noreply } from './decorators.js';
@@ -13,9 +14,9 @@ export class Milter extends Base {
   /** Unique in the process. */
   readonly id: number = uniqueID();
 
-  /** Writes a line; override it to log elsewhere. */
+  /** Writes a line, in which text of the client cannot begin another one; override it to log elsewhere. */
   log(...message: unknown[]): void {
-    writeLine(process.stdout, `[${this.id}] ${message.map(String).join(' ')}`);
+    writeLine(process.stdout, `[${this.id}] ${printable(message.map(String).join(' '))}`);
   }
 
   @noreply

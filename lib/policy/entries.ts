@@ -1,4 +1,5 @@
 /** Parses the lines of a map into entries. */
+import { foldText } from '../utils/spellings.js';
 import type { NumberedLine } from './lines.js';
 import { mapError } from './map-error.js';
 
@@ -16,7 +17,7 @@ const withoutNul = (text: string): string => {
 };
 
 /** Keys are not case-sensitive, as in `makemap`. */
-export const foldKey = (key: string): string => key.toLowerCase();
+export const foldKey = foldText;
 
 /**
  * The entries of a source text, in which each line has a key, blanks and a value. Empty lines and lines that begin with `#` are

@@ -1,6 +1,6 @@
 /** Looks up senders in an access map. */
 import { checkText, checkWord } from '../internal/validate.js';
-import { foldKey } from './entries.js';
+import { domainSpellings, localPartSpellings } from '../utils/spellings.js';
 
 /** The part of an `AccessMap` that {@link MTAPolicy} uses. Tests can pass another object. */
 export interface PolicyMap {
@@ -20,27 +20,36 @@ function bare(sender: string): string {
   return address.startsWith('@') ? address.slice(address.indexOf(':') + 1) : address;
 }
 
-/** The domain of an address, without a final dot; '' if it has none. */
-function domainOf(address: string): string {
+/**
+ * The keys under which a sender is looked up, in order: the address, its domain, `.parent` for each parent domain, and ''. Each of
+ * them in all its spellings, so that nobody escapes a policy by writing an address in another way.
+ */
+function namesOf(sender: string): string[] {
+  const address = bare(sender);
+  if (address === '') return [''];
   const at = address.lastIndexOf('@');
+  const locals = localPartSpellings(at < 0 ? address : address.slice(0, at));
   const domain = at < 0 ? '' : address.slice(at + 1);
-  return domain.endsWith('.') ? domain.slice(0, -1) : domain;
+  if (domain.length > MAX_DOMAIN_LENGTH) return [...locals.map((local) => `${local}@${domain}`), ''];
+  const domains = domainSpellings(domain).filter((name) => name !== '');
+  if (domains.length === 0) return [...locals.map((local) => (at < 0 ? local : `${local}@`)), ''];
+  const addresses = locals.flatMap((local) => domains.map((name) => `${local}@${name}`));
+  return [...addresses, ...domains, ...parentsOf(domains), ''];
 }
 
-/** The keys under which a sender is looked up, in order: the address, its domain, `.parent` for each parent domain, and ''. */
-function namesOf(sender: string): string[] {
-  const address = foldKey(bare(sender));
-  const domain = domainOf(address);
-  const names = address === '' ? [] : [address];
-  if (domain !== '' && domain.length <= MAX_DOMAIN_LENGTH) {
-    names.push(domain);
-    // An address literal such as [192.0.2.1] has no parent domains.
-    const last = domain.startsWith('[') ? -1 : domain.length;
-    for (let dot = domain.indexOf('.'); dot >= 0 && dot < last; dot = domain.indexOf('.', dot + 1)) {
-      names.push(domain.slice(dot));
+/** `.example.com` and `.com` for mail.example.com, in each spelling, the longest first. */
+function parentsOf(domains: readonly string[]): string[] {
+  const [first = ''] = domains;
+  // An address literal such as [192.0.2.1] has no parent domains.
+  if (first.startsWith('[')) return [];
+  const labels = domains.map((domain) => domain.split('.'));
+  const parents: string[] = [];
+  for (let level = 1; level < Math.max(...labels.map(({ length }) => length)); level++) {
+    for (const parts of labels) {
+      if (level < parts.length) parents.push(`.${parts.slice(level).join('.')}`);
     }
   }
-  return [...names, ''];
+  return [...new Set(parents)];
 }
 
 /**
@@ -53,7 +62,9 @@ function namesOf(sender: string): string[] {
  * SPF-Fail:                    REJECT    all other senders
  * ```
  *
- * The first matching key is used. Prefixes, addresses and domains are not case-sensitive.
+ * The first matching key is used. Prefixes, addresses and domains are not case-sensitive. Internationalised domains match in
+ * Unicode and in ASCII (`münchen.example` and `xn--mnchen-3ya.example`), whichever of them the map has; unnecessary quotes around
+ * the user and a dot after the domain do not matter.
  */
 export class MTAPolicy {
   readonly #map: PolicyMap;

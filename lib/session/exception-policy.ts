@@ -108,10 +108,13 @@ export class Exceptions {
   }
 }
 
-/** An error as text. Anything can be thrown, including objects that inspect() fails on. */
+/**
+ * An error as text, with its stack. Its message may quote the client, so lines after the first are indented: they cannot be taken
+ * for another message. Anything can be thrown, including objects that inspect() fails on.
+ */
 function textOf(error: unknown): string {
   try {
-    return inspect(error);
+    return inspect(error).replace(/\n(?=\S)/g, '\n    ');
   } catch {
     return 'a value that cannot be printed';
   }

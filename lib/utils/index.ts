@@ -1,4 +1,5 @@
 /** `tsmilter/utils`: functions for addresses, headers and host names. */
+export { printable } from '../internal/printable.js';
 export { isDynip } from './dynip.js';
 export { type IniplistOptions, iniplist, type NameResolver } from './iniplist.js';
 export { type MailAddress, type ParseAddressOptions, parseAddr, parseaddr } from './parse-addr.js';

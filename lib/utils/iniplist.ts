@@ -1,6 +1,7 @@
 /** Matches a client against a list of addresses, networks, patterns and host names. */
 import { promises as dns } from 'node:dns';
 import { badArgument } from '../internal/errors.js';
+import { onAbort } from '../internal/on-abort.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { bitsOf, type IpAddress, inNetwork, readIp, requireIp } from './ip.js';
 import { listHas, type NameEntry, readIpList } from './ip-list.js';
@@ -154,13 +155,8 @@ async function addressesOf(
   const isIpv4 = client.kind() === 'ipv4';
   if (/^localhost\.?$/i.test(name)) return [isIpv4 ? '127.0.0.1' : '::1'];
   const lookup = isIpv4 ? resolver.resolve4(name) : resolver.resolve6(name);
-  return Promise.race([lookup, rejectionOf(name, timeUp)]);
-}
-
-function rejectionOf(name: string, timeUp: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    timeUp.addEventListener('abort', () => reject(new Error(`iniplist: no answer for ${name} in time`)), {
-      once: true,
-    });
+  return new Promise((resolve, reject) => {
+    const unsubscribe = onAbort(timeUp, () => reject(new Error(`iniplist: no answer for ${name} in time`)));
+    lookup.then(resolve, reject).finally(unsubscribe);
   });
 }

@@ -1,5 +1,6 @@
 /** Parses mail addresses of the envelope and of headers. */
-import addressparser from 'nodemailer/lib/addressparser';
+import { type AddressPart, scanAddresses } from './address-scan.js';
+import { hiddenAddress, readMailbox } from './mailbox.js';
 
 /** A user and the domain after the last `@`, or only a user if there is no `@`. */
 export type MailAddress = [user: string] | [user: string, domain: string];
@@ -53,12 +54,14 @@ function domainAt(path: string): number {
 
 /**
  * The name and the address in a header such as From (pymilter's `parseaddr`). It also accepts malformed and obsolete forms that
- * are common in mail: an unquoted `@` or comma in the name, a missing `>`, a route, the name as a comment (RFC 5322 3.4, 4.4).
+ * are common in mail: an unquoted `@` or comma in the name, a quote, parenthesis or angle bracket that is never closed, a
+ * route, the name as a comment (RFC 5322 3.4, 4.4). An address in angle brackets wins over others in the same mailbox.
  *
  * ```
  * parseaddr('Foo Bar <foo@bar.example>')             // ['Foo Bar', 'foo@bar.example']
  * parseaddr('foo@bar.example (Foo Bar)')             // ['Foo Bar', 'foo@bar.example']
  * parseaddr('god@heaven <@hop1,@hop2:jeff@spec.org>') // ['god@heaven', 'jeff@spec.org']
+ * parseaddr('Bob :( <bob@x.example>')                // ['Bob :(', 'bob@x.example']
  * ```
  *
  * For several addresses, or a group, the first is returned. The name is not decoded. Decode it afterwards with
@@ -67,16 +70,38 @@ function domainAt(path: string): number {
  */
 export function parseaddr(value: string, options: ParseAddressOptions = {}): [name: string, address: string] {
   if (value.length > (options.maxLength ?? MAX_LENGTH)) return ['', ''];
-  const all = addressparser(unfold(value), { flatten: true });
-  const found = all.find(({ address }) => address !== '') ?? all[0];
-  if (!found) return ['', ''];
-  const { name, address } = found;
-  return address === '' && isWord(name) && !value.includes('<>') ? ['', name] : [name, address];
+  const parts = scanAddresses(unfold(value));
+  const inGroup = parts.some(({ kind, text }) => kind === 'separator' && text === ';');
+  /** Names without an address: an unquoted comma in a name separates them from it. */
+  const names: string[] = [];
+  let nullName: string | undefined;
+  for (const mailbox of mailboxes(parts)) {
+    const { name, address, bracketed } = readMailbox(mailbox, inGroup);
+    if (address) return [bracketed ? [...names, name].filter(Boolean).join(', ') : name, address];
+    if (address === '') nullName ??= name;
+    else if (name !== '') names.push(name);
+  }
+  if (nullName !== undefined) return [nullName, ''];
+  const [name = ''] = names;
+  const hidden = hiddenAddress(parts, 'quoted');
+  if (hidden !== undefined) return [name, hidden];
+  return isWord(name) ? ['', name] : [name, ''];
+}
+
+/** The parts between separators. */
+function* mailboxes(parts: readonly AddressPart[]): Generator<readonly AddressPart[]> {
+  let start = 0;
+  for (const [at, { kind }] of parts.entries()) {
+    if (kind !== 'separator') continue;
+    yield parts.slice(start, at);
+    start = at + 1;
+  }
+  yield parts.slice(start);
 }
 
 /** Whether the value is one word. Then it is a local address (`MAILER-DAEMON`), not a name. */
 function isWord(name: string): boolean {
-  return name !== '' && !/\s/.test(name);
+  return /^[^\s<>]+$/.test(name);
 }
 
 /** Unfolds a header (RFC 5322 2.2.3). */

@@ -27,6 +27,24 @@ function valuesOf(text: string): Record<string, Record<string, string | null>> {
   );
 }
 
+describe('references', () => {
+  it('are counted, also those to empty values', () => {
+    const many = (count: number) =>
+      parse(`[s]\nempty=\nmany=${'%(empty)s'.repeat(count)}\nmore=%(many)s%(many)s\n`);
+    expect(many(10_000).get('s', 'many')).toBe('');
+    expect(many(9998).get('s', 'more')).toBe('');
+    for (const [count, option] of [
+      [10_001, 'many'],
+      [9999, 'more'],
+      [600_000, 'more'],
+    ] as const) {
+      expect(() => many(count).get('s', option)).toThrow(
+        errorWith({ ...CONFIG, message: /leads to more than 10000 references/ }),
+      );
+    }
+  });
+});
+
 /** @contract 33 */
 describe('ini files', () => {
   const texts: [string, Record<string, Record<string, string>>][] = [

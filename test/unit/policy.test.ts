@@ -69,6 +69,58 @@ const LOOKUPS: readonly (readonly [sender: string, prefix: string, value: string
   [`<x@${'a.'.repeat(200)}baz.example>`, 'SMTP-Test', 'ERROR:5.7.1:"550 go away"'],
 ];
 
+/** Maps and senders that mean the same, in other spellings. */
+const SPELLINGS: readonly (readonly [key: string, sender: string])[] = [
+  ['mallory@mixed.example', '<"mallory"@mixed.example>'],
+  ['mallory@mixed.example', '<"Mall\\ory"@mixed.example>'],
+  ['mallory@mixed.example', '<mallory@mixed.example.>'],
+  ['mallory@mixed.example', '<mallory@MIXED.example..>'],
+  ['mal.lory@mixed.example', '<mal."lory"@mixed.example>'],
+  ['"mal@lory"@mixed.example', '<"mal\\@lory"@mixed.example>'],
+  ['"mallory"@mixed.example', '<"mallory"@mixed.example>'],
+  ['xn--mnchen-3ya.example', '<x@münchen.example>'],
+  ['münchen.example', '<x@xn--mnchen-3ya.example>'],
+  ['münchen.example', '<x@XN--MNCHEN-3YA.example.>'],
+  ['MÜNCHEN.example', '<x@mu\u0308nchen.example>'],
+  ['x@xn--mnchen-3ya.example', '<x@münchen.example>'],
+  ['x@münchen.example', '<"x"@xn--mnchen-3ya.example>'],
+  ['.xn--mnchen-3ya.example', '<x@mail.münchen.example>'],
+  ['.münchen.example', '<x@mail.xn--mnchen-3ya.example>'],
+  ['.münchen.example', '<x@mail.münchen.example>'],
+  ['grün.xn--mnchen-3ya.example', '<x@grün.xn--mnchen-3ya.example>'],
+  ['jörg@mixed.example', '<jo\u0308rg@mixed.example>'],
+];
+
+describe('spellings of a sender', () => {
+  for (const [key, sender] of SPELLINGS) {
+    it(`${sender} is found as ${key}`, async () => {
+      const map = await textMap(`SPF-Pass:${key}\tREJECT\nSPF-Pass: OK\n`);
+      expect(new MTAPolicy(sender, map).getPolicy('SPF-Pass')).toBe('REJECT');
+    });
+  }
+
+  it('are not others: a quoted address that is no other address, invalid names, look-alikes', async () => {
+    const map = await textMap('SPF-Pass:mallory@mixed.example REJECT\nSPF-Pass:mixed.example OK\n');
+    for (const sender of [
+      '<"mallory "@mixed.example>',
+      '<"mall@ory"@mixed.example>',
+      '<mällory@mixed.example>',
+    ]) {
+      expectThat(new MTAPolicy(sender, map).getPolicy('SPF-Pass'), sender).toBe('OK');
+    }
+    for (const sender of [
+      '<mallory@xn--a.example>',
+      '<x@-.example>',
+      '<x@\udcfc.example>',
+      '<@>',
+      '<x@>',
+      '<x@..>',
+    ]) {
+      expectThat(new MTAPolicy(sender, map).getPolicy('SPF-Pass'), sender).toBeNull();
+    }
+  });
+});
+
 let dir = '';
 const inDir = (name: string) => join(dir, name);
 const open: AccessMap[] = [];

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { parseAddr, parseaddr, parseHeader } from '#lib/utils/index.js';
 import { cpuTime } from '../support/cpu-time';
 import { expectThat } from '../support/expect';
+import { randomNumbers } from '../support/random';
 
 /** @contract 31 */
 describe('parseAddr', () => {
@@ -74,6 +75,31 @@ describe('parseaddr', () => {
     ['Foo <a@b>, Bar <c@d>', 'Foo', 'a@b'],
     ['group: a@b, c@d;', '', 'a@b'],
     ['Foo; Bar <a@b>', 'Foo, Bar', 'a@b'],
+    // what real mail has: quotes and parentheses that are never closed, or not meant
+    ['Bob :( <bob@x.example>', 'Bob :(', 'bob@x.example'],
+    ['Bob :( <bob@x.example> :)', 'Bob :', 'bob@x.example'],
+    ['Sales (EU <sales@x.example>', 'Sales (EU', 'sales@x.example'],
+    ['Foo Bar (un <a@b.example>', 'Foo Bar (un', 'a@b.example'],
+    ['12" vinyl <v@x.example>', '12" vinyl', 'v@x.example'],
+    ['12" vinyl <v@x.example>, 7" single <s@x.example>', '12" vinyl', 'v@x.example'],
+    ['Alice <a@b.example> x: evil@e.example', 'Alice', 'a@b.example'],
+    ['evil@e.example: Alice <a@b.example>', 'evil@e.example: Alice', 'a@b.example'],
+    ['Foo <x> <a@b.example>', 'Foo', 'a@b.example'],
+    ['Foo <a@b.example> <c@d.example>', 'Foo', 'a@b.example'],
+    ['Foo <<a@b.example>>', 'Foo', 'a@b.example'],
+    ['Foo (old <x@y.example>) <a@b.example>', 'Foo', 'a@b.example'],
+    ['"Alice <a@b.example>"', 'Alice <a@b.example>', 'a@b.example'],
+    ['"a b"@c.example', '', '"a b"@c.example'],
+    ['Foo <"a>b"@c.example>', 'Foo', '"a>b"@c.example'],
+    ['Foo <a@b.example', 'Foo', 'a@b.example'],
+    ['Foo <a@b.example, Bar <c@d.example>', 'Foo', 'a@b.example'],
+    ['Foo <mailto:a@b.example>', 'Foo', 'a@b.example'],
+    ['Foo < a @ b.example >', 'Foo', 'a@b.example'],
+    ['Foo <a(comment)@b.example>', 'Foo', 'a@b.example'],
+    ['u@[IPv6:2001:db8::1]', '', 'u@[IPv6:2001:db8::1]'],
+    ['Foo <u@[IPv6:2001:db8::1]>', 'Foo', 'u@[IPv6:2001:db8::1]'],
+    ['Team: Foo <a@b.example>, c@d.example;', 'Foo', 'a@b.example'],
+    ['<a@b.example> (Foo)', 'Foo', 'a@b.example'],
   ];
   for (const [value, name, address] of forms) {
     it(JSON.stringify(value), () => expect(parseaddr(value)).toStrictEqual([name, address]));
@@ -85,8 +111,37 @@ describe('parseaddr', () => {
     expect(parseaddr(`${'x'.repeat(65_531)} <a@b>`)).toStrictEqual(['', '']);
   });
 
+  /** Pieces that a random header is made of. */
+  const PIECES = [
+    ...['<', '>', '(', ')', '"', '\\', ',', ';', ':', '@', '@[', ']', '.', ' ', '\t', '\r\n '],
+    ...['a', 'Foo', 'x@y.example', '"q r"', '(c)', 'jö', '\udcfc', '\u2028', 'mailto:', '=?utf-8?q?x?='],
+  ];
+
+  it('never throws, whatever the header is made of, and addresses have no brackets outside quotes', () => {
+    const random = randomNumbers(20261128);
+    for (let round = 0; round < 20_000; round++) {
+      const value = Array.from({ length: random(14) }, () => PIECES[random(PIECES.length)]).join('');
+      const [name, address] = parseaddr(value);
+      expectThat(typeof name, value).toBe('string');
+      expectThat(address.replace(/"(?:\\.|[^"\\])*"/gs, ''), value).not.toMatch(/[<>]/);
+    }
+  });
+
+  it('the address in angle brackets wins, whatever the name before it is', () => {
+    const random = randomNumbers(12);
+    const harmless = PIECES.filter((piece) => !/["<>,;\\]/.test(piece));
+    for (let round = 0; round < 20_000; round++) {
+      const name = Array.from({ length: random(10) }, () => harmless[random(harmless.length)]).join('');
+      expectThat(parseaddr(`${name} <real@b.example>`)[1], name).toBe('real@b.example');
+      expectThat(parseaddr(`"x" ${name} <real@b.example> y`)[1], name).toBe('real@b.example');
+    }
+  });
+
   it('reads a header of hostile punctuation in linear time', async () => {
-    for (const unit of ['<', '"', '(', '@', 'a@b ', ',', ';', ':', '\\', '\r\n ', '"a" ', '<a@b> ']) {
+    for (const unit of [
+      ...['<', '"', '(', ')', '@', '@[', '@[:', 'a@b ', ',', ';', ':', '\\', '\r\n ', '"a" ', '<a@b> ', ' '],
+      ...['<"', '<" ', 'a"<', '("', '"(', '(<', '((a)', '<a b', 'a ', '<a ', '"\\', '(\\'],
+    ]) {
       const spent = await cpuTime(() => parseaddr(unit.repeat(60_000 / unit.length)));
       expectThat(spent, JSON.stringify(unit)).toBeLessThan(10_000);
     }
