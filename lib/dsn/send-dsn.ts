@@ -1,12 +1,12 @@
 /** Verifies an address with its mail server, or sends it a message from the null sender. */
 import { hostname } from 'node:os';
-import { domainToASCII } from 'node:url';
 import { Deadline, untilAborted } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkLine, checkOptions, type OptionNames } from '../internal/validate.js';
-import { Conversation, oneLine, type Reply, replyOf } from './conversation.js';
+import { Conversation, type DsnStage, HostFailure, oneLine, type Reply } from './conversation.js';
 import { type DsnResolver, type MailHost, mailHosts, NoMailHost } from './hosts.js';
+import { type Mailbox, readMailbox } from './mailbox.js';
 
 /** Options for connections to mail servers. */
 export interface DsnOptions {
@@ -32,11 +32,12 @@ export interface DsnOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A reply for the SMTP client: a code, and a text of one line, which begins with an enhanced status code if the host sent one. */
-export type DsnRefusal = [code: number, text: string];
-
-/** The maximum length of an address in MAIL and RCPT (RFC 5321 4.5.3.1.3). */
-const MAX_PATH_LENGTH = 256;
+/**
+ * A reply for the SMTP client: a code, and a text of one line, which begins with an enhanced status code if the host sent one; and
+ * the stage at which it was given. Only a refusal with 5xx at `rcpt` says that the address does not exist; at `greeting`, `ehlo`
+ * and `mail` the host may have refused this client, whatever the address is.
+ */
+export type DsnRefusal = [code: number, text: string, stage: DsnStage];
 
 const accepted = ({ code }: Reply) => code >= 200 && code < 300;
 const refused = ({ code }: Reply) => code >= 500;
@@ -46,49 +47,58 @@ const refused = ({ code }: Reply) => code >= 500;
  * address.
  *
  * The hosts of the MX records are tried in order, or the addresses of the domain if it has none. If a host cannot be reached,
- * refuses the connection, or replies with 4xx, the next one is tried. The callback uses the null sender, like a notice. A host
- * that refuses the null sender, which RFC 5321 forbids, is asked again with postmaster as sender.
+ * refuses this client, or replies with 4xx, the next one is tried. The callback uses the null sender, like a notice. A host
+ * that refuses the null sender, which RFC 5321 forbids, is asked again with postmaster as sender. A host that calls itself by the
+ * name `receiver` is this one: the domain's MX record is fraudulent, or mail to it would loop.
  *
  * With a message, for example one of {@link createMsg}, the message is sent to the address, always from the null sender.
  *
  * Use callbacks only for mail that you would accept otherwise, and cache the result (`tsmilter/cache`): if the sender is
  * forged, the host that is asked has nothing to do with the message.
  *
- * @param address `ann@example.com`, without angle brackets
+ * @param address `ann@example.com`, with or without angle brackets. A malformed one is refused with 553 at the stage `address`:
+ *   no address of an untrusted sender makes this throw
  * @param message a message with CRLF or LF line breaks
  * @returns null if the mail is accepted; otherwise the reply of the host, or 4xx if no host could be reached
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an invalid address or option
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an invalid option, or an address that is not a string
  */
 export async function sendDsn(
   address: string,
   message: string | Buffer | null = null,
   options: DsnOptions = {},
 ): Promise<DsnRefusal | null> {
-  const domain = domainOf(address);
+  checkString('sendDsn: address', address);
   const settings = settingsOf(options);
+  const mailbox = readMailbox(address);
+  if (mailbox === undefined) {
+    return [553, oneLine(`5.1.3 ${JSON.stringify(address.slice(0, 100))} is not a mail address`), 'address'];
+  }
+  const { domain } = mailbox;
   using deadline = new Deadline(settings.maxTime, options.signal);
   const { signal } = deadline;
   const hosts = mailHosts(domain, settings.resolver(signal), settings.privateHosts);
-  let failure: DsnRefusal = [450, `4.4.1 no mail server of ${domain} replied in time`];
+  let failure: DsnRefusal = [450, `4.4.1 no mail server of ${domain} replied in time`, 'connect'];
   try {
     for (let left = settings.maxHosts; left > 0; left--) {
       const next = await untilAborted(hosts.next(), signal);
       if (next === undefined || next.done) break;
-      const outcome = await askHost(next.value, address, message, settings, signal);
-      if (outcome.answered && (outcome.refusal === null || outcome.refusal[0] >= 500)) return outcome.refusal;
-      failure = outcome.refusal ?? failure;
+      const { refusal, final } = await askHost(next.value, mailbox, message, settings, signal);
+      if (refusal === null || final) return refusal;
+      // A host that cannot be reached says less than one that has replied.
+      if (refusal[2] !== 'connect' || failure[2] === 'connect') failure = refusal;
     }
   } catch (error) {
-    if (error instanceof NoMailHost) return [error.reply[0], oneLine(error.reply[1])];
+    if (error instanceof NoMailHost) return [error.reply[0], oneLine(error.reply[1]), 'dns'];
     throw error;
   }
   return failure;
 }
 
-/** The outcome for one host. If it did not get as far as answering, the next host is tried. */
+/** The outcome for one host. */
 interface Outcome {
-  readonly answered: boolean;
   readonly refusal: DsnRefusal | null;
+  /** Whether no other host is asked. */
+  readonly final: boolean;
 }
 
 const OPTIONS: OptionNames<DsnOptions> = {
@@ -128,66 +138,73 @@ function settingsOf(options: DsnOptions) {
 
 async function askHost(
   host: MailHost,
-  address: string,
+  mailbox: Mailbox,
   message: string | Buffer | null,
   { conversation: how, timeout, postmaster }: Settings,
   signal: AbortSignal,
 ): Promise<Outcome> {
   using deadline = new Deadline(timeout, signal);
-  let answered = false;
   try {
     using conversation = await Conversation.open(host, how, deadline.signal);
-    answered = true;
-    if (message === null) {
-      return { answered, refusal: await verifyRecipient(conversation, address, postmaster, deadline.signal) };
+    if (conversation.calledItself(how.name)) {
+      const text = oneLine(`5.4.6 fraudulent MX of ${mailbox.domain}: ${host.name} calls itself ${how.name}`);
+      return { refusal: [553, text, 'ehlo'], final: true };
     }
-    await conversation.send('', address, message, deadline.signal);
+    if (mailbox.utf8 && !conversation.offers('SMTPUTF8')) {
+      return {
+        refusal: [553, oneLine(`5.6.7 ${host.name} does not support SMTPUTF8`), 'ehlo'],
+        final: false,
+      };
+    }
+    if (message === null) return await verifyRecipient(conversation, mailbox, postmaster, deadline.signal);
+    await conversation.send('', mailbox.path, message, deadline.signal);
     conversation.quit();
-    return { answered, refusal: null };
+    return { refusal: null, final: true };
   } catch (error) {
-    return { answered, refusal: refusalFromError(host, error as Error) };
+    if (error instanceof HostFailure) return outcomeOf(refusalFromFailure(host, error));
+    throw error;
   }
 }
 
 async function verifyRecipient(
   conversation: Conversation,
-  address: string,
+  { path, utf8 }: Mailbox,
   postmaster: string,
   signal: AbortSignal,
-): Promise<DsnRefusal | null> {
+): Promise<Outcome> {
+  const extension = utf8 ? ' SMTPUTF8' : '';
   let last: Reply = { code: 0, text: '' };
-  await conversation.runCommands(async (send) => {
-    last = await send('MAIL FROM:<>');
-    if (refused(last)) last = await send(`MAIL FROM:<${postmaster}>`);
-    if (accepted(last)) last = await send(`RCPT TO:<${address}>`);
-  }, signal);
+  let stage: DsnStage = 'mail';
+  const commands = async (send: (command: string) => Promise<Reply>) => {
+    last = await send(`MAIL FROM:<>${extension}`);
+    if (refused(last)) last = await send(`MAIL FROM:<${postmaster}>${extension}`);
+    if (!accepted(last)) return;
+    stage = 'rcpt';
+    last = await send(`RCPT TO:<${path}>`);
+  };
+  await conversation.runCommands(commands, () => stage, signal);
   conversation.quit();
-  return accepted(last) ? null : refusalFromReply(last);
+  return accepted(last) ? { refusal: null, final: true } : outcomeOf(refusalFromReply(last, stage));
+}
+
+/** A permanent refusal of the address or the message is final. A refusal of this client may be that of one host only. */
+function outcomeOf(refusal: DsnRefusal): Outcome {
+  const [code, , stage] = refusal;
+  return { refusal, final: code >= 500 && (stage === 'rcpt' || stage === 'data') };
 }
 
 /** The refusal for a reply. A reply with an invalid code is a temporary failure. */
-function refusalFromReply({ code, text }: Reply): DsnRefusal {
-  return code >= 400 && code <= 599 ? [code, text] : [450, `4.5.0 invalid reply: ${code} ${text}`];
+function refusalFromReply({ code, text }: Reply, stage: DsnStage): DsnRefusal {
+  return code >= 400 && code <= 599
+    ? [code, text, stage]
+    : [450, oneLine(`4.5.0 invalid reply: ${code} ${text}`), stage];
 }
 
-/** The refusal for an error of nodemailer, which contains the reply of the host if there was one. */
-function refusalFromError(
-  host: MailHost,
-  error: Error & { response?: string; responseCode?: number },
-): DsnRefusal {
-  if (error.responseCode !== undefined && error.response !== undefined)
-    return refusalFromReply(replyOf(error.response));
-  return [450, oneLine(`4.4.1 ${host.name} [${host.address}]: ${error.message}`)];
+function refusalFromFailure(host: MailHost, { reply, stage, message }: HostFailure): DsnRefusal {
+  if (reply !== undefined) return refusalFromReply(reply, stage);
+  return [450, oneLine(`4.4.1 ${host.name} [${host.address}]: ${message}`), stage];
 }
 
-function domainOf(address: string): string {
-  checkLine('sendDsn: address', address);
-  const at = address.lastIndexOf('@');
-  const wellFormed = at > 0 && at < address.length - 1 && !/[\s<>\p{Cc}]/u.test(address);
-  if (!wellFormed || address.length > MAX_PATH_LENGTH) {
-    const shown = JSON.stringify(address.slice(0, MAX_PATH_LENGTH));
-    throw badArgument(`sendDsn: ${shown} is not an address of the form user@domain`);
-  }
-  const domain = address.slice(at + 1);
-  return /^[\x21-\x7e]+$/.test(domain) ? domain : domainToASCII(domain) || domain;
+function checkString(where: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw badArgument(`${where} must be a string, not ${typeof value}`);
 }

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 
 /**
  * By the beginning of a command line, `greeting` or `message`: the reply, or `silence`, or `close` for the end of the
- * connection. A function is called instead of sending a reply.
+ * connection, after a reply if one follows it. A function is called instead of sending a reply.
  */
 export type Script = Record<string, string | (() => void)>;
 
@@ -87,6 +87,7 @@ export class SmtpScript implements AsyncDisposable {
     if (typeof reply === 'function') reply();
     if (typeof reply === 'function' || reply === 'silence') return undefined;
     if (reply === 'close') socket.destroy();
+    else if (reply?.startsWith('close ')) socket.end(`${reply.slice('close '.length)}\r\n`);
     else socket.write(`${reply}\r\n`);
     return reply;
   }

@@ -82,7 +82,7 @@ describe('sendDsn', () => {
   /** @contract 36 */
   it('returns the refusal in one line otherwise', async () => {
     const { answer } = await ask([{ RCPT: '550-5.1.1 who\r\n550 5.1.1 is\x07that' }]);
-    expect(answer).toStrictEqual([550, '5.1.1 who 5.1.1 is that']);
+    expect(answer).toStrictEqual([550, '5.1.1 who 5.1.1 is that', 'rcpt']);
   });
 
   /** @contract 36 */
@@ -92,7 +92,7 @@ describe('sendDsn', () => {
       { greeting: '554 5.7.1 not you' },
       { RCPT: '550 5.1.1 no' },
     ]);
-    expect(answer).toStrictEqual([550, '5.1.1 no']);
+    expect(answer).toStrictEqual([550, '5.1.1 no', 'rcpt']);
     expect(said.map((commands) => commands.some((line) => line.startsWith('RCPT')))).toStrictEqual([
       true,
       false,
@@ -102,7 +102,7 @@ describe('sendDsn', () => {
 
   it('asks no other host after an answer', async () => {
     const { answer, said } = await ask([{ RCPT: '550 5.1.1 no' }, {}]);
-    expect(answer).toStrictEqual([550, '5.1.1 no']);
+    expect(answer).toStrictEqual([550, '5.1.1 no', 'rcpt']);
     expect(said[1]).toStrictEqual([]);
   });
 
@@ -117,7 +117,7 @@ describe('sendDsn', () => {
     expect(answer).toBeNull();
     expect(said[0]).toContain('MAIL FROM:<postmaster@filter.test>');
     const { answer: refusal } = await ask([{ MAIL: '550 5.7.1 nobody' }]);
-    expect(refusal).toStrictEqual([550, '5.7.1 nobody']);
+    expect(refusal).toStrictEqual([550, '5.7.1 nobody', 'mail']);
   });
 
   /** @contract 36 */
@@ -148,7 +148,7 @@ describe('sendDsn', () => {
   it('maxHosts', async () => {
     const later = { RCPT: '451 4.2.0 later' };
     const { answer, said } = await ask([later, later, {}], ANN, { maxHosts: 2 });
-    expect(answer).toStrictEqual([451, '4.2.0 later']);
+    expect(answer).toStrictEqual([451, '4.2.0 later', 'rcpt']);
     expect(said[2]).toStrictEqual([]);
   });
 
@@ -211,25 +211,120 @@ describe('sendDsn', () => {
     expect((await ask([{ message: '554 5.6.0 no' }], ANN, {}, 'Subject: hi\n\nx\n')).answer).toStrictEqual([
       554,
       '5.6.0 no',
+      'data',
     ]);
   });
 
-  it('rejects invalid options and addresses, such as those with SMTP commands in them', async () => {
+  for (const [what, script, expected] of [
+    ['greets with 554', { greeting: '554 5.7.1 not you' }, [554, '5.7.1 not you', 'greeting']],
+    [
+      'refuses EHLO and HELO',
+      { EHLO: '550 5.7.1 no', HELO: '550 5.7.1 bad name' },
+      [550, '5.7.1 bad name', 'ehlo'],
+    ],
+    [
+      'blocks this client at MAIL',
+      { MAIL: '550 5.7.1 your IP is blocked' },
+      [550, '5.7.1 your IP is blocked', 'mail'],
+    ],
+    ['refuses the address', { RCPT: '550 5.1.1 no' }, [550, '5.1.1 no', 'rcpt']],
+    [
+      'greets with 421 and closes',
+      { greeting: 'close 421 4.3.2 too busy' },
+      [421, '4.3.2 too busy', 'greeting'],
+    ],
+    ['closes after 421 at EHLO', { EHLO: 'close 421 4.3.2 later' }, [421, '4.3.2 later', 'ehlo']],
+    ['closes after 421 at MAIL', { MAIL: 'close 421 4.7.0 slow down' }, [421, '4.7.0 slow down', 'mail']],
+    ['closes after 421 at RCPT', { RCPT: 'close 421 4.7.0 slow down' }, [421, '4.7.0 slow down', 'rcpt']],
+    ['closes after 550 at RCPT', { RCPT: 'close 550 5.1.1 no' }, [550, '5.1.1 no', 'rcpt']],
+  ] as const) {
+    it(`tells the stage and the text of a host that ${what}`, async () => {
+      expect((await ask([script], 'x@plain.example')).answer).toStrictEqual(expected);
+    });
+  }
+
+  it('tells the stage when it sends a message', async () => {
+    const send = async (script: Script) =>
+      (await ask([script], 'x@plain.example', {}, 'Subject: x\n\nx\n')).answer;
+    expect(await send({ MAIL: '550 5.7.1 blocked' })).toStrictEqual([550, '5.7.1 blocked', 'mail']);
+    expect(await send({ RCPT: '550 5.1.1 no' })).toStrictEqual([550, '5.1.1 no', 'rcpt']);
+    expect(await send({ DATA: '554 5.7.1 no' })).toStrictEqual([554, '5.7.1 no', 'data']);
+    expect(await send({ message: 'close 421 4.3.0 ill' })).toStrictEqual([421, '4.3.0 ill', 'data']);
+  });
+
+  it('asks the next host if one refuses this client', async () => {
+    const { answer, said } = await ask([{ MAIL: '550 5.7.1 your IP is blocked' }, { RCPT: '550 5.1.1 no' }]);
+    expect(answer).toStrictEqual([550, '5.1.1 no', 'rcpt']);
+    expect(said[1]).toContain(`RCPT TO:<${ANN}>`);
+  });
+
+  it('a host that calls itself by our name is this one', async () => {
+    for (const script of [
+      { greeting: '220 Filter.TEST. ESMTP' },
+      { EHLO: '250-filter.test hi\r\n250 PIPELINING' },
+    ]) {
+      const { answer, said } = await ask([script]);
+      expect(answer?.[0]).toBe(553);
+      expect(answer?.[1]).toMatch(/^5\.4\.6 fraudulent MX of example\.com: /);
+      expect(said[0]?.some((line) => line.startsWith('MAIL'))).toBe(false);
+    }
+  });
+
+  it('uses SMTPUTF8 for a local part that needs it, where it is offered', async () => {
+    const utf8 = { EHLO: '250-two.example\r\n250 SMTPUTF8' };
+    const { answer, said } = await ask([{}, utf8], 'jörg@example.com');
+    expect(answer).toBeNull();
+    expect(said[0]?.some((line) => /^(?:MAIL|RCPT)/.test(line))).toBe(false);
+    expect(said[1]).toContain('MAIL FROM:<> SMTPUTF8');
+    expect(said[1]).toContain(`RCPT TO:<${Buffer.from('jörg').toString('latin1')}@example.com>`);
+    const { answer: without } = await ask([{}], 'jörg@plain.example', {}, 'Subject: x\n\nx\n');
+    expect(without).toStrictEqual([553, '5.6.7 plain.example does not support SMTPUTF8', 'ehlo']);
+    expect((await ask([utf8, utf8], 'jörg@example.com', {}, 'Subject: x\n\nx\n')).said[0]).toContain(
+      'MAIL FROM:<> SMTPUTF8',
+    );
+  });
+
+  for (const [address, path] of [
+    ['"a b"@plain.example', '"a b"@plain.example'],
+    ['"a@b>"@plain.example', '"a@b>"@plain.example'],
+    ['<x@plain.example>', 'x@plain.example'],
+    ['a..b.@plain.example', 'a..b.@plain.example'],
+    ["o'x+{y}%z!w@PLAIN.example", "o'x+{y}%z!w@PLAIN.example"],
+  ] as const) {
+    it(`asks about ${address}`, async () => {
+      const { answer, said } = await ask([{}], address);
+      expect(answer).toBeNull();
+      expect(said[0]).toContain(`RCPT TO:<${path}>`);
+    });
+  }
+
+  it('answers 553 for what is no address, such as one with SMTP commands in it, without asking anybody', async () => {
     const bad = [
-      '',
-      'ann',
-      '@example.com',
-      'ann@',
-      'a@b.example>\r\nDATA',
-      'a b@x.example',
-      '<a@x.example>',
+      ...['', '<>', 'ann', '@example.com', 'ann@', 'a>@c.example', '<a@x.example', 'a b@x.example'],
+      ...[
+        'a@b.example>\r\nDATA',
+        '"a\r\nb"@x.example',
+        '"a"b"@x.example',
+        '"a\\"@x.example',
+        'a"b@x.example',
+      ],
+      ...['a@x.example\0', 'a\u2028b@x.example', 'gr\udcfcn@x.example', 'a@b c.example', 'a@x.example> y'],
       `${'x'.repeat(300)}@x.example`,
+      `a@${'x'.repeat(300)}`,
     ];
     for (const address of bad) {
-      await expectThat(sendDsn(address), address).rejects.toThrow(
-        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
-      );
+      const { answer, said } = await ask([{}], address);
+      expectThat(answer?.[0], address).toBe(553);
+      expectThat(answer?.[2], address).toBe('address');
+      expect(answer?.[1]).toMatch(/^5\.1\.3 [\x20-\x7e]+$/);
+      expect(said[0]).toStrictEqual([]);
     }
+  });
+
+  it('rejects invalid options', async () => {
+    await expect(sendDsn(null as unknown as string)).rejects.toThrow(
+      errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }),
+    );
     for (const wrong of [
       { port: 0 },
       { timeout: 0 },
