@@ -1,5 +1,6 @@
 /** Domain names as signatures and key records hold them. */
 import { domainToASCII } from 'node:url';
+import { encodeBytes } from '../internal/bytes.js';
 
 const MAX_NAME = 253;
 const MAX_LABEL = 63;
@@ -17,6 +18,11 @@ export function domainName(text: string): string | undefined {
   if (ascii.length === 0 || ascii.length > MAX_NAME) return undefined;
   const labels = ascii.split('.');
   return labels.every((label) => label.length <= MAX_LABEL && LABEL.test(label)) ? ascii : undefined;
+}
+
+/** As {@link domainName}, of text that is decoded already, such as a filter's. A dot may end the name. */
+export function domainNameOf(text: string): string | undefined {
+  return domainName(encodeBytes(text.replace(/\.$/, '')).toString('latin1'));
 }
 
 /** Whether a domain is another one or below it; both as {@link domainName} gives them. */

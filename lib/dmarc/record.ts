@@ -9,7 +9,12 @@ export type DmarcAlignment = 'r' | 's';
 
 /** A policy record. Tags that are missing or invalid have their defaults. */
 export interface DmarcRecord {
-  /** `p=`; `none` if it is missing or invalid, and reports are asked for. */
+  /**
+   * Whether it has valid policies, or asks for reports. DMARC does not apply to mail under another record, which may say
+   * all the same whether its domain is a public suffix (RFC 9989 4.10.1).
+   */
+  readonly usable: boolean;
+  /** `p=`; `none` if it, `sp=` or `np=` is invalid, or it is missing. */
   readonly p: DmarcPolicy;
   /** `sp=`: for subdomains. */
   readonly sp?: DmarcPolicy;
@@ -46,27 +51,23 @@ const URI = /^[A-Za-z][A-Za-z0-9+.-]{0,30}:[\x22-\x2b\x2d-\x7e]+$/;
 /** The obsolete size limit behind a URI (RFC 7489 6.2), which is ignored. */
 const SIZE_LIMIT = /![0-9]{1,20}[kmgt]?$/i;
 
-/** What a text is: no policy record at all; one that nothing can be done with; or a record. */
-export type ParsedDmarcRecord = DmarcRecord | 'invalid' | undefined;
-
 /**
  * Reads a policy record. Syntax errors behind the version are passed over (RFC 9989 4.8).
  *
  * @param text the strings of a TXT record put together
- * @returns undefined for what is not a DMARC record of this version; `invalid` for one without a valid policy that does not
- *   ask for reports either, so that DMARC does not apply (4.10.1)
+ * @returns undefined for what is not a DMARC record of this version
  */
-export function parseDmarcRecord(text: string): ParsedDmarcRecord {
+export function parseDmarcRecord(text: string): DmarcRecord | undefined {
   const tags = tagsOf(text);
   if (!tags) return undefined;
   const rua = urisOf(tags.get('rua'));
   const [p, sp, np] = ['p', 'sp', 'np'].map((name) => policyOf(tags.get(name)));
   const valid = p !== undefined && p !== 'invalid' && sp !== 'invalid' && np !== 'invalid';
-  if (!valid && rua.length === 0) return 'invalid';
   const policies = valid
     ? { p, ...(sp === undefined ? {} : { sp }), ...(np === undefined ? {} : { np }) }
     : { p: 'none' as const };
   return {
+    usable: valid || rua.length > 0,
     ...policies,
     adkim: oneOf(tags.get('adkim'), ['r', 's'], 'r'),
     aspf: oneOf(tags.get('aspf'), ['r', 's'], 'r'),
