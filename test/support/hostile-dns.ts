@@ -13,7 +13,7 @@ export interface HostileQuery {
   readonly type: number;
 }
 
-/** The messages that are sent to a query, in order. Over TCP a string is sent as it is, without its length. */
+/** The messages that are sent to a query, in order. Over TCP a string is sent as it is, without its length, and ends the connection. */
 export type Answering = (query: HostileQuery) => Buffer | string | (Buffer | string)[] | undefined;
 
 export const TYPE = { A: 1, NS: 2, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, OPT: 41 } as const;
@@ -71,11 +71,13 @@ export class HostileDns implements AsyncDisposable {
   }
 
   #answerTcp(bytes: Buffer, socket: Socket): void {
-    for (const reply of this.#replies(bytes.subarray(2), true)) {
+    socket.setNoDelay(true);
+    const replies = this.#replies(bytes.subarray(2), true);
+    for (const reply of replies) {
       if (typeof reply !== 'string') socket.write(Buffer.from([reply.length >> 8, reply.length & 0xff]));
       socket.write(reply, 'latin1');
-      if (typeof reply === 'string') socket.end();
     }
+    if (replies.some((reply) => typeof reply === 'string')) socket.end();
   }
 
   #replies(bytes: Buffer, tcp: boolean): (Buffer | string)[] {
