@@ -41,7 +41,7 @@ const SIZES: readonly Size[] = [
   { title: '100 kB', bytes: 100_000 },
   { title: '50 MB', bytes: 50_000_000 },
 ];
-const SECONDS = 4;
+const SECONDS = 2;
 const QUICK_SECONDS = 0.2;
 const MODES = ['verify', 'sign'] as const;
 

@@ -54,16 +54,29 @@ export interface Config {
     readonly expiresIn: number;
     readonly bodyLength: boolean;
   };
+  readonly dmarc: {
+    readonly policy: DmarcMode;
+    /** Exceptions by domain; null for none. */
+    readonly policies: string | null;
+    readonly onQuarantine: 'accept' | 'quarantine' | 'reject';
+    readonly trustedSealers: readonly string[];
+  };
+  readonly forward: {
+    readonly localDomains: readonly string[];
+    readonly forwarded: readonly string[];
+  };
   readonly srs: {
     /** Null: no sender is rewritten. */
     readonly domain: string | null;
     readonly secretsFile: string | null;
     readonly ownDomains: readonly string[];
-    readonly localDomains: readonly string[];
-    readonly forwarded: readonly string[];
     readonly maxAge: number;
   };
 }
+
+const DMARC_MODES = ['enforce', 'dry_run', 'off'] as const;
+/** What follows from DMARC: what the domain asks for, nothing but a line in the log, or it is not checked at all. */
+export type DmarcMode = (typeof DMARC_MODES)[number];
 
 const CANONICALIZATIONS = ['relaxed/relaxed', 'relaxed/simple', 'simple/relaxed', 'simple/simple'] as const;
 type Canonicalizations = (typeof CANONICALIZATIONS)[number];
@@ -108,12 +121,20 @@ export async function readConfig(file: string): Promise<Config> {
       expiresIn: options.number('sign', 'expires_in', 0, 0, 2 ** 31 - 1),
       bodyLength: options.flag('sign', 'body_length', false),
     },
+    dmarc: {
+      policy: options.choice('dmarc', 'policy', DMARC_MODES, 'dry_run'),
+      policies: path(options.text('dmarc', 'policies')),
+      onQuarantine: options.choice('dmarc', 'on_quarantine', ['accept', 'quarantine', 'reject'], 'accept'),
+      trustedSealers: options.list('dmarc', 'trusted_sealers'),
+    },
+    forward: {
+      localDomains: options.list('forward', 'local_domains'),
+      forwarded: options.list('forward', 'forwarded'),
+    },
     srs: {
       domain: options.text('srs', 'domain'),
       secretsFile: path(options.text('srs', 'secrets_file')),
       ownDomains: options.list('srs', 'own_domains'),
-      localDomains: options.list('srs', 'local_domains'),
-      forwarded: options.list('srs', 'forwarded'),
       maxAge: options.number('srs', 'max_age', 21, 1, 512),
     },
   };
@@ -183,8 +204,7 @@ async function checkValues(config: Config, options: Options): Promise<void> {
   for (const option of ['headers', 'oversign'] as const) {
     await check('sign', option, () => checkHeaderNames(config.sign[option]));
   }
-  const { domain, secretsFile } = config.srs;
-  if (domain !== null && secretsFile === null) {
+  if (config.srs.domain !== null && config.srs.secretsFile === null) {
     throw options.error('srs', 'secrets_file', 'is missing; it is needed with [srs] domain');
   }
 }

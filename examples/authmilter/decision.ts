@@ -1,4 +1,5 @@
 /** What becomes of a message, and why. */
+import type { DmarcResult } from 'tsmilter/dmarc';
 import type { Config } from './config';
 import type { Findings } from './incoming';
 
@@ -16,9 +17,12 @@ export interface Decision {
   readonly reply?: Reply;
 }
 
-/** Extended codes are those of RFC 7372 and RFC 3463. */
-export function decide(findings: Findings, { verify }: Pick<Config, 'verify'>): Decision {
-  const unknown = unansweredOf(findings);
+/** DMARC knows best: it has judged SPF and DKIM together. Extended codes are those of RFC 7372 and RFC 3463. */
+export function decide(findings: Findings, { verify, dmarc }: Pick<Config, 'verify' | 'dmarc'>): Decision {
+  if (findings.dmarc?.result === 'pass') return { action: 'accept', reason: 'DMARC pass' };
+  const unknown = unansweredOf(findings, dmarc);
+  const byDmarc = unknown === 'ARC' ? null : dmarcDecision(findings.dmarc, dmarc);
+  if (byDmarc) return byDmarc;
   if (unknown !== null && verify.onDnsFailure === 'tempfail') {
     return {
       action: 'tempfail',
@@ -44,8 +48,28 @@ export function decide(findings: Findings, { verify }: Pick<Config, 'verify'>): 
   };
 }
 
-/** What DNS did not answer. Nothing of that is ever a reason to refuse a message for good. */
-function unansweredOf({ spf, dkim }: Findings): string | null {
+/** What DMARC asks for; null if that is nothing. */
+function dmarcDecision(result: DmarcResult | null, { onQuarantine }: Config['dmarc']): Decision | null {
+  if (result?.result !== 'fail') return null;
+  const { disposition, policy, domain, overrides } = result;
+  const why = [
+    `DMARC fail of ${domain}, p=${policy}`,
+    ...overrides.map(({ type, comment }) => comment ?? type),
+  ].join(', ');
+  if (disposition === 'none') return { action: 'accept', reason: why };
+  const action = disposition === 'quarantine' ? onQuarantine : 'reject';
+  if (action !== 'reject') return { action, reason: why };
+  const text = `DMARC: neither SPF nor DKIM shows that this mail is from ${domain}, which wants such mail refused.`;
+  return { action, reason: why, reply: { code: '550', extended: '5.7.26', text } };
+}
+
+/** What DNS did not answer, and might have changed the decision. Nothing of that is ever a reason to refuse for good. */
+function unansweredOf(
+  { spf, dkim, arc, dmarc }: Findings,
+  { trustedSealers }: Config['dmarc'],
+): string | null {
+  if (arc.result === 'temperror' && trustedSealers.length > 0) return 'ARC';
+  if (dmarc?.result === 'temperror') return 'DMARC';
   if (spf?.result === 'temperror') return 'SPF';
   const passed = dkim.some(({ result }) => result === 'pass');
   return !passed && dkim.some(({ result }) => result === 'temperror') ? 'DKIM' : null;

@@ -1,6 +1,8 @@
 /** Authenticating a message that comes in, while it comes. */
 import { type ArcResult, ArcVerifier } from 'tsmilter/arc';
 import { type DkimResult, DkimVerifier } from 'tsmilter/dkim';
+import { checkDmarc, type DmarcResult } from 'tsmilter/dmarc';
+import type { DnsSession } from 'tsmilter/dns';
 import { checkSpf, type SpfCheck } from 'tsmilter/spf';
 import { resolverFor } from './resolver';
 import type { Settings } from './settings';
@@ -23,6 +25,8 @@ export interface Findings {
   readonly spf: SpfCheck | null;
   readonly dkim: readonly DkimResult[];
   readonly arc: ArcResult;
+  /** Null if it is not checked. */
+  readonly dmarc: DmarcResult | null;
 }
 
 /** The part of the questions that SPF may use up: the rest is for the keys of signatures, whatever its record wants. */
@@ -30,6 +34,9 @@ const SPF_SHARE = 0.6;
 
 export class Incoming {
   readonly #envelope: Envelope;
+  readonly #settings: Settings;
+  readonly #resolver: DnsSession;
+  readonly #from: string[] = [];
   readonly #spf: Promise<SpfCheck | null>;
   readonly #verifier: DkimVerifier;
   readonly #arc: ArcVerifier;
@@ -41,8 +48,10 @@ export class Incoming {
    */
   constructor(envelope: Envelope, receiver: string, settings: Settings, signal: AbortSignal) {
     this.#envelope = envelope;
+    this.#settings = settings;
     const { ip, helo, sender } = envelope;
     const resolver = resolverFor(settings, signal);
+    this.#resolver = resolver;
     const ofSpf = resolver.share({ maxLookups: Math.ceil(settings.verify.maxLookups * SPF_SHARE) });
     this.#spf =
       ip === null
@@ -54,6 +63,7 @@ export class Incoming {
   }
 
   header(name: string, value: string): void {
+    if (name.trim().toLowerCase() === 'from') this.#from.push(value);
     this.#verifier.header(name, value);
   }
 
@@ -68,6 +78,21 @@ export class Incoming {
   /** What was found, at the end of the message. */
   async findings(): Promise<Findings> {
     const [spf, dkim, arc] = await Promise.all([this.#spf, this.#verifier.eom(), this.#arc.eom()]);
-    return { envelope: this.#envelope, spf, dkim, arc };
+    const dmarc = await this.#checkDmarc({ spf, dkim, arc });
+    return { envelope: this.#envelope, spf, dkim, arc, dmarc };
+  }
+
+  async #checkDmarc({ spf, dkim, arc }: Omit<Findings, 'envelope' | 'dmarc'>): Promise<DmarcResult | null> {
+    const { dmarc, dmarcPolicies } = this.#settings;
+    if (dmarc.policy === 'off') return null;
+    return await checkDmarc(
+      { from: this.#from, dkim, arc, ...(spf && { spf }) },
+      {
+        resolver: this.#resolver,
+        trustedSealers: dmarc.trustedSealers,
+        localPolicy: (result) => dmarcPolicies.decide(result),
+        dryRun: dmarc.policy === 'dry_run',
+      },
+    );
   }
 }

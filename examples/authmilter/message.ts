@@ -4,7 +4,7 @@ import { signs, verifies } from './client';
 import type { Task } from './config';
 import { type Decision, decide } from './decision';
 import { type Envelope, Incoming } from './incoming';
-import { Outgoing, type Unsigned } from './outgoing';
+import { type Header, Outgoing, type Unsigned } from './outgoing';
 import { Recipients } from './recipients';
 import { resultsOf } from './results';
 import type { Settings } from './settings';
@@ -14,7 +14,8 @@ export interface Outcome {
   readonly decision: Decision;
   /** The value of our field, or null if the message was not verified. */
   readonly authenticationResults: string | null;
-  readonly signatures: readonly (readonly [name: string, value: string])[];
+  /** From the top. */
+  readonly signatures: Header;
   /** What the log says besides. */
   readonly notes: readonly string[];
 }
@@ -69,16 +70,18 @@ export class Message {
 
   async end(): Promise<Outcome> {
     const findings = await this.#incoming?.findings();
-    const results = findings ? resultsOf(findings) : [];
+    const authRes = { id: this.#id, results: findings ? resultsOf(findings) : [] };
     const decision = findings ? decide(findings, this.settings) : NOT_VERIFIED;
     const outgoing = this.#outgoing;
     const signatures = outgoing instanceof Outgoing ? await outgoing.signatures() : [];
     return {
       decision,
-      authenticationResults: findings ? formatAuthRes({ id: this.#id, results }, { utf8: this.#utf8 }) : null,
+      authenticationResults: findings ? formatAuthRes(authRes, { utf8: this.#utf8 }) : null,
       signatures,
       notes: [
-        ...results.map((result) => formatAuthRes({ id: 'x', results: [result] }).replace(/^x;\s*/, '')),
+        ...authRes.results.map((result) =>
+          formatAuthRes({ id: 'x', results: [result] }).replace(/^x;\s*/, ''),
+        ),
         ...(outgoing === null ? [] : [noteOf(outgoing)]),
       ],
     };

@@ -1,6 +1,12 @@
 /** The recipients of a message: which of them are our own rewritten senders, and whether the message leaves this host again. */
-import type { SrsReversed } from 'tsmilter/srs';
-import type { Forwarding } from './settings';
+import type { Srs, SrsReversed } from 'tsmilter/srs';
+
+/** What is known of mail that leaves this host again. */
+export interface Forwarding {
+  /** Null if senders are not rewritten. */
+  readonly srs: Srs | null;
+  readonly isForwarded: (recipient: string) => boolean;
+}
 
 /** What is to be changed in the envelope. */
 export interface EnvelopeChanges {
@@ -11,20 +17,20 @@ export interface EnvelopeChanges {
 }
 
 export class Recipients {
-  readonly #forwarding: Forwarding | null;
+  readonly #forwarding: Forwarding;
   readonly #restored = new Map<string, string>();
   #forwarded = false;
 
-  constructor(forwarding: Forwarding | null) {
+  constructor(forwarding: Forwarding) {
     this.#forwarding = forwarding;
   }
 
   /** Takes a recipient. `forged` and `expired` ones are to be refused. */
   add(recipient: string): SrsReversed['result'] {
-    if (!this.#forwarding) return 'none';
-    const reversed = this.#forwarding.srs.reverse(recipient);
+    const { srs, isForwarded } = this.#forwarding;
+    const reversed: SrsReversed = srs?.reverse(recipient) ?? { result: 'none' };
     if (reversed.result === 'ok') this.#restored.set(recipient, reversed.address);
-    else if (reversed.result === 'none') this.#forwarded ||= this.#forwarding.isForwarded(recipient);
+    else if (reversed.result === 'none') this.#forwarded ||= isForwarded(recipient);
     return reversed.result;
   }
 
@@ -34,7 +40,8 @@ export class Recipients {
   }
 
   changes(sender: string): EnvelopeChanges {
-    const rewritten = this.#forwarded && this.#forwarding ? this.#forwarding.srs.forward(sender) : sender;
+    const { srs } = this.#forwarding;
+    const rewritten = this.#forwarded && srs ? srs.forward(sender) : sender;
     return {
       remove: [...this.#restored.keys()],
       add: [...this.#restored.values()],

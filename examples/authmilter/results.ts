@@ -2,16 +2,18 @@
 import { arcAuthRes } from 'tsmilter/arc';
 import type { AuthResProperty, AuthResResult } from 'tsmilter/authres';
 import type { DkimResult } from 'tsmilter/dkim';
+import { dmarcAuthRes } from 'tsmilter/dmarc';
 import type { SpfCheck } from 'tsmilter/spf';
 import type { Envelope, Findings } from './incoming';
 
-export function resultsOf({ envelope, spf, dkim, arc }: Findings): AuthResResult[] {
+export function resultsOf({ envelope, spf, dkim, arc, dmarc }: Findings): AuthResResult[] {
   return [
     ...(spf ? [spfResult(spf, envelope)] : []),
     ...(dkim.length > 0 ? dkim.map(dkimResult) : [{ method: 'dkim', result: 'none' }]),
     ...(arc.result === 'none'
       ? []
       : [arcAuthRes(arc, envelope.ip === null ? {} : { remoteIp: envelope.ip })]),
+    ...(dmarc ? [dmarcAuthRes(dmarc)] : []),
   ];
 }
 

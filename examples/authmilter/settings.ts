@@ -4,37 +4,35 @@ import { readPrivateFile } from 'tsmilter/config';
 import type { DkimSignerOptions } from 'tsmilter/dkim';
 import { Srs } from 'tsmilter/srs';
 import { type Config, readConfig } from './config';
+import { DmarcPolicies } from './dmarc-policies';
 import { ConfigError } from './options';
 import { addressPattern, asciiDomain, type Pattern } from './pattern';
+import type { Forwarding } from './recipients';
 import { SigningTable } from './signing-table';
 
 export interface Settings extends Config {
   readonly signingTable: SigningTable;
   readonly signing: Omit<DkimSignerOptions, 'keys'>;
-  /** Null if no sender is rewritten. */
-  readonly forwarding: Forwarding | null;
+  readonly dmarcPolicies: DmarcPolicies;
+  readonly forwarding: Forwarding;
   /** Every file of which something was read. */
   readonly files: readonly string[];
-}
-
-/** Whose mail leaves this host again, and how its sender is then written. */
-export interface Forwarding {
-  readonly srs: Srs;
-  readonly isForwarded: (recipient: string) => boolean;
 }
 
 /** @throws ConfigError or MilterError: the message says which file is wrong, and how */
 export async function readSettings(file: string): Promise<Settings> {
   const config = await readConfig(file);
-  const { sign, srs } = config;
+  const { sign, srs, dmarc } = config;
   const signingTable =
     sign.table === null ? SigningTable.EMPTY : await SigningTable.read(sign.table, sign.keyMode);
+  const named = [sign.table, srs.secretsFile, dmarc.policies].filter((name) => name !== null);
   return {
     ...config,
     signingTable,
     signing: signingOptions(config),
+    dmarcPolicies: await DmarcPolicies.read(dmarc.policies),
     forwarding: await readForwarding(config),
-    files: [file, ...[sign.table, srs.secretsFile].filter((name) => name !== null), ...signingTable.keyFiles],
+    files: [file, ...named, ...signingTable.keyFiles],
   };
 }
 
@@ -49,16 +47,17 @@ function signingOptions({ sign }: Config): Omit<DkimSignerOptions, 'keys'> {
   };
 }
 
-async function readForwarding({ srs }: Config): Promise<Forwarding | null> {
+async function readForwarding({ srs, forward }: Config): Promise<Forwarding> {
+  const localDomains = forward.localDomains.map(asciiDomain);
+  const isForwarded = forwardedOf(localDomains, forward.forwarded.map(addressPattern));
   const { domain, secretsFile, ownDomains, maxAge } = srs;
-  if (domain === null || secretsFile === null) return null;
+  if (domain === null || secretsFile === null) return { srs: null, isForwarded };
   const lines = (await readPrivateFile(secretsFile, { maxMode: 0o640 })).toString('utf8').split('\n');
   const secrets = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
   if (secrets.length === 0) throw new ConfigError(`${secretsFile}: has no secret: write one into each line`);
-  const localDomains = srs.localDomains.map(asciiDomain);
   return {
     srs: new Srs({ secrets, domain, ownDomains: [...ownDomains, ...localDomains], maxAge }),
-    isForwarded: forwardedOf(localDomains, srs.forwarded.map(addressPattern)),
+    isForwarded,
   };
 }
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type AuthResResult, parseAuthRes } from 'tsmilter/authres';
 import { DkimSigner, formatKeyRecord, generateKey } from 'tsmilter/dkim';
 import { Srs } from 'tsmilter/srs';
-import { DnsServer } from '../../tools/dns-server';
+import { DnsServer, type Zone } from '../../tools/dns-server';
 import {
   type EndpointName,
   type Mta,
@@ -18,7 +18,7 @@ import {
   startSendmail,
 } from '../../tools/mta';
 import { projectRoot } from '../../tools/project-root';
-import { TIMEOUT } from '../../tools/wait';
+import { TIMEOUT, until } from '../../tools/wait';
 import { expectThat } from '../support/expect';
 import { ODD_MESSAGES, splitForFilter } from '../support/odd-messages';
 import { heard } from './support/conversation';
@@ -43,6 +43,25 @@ const from = {
 
 const otherOf = (kind: Kind): Kind => (kind === 'sendmail' ? 'postfix' : 'sendmail');
 const strings = (text: string) => text.match(/.{1,255}/g) ?? [];
+
+/** Domains with a DMARC policy; only the stranger may send for them. */
+function dmarcZone(): Zone {
+  const policies = {
+    'reject.example': 'reject',
+    'quarantine.example': 'quarantine',
+    'friend.example': 'reject',
+    'trial.example': 'reject',
+    'harsh.example': 'none',
+  };
+  const zones = Object.entries(policies).map(
+    ([domain, policy]): Zone => ({
+      [domain]: { TXT: [`v=spf1 ip4:${from.stranger} -all`] },
+      [`_dmarc.${domain}`]: { TXT: [`v=DMARC1; p=${policy}`] },
+      [`down._domainkey.${domain}`]: { fault: 'SERVFAIL' },
+    }),
+  );
+  return Object.assign({ '_dmarc.down.example': { fault: 'SERVFAIL' } }, ...zones);
+}
 
 describe('authmilter', () => {
   let mtas: MtaFixture;
@@ -89,6 +108,7 @@ describe('authmilter', () => {
       'down._domainkey.example.com': { fault: 'SERVFAIL' },
       'example.com': { TXT: [`v=spf1 ip4:${from.stranger} ip4:127.0.0.1 -all`] },
       'spf-down.example': { fault: 'SERVFAIL' },
+      ...dmarcZone(),
     });
     mtas = await MtaFixture.start({
       fixture: null,
@@ -105,17 +125,18 @@ describe('authmilter', () => {
       file('table'),
       'example.com example.com r rsa.pem\nexample.com example.com e ed.pem\nenvelope:*@bounces.example example.com r rsa.pem\n',
     );
+    fs.writeFileSync(
+      file('policies'),
+      'friend.example ignore\ntrial.example dry_run\nharsh.example reject\n',
+    );
     configuration = {
       milter: { socketname: mtas.socket(), umask: '0111', name: 'authtest' },
       clients: { internal_connect: from.inside, trusted_relay: from.relay },
       verify: { authserv_id: ID, own_authserv_ids: 'old.test', nameservers: dns.address },
       sign: { signing_table: 'table' },
-      srs: {
-        domain: 'srs.test',
-        secrets_file: 'srs',
-        local_domains: 'dest.test, example.com',
-        forwarded: 'alumni@dest.test',
-      },
+      dmarc: { policy: 'enforce', policies: 'policies', trusted_sealers: 'example.com' },
+      forward: { local_domains: 'dest.test, example.com', forwarded: 'alumni@dest.test' },
+      srs: { domain: 'srs.test', secrets_file: 'srs' },
     };
     filter = await Program.start(script, [writeConfiguration(configuration)], /: listening on /, file('tmp'));
     for (const kind of kinds) {
@@ -208,8 +229,8 @@ describe('authmilter', () => {
     headersOf(message).map((field) => field.slice(0, field.indexOf(':')));
 
   /** A message that somebody else has signed. */
-  async function signedByOther(message: Buffer, selector = 'r', key = keys.rsa): Promise<Buffer> {
-    const signer = new DkimSigner({ keys: [{ domain: 'example.com', selector, key }], leadingSpace: true });
+  async function signedByOther(message: Buffer, selector = 'r', domain = 'example.com'): Promise<Buffer> {
+    const signer = new DkimSigner({ keys: [{ domain, selector, key: keys.rsa }], leadingSpace: true });
     const { headers, body } = splitForFilter(message);
     for (const [name, value] of headers) signer.header(name, value);
     signer.body(body);
@@ -247,7 +268,12 @@ describe('authmilter', () => {
           if (onward === delivered) return;
           const [field] = authResOf(onward);
           expect(field?.id).toBe(ID);
-          expect(verdicts(field?.results ?? [])).toStrictEqual(['spf=pass', 'dkim=pass', 'dkim=pass']);
+          expect(verdicts(field?.results ?? [])).toStrictEqual([
+            'spf=pass',
+            'dkim=pass',
+            'dkim=pass',
+            'dmarc=none',
+          ]);
         });
       }
 
@@ -294,15 +320,23 @@ describe('authmilter', () => {
 
     describe('verifies', () => {
       test.each<[string, () => Buffer | Promise<Buffer>, string[]]>([
-        ['a valid signature', () => signedByOther(plain), ['spf=pass', 'dkim=pass']],
-        ['an unsigned message', () => plain, ['spf=pass', 'dkim=none']],
+        ['a valid signature', () => signedByOther(plain), ['spf=pass', 'dkim=pass', 'dmarc=none']],
+        ['an unsigned message', () => plain, ['spf=pass', 'dkim=none', 'dmarc=none']],
         [
           'a changed message',
           async () => Buffer.concat([await signedByOther(plain), Buffer.from('more\r\n')]),
-          ['spf=pass', 'dkim=fail'],
+          ['spf=pass', 'dkim=fail', 'dmarc=none'],
         ],
-        ['a key that DNS does not have', () => signedByOther(plain, 'none'), ['spf=pass', 'dkim=permerror']],
-        ['a key that DNS cannot tell', () => signedByOther(plain, 'down'), ['spf=pass', 'dkim=temperror']],
+        [
+          'a key that DNS does not have',
+          () => signedByOther(plain, 'none'),
+          ['spf=pass', 'dkim=permerror', 'dmarc=none'],
+        ],
+        [
+          'a key that DNS cannot tell',
+          () => signedByOther(plain, 'down'),
+          ['spf=pass', 'dkim=temperror', 'dmarc=none'],
+        ],
       ])('%s', async (_title, message, expected) => {
         const delivered = await deliver(kind, await message());
         const [field, ...more] = authResOf(delivered);
@@ -335,9 +369,19 @@ describe('authmilter', () => {
         ]);
         const sealed = await dkimpySealArc(received, file('arc.pem'), 'list.example');
         const [field] = authResOf(await deliver(kind, sealed));
-        expect(verdicts(field?.results ?? [])).toStrictEqual(['spf=pass', 'dkim=none', 'arc=pass']);
+        expect(verdicts(field?.results ?? [])).toStrictEqual([
+          'spf=pass',
+          'dkim=none',
+          'arc=pass',
+          'dmarc=none',
+        ]);
         const [changed] = authResOf(await deliver(kind, Buffer.concat([sealed, Buffer.from('more\r\n')])));
-        expect(verdicts(changed?.results ?? [])).toStrictEqual(['spf=pass', 'dkim=none', 'arc=fail']);
+        expect(verdicts(changed?.results ?? [])).toStrictEqual([
+          'spf=pass',
+          'dkim=none',
+          'arc=fail',
+          'dmarc=none',
+        ]);
       });
 
       test('the null sender: SPF of the HELO name', async () => {
@@ -374,7 +418,7 @@ describe('authmilter', () => {
       test('a name in a field cannot forge a result', async () => {
         const sender = '"x; dkim=pass header.d=bank.example"@example.com';
         const [field] = authResOf(await deliver(kind, plain, { sender }));
-        expect(verdicts(field?.results ?? [])).toStrictEqual(['spf=pass', 'dkim=none']);
+        expect(verdicts(field?.results ?? [])).toStrictEqual(['spf=pass', 'dkim=none', 'dmarc=none']);
       });
     });
 
@@ -413,6 +457,114 @@ describe('authmilter', () => {
         expect(
           (await send(kind, plain, { sender: '', recipient: old.forward('joe@other.example') })).reply,
         ).toMatch(/^550 5\.1\.1 .*expired/);
+      });
+    });
+
+    describe('follows DMARC', () => {
+      const mailFrom = (domain: string) =>
+        Buffer.from(`From: Joe <joe@${domain}>\r\nSubject: x\r\n\r\nhi\r\n`);
+      const elsewhere = { sender: 'joe@other.example' };
+      const dmarcOf = (message: SinkMessage) =>
+        authResOf(message)[0]?.results.find(({ method }) => method === 'dmarc');
+
+      test('p=reject: refused, unless SPF or DKIM shows whose it is', async () => {
+        const refused = await send(kind, mailFrom('reject.example'), elsewhere);
+        expect(refused.reply).toMatch(
+          /^550 5\.7\.26 DMARC: neither SPF nor DKIM shows that this mail is from reject\.example/,
+        );
+        const passed = await deliver(kind, mailFrom('reject.example'), { sender: 'joe@reject.example' });
+        expect(dmarcOf(passed)).toMatchObject({
+          result: 'pass',
+          properties: [{ property: 'from', value: 'reject.example' }, {}],
+        });
+        const forbidden = { sender: 'joe@reject.example', at: from.forbidden };
+        expect((await send(kind, mailFrom('reject.example'), forbidden)).reply).toMatch(/^550 5\.7\.26 /);
+      });
+
+      test('p=quarantine: accepted and marked, or held, or refused', async () => {
+        const marked = await deliver(kind, mailFrom('quarantine.example'), elsewhere);
+        expect(dmarcOf(marked)).toMatchObject({ result: 'fail' });
+        await reconfigure({ dmarc: { on_quarantine: 'quarantine' } });
+        try {
+          const { code, mark } = await send(kind, mailFrom('quarantine.example'), elsewhere);
+          expect(code).toBe(250);
+          await until('the message is held', () =>
+            mtas
+              .mta(kind)
+              .quarantined()
+              .some((text) => kind === 'sendmail' || text.includes(mark)),
+          );
+          await reconfigure({ dmarc: { on_quarantine: 'reject' } });
+          expect((await send(kind, mailFrom('quarantine.example'), elsewhere)).reply).toMatch(
+            /^550 5\.7\.26 /,
+          );
+        } finally {
+          await reconfigure();
+        }
+      });
+
+      test('exceptions for a domain', async () => {
+        filter.output = '';
+        expect(dmarcOf(await deliver(kind, mailFrom('friend.example'), elsewhere))).toMatchObject({
+          result: 'fail',
+        });
+        await filter.wrote(/accept: DMARC fail of friend\.example, p=reject, an exception for this domain/);
+        await deliver(kind, mailFrom('trial.example'), elsewhere);
+        await filter.wrote(/accept: DMARC fail of trial\.example, p=reject, dry run, otherwise reject/);
+        expect((await send(kind, mailFrom('harsh.example'), elsewhere)).reply).toMatch(/^550 5\.7\.26 /);
+      });
+
+      test('dry run, and not at all', async () => {
+        await reconfigure({ dmarc: { policy: 'dry_run' } });
+        try {
+          filter.output = '';
+          expect(dmarcOf(await deliver(kind, mailFrom('reject.example'), elsewhere))).toMatchObject({
+            result: 'fail',
+          });
+          await filter.wrote(/accept: DMARC fail of reject\.example, p=reject/);
+          await reconfigure({ dmarc: { policy: 'off' } });
+          expect(dmarcOf(await deliver(kind, mailFrom('reject.example'), elsewhere))).toBeUndefined();
+        } finally {
+          await reconfigure();
+        }
+      });
+
+      test('never refuses what DNS cannot tell', async () => {
+        const signed = await signedByOther(mailFrom('reject.example'), 'down', 'reject.example');
+        expect(dmarcOf(await deliver(kind, signed, elsewhere))).toMatchObject({ result: 'temperror' });
+        expect(dmarcOf(await deliver(kind, mailFrom('down.example'), elsewhere))).toMatchObject({
+          result: 'temperror',
+        });
+        await reconfigure({ verify: { on_dns_failure: 'tempfail' } });
+        try {
+          expect((await send(kind, signed, elsewhere)).reply).toMatch(
+            /^451 4\.4\.3 DNS did not answer \(DMARC\)/,
+          );
+          expect((await send(kind, mailFrom('down.example'), elsewhere)).reply).toMatch(/^451 4\.4\.3 /);
+        } finally {
+          await reconfigure();
+        }
+      });
+
+      test('a trusted sealer says that the message was in order when it came there', async () => {
+        const received = Buffer.concat([
+          Buffer.from('Authentication-Results: list.example; dmarc=pass header.from=reject.example\r\n'),
+          mailFrom('reject.example'),
+        ]);
+        const sealed = await dkimpySealArc(received, file('arc.pem'), 'list.example');
+        const delivered = await deliver(kind, sealed, elsewhere);
+        expect(verdicts(authResOf(delivered)[0]?.results ?? [])).toStrictEqual([
+          'spf=none',
+          'dkim=none',
+          'arc=pass',
+          'dmarc=fail',
+        ]);
+        await reconfigure({ dmarc: { trusted_sealers: 'other.example' } });
+        try {
+          expect((await send(kind, sealed, elsewhere)).reply).toMatch(/^550 5\.7\.26 /);
+        } finally {
+          await reconfigure();
+        }
       });
     });
 
@@ -604,6 +756,7 @@ describe('authmilter', () => {
     ])('%s: an error message of one line, exit code 1', async (_title, change, message) => {
       fs.writeFileSync(file('open.pem'), keys.rsa, { mode: 0o644 });
       fs.chmodSync(file('open.pem'), 0o644);
+      fs.writeFileSync(file('wrong-policies'), 'example.com refuse\n');
       fs.writeFileSync(file('open-table'), '* example.com r open.pem\n');
       fs.writeFileSync(file('wide-table'), '# comment\n* example.com r rsa.pem more\n');
       const config = writeConfiguration(

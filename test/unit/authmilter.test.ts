@@ -67,7 +67,9 @@ describe('the configuration', () => {
         expiresIn: 0,
         bodyLength: false,
       },
-      srs: { domain: null, secretsFile: null, ownDomains: [], localDomains: [], forwarded: [], maxAge: 21 },
+      dmarc: { policy: 'dry_run', policies: null, onQuarantine: 'accept', trustedSealers: [] },
+      forward: { localDomains: [], forwarded: [] },
+      srs: { domain: null, secretsFile: null, ownDomains: [], maxAge: 21 },
     });
   });
 
@@ -169,25 +171,41 @@ describe('what is done with a message', () => {
 
   it('is never a refusal for good if DNS did not answer', async () => {
     const envelope = { ip: '192.0.2.1', helo: 'h', sender: 's', utf8: false };
-    const spf = (result: string) => ({ result, explanation: 'why' }) as never;
-    const dkim = (...results: string[]) => results.map((result) => ({ result }) as never);
+    const action = async (
+      options: string,
+      found: { spf?: string; dkim?: string[]; arc?: string; dmarc?: string; disposition?: string },
+    ): Promise<Decision['action']> => {
+      const { spf = 'none', dkim = [], arc = 'none', dmarc, disposition = 'none' } = found;
+      const findings = {
+        envelope,
+        spf: { result: spf, explanation: 'why' },
+        dkim: dkim.map((result) => ({ result })),
+        arc: { result: arc, sets: [] },
+        dmarc:
+          dmarc === undefined
+            ? null
+            : { result: dmarc, disposition, policy: disposition, domain: 'd', overrides: [] },
+      };
+      return decide(findings as never, await configOf(MINIMAL + options)).action;
+    };
     for (const policy of ['accept', 'tempfail'] as const) {
-      const { verify } = await configOf(
-        `${MINIMAL}[verify]\nreject_spf_fail = yes\non_dns_failure = ${policy}\n`,
-      );
-      const action = (ofSpf: string, ...ofDkim: string[]): Decision['action'] =>
-        decide(
-          { envelope, spf: spf(ofSpf), dkim: dkim(...ofDkim), arc: { result: 'none', sets: [] } },
-          { verify },
-        ).action;
-      const unknown = policy === 'accept' ? 'accept' : 'tempfail';
-      expect(action('temperror')).toBe(unknown);
-      expect(action('none', 'temperror')).toBe(unknown);
-      expect(action('none', 'fail', 'temperror')).toBe(unknown);
-      expect(action('none', 'pass', 'temperror')).toBe('accept');
-      expect(action('pass', 'permerror')).toBe('accept');
-      expect(action('fail')).toBe('reject');
+      const options = `[verify]\nreject_spf_fail = yes\non_dns_failure = ${policy}\n[dmarc]\ntrusted_sealers = list.example\n`;
+      const of = (found: Parameters<typeof action>[1]) => action(options, found);
+      expect(await of({ spf: 'temperror' })).toBe(policy);
+      expect(await of({ dkim: ['fail', 'temperror'] })).toBe(policy);
+      expect(await of({ dkim: ['pass', 'temperror'] })).toBe('accept');
+      expect(await of({ spf: 'pass', dkim: ['permerror'] })).toBe('accept');
+      expect(await of({ dmarc: 'temperror' })).toBe(policy);
+      expect(await of({ dmarc: 'pass', spf: 'temperror', dkim: ['temperror'] })).toBe('accept');
+      expect(await of({ dmarc: 'fail', disposition: 'reject' })).toBe('reject');
+      // DMARC knows that SPF could not have helped.
+      expect(await of({ dmarc: 'fail', disposition: 'reject', spf: 'temperror' })).toBe('reject');
+      // A trusted sealer may have vouched for the message.
+      expect(await of({ dmarc: 'fail', disposition: 'reject', arc: 'temperror' })).toBe(policy);
+      expect(await of({ spf: 'fail' })).toBe('reject');
+      expect(await of({ spf: 'fail', dmarc: 'pass' })).toBe('accept');
     }
+    expect(await action('', { dmarc: 'fail', disposition: 'reject', arc: 'temperror' })).toBe('reject');
   });
 });
 
