@@ -132,7 +132,7 @@ export class TemplateFilter extends Milter.Base {
 
   /**
    * The end of the message, and the only place where the message can be changed. The client waits for the answer. If that
-   * takes long, the package keeps the MTA from timing out by reporting progress every 30 seconds.
+   * takes long, the package keeps the MTA from timing out by reporting progress every 5 seconds.
    */
   override async eom(): Promise<Milter.Status> {
     const message = Buffer.concat(this.#message);

@@ -48,6 +48,8 @@ export interface Addon {
   setBacklog(connections: number): boolean;
   setDebug(level: number): boolean;
   setMaxDataSize(bytes: number): number;
+  /** Bytes that a frame can carry unless libmilter and MTA agree on more. */
+  maxDataSize(): number;
   openSocket(
     spec: string,
     removeStale: boolean,

@@ -167,6 +167,11 @@ export class Base {
     this.context.setreply(code, extended, ...lines);
   }
 
+  /** As setreply, with text that somebody else has written. See {@link Context.setReplyText}. */
+  setReplyText(code: string, extended: string | null, text: string): void {
+    this.context.setReplyText(code, extended, text);
+  }
+
   /** Chooses the macros of a stage, in negotiate. See {@link Context.setsymlist}. */
   setsymlist(stage: number, ...macros: string[]): void {
     this.context.setsymlist(stage, ...macros);

@@ -20,23 +20,6 @@ export function checkLine(where: string, value: unknown): asserts value is strin
   if (/[\r\n]/.test(value)) throw badArgument(`${where} must be one line`);
 }
 
-/** A header's name: without colons, white space and control characters, which would start its value or another header. */
-export function checkHeaderName(action: string, name: unknown): asserts name is string {
-  checkWord(`${action}: name`, name);
-  if (/[:\s]|\p{Cc}/u.test(name))
-    throw badArgument(`${action}: ${JSON.stringify(name)} is not a valid header name (RFC 5322 2.2)`);
-}
-
-/** A header's value: each line end must be followed by white space, which makes it a fold; else another header would start. */
-export function checkHeaderValue(action: string, value: unknown): asserts value is string {
-  checkText(`${action}: value`, value);
-  if (/\r(?!\n)|\n(?![ \t])/.test(value)) {
-    throw badArgument(
-      `${action}: a line end in a header's value must be followed by a space or tab (RFC 5322 2.2.3)`,
-    );
-  }
-}
-
 /** A whole number from `min` to `max`. */
 export function checkInteger(
   where: string,

@@ -1,7 +1,7 @@
 /** The header fields of a part, with all their original bytes. */
 
 import { decodeBytes, encodeBytes } from '../internal/bytes.js';
-import { checkHeaderName, checkHeaderValue } from '../internal/validate.js';
+import { checkField } from '../internal/wire-text.js';
 import { limitReached, type MimeLimits } from './limits.js';
 import { CR, firstLineBreak, LF, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
 
@@ -128,8 +128,8 @@ export class HeaderBlock {
   }
 
   #create(name: string, value: string): Field {
-    checkHeaderName('mime', name);
-    checkHeaderValue('mime', value);
+    checkField('mime', 'headerName', name);
+    checkField('mime', 'headerValue', value);
     const line = `${name}: ${value.replace(/\r?\n/g, this.lineBreak)}${this.lineBreak}`;
     return { name, key: name.toLowerCase(), raw: encodeBytes(line) };
   }

@@ -5,7 +5,7 @@ import { checkInteger, checkWord, type OptionNames } from '../internal/validate.
 export interface MainOptions {
   /** Milliseconds that a handler may take before the exception policy answers in its place; 0: no limit. Default 300,000. */
   handlerTimeout?: number;
-  /** Milliseconds between two progress messages to the MTA while eom is awaited; 0: none. Default 30,000. */
+  /** Milliseconds between two progress messages to the MTA while eom is awaited; 0: none. Default 5,000. */
   progressInterval?: number;
   /** Answer header, eoh and body one by one rather than once, at the end of the message. Default false. */
   immediate?: boolean;
@@ -63,7 +63,7 @@ export interface NormalisedSocketOptions {
 export function normaliseMainOptions(options: MainOptions): NormalisedMainOptions {
   const times = {
     handlerTimeout: options.handlerTimeout ?? 300_000,
-    progressInterval: options.progressInterval ?? 30_000,
+    progressInterval: options.progressInterval ?? 5_000,
     drainTimeout: options.drainTimeout ?? 10_000,
   };
   const maxBuffered = options.maxBuffered ?? 128 * 1024 * 1024;

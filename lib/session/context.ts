@@ -10,18 +10,16 @@ import { M_EOH, SETSYMLIST } from '../addon/constants.js';
 import { ACTION_RIGHTS, ActionKind, type ActionRight } from '../addon/kinds.js';
 import { EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
 import { DisabledAction, MilterError } from '../internal/errors.js';
-import {
-  checkHeaderName,
-  checkHeaderValue,
-  checkInteger,
-  checkLine,
-  checkText,
-  checkWord,
-} from '../internal/validate.js';
-import { checkReply } from './reply.js';
+import { checkInteger, checkText, checkWord } from '../internal/validate.js';
+import { checkField, checkFrame, DEFAULT_MAX_DATA_SIZE } from '../internal/wire-text.js';
+import { checkReply, extendedToSend } from './reply.js';
+import { replyOfText } from './reply-text.js';
 
 /** The number of macros that an MTA accepts for one stage. */
 const MAX_SYMLIST_MACROS = 5;
+
+/** Bytes of the index in the frames that have one. */
+const INDEX_BYTES = 4;
 
 /** Carries out what a context has checked. Its methods return undefined (queue: false) if the MTA no longer waits. */
 export interface Backend {
@@ -54,6 +52,8 @@ export class Context {
   actions = 0xffffffff;
   /** The negotiated protocol (SMFIP_ bits). Set by the session. */
   protocol = 0;
+  /** @internal Bytes that a frame to the MTA can carry. Set by the session. */
+  maxDataSize = DEFAULT_MAX_DATA_SIZE;
 
   /** @internal */
   constructor(backend: Backend) {
@@ -140,16 +140,32 @@ export class Context {
   }
 
   /**
-   * Sets the reply of a REJECT (code 5xx) or TEMPFAIL (4xx): up to 32 lines of 980 bytes, with `%` doubled. It is kept until a
-   * reply of its class is sent. Null as the only line sends the codes alone. libmilter: smfi_setreply, smfi_setmlreply.
+   * Sets the reply of a REJECT (code 5xx) or TEMPFAIL (4xx): up to 32 lines of 980 bytes, in TAB and printable ASCII
+   * characters (RFC 5321 4.2), with `%` doubled. It is kept until a reply of its class is sent. Null as the only line sends the
+   * codes alone. For text that somebody else has written, {@link setReplyText} is safer. libmilter: smfi_setreply,
+   * smfi_setmlreply.
+   * @param extended the code of RFC 3463, of the same class as `code`. Where it is null and the text begins with a digit, X.0.0 is
+   *   sent, because the MTA could take the text for a code
    * @throws MilterError ERR_MILTER_BAD_REPLY
    */
   setreply(code: string, extended: string | null = null, ...lines: (string | null)[]): void {
     const texts = checkReply(code, extended, lines);
     this.#requireOpen('setreply');
-    const done = this.#backend.setreply(code, extended, texts);
+    const done = this.#backend.setreply(code, extendedToSend(code, extended, texts), texts);
     if (done === undefined) throw badContext('setreply');
     if (!done) throw new MilterError('ERR_MILTER_BAD_REPLY', 'setreply: libmilter refused the reply');
+  }
+
+  /**
+   * As {@link setreply}, with text from an untrusted source: an error's message, a list's answer, a client's words. Percent signs are
+   * doubled; line breaks begin a new line; other control characters become blanks, and what is not ASCII becomes `?`; lines are
+   * cut at the 512 octets that RFC 5321 4.5.3.1.5 allows, between words if possible; and a text of more than 32 lines ends in
+   * ` ...`. Without any text left, it is `try again later` or `refused`.
+   * @param extended the code of RFC 3463; its class is corrected to that of `code`. Null: X.7.1, refused for reasons of policy
+   * @throws MilterError ERR_MILTER_BAD_REPLY for codes that are none, never because of the text
+   */
+  setReplyText(code: string, extended: string | null, text: string): void {
+    this.setreply(code, ...replyOfText(code, extended, text));
   }
 
   /**
@@ -159,7 +175,7 @@ export class Context {
    */
   setsymlist(stage: number, ...macros: string[]): void {
     checkInteger('setsymlist: stage', stage, 0, M_EOH);
-    for (const macro of macros) checkText('setsymlist: macro', macro);
+    for (const macro of macros) checkField('setsymlist', 'macro', macro);
     const names = macros.join(' ').split(/\s+/).filter(Boolean);
     const fail = (message: string) => new MilterError('ERR_MILTER_BAD_SYMLIST', `setsymlist: ${message}`);
     if (this.#step !== NEGOTIATE) throw fail('only in negotiate');
@@ -174,10 +190,13 @@ export class Context {
     this.#symlistStages |= 1 << stage;
   }
 
-  /** Adds a header at the end, or inserts it at `index` >= 0 (see docs/headers.md). smfi_addheader, smfi_insheader. */
+  /**
+   * Adds a header at the end, or inserts it at `index` >= 0 (see docs/headers.md). `encodeHeader` of tsmilter/utils makes a
+   * value of any text. libmilter: smfi_addheader, smfi_insheader.
+   */
   addheader(name: string, value: string, index = -1): void {
-    checkHeaderName('addheader', name);
-    checkHeaderValue('addheader', value);
+    checkField('addheader', 'headerName', name);
+    checkField('addheader', 'headerValue', value);
     checkInteger('addheader: index', index, -1);
     this.#requireEom('addheader', ActionKind.addheader);
     const kind = index < 0 ? ActionKind.addheader : ActionKind.insheader;
@@ -186,17 +205,17 @@ export class Context {
 
   /** Changes the `index`th header of that name, counted from 1; null or '' deletes it. libmilter: smfi_chgheader. */
   chgheader(name: string, index: number, value: string | null): void {
-    checkHeaderName('chgheader', name);
+    checkField('chgheader', 'headerName', name);
     checkInteger('chgheader: index', index, 0);
-    if (value !== null) checkHeaderValue('chgheader', value);
+    if (value !== null) checkField('chgheader', 'headerValue', value);
     this.#requireEom('chgheader', ActionKind.chgheader);
     this.#queue('chgheader', ActionKind.chgheader, index, name, value === null ? null : folded(value));
   }
 
   /** Adds a recipient, with ESMTP parameters if given. libmilter: smfi_addrcpt, smfi_addrcpt_par. */
   addrcpt(recipient: string, params: string | null = null): void {
-    checkLine('addrcpt: recipient', recipient);
-    if (params !== null) checkText('addrcpt: params', params);
+    checkField('addrcpt', 'recipient', recipient);
+    if (params !== null) checkField('addrcpt', 'parameters', params);
     this.#requireEom('addrcpt', ActionKind.addrcpt);
     if (params !== null) this.#requireRight('addrcpt', ACTION_RIGHTS[ActionKind.addrcptPar]);
     const kind = params === null ? ActionKind.addrcpt : ActionKind.addrcptPar;
@@ -205,7 +224,7 @@ export class Context {
 
   /** Deletes a recipient, spelled as it was passed to envrcpt. libmilter: smfi_delrcpt. */
   delrcpt(recipient: string): void {
-    checkLine('delrcpt: recipient', recipient);
+    checkField('delrcpt', 'recipient', recipient);
     this.#requireEom('delrcpt', ActionKind.delrcpt);
     this.#queue('delrcpt', ActionKind.delrcpt, 0, recipient, null);
   }
@@ -214,20 +233,20 @@ export class Context {
   replacebody(body: string | Uint8Array): void {
     if (!types.isUint8Array(body)) checkText('replacebody: body', body);
     this.#requireEom('replacebody', ActionKind.replacebody);
-    this.#queue('replacebody', ActionKind.replacebody, 0, body, null);
+    this.#enqueue('replacebody', ActionKind.replacebody, 0, body, null); // libmilter divides it into frames
   }
 
   /** Changes the envelope sender, with ESMTP parameters if given. libmilter: smfi_chgfrom. */
   chgfrom(sender: string, params: string | null = null): void {
-    checkLine('chgfrom: sender', sender);
-    if (params !== null) checkText('chgfrom: params', params);
+    checkField('chgfrom', 'sender', sender);
+    if (params !== null) checkField('chgfrom', 'parameters', params);
     this.#requireEom('chgfrom', ActionKind.chgfrom);
     this.#queue('chgfrom', ActionKind.chgfrom, 0, sender, params);
   }
 
   /** Has the MTA keep the message in its quarantine, for the given reason. libmilter: smfi_quarantine. */
   quarantine(reason: string): void {
-    checkLine('quarantine: reason', reason);
+    checkField('quarantine', 'reason', reason);
     this.#requireEom('quarantine', ActionKind.quarantine);
     this.#queue('quarantine', ActionKind.quarantine, 0, reason, null);
   }
@@ -264,7 +283,15 @@ export class Context {
     this.#requireRight(action, ACTION_RIGHTS[kind]);
   }
 
-  #queue(
+  /** Queues what fits into one frame. */
+  #queue(action: string, kind: ActionKind, index: number, first: string, second: string | null): void {
+    const indexed = kind === ActionKind.insheader || kind === ActionKind.chgheader;
+    const texts = second === null ? [first] : [first, second];
+    checkFrame(action, this.maxDataSize, texts, indexed ? INDEX_BYTES : 0);
+    this.#enqueue(action, kind, index, first, second);
+  }
+
+  #enqueue(
     action: string,
     kind: ActionKind,
     index: number,

@@ -25,6 +25,7 @@ export type SessionCalls = Pick<
   | 'answer'
   | 'answerNegotiation'
   | 'negotiatedOptions'
+  | 'maxDataSize'
 >;
 
 export interface SessionDependencies {

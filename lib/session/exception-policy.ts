@@ -5,6 +5,7 @@ import type { Status } from '../addon/status.js';
 import { badArgument } from '../internal/errors.js';
 import { writeLine } from '../internal/output.js';
 import type { Context } from './context.js';
+import { escapePercents, replaceUnprintable } from './reply-text.js';
 
 /** The verdicts that may replace a failed handler's. */
 export type ExceptionPolicy = typeof TEMPFAIL | typeof REJECT | typeof CONTINUE | typeof ACCEPT;
@@ -59,13 +60,9 @@ export class Exceptions {
   /** The policy's reply; its code is '' if the policy's verdict has none. */
   reply(): [code: string, extended: string, text: string] {
     const [code, extended] = REPLIES[this.#policy] ?? ['', ''];
-    // The operator may choose any name; in a reply it must neither break the line nor contain a format.
-    const name = Array.from(this.#name)
-      .slice(0, MAX_NAME_LENGTH)
-      .join('')
-      .replace(/[\0\r\n]/g, ' ')
-      .replaceAll('%', '%%');
-    return [code, extended, `${name}: untrapped exception`];
+    // The operator may choose any name, also one that may not stand in a reply.
+    const name = Array.from(this.#name).slice(0, MAX_NAME_LENGTH).join('');
+    return [code, extended, `${escapePercents(replaceUnprintable(name))}: untrapped exception`];
   }
 
   /** Sets the policy's reply, and returns the verdict in place of a failed handler's. */

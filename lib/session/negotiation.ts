@@ -1,12 +1,16 @@
 /** The negotiation at the start of a session: the steps that the MTA sends, the replies that it waits for, the rights. */
 
-import { CONTINUE, P_NR_EOH, P_NR_HDR, P_SKIP } from '../addon/constants.js';
+import { CONTINUE, P_MDS_1M, P_MDS_256K, P_NR_EOH, P_NR_HDR, P_SKIP } from '../addon/constants.js';
 import type { NegotiatedOptions } from '../addon/native.js';
 import { ABORT, bitOf, CLOSE, DEFERRABLE, EOH, EOM, HEADER, NEGOTIABLE, STEP_NAMES } from '../addon/steps.js';
 import type { Callbacks } from './callbacks.js';
 import type { Context } from './context.js';
 import { currentFlags } from './flags.js';
 import type { NegotiationOptions } from './negotiation-options.js';
+
+/** MILTER_MDS_256K and MILTER_MDS_1M in mfdef.h. libmilter shows these bits of an offer if it has agreed to them. */
+const MAX_DATA_SIZE_256K = 256 * 1024 - 1;
+const MAX_DATA_SIZE_1M = 1024 * 1024 - 1;
 
 /** The steps that have a callback. */
 export function handledSteps(callbacks: Callbacks): number {
@@ -68,6 +72,9 @@ export class Negotiation {
     this.#context = context;
     this.#offer = offer;
     this.#options = [...offer];
+    const [, protocol] = offer;
+    if (protocol & P_MDS_1M) context.maxDataSize = MAX_DATA_SIZE_1M;
+    else if (protocol & P_MDS_256K) context.maxDataSize = MAX_DATA_SIZE_256K;
   }
 
   /** Calls the negotiate handler; without one, takes the steps that have a callback. */

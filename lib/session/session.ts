@@ -56,6 +56,7 @@ export class Session implements Backend {
     this.#dependencies = dependencies;
     this.#slot = slot;
     this.context = new Context(this);
+    this.context.maxDataSize = dependencies.addon.maxDataSize();
   }
 
   // --- what the dispatcher calls

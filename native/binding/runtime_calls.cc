@@ -76,6 +76,11 @@ Napi::Value setMaxDataSize(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(process().setMaxDataSize(bytes)));
 }
 
+// maxDataSize(): number
+Napi::Value maxDataSize(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(process().maxDataSize()));
+}
+
 // openSocket(spec, removeStale, mode | null, owner | null, group | null): null | [code, about]
 Napi::Value openSocket(const Napi::CallbackInfo& info) {
   OpenOptions options;
@@ -160,6 +165,7 @@ void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
   exports["setBacklog"] = Napi::Function::New<setBacklog>(env, "setBacklog");
   exports["setDebug"] = Napi::Function::New<setDebug>(env, "setDebug");
   exports["setMaxDataSize"] = Napi::Function::New<setMaxDataSize>(env, "setMaxDataSize");
+  exports["maxDataSize"] = Napi::Function::New<maxDataSize>(env, "maxDataSize");
   exports["openSocket"] = Napi::Function::New<openSocket>(env, "openSocket");
   exports["port"] = Napi::Function::New<port>(env, "port");
   exports["setAnswerTimeout"] = Napi::Function::New<setAnswerTimeout>(env, "setAnswerTimeout");

@@ -67,6 +67,7 @@ class Process {
   virtual bool setBacklog(int connections) = 0;
   virtual bool setDebug(int level) = 0;
   virtual size_t setMaxDataSize(size_t bytes) = 0;
+  virtual size_t maxDataSize() const = 0;
   virtual std::optional<OpenFailure> openSocket(const std::string& spec, const OpenOptions& options) = 0;
   // The bound TCP port, 0 for other sockets: `inet:0@host` lets the system choose one.
   virtual int port() const = 0;

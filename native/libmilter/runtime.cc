@@ -26,7 +26,10 @@ Version Runtime::version() const {
 bool Runtime::setTimeout(int seconds) { return smfi_settimeout(seconds) == MI_SUCCESS; }
 bool Runtime::setBacklog(int connections) { return smfi_setbacklog(connections) == MI_SUCCESS; }
 bool Runtime::setDebug(int level) { return smfi_setdbg(level) == MI_SUCCESS; }
-size_t Runtime::setMaxDataSize(size_t bytes) { return smfi_setmaxdatasize(bytes); }
+size_t Runtime::setMaxDataSize(size_t bytes) {
+  maxDataSize_ = bytes;
+  return smfi_setmaxdatasize(bytes);
+}
 
 bool Runtime::registerFilter(const std::string& name, unsigned long actions) {
   registered_ = smfi_register(describeFilter(const_cast<char*>(name.c_str()), actions)) == MI_SUCCESS;

@@ -3,6 +3,8 @@
 // R3: nothing here that can block is called from a JS thread. R7: the only object is never destroyed.
 #pragma once
 
+#include <libmilter/mfdef.h>
+
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -32,6 +34,7 @@ class Runtime final : public Process {
   bool setBacklog(int connections) override;
   bool setDebug(int level) override;
   size_t setMaxDataSize(size_t bytes) override;
+  size_t maxDataSize() const override { return maxDataSize_.load(); }
   std::optional<OpenFailure> openSocket(const std::string& spec, const OpenOptions& options) override;
   int port() const override { return listener_.port(); }
   StartResult claim(const void* owner) override;
@@ -70,6 +73,7 @@ class Runtime final : public Process {
   std::shared_ptr<MessageQueue>
       primary_;  // set before the first thread starts, kept until the process ends (R7)
   std::atomic<const void*> owner_{nullptr};
+  std::atomic<size_t> maxDataSize_{MILTER_MAX_DATA_SIZE};  // libmilter has no function that reads it
   bool registered_ = false;
   bool opened_ = false;
   std::atomic<Phase> phase_{Phase::idle};

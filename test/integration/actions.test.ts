@@ -1,7 +1,7 @@
 /** Contract 15 and all other actions: the exact bytes that reach the MTA, in the filter's order. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ACCEPT, DISCARD, REJECT } from 'tsmilter';
-import type { Modification } from 'tsmilter/testing';
+import { ACCEPT, Base, DISCARD, REJECT } from 'tsmilter';
+import { type Modification, TestCtx } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
@@ -193,8 +193,66 @@ describe('actions', () => {
     });
   }
 
+  describe('the largest frame that libmilter sends', () => {
+    const LIMIT = 65_535;
+    const fill = (others: number) => 'v'.repeat(LIMIT - others);
+    const address = (others: number) => `${'x'.repeat(LIMIT - others - '<@b.example>'.length)}`;
+    const largest: readonly Call[] = [
+      ['addheader', 'X-A', fill('X-A'.length + 2)],
+      ['addheader', 'X-A', fill('X-A'.length + 2 + 4), 1],
+      ['chgheader', 'X-A', 1, fill('X-A'.length + 2 + 4)],
+      ['addrcpt', `<${address(1)}@b.example>`],
+      ['addrcpt', `<${address('A=b'.length + 2)}@b.example>`, 'A=b'],
+      ['delrcpt', `<${address(1)}@b.example>`],
+      ['chgfrom', `<${address(1)}@b.example>`],
+      ['quarantine', fill(1)],
+    ];
+    const longer = largest.map((call) =>
+      call.map((part) =>
+        typeof part === 'string' && part.length > 1000 ? part.replace(/[vx]/, '$&$&') : part,
+      ),
+    ) as unknown as readonly Call[];
+
+    it('is sent, and one byte more throws in the call, with the limit', async () => {
+      await filter.use({ handlers: { eom: { call: [...largest, ...longer] } } });
+      await using mta = await filter.greeted();
+      const { verdict, modifications } = await mta.message(ENVELOPE);
+      expect(verdict).toBe('continue');
+      expect(modifications.map(({ type }) => type)).toStrictEqual(
+        largest.map(([method, , , index]) => (method === 'addheader' && index === 1 ? 'insheader' : method)),
+      );
+      const errors = (await filter.eventsOf('error')) as unknown as [string, string, ToldError][];
+      expect(errors.map(([, method]) => method)).toStrictEqual(longer.map(([method]) => method));
+      for (const [, , error] of errors) {
+        expect(error).toMatchObject({ code: 'ERR_MILTER_BAD_ARGUMENT' });
+        expect(error.message).toMatch(/: 65536 bytes are too many for the MTA, which takes at most 65535$/);
+      }
+    });
+
+    it('is the same in TestCtx', async () => {
+      const errors: string[] = [];
+      class Large extends Base {
+        override eom() {
+          for (const [method, ...args] of [...largest, ...longer]) {
+            try {
+              (this as unknown as Record<string, (...args: unknown[]) => void>)[method]?.(...args);
+            } catch (error) {
+              errors.push((error as Error).message);
+            }
+          }
+          return ACCEPT;
+        }
+      }
+      await using ctx = new TestCtx(Large);
+      const { modifications } = await ctx.feedMessage('Subject: x\n\n');
+      expect(modifications).toHaveLength(largest.length);
+      expect(errors).toHaveLength(longer.length);
+      for (const message of errors) expect(message).toMatch(/: 65536 bytes .* 65535$/);
+    });
+  });
+
   describe('bytes that are not UTF-8', () => {
-    const escaped = 'caf\udce9 \udcff\udc80';
+    const escaped = 'caf\udce9\udcff\udc80';
     const calls: readonly Call[] = [
       ['addheader', 'X-A', escaped],
       ['chgheader', 'X-A', 1, escaped],

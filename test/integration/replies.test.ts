@@ -8,7 +8,7 @@ import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { ANSWERED_HANDLERS } from '../support/handlers.js';
 import { driveTo, verdictOf } from './drive.js';
 
-type Call = readonly ['setreply', ...args: unknown[]];
+type Call = readonly ['setreply' | 'setReplyText', ...args: unknown[]];
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => `line ${i + 1}`);
 
@@ -84,17 +84,29 @@ describe('replies', () => {
     expect(reply?.lines).toStrictEqual(lines);
   });
 
-  it('8-bit text, and bytes that are not UTF-8', async () => {
-    const lines = ['Grüße', 'caf\udce9'];
-    const { reply } = await replyTo(['setreply', '550', '5.7.1', ...lines], REJECT);
-    expect(reply?.lines).toStrictEqual(lines);
+  it('8-bit text, and bytes that are not UTF-8, throw; setReplyText replaces them', async () => {
+    for (const line of ['Grüße', 'caf\udce9', 'spam \u010D\u010A250 2.0.0 ok']) {
+      await filter.use({ handlers: { eom: { call: [['setreply', '550', '5.7.1', line]], answer: REJECT } } });
+      await using mta = await filter.greeted();
+      expect((await mta.message(ENVELOPE)).response).toStrictEqual({ verdict: 'reject' });
+      expect(await filter.eventsOf('error')).toMatchObject([
+        ['error', 'setreply', { code: 'ERR_MILTER_BAD_REPLY' }],
+      ]);
+      const { reply } = await replyTo(['setReplyText', '550', null, line], REJECT);
+      expect(reply?.xcode).toBe('5.7.1');
+      expect(reply?.lines[0]).toMatch(/^[ -~]*\?[ -~]*$/);
+    }
   });
 
-  it('a line of 980 bytes, of any characters', async () => {
-    for (const line of ['x'.repeat(980), 'ü'.repeat(490), '\udce9'.repeat(980)]) {
-      const { reply } = await replyTo(['setreply', '550', '5.7.1', line, 'end'], REJECT);
-      expect(reply?.lines).toStrictEqual([line, 'end']);
-    }
+  it('a line of 980 bytes', async () => {
+    const line = 'x'.repeat(980);
+    const { reply } = await replyTo(['setreply', '550', '5.7.1', line, 'end'], REJECT);
+    expect(reply?.lines).toStrictEqual([line, 'end']);
+  });
+
+  it('a text that begins with a digit gets an extended code', async () => {
+    const { reply } = await replyTo(['setreply', '550', null, '192.0.2.1 is listed'], REJECT);
+    expect(reply?.text).toBe('550 5.0.0 192.0.2.1 is listed');
   });
 
   it('421 with TEMPFAIL', async () => {

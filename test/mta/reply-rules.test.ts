@@ -6,7 +6,6 @@ import { TIMEOUT } from '../../tools/wait';
 import { converse, filterWith, heard, session } from './support/conversation';
 import { defaultReplies, heardAt } from './support/default-replies';
 import { type Kind, kinds, MtaFixture, nextId } from './support/mta-fixture';
-import { forMta } from './support/view';
 
 describe('rules of replies', () => {
   let mtas: MtaFixture;
@@ -45,11 +44,34 @@ describe('rules of replies', () => {
         expect(said['.']).toBe('551 5.7.1 set in envfrom');
       });
 
-      // A reply is ASCII, but in an SMTPUTF8 session (RFC 6531), and no MTA tells a filter that a session is one.
-      test('a reply in UTF-8: Sendmail removes the eighth bit', async () => {
-        const act = { call: [['setreply', '551', '5.7.1', 'grün']], answer: REJECT } as const;
-        const { said } = await session(mtas, kind, filterWith('eom', act));
-        expect(said['.']).toBe(forMta({ sendmail: '551 5.7.1 grC<n', postfix: '551 5.7.1 grün' }, kind));
+      // U+010D and U+010A are CR and LF without their eighth bit, which Sendmail removes.
+      test('text that an MTA would turn into another reply throws, and setReplyText replaces it', async () => {
+        const line = 'spam \u010D\u010A250 2.0.0 ok';
+        for (const [method, expected] of [
+          ['setreply', defaultReplies.REJECT[kind].eom],
+          ['setReplyText', '551 5.7.1 spam ??250 2.0.0 ok'],
+        ] as const) {
+          await mtas.filter().use({
+            handlers: filterWith('eom', { call: [[method, '551', '5.7.1', line]], answer: REJECT }),
+          });
+          using client = await mtas.open(kind);
+          await client.command('EHLO client.test');
+          expect((await converse(client, nextId()))['.']).toBe(expected);
+          expect(heard(await client.command('NOOP'))).toMatch(/^250 /);
+          await client.quit();
+        }
+      });
+
+      test('a text that begins with a digit is not read as an extended code', async () => {
+        for (const [line, code, answer] of [
+          ['192.0.2.1 is listed in dnsbl.example', '5', REJECT],
+          ['4.7.1 x', '5', REJECT],
+          ['5.7.1 x', '4', TEMPFAIL],
+        ] as const) {
+          const act = { call: [['setreply', `${code}51`, null, line]], answer } as const;
+          const { said } = await session(mtas, kind, filterWith('eom', act));
+          expect(said['.']).toBe(`${code}51 ${code}.0.0 ${line}`);
+        }
       });
 
       for (const [handler, act] of [

@@ -78,6 +78,8 @@ describe('exceptions', () => {
       expect(text('100% sure')).toBe('100%% sure: untrapped exception');
       expect(text('two\r\nlines')).toBe('two  lines: untrapped exception');
       expect(text('a\0b')).toBe('a b: untrapped exception');
+      expect(text('фильтр\x1b\x07')).toBe('??????  : untrapped exception');
+      expect(text('\u010d\u010a250 ok')).toBe('??250 ok: untrapped exception');
     });
 
     it('is never cut within a doubled percent sign or a character', () => {

@@ -1,8 +1,11 @@
 /** Contract 10: what setreply takes, without libmilter. */
+import { randomInt } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { MilterError } from '#lib/internal/errors.js';
-import { checkReply, MAX_REPLY_BYTES, MAX_REPLY_LINES } from '#lib/session/reply.js';
+import { checkReply, extendedToSend, MAX_REPLY_BYTES, MAX_REPLY_LINES } from '#lib/session/reply.js';
+import { replyOfText } from '#lib/session/reply-text.js';
 import { errorWith, expectThat } from '../support/expect';
+import { randomNumbers } from '../support/random';
 
 const refused = (...args: Parameters<typeof checkReply>) =>
   expectThat(() => checkReply(...args), JSON.stringify(args).slice(0, 100)).toThrow(
@@ -37,13 +40,16 @@ describe('checkReply', () => {
   });
 
   it('accepts an extended code or null', () => {
-    for (const good of ['5.7.1', '4.0.0', '5.123.999', null]) checkReply('550', good, ['x']);
+    for (const good of ['5.7.1', '5.0.0', '5.123.999', null]) checkReply('550', good, ['x']);
     for (const wrong of [
       '',
       '5.7',
       '5.7.',
       '5.7.1.1',
       '1.7.1',
+      '2.7.1',
+      '5.07.1',
+      '5.7.00',
       '5.1234.1',
       '5,7,1',
       '5.7.x',
@@ -86,33 +92,119 @@ describe('checkReply', () => {
     checkReply('550', null, ['100%% and %%%% more']);
   });
 
-  it('CR, LF and NUL are refused at any position', () => {
-    for (const bad of ['\r', '\n', '\0', '\r\n']) {
-      for (const line of [bad, `a${bad}`, `${bad}a`, `a${bad}b`]) {
-        refused('550', null, [line]);
-        refused('550', null, ['fine', line]);
-      }
+  it('the code and the extended code are of one class (RFC 3463)', () => {
+    checkReply('450', '4.7.1', ['x']);
+    for (const [code, extended] of [
+      ['550', '4.7.1'],
+      ['450', '5.7.1'],
+      ['421', '5.7.1'],
+    ]) {
+      refused(code, extended, ['x']);
     }
   });
 
-  it('a line has at most as many bytes as libmilter accepts, counted as they are sent', () => {
-    expect(MAX_REPLY_BYTES).toBe(980);
-    for (const [character, bytes] of [
-      ['x', 1],
-      ['ü', 2],
-      ['€', 3],
-      ['😀', 4],
-      ['\udce9', 1],
-    ] as const) {
-      const most = Math.floor(980 / bytes);
-      expectThat(checkReply('550', null, [character.repeat(most)]), JSON.stringify(character)).toHaveLength(
-        1,
-      );
-      refused('550', null, [character.repeat(most + 1)]);
+  it('a line has TAB and printable ASCII only (RFC 5321 4.2)', () => {
+    for (let code = 0; code < 0x180; code++) {
+      const character = code === 0x25 ? '%%' : String.fromCharCode(code);
+      const isGood = code === 9 || (code >= 32 && code < 127);
+      for (const line of [character, `a${character}`, `${character}a`, `a${character}b`]) {
+        if (isGood) expect(checkReply('550', null, [line])).toStrictEqual([line]);
+        else refused('550', null, [line]);
+      }
+      if (!isGood) refused('550', null, ['fine', character]);
     }
+    for (const bad of ['spam \u010D\u010A250 2.0.0 ok', 'отказ', '拒', '\udc8d', '\ud800', '😀'])
+      refused('550', '5.7.1', [bad]);
+  });
+
+  it('a line has at most as many characters as libmilter accepts', () => {
+    expect(MAX_REPLY_BYTES).toBe(980);
+    expect(checkReply('550', null, ['x'.repeat(980)])).toHaveLength(1);
+    refused('550', null, ['x'.repeat(981)]);
   });
 
   it('requires lines to be strings', () => {
     for (const wrong of [7, {}, undefined, true, ['x'], Buffer.from('x')]) refused('550', null, [wrong]);
+  });
+});
+
+describe('extendedToSend', () => {
+  it('is X.0.0 where the MTA could read a code in the text', () => {
+    for (const line of ['192.0.2.1 is listed in dnsbl.example', '4.7.1 x', '5 x', '5.7.1']) {
+      expect(extendedToSend('550', null, [line])).toBe('5.0.0');
+      expect(extendedToSend('450', null, [line])).toBe('4.0.0');
+      expect(extendedToSend('550', '5.7.1', [line])).toBe('5.7.1');
+    }
+    for (const lines of [[], [''], ['x 4.7.1'], [' 4.7.1']])
+      expect(extendedToSend('550', null, lines)).toBeNull();
+  });
+});
+
+describe('replyOfText', () => {
+  const of = (text: string, code = '550', extended: string | null = null) =>
+    replyOfText(code, extended, text);
+
+  it('leaves harmless text alone, and doubles percent signs', () => {
+    expect(of('listed in dnsbl.example')).toStrictEqual(['5.7.1', 'listed in dnsbl.example']);
+    expect(of('100% %s %%')).toStrictEqual(['5.7.1', '100%% %%s %%%%']);
+  });
+
+  it('chooses an extended code of the class of the code', () => {
+    expect(of('x', '450')[0]).toBe('4.7.1');
+    expect(of('x', '450', '5.1.8')[0]).toBe('4.1.8');
+    expect(of('x', '550', '4.1.8')[0]).toBe('5.1.8');
+    expect(of('x', '550', '2.1.5')[0]).toBe('5.1.5');
+    for (const wrong of ['250', '55', ''])
+      expect(() => of('x', wrong)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_REPLY' }));
+    for (const wrong of ['7.1', '9.7.1', 'x'])
+      expect(() => of('x', '550', wrong)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_REPLY' }));
+  });
+
+  it('replaces what may not stand in a reply', () => {
+    expect(of('grüße 😀 \u010d\u010a \udc8d')).toStrictEqual(['5.7.1', 'gr??e ? ?? ?']);
+    expect(of('a\x1b[2Jb\x07c\0d\x7fe\tf')).toStrictEqual(['5.7.1', 'a [2Jb c d e f']);
+  });
+
+  it('line breaks begin a line, and empty lines are left out', () => {
+    expect(of('one\r\n two \n\n\rthree\u2028four')).toStrictEqual(['5.7.1', 'one', 'two', 'three', 'four']);
+  });
+
+  it('has a text where none is left', () => {
+    for (const none of ['', ' ', '\r\n', '\0']) {
+      expect(of(none)).toStrictEqual(['5.7.1', 'refused']);
+      expect(of(none, '450')).toStrictEqual(['4.7.1', 'try again later']);
+    }
+  });
+
+  it('cuts at 512 octets (RFC 5321 4.5.3.1.5), between words if it can, and after 32 lines', () => {
+    const words = of('word '.repeat(200));
+    expect(words).toHaveLength(4);
+    for (const line of words.slice(1)) expect(line).toMatch(/^word( word)*$/);
+    const long = of('x'.repeat(1e6));
+    expect(long).toHaveLength(33);
+    expect(long.at(-1)).toMatch(/x \.\.\.$/);
+    expect(of('a\n'.repeat(32))).toHaveLength(33);
+    expect(of('a\n'.repeat(32)).at(-1)).toBe('a');
+    expect(of('a\n'.repeat(33)).at(-1)).toBe('a ...');
+  });
+
+  it('is always a reply that setreply takes, whatever the text', () => {
+    const seed = randomInt(2 ** 31);
+    const random = randomNumbers(seed);
+    for (let i = 0; i < 3000; i++) {
+      const alphabet = random(3) === 0 ? 0x10000 : 0x100;
+      const text = Array.from({ length: random(2000) }, () => String.fromCharCode(random(alphabet))).join('');
+      const [extended, ...lines] = of(
+        text,
+        i % 2 === 0 ? '450' : '550',
+        [null, '5.1.1', '4.123.999'][random(3)],
+      );
+      expectThat(
+        checkReply(i % 2 === 0 ? '450' : '550', extended, lines),
+        `seed ${seed}, text ${i}`,
+      ).toStrictEqual(lines);
+      for (const line of lines)
+        expect(`550-${extended} ${line.replaceAll('%%', '%')}\r\n`.length).toBeLessThanOrEqual(512);
+    }
   });
 });

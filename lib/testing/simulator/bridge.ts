@@ -17,6 +17,7 @@ import {
   TRANSACTION_STEPS,
   UNKNOWN,
 } from '../../addon/steps.js';
+import { DEFAULT_MAX_DATA_SIZE } from '../../internal/wire-text.js';
 import type { SessionCalls, SessionDependencies } from '../../session/dependencies.js';
 import { Session } from '../../session/session.js';
 import { Batch } from './batch.js';
@@ -131,6 +132,10 @@ export class Bridge implements SessionCalls {
     second: string | null,
   ): boolean {
     return this.#pendingReply.queue(question, { kind, index, first, second });
+  }
+
+  maxDataSize(): number {
+    return DEFAULT_MAX_DATA_SIZE; // where nobody has called setmaxdatasize, nor libmilter and MTA know SMFIP_MDS_
   }
 
   resetDeadline(_slot: number, question: number): boolean {

@@ -115,6 +115,8 @@ function parseReply(payload: Buffer): Response {
   const code = /^[45]\d\d(?=[ -]|$)/.exec(text)?.[0];
   if (code === undefined) malformed('reply', payload);
   const xcode = /^[245]\.\d{1,3}\.\d{1,3}(?= |$)/.exec(text.slice(4))?.[0];
+  // As Postfix does, which then sends a reply of its own: the digit could begin an extended code of another class.
+  if (/^[0-9]/.test(text.slice(4)) && text[4] !== text[0]) malformed('reply', payload);
   const lines = rows.map((row) => {
     if (!row.startsWith(code)) malformed('reply', payload);
     const line = row.slice(4);
