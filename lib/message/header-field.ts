@@ -1,6 +1,6 @@
 /** One header field of a message: as it arrived, or as a filter has written it. */
 import { encodeBytes } from '../internal/bytes.js';
-import { checkHeaderName, checkHeaderValue } from '../internal/validate.js';
+import { checkField } from '../internal/wire-text.js';
 import { parseHeader } from '../utils/parse-header.js';
 
 const FOLD = /\r?\n(?=[ \t])/g;
@@ -19,8 +19,8 @@ export class HeaderField {
 
   /** @internal A field that a filter adds. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
   static written(action: string, name: string, value: string): HeaderField {
-    checkHeaderName(action, name);
-    checkHeaderValue(action, value);
+    checkField(action, 'headerName', name);
+    checkField(action, 'headerValue', value);
     return new HeaderField(name, ` ${value.replaceAll('\r\n', '\n')}`);
   }
 
