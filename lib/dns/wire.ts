@@ -8,7 +8,7 @@
 
 import { canonicalName, labelsOf } from './names.js';
 import type { DnsAnswer, DnsQuestion, DnsRecord, DnsRecordType } from './record-types.js';
-import { WireReader } from './wire-reader.js';
+import { MalformedAnswer, WireReader } from './wire-reader.js';
 
 /** The largest answer over UDP. This size passes through networks without fragmentation (DNS flag day 2020). */
 const UDP_PAYLOAD = 1232;
@@ -26,6 +26,8 @@ const TYPE_NAMES = new Map(Object.entries(TYPES).map(([name, type]) => [type, na
 const SOA = 6;
 const OPT = 41;
 const CLASS_IN = 1;
+/** IN, CH, HS, NONE and ANY. An answer with another class is garbled. */
+const CLASSES: ReadonlySet<number> = new Set([CLASS_IN, 3, 4, 254, 255]);
 
 const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
 const BADVERS = 16;
@@ -123,7 +125,9 @@ interface Read {
 function readRecord(reader: WireReader): Read {
   const name = reader.name();
   const type = reader.uint16();
-  const inClass = reader.uint16() === CLASS_IN;
+  const recordClass = reader.uint16();
+  if (type !== OPT && !CLASSES.has(recordClass)) throw new MalformedAnswer('a record of an unknown class');
+  const inClass = recordClass === CLASS_IN;
   const rawTtl = reader.uint32();
   const ttl = rawTtl > MAX_TTL ? 0 : rawTtl;
   const known = TYPE_NAMES.get(type);

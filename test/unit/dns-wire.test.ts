@@ -283,6 +283,7 @@ describe('a malformed answer is refused', () => {
       { answers: [{ type: TYPE.A, data: A.subarray(2), length: 4 }] },
     ],
     ['an IPv6 address of 4 octets', { answers: [{ type: TYPE.AAAA, data: A }] }, 'AAAA'],
+    ['an unknown class', { answers: [{ type: TYPE.A, data: A, class: 2 }] }],
     ['fewer records than it says', { answers: [{ type: TYPE.A, data: A }], count: 2 }],
     ['a text without strings', { answers: [{ type: TYPE.TXT, data: Buffer.alloc(0) }] }, 'TXT'],
     [
