@@ -26,6 +26,11 @@ export class FoldedTags {
     return this;
   }
 
+  /** Adds a list with colons between its items. */
+  addList(name: string, items: readonly string[]): this {
+    return this.add(name, ...items.map((item, index) => (index < items.length - 1 ? `${item}:` : item)));
+  }
+
   /** Adds a value that white space may be put into anywhere: base64. */
   addBase64(name: string, value: string): this {
     return this.add(name).continueBase64(value);

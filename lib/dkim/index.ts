@@ -13,6 +13,6 @@ export {
   keyRecordName,
 } from './key-pair.js';
 export type { KeyType } from './signature-tags.js';
-export { DEFAULT_SIGNED_HEADERS, type DkimKey, DkimSigner, type DkimSignerOptions } from './signer.js';
-export type { PrivateKeyInput } from './signing-key.js';
+export { DEFAULT_SIGNED_HEADERS, DkimSigner, type DkimSignerOptions } from './signer.js';
+export type { DkimKey, PrivateKeyInput } from './signing-key.js';
 export { type DkimResult, type DkimResultName, DkimVerifier, type DkimVerifierOptions } from './verifier.js';

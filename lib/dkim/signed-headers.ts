@@ -1,5 +1,15 @@
 /** The header block of a message, and what a signature's hash takes of it (RFC 6376 3.7 and 5.4.2). */
+import { badArgument } from '../internal/errors.js';
 import { type Canonicalization, canonicalHeader, type HeaderField } from './canonical-header.js';
+
+const FIELD_NAME = /^[\x21-\x39\x3c-\x7e]+$/;
+
+/** @throws MilterError ERR_MILTER_BAD_ARGUMENT for what cannot stand in `h=` */
+export function checkSignedNames(where: string, names: readonly string[]): void {
+  for (const name of names) {
+    if (!FIELD_NAME.test(name)) throw badArgument(`${where}: ${JSON.stringify(name)} is not a header's name`);
+  }
+}
 
 export class HeaderBlock {
   readonly #fields: HeaderField[] = [];
@@ -29,6 +39,17 @@ export class HeaderBlock {
 
   count(key: string): number {
     return this.#places.get(key)?.length ?? 0;
+  }
+
+  /**
+   * The names of `h=`: each as often as the field occurs, and once more if it is oversigned. From is always there.
+   *
+   * @param names that are signed if they are present, in any case
+   */
+  namesToSign(names: readonly string[], oversigned: readonly string[]): string[] {
+    const more = new Set(oversigned.map((name) => name.toLowerCase()));
+    const all = new Set(['from', ...names.map((name) => name.toLowerCase()), ...more]);
+    return [...all].flatMap((name) => Array<string>(this.count(name) + (more.has(name) ? 1 : 0)).fill(name));
   }
 
   /**

@@ -5,17 +5,8 @@ import { BodyHashes } from './body-hash.js';
 import { type Canonicalization, canonicalHeader, headerField } from './canonical-header.js';
 import { domainName, isWithin } from './domain.js';
 import { FoldedTags } from './fold.js';
-import { HeaderBlock } from './signed-headers.js';
-import { type PrivateKeyInput, type SigningKey, signingKey, signText } from './signing-key.js';
-
-/** A key to sign with, and the name under which its public half is in DNS. */
-export interface DkimKey {
-  /** `d=` */
-  readonly domain: string;
-  /** `s=` */
-  readonly selector: string;
-  readonly key: PrivateKeyInput;
-}
+import { checkSignedNames, HeaderBlock } from './signed-headers.js';
+import { type CheckedKey, checkedKey, type DkimKey, signText } from './signing-key.js';
 
 /** How a message is signed. */
 export interface DkimSignerOptions {
@@ -84,17 +75,9 @@ export const DEFAULT_SIGNED_HEADERS: readonly string[] = [
 ];
 
 const CANONICALIZATION = /^(simple|relaxed)\/(simple|relaxed)$/;
-const FIELD_NAME = /^[\x21-\x39\x3c-\x7e]+$/;
 /** What RFC 6376 3.5 lets stand in i= without encoding, with the local parts that mail has. */
 const IDENTITY = /^[A-Za-z0-9.!#$%&'*+/?^_`{|}~-]*@[^@\s;]+$/;
 const FIELD = 'DKIM-Signature';
-
-/** A key that has been read and checked. */
-interface CheckedKey {
-  readonly domain: string;
-  readonly selector: string;
-  readonly signingKey: SigningKey;
-}
 
 /**
  * Signs a message with one or more keys. Call {@link header} for each field, {@link eoh}, {@link body} for each chunk and
@@ -116,12 +99,10 @@ export class DkimSigner {
     if (!how)
       throw bad('canonicalization must be simple or relaxed for the header, a slash, and one for the body');
     if (options.expiresIn !== undefined) checkInteger('DkimSigner: expiresIn', options.expiresIn, 1);
-    for (const name of [...(options.headers ?? []), ...(options.oversign ?? [])]) {
-      if (!FIELD_NAME.test(name)) throw bad(`${JSON.stringify(name)} is not a header's name`);
-    }
+    checkSignedNames('DkimSigner', [...(options.headers ?? []), ...(options.oversign ?? [])]);
     if (options.keys.length === 0) throw bad('keys must have at least one key');
     this.#options = options;
-    this.#keys = options.keys.map(checkKey);
+    this.#keys = options.keys.map((key) => checkedKey('DkimSigner', key));
     this.#headerHow = how[1] as Canonicalization;
     this.#bodyHow = how[2] as Canonicalization;
     if (options.identity !== undefined) this.#checkIdentity(options.identity);
@@ -162,7 +143,8 @@ export class DkimSigner {
   async #sign({ domain, selector, signingKey: key }: CheckedKey): Promise<string> {
     const { identity, expiresIn, bodyLength = false, leadingSpace = false } = this.#options;
     const now = Math.floor((this.#options.now ?? Date.now)() / 1000);
-    const names = this.#names();
+    const { headers = DEFAULT_SIGNED_HEADERS, oversign = ['from'] } = this.#options;
+    const names = this.#headers.namesToSign(headers, oversign);
     const body = this.#hashes.result(this.#bodyHow, Infinity);
     if (!body) throw new Error('the body was not hashed');
     const tags = new FoldedTags(FIELD)
@@ -175,26 +157,12 @@ export class DkimSigner {
     tags.add('t', String(now));
     if (expiresIn !== undefined) tags.add('x', String(now + expiresIn));
     if (bodyLength) tags.add('l', String(body.bodyLength));
-    tags
-      .add('h', ...names.map((name, index) => (index < names.length - 1 ? `${name}:` : name)))
-      .addBase64('bh', body.digest.toString('base64'))
-      .add('b');
+    tags.addList('h', names).addBase64('bh', body.digest.toString('base64')).add('b');
     const unsigned = canonicalHeader(headerField(FIELD, String(tags), false), this.#headerHow);
     const text = Buffer.from(this.#headers.signedText(names, this.#headerHow) + unsigned, 'latin1');
     const signature = await signText(key, text);
     const whole = String(tags.continueBase64(signature.toString('base64')));
     return leadingSpace ? ` ${whole}` : whole;
-  }
-
-  /** The names of `h=`: each as often as the field occurs, and once more if it is oversigned. */
-  #names(): string[] {
-    const { headers = DEFAULT_SIGNED_HEADERS, oversign = ['from'] } = this.#options;
-    const more = new Set(oversign.map((name) => name.toLowerCase()));
-    const all = new Set(['from', ...headers.map((name) => name.toLowerCase()), ...more]);
-    return [...all].flatMap((name) => {
-      const times = this.#headers.count(name) + (more.has(name) ? 1 : 0);
-      return Array<string>(times).fill(name);
-    });
   }
 
   #checkIdentity(identity: string): void {
@@ -204,14 +172,6 @@ export class DkimSigner {
       throw bad('identity must be an address, or @ and a domain, within the domain of every key');
     }
   }
-}
-
-function checkKey({ domain, selector, key }: DkimKey): CheckedKey {
-  const checkedDomain = domainName(domain);
-  if (checkedDomain === undefined) throw bad(`${JSON.stringify(domain)} is not a domain name`);
-  const checkedSelector = domainName(selector);
-  if (checkedSelector === undefined) throw bad(`${JSON.stringify(selector)} is not a selector`);
-  return { domain: checkedDomain, selector: checkedSelector, signingKey: signingKey(key) };
 }
 
 const bad = (message: string) => badArgument(`DkimSigner: ${message}`);

@@ -1,7 +1,8 @@
 /** Private keys, and what they sign with. */
 import { createPrivateKey, createPublicKey, KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
-import { MilterError } from '../internal/errors.js';
+import { badArgument, MilterError } from '../internal/errors.js';
+import { domainName } from './domain.js';
 import { sha256 } from './sha256.js';
 import type { KeyType } from './signature-tags.js';
 
@@ -10,6 +11,22 @@ import type { KeyType } from './signature-tags.js';
  * Ed25519 key, as dkimpy writes them; or the DER itself.
  */
 export type PrivateKeyInput = KeyObject | string | Uint8Array;
+
+/** A key to sign with, and the name under which its public half is in DNS. */
+export interface DkimKey {
+  /** `d=` */
+  readonly domain: string;
+  /** `s=` */
+  readonly selector: string;
+  readonly key: PrivateKeyInput;
+}
+
+/** A {@link DkimKey} that has been read and checked. */
+export interface CheckedKey {
+  readonly domain: string;
+  readonly selector: string;
+  readonly signingKey: SigningKey;
+}
 
 export interface SigningKey {
   readonly keyType: KeyType;
@@ -40,6 +57,22 @@ export function signingKey(input: PrivateKeyInput): SigningKey {
     default:
       throw badKey(`keys of type ${key.asymmetricKeyType} do not sign mail: use RSA or Ed25519`);
   }
+}
+
+/**
+ * @param where the function that the key is an option of, for messages
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT, ERR_MILTER_BAD_KEY
+ */
+export function checkedKey(where: string, { domain, selector, key }: DkimKey): CheckedKey {
+  const checkedDomain = domainName(domain);
+  if (checkedDomain === undefined) {
+    throw badArgument(`${where}: ${JSON.stringify(domain)} is not a domain name`);
+  }
+  const checkedSelector = domainName(selector);
+  if (checkedSelector === undefined) {
+    throw badArgument(`${where}: ${JSON.stringify(selector)} is not a selector`);
+  }
+  return { domain: checkedDomain, selector: checkedSelector, signingKey: signingKey(key) };
 }
 
 function readKey(input: string | Uint8Array): KeyObject {

@@ -10,6 +10,7 @@ import { projectRoot } from '../../../tools/project-root';
 
 /** Debian's, whichever Python comes first in the path. */
 const PYTHON = '/usr/bin/python3';
+const ARCVERIFY = path.join(projectRoot, 'test/fixtures/mta/arcverify.py');
 const DKIMVERIFY = path.join(projectRoot, 'test/fixtures/mta/dkimverify.py');
 
 export interface Signing {
@@ -126,22 +127,30 @@ export async function dkimpyVerify(
   dns: DnsServer,
   index = 0,
 ): Promise<string[]> {
-  const directory = privateDirectory('dkimverify');
+  const lines = await linesOf(messages, DKIMVERIFY, dns.address, String(index));
+  return lines.map((line) => RESULTS[line] ?? line);
+}
+
+/** dkimpy's arcverify: the chain validation status of each of the messages. */
+export async function dkimpyVerifyArc(messages: readonly Buffer[], dns: DnsServer): Promise<string[]> {
+  const lines = await linesOf(messages, ARCVERIFY, dns.address);
+  return lines.map((line) => line.split(' ', 1)[0] as string);
+}
+
+/** What a program of dkimpy's writes of each message. */
+async function linesOf(messages: readonly Buffer[], ...program: readonly string[]): Promise<string[]> {
+  const directory = privateDirectory('dkimpy');
   try {
     const files = messages.map((message, at) => {
       const file = path.join(directory, `${at}.eml`);
       fs.writeFileSync(file, message);
       return file;
     });
-    const { code, output, errors } = await run(
-      PYTHON,
-      [DKIMVERIFY, dns.address, String(index), ...files],
-      Buffer.alloc(0),
-    );
+    const { code, output, errors } = await run(PYTHON, [...program, ...files], Buffer.alloc(0));
     const lines = output.trim().split('\n');
     if (code !== 0 || lines.length !== files.length)
-      throw new Error(`dkimverify ended with ${code}: ${output}${errors}`);
-    return lines.map((line) => RESULTS[line] ?? line);
+      throw new Error(`${program[0]} ended with ${code}: ${output}${errors}`);
+    return lines;
   } finally {
     removeDirectory(directory);
   }
