@@ -1,4 +1,5 @@
 /** The options of a start. They are checked and completed once, where they come in; below that they are trusted. */
+import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkWord, type OptionNames } from '../internal/validate.js';
 
 /** How a filter treats its handlers and its end. */
@@ -19,6 +20,12 @@ export interface MainOptions {
   drainTimeout?: number;
   /** Stop on SIGTERM and SIGINT. Default true. */
   signals?: boolean;
+  /**
+   * What an error does that nobody catches, outside the promise that a handler has returned: a promise that a handler forgot, a
+   * timer that throws. `exit`: what Node does, the process ends and all sessions with it, in a worker the worker. `report`: the
+   * error hook gets it, and the filter goes on; docs/errors.md says what that means for the session. Default `exit`.
+   */
+  uncaughtErrors?: 'exit' | 'report';
 }
 
 /** The permissions of a unix socket, and what to do about one that exists already. */
@@ -40,6 +47,7 @@ export const MAIN_OPTIONS: OptionNames<MainOptions> = {
   maxBuffered: true,
   drainTimeout: true,
   signals: true,
+  uncaughtErrors: true,
 };
 export const SOCKET_OPTIONS: OptionNames<SocketOptions> = {
   removeSocket: true,
@@ -69,7 +77,11 @@ export function normaliseMainOptions(options: MainOptions): NormalisedMainOption
   const maxBuffered = options.maxBuffered ?? 128 * 1024 * 1024;
   checkInteger('maxBuffered', maxBuffered, 0, Number.MAX_SAFE_INTEGER);
   for (const [name, milliseconds] of Object.entries(times)) checkInteger(name, milliseconds, 0);
-  return { ...times, maxBuffered, immediate: options.immediate ?? false, signals: options.signals ?? true };
+  const uncaughtErrors = options.uncaughtErrors ?? 'exit';
+  if (uncaughtErrors !== 'exit' && uncaughtErrors !== 'report')
+    throw badArgument(`uncaughtErrors must be 'exit' or 'report', not ${String(uncaughtErrors)}`);
+  const { immediate = false, signals = true } = options;
+  return { ...times, maxBuffered, immediate, signals, uncaughtErrors };
 }
 
 function accountName(option: 'owner' | 'group', value: string | number | undefined): string | null {

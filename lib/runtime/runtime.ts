@@ -14,6 +14,7 @@ import { currentFlags } from '../session/flags.js';
 import type { NormalisedMainOptions, NormalisedSocketOptions } from './options.js';
 import { inUse, inWorker, startError, startRefused } from './start-errors.js';
 import { onStopSignals } from './stop-signals.js';
+import { reportUncaughtErrors } from './uncaught-errors.js';
 
 /** Milliseconds beyond a handler's own limit after which the native side answers for a JS thread that is blocked. */
 export const STUCK_GRACE = 1_000;
@@ -205,6 +206,8 @@ class Runtime {
       const over = promise.then(() => {});
       this.#state = { phase: 'serving', drainTimeout, over };
       this.#sendPolicy(); // the module may have changed it
+      // Not before, because an error of the module's shall fail the start.
+      if (options.uncaughtErrors === 'report') void over.then(reportUncaughtErrors(this.exceptions));
       return over;
     };
   }
@@ -216,7 +219,7 @@ class Runtime {
    * @param start hands the filter to libmilter; resolves when that has returned, to whether it failed
    */
   async #run(
-    { drainTimeout, signals }: NormalisedMainOptions,
+    { drainTimeout, signals, uncaughtErrors }: NormalisedMainOptions,
     workers: SessionHost | null,
     start: () => Promise<boolean>,
   ): Promise<void> {
@@ -225,6 +228,7 @@ class Runtime {
     const { promise: over, resolve } = withResolvers<void>();
     let started = false;
     let ignoreSignals = () => {};
+    let leaveErrors = () => {};
     try {
       if (workers) {
         this.#state = { phase: 'startingWorkers', workers, drainTimeout, over };
@@ -235,6 +239,7 @@ class Runtime {
       started = true;
       this.#state = { phase: 'running', workers, drainTimeout, over };
       if (signals) ignoreSignals = onStopSignals((time) => void this.stop(time));
+      if (uncaughtErrors === 'report') leaveErrors = reportUncaughtErrors(this.exceptions);
       if (await returned) {
         throw new MilterError('ERR_MILTER_MAIN', 'libmilter ended with a failure (see syslog)');
       }
@@ -248,6 +253,7 @@ class Runtime {
         this.#counts.ended += ended;
       }
       ignoreSignals();
+      leaveErrors();
       this.#state = started ? { phase: 'ended' } : before;
       if (this.#state.phase === 'idle') native().release(); // a start in one go leaves nothing behind
       resolve();

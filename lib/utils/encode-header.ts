@@ -15,12 +15,15 @@ const MAX_PLAIN_WORD = 500;
 const needsEncoding = (word: string): boolean =>
   word === '' || word.length > MAX_PLAIN_WORD || word.includes('=?') || !/^[!-~]*$/.test(word);
 
-/** The text in encoded words, with the encoding that needs less room. */
+/** How much longer the Q encoding may be, which people can read in part, before base64 is preferred. */
+const Q_ALLOWANCE = 1.3;
+
+/** The text in encoded words. */
 function encodedWords(text: string): string {
   const [quoted, base64] = (['Q', 'B'] as const).map((encoding) =>
     libmime.encodeWord(text, encoding, MAX_ENCODED_WORD),
   ) as [string, string];
-  return quoted.length <= base64.length ? quoted : base64;
+  return quoted.length < Q_ALLOWANCE * base64.length ? quoted : base64;
 }
 
 /** The indexes of the first word that is to be encoded, and of the last; null if none is. */

@@ -18,8 +18,8 @@ import * as wire from './support/random-wire';
 const ROUNDS = Number(process.env.WIRE_ROUNDS ?? 1);
 const SEED = Number(process.env.WIRE_SEED ?? randomInt(2 ** 31));
 const REPLIES_PER_SESSION = 40;
-const SESSIONS = 20 * ROUNDS;
-const MESSAGES = 40 * ROUNDS;
+const SESSIONS = 40 * ROUNDS;
+const MESSAGES = 60 * ROUNDS;
 const MINUTE = 60_000;
 
 const STAGES = ['envfrom', 'envrcpt', 'data', 'eom'] as const;
@@ -207,6 +207,36 @@ function fieldsOf(message: SinkMessage): (readonly [name: string, value: string]
     });
 }
 
+/** An address as the sink has it: without angle brackets and source route, as bytes. */
+const bare = (address: unknown): string =>
+  encodeBytes((address as string).replace(/^<(?:@[^:]*:)?|>$/g, '')).toString('latin1');
+
+/**
+ * Whether the envelope is the one that was asked for. MTAs write addresses anew (the domain in lower case, quotes where they are
+ * needed, duplicates once), so the ordinary ones are compared: those that must be there, and the number of all.
+ */
+function envelopeProblem(message: SinkMessage, done: readonly Call[]): string | null {
+  const recipients = message.rcptTo.map(({ address }) => encodeBytes(address).toString('latin1'));
+  const deleted = new Set(
+    done.filter(([method]) => method === 'delrcpt').map(([, address]) => bare(address)),
+  );
+  const added = done.filter(([method]) => method === 'addrcpt').map(([, address]) => bare(address));
+  for (const address of added) {
+    if (/^r\d+@dest\.test$/.test(address) && !deleted.has(address) && !recipients.includes(address)) {
+      return `${address} was added, and is not a recipient`;
+    }
+  }
+  if (recipients.length > new Set(added).size + 1) return 'more recipients than were added';
+  const sender = done.filter(([method]) => method === 'chgfrom').at(-1)?.[1] ?? 'from@src.test';
+  if (
+    /^(?:|\w+@[\w.]+\.test)$/.test(bare(sender)) &&
+    message.mailFrom.address.toLowerCase() !== bare(sender).toLowerCase()
+  ) {
+    return `the sender is not ${String(sender)}`;
+  }
+  return null;
+}
+
 function checkDelivered(message: SinkMessage, done: readonly Call[]): void {
   const about = () =>
     `${JSON.stringify(done)}\n${JSON.stringify(message.text)}\n${JSON.stringify(message.rcptTo.map((r) => r.address))} ${message.mailFrom.address}`;
@@ -232,6 +262,8 @@ function checkDelivered(message: SinkMessage, done: readonly Call[]): void {
   ]);
   const others = fields.filter(([name]) => !known.has(name));
   if (others.length > 0) throw new Error(`fields of nobody: ${JSON.stringify(others)}: ${about()}`);
+  const problem = envelopeProblem(message, done);
+  if (problem !== null) throw new Error(`${problem}: ${about()}`);
   if (!message.raw.toString('latin1').endsWith('\r\n\r\na line\r\n'))
     throw new Error(`another body: ${about()}`);
 }

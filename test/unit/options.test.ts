@@ -76,6 +76,7 @@ describe('runmilter', () => {
       immediate: true,
       maxBuffered: 1,
       drainTimeout: 1,
+      uncaughtErrors: 'report',
       signals: false,
       removeSocket: false,
       mode: 0o600,

@@ -18,7 +18,7 @@ describe('encodeHeader', () => {
   });
 
   it('encodes what needs it, and no more', () => {
-    expect(encodeHeader('grüße')).toBe('=?UTF-8?B?Z3LDvMOfZQ==?=');
+    expect(encodeHeader('grüße')).toBe('=?UTF-8?Q?gr=C3=BC=C3=9Fe?=');
     expect(encodeHeader('\udce9')).toBe('=?UTF-8?B?77+9?=');
     expect(encodeHeader('Re: Jörg and Bob')).toBe('Re: =?UTF-8?Q?J=C3=B6rg?= and Bob');
     expect(encodeHeader('отказ')).toBe('=?UTF-8?B?0L7RgtC60LDQtw==?=');
