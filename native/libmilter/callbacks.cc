@@ -19,6 +19,7 @@
 #include "bridge/session.h"
 #include "libmilter/calls.h"
 #include "libmilter/runtime.h"
+#include "libmilter/spawn_detached.h"
 
 namespace milter {
 namespace {
@@ -40,9 +41,20 @@ using SessionHolder = std::shared_ptr<Session>;
 
 SessionHolder* holderOf(SMFICTX* context) { return static_cast<SessionHolder*>(smfi_getpriv(context)); }
 
+// If libmilter cannot create a thread for a session, it forgets the session: the MTA waits for an answer in vain,
+// and the connection stays open (mi_start_session in worker.c of libmilter 8.17). So while handlers keep many
+// threads, a session that begins on one of the last is refused for now. Its thread is free again at once, and
+// refuses the next.
+bool areThreadsScarce(const InFlight& inFlight) {
+  constexpr int64_t kManyCallbacks = 4;  // with fewer, nobody looks
+  constexpr int kSpareThreads = 3;
+  return inFlight.callbacks() >= kManyCallbacks && !canCreateThreads(kSpareThreads);
+}
+
 Session& beginSession(SMFICTX* context) {
-  auto session =
-      std::make_shared<Session>(Runtime::get().sharedState(), std::make_unique<LibmilterCalls>(context));
+  SharedState& shared = Runtime::get().sharedState();
+  auto session = std::make_shared<Session>(shared, std::make_unique<LibmilterCalls>(context));
+  if (areThreadsScarce(shared.inFlight)) session->release();
   auto holder = std::make_unique<SessionHolder>(std::move(session));
   smfi_setpriv(context, holder.get());
   Runtime::get().tcpQuickAck().onSession();

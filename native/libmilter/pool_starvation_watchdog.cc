@@ -4,6 +4,8 @@
 #include <chrono>
 #include <thread>
 
+#include "libmilter/spawn_detached.h"
+
 namespace milter {
 namespace {
 
@@ -46,8 +48,9 @@ void PoolStarvationWatchdog::watch() {
       count = 1;
       pause = std::min(pause * 2, kMaxPause);
     }
-    for (int i = 0; i < count; ++i) listener_.wakeListener();
-    connected = true;
+    // Without a thread for it, libmilter would keep the connection for ever.
+    connected = canCreateThreads(1);
+    for (int i = 0; connected && i < count; ++i) listener_.wakeListener();
   }
 }
 

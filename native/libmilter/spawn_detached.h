@@ -18,4 +18,18 @@ bool spawnDetached(Work&& work) {
   }
 }
 
+// Whether the system has threads and address space for `count` more threads at the same time. Waits for them, which
+// takes some ten microseconds for each.
+inline bool canCreateThreads(int count) noexcept {
+  if (count == 0) return true;
+  try {
+    bool others = false;
+    std::thread thread([&others, count] { others = canCreateThreads(count - 1); });
+    thread.join();
+    return others;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 }  // namespace milter

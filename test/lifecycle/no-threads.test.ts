@@ -1,13 +1,20 @@
-/** No thread can be created (RLIMIT_NPROC, pids.max of a cgroup): a start fails, a stop works, nothing crashes. */
+/**
+ * No thread can be created (RLIMIT_NPROC, pids.max of a cgroup, no address space left): a start fails, a stop works, sessions for
+ * which there is no thread are told to come later, nothing crashes.
+ */
 import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { expect, it } from '@jest/globals';
+import { until } from '../../tools/wait.js';
 import { attempt, serves, starter } from '../fixtures/lifecycle/starter.js';
 import { expectThat } from '../support/expect.js';
 import { describeUnless } from '../support/skip.js';
-import { CLEAN_END, type ObservedFilter } from './support/observed-filter.js';
+import { CLEAN_END, ObservedFilter } from './support/observed-filter.js';
 
 /** A user that has no processes and threads except this test's. */
 const UID = 54_321;
+/** More than there are threads for. */
+const SESSIONS = 40;
 const WHY =
   process.platform !== 'linux' || process.getuid?.() !== 0 ? 'only root on Linux can do that' : false;
 
@@ -40,5 +47,33 @@ describeUnless(WHY, 'without threads (RLIMIT_NPROC)', () => {
     filter.child.kill('SIGTERM');
     await filter.event('stopped');
     await finish(filter);
+  });
+
+  it('while handlers wait: further sessions get TEMPFAIL at once, and no connection is left', async () => {
+    await using filter = await ObservedFilter.start({ uid: UID });
+    const count = (what: 'task' | 'fd') => readdirSync(`/proc/${filter.pid}/${what}`).length;
+    await serves(await filter.open());
+    const [descriptors, threads] = [count('fd'), count('task')];
+    allowThreads(filter, threads + 24);
+    const verdicts: string[] = [];
+    const waiting: Promise<unknown>[] = [];
+    for (let i = 0; i < SESSIONS; i++) {
+      const session = await filter.open();
+      const { verdict } = await session.connect('park.hello', { family: 'unknown' });
+      verdicts.push(verdict);
+      if (verdict === 'continue') {
+        waiting.push(session.helo('client.example').then(() => session.quit()));
+        await filter.event('parked', undefined, waiting.length);
+      } else await session.close();
+    }
+    const served = verdicts.indexOf('tempfail');
+    expectThat(served, `${verdicts}`).toBeGreaterThan(4);
+    expect(verdicts.slice(served)).toStrictEqual(Array(SESSIONS - served).fill('tempfail'));
+    filter.tell({ do: 'release' });
+    await Promise.all(waiting);
+    await until('all connections closed', () => count('fd') <= descriptors);
+    allowThreads(filter, 1_000);
+    await serves(await filter.open());
+    expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
 });
