@@ -41,12 +41,13 @@ using SessionHolder = std::shared_ptr<Session>;
 
 SessionHolder* holderOf(SMFICTX* context) { return static_cast<SessionHolder*>(smfi_getpriv(context)); }
 
-// If libmilter cannot create a thread for a session, it forgets the session: the MTA waits for an answer in vain,
-// and the connection stays open (mi_start_session in worker.c of libmilter 8.17). So while handlers keep many
-// threads, a session that begins on one of the last is refused for now. Its thread is free again at once, and
-// refuses the next.
+// If libmilter cannot create a thread for a session, it forgets the session: the MTA waits for an answer in
+// vain, and the connection stays open (mi_start_session in worker.c of libmilter 8.17). So while handlers
+// keep many threads, a session that begins on one of the last is refused for now. Its thread is free again at
+// once, and refuses the next.
 bool areThreadsScarce(const InFlight& inFlight) {
-  constexpr int64_t kManyCallbacks = 4;  // with fewer, nobody looks
+  // Below this number no session is checked, because a check creates threads.
+  constexpr int64_t kManyCallbacks = 4;
   constexpr int kSpareThreads = 3;
   return inFlight.callbacks() >= kManyCallbacks && !canCreateThreads(kSpareThreads);
 }

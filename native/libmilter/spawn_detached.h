@@ -18,8 +18,8 @@ bool spawnDetached(Work&& work) {
   }
 }
 
-// Whether the system has threads and address space for `count` more threads at the same time. Waits for them, which
-// takes some ten microseconds for each.
+// Whether the system has threads and address space for `count` more threads at the same time. Waits for them,
+// which takes some ten microseconds for each.
 inline bool canCreateThreads(int count) noexcept {
   if (count == 0) return true;
   try {
