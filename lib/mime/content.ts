@@ -1,7 +1,8 @@
-/** The content of a part as its header fields describe it. */
+/** The content of a part as its header fields describe it, in every way that they can be read. */
 import { encodeBytes } from '../internal/bytes.js';
+import { encodingsOf, isIdentity } from './encoding-readings.js';
 import type { HeaderBlock } from './header-block.js';
-import { boundariesOf, mainValue, parseParameters } from './parameters.js';
+import { boundariesOf, mainValue, mediaType, type ParameterReadings, parseParameters } from './parameters.js';
 
 /** An attribute and its value, such as `['name', 'invoice.pdf']`. */
 export type NamePair = readonly [attribute: string, value: string];
@@ -19,80 +20,150 @@ const ZIP_TYPES: ReadonlySet<string> = new Set([
   'application/x-zip',
   'application/x-zip-compressed',
 ]);
+const TNEF_TYPES: ReadonlySet<string> = new Set(['application/ms-tnef', 'application/vnd.ms-tnef']);
+/** Types that are shown as HTML, or as XML with scripts. */
+const HTML_TYPE = /^(?:text\/(?:html|xml|xsl)|application\/(?:xhtml\+xml|xml)|image\/svg(?:\+xml)?)/;
+const XML_TYPE = /xml|svg/;
 
-const TYPE = /^[^\s/]+\/[^\s/]+$/;
-/** Mail programs may show application/octet-stream with such a name as HTML. */
-const HTML_NAME = /\.html?$/i;
+/** Names of HTML, which mail programs and browsers open as such whatever its type is. */
+const HTML_NAME = /\.(?:[sx]?html?|xht|xml|svg|mht|mhtml)[\s.]*$/i;
+const XML_NAME = /\.(?:xhtml?|xht|xml|svg)[\s.]*$/i;
 
 export class Content {
   readonly #headers: HeaderBlock;
+  readonly #maxParameters: number;
   /** In lower case; from the first Content-Type field if there are several. */
   readonly type: string;
   /** The types of all Content-Type fields, because mail programs differ in which one they use. */
-  readonly #types: readonly string[];
+  readonly types: readonly string[];
   /** Content-Transfer-Encoding in lower case; empty if there is none. */
   readonly encoding: string;
+  /** The encodings that a program may decode the content from; the one that {@link encoding} means comes first. */
+  readonly encodings: readonly string[];
   /** Decoded as latin1; empty if this is not a multipart, or has no boundary. */
   readonly boundaries: ReadonlySet<string>;
   #names: readonly NamePair[] | undefined;
-  readonly #parameters = new Map<string, readonly NamePair[]>();
+  readonly #parameters = new Map<string, ParameterReadings>();
 
-  /** @param defaultType the type of a part without Content-Type: message/rfc822 in a multipart/digest (RFC 2046 5.1.5) */
-  constructor(headers: HeaderBlock, defaultType: string) {
+  /**
+   * @param defaultType the type of a part without Content-Type: message/rfc822 in a multipart/digest (RFC 2046 5.1.5)
+   * @param maxParameters parameters of one field that are read
+   */
+  constructor(headers: HeaderBlock, defaultType: string, maxParameters: number) {
     this.#headers = headers;
-    const fields = headers.getAll('Content-Type');
-    const types = fields.map(mainValue).map((type) => (TYPE.test(type) ? type : 'text/plain'));
-    this.#types = types.length > 0 ? types : [defaultType];
-    this.type = this.#types[0] as string;
-    this.encoding = mainValue(headers.getAll('Content-Transfer-Encoding')[0] ?? '');
-    const multiparts = fields.filter((_, index) => (types[index] as string).startsWith('multipart/'));
+    this.#maxParameters = maxParameters;
+    const types = headers.getAll('Content-Type').map((value) => mediaType(value) ?? 'text/plain');
+    this.types = types.length > 0 ? types : [defaultType];
+    this.type = this.types[0] as string;
+    const encodings = headers.getAll('Content-Transfer-Encoding');
+    this.encoding = mainValue(encodings[0] ?? '');
+    this.encodings = encodingsOf(encodings.map(mainValue), headers.isAmbiguous);
     this.boundaries = new Set(
-      multiparts.flatMap(boundariesOf).map((boundary) => encodeBytes(boundary).toString('latin1')),
+      boundariesOf(this.parameters('Content-Type')).map((boundary) =>
+        encodeBytes(boundary).toString('latin1'),
+      ),
     );
   }
 
+  /** Whether it has a boundary, and so is tried as a multipart whatever its type is. */
   get isMultipart(): boolean {
     return this.boundaries.size > 0;
   }
 
-  /** Whether the content is a message. */
-  get isMessage(): boolean {
-    return !this.isMultipart && this.#types.some((type) => MESSAGE_TYPES.has(type));
+  /** Whether it says that it is a multipart, but not where its parts begin. */
+  get lacksBoundary(): boolean {
+    if (!this.types.some((type) => type.startsWith('multipart'))) {
+      const fields = this.#headers.getAll('Content-Type');
+      if (!fields.some((value) => /^\W*multipart/i.test(value))) return false;
+    }
+    return [...this.boundaries].every((boundary) => boundary === '');
   }
 
-  /** Whether the content is text/html, or application/octet-stream with the name of an HTML file. */
+  /** Whether the content is a message. */
+  get isMessage(): boolean {
+    return !this.isMultipart && this.types.some((type) => MESSAGE_TYPES.has(type));
+  }
+
+  /** Whether some program may read the content as a message. */
+  get mayBeMessage(): boolean {
+    return this.types.some((type) => type.startsWith('message/'));
+  }
+
+  /** Whether the content is HTML, or XML with scripts, by a type or a name. */
   get isHtml(): boolean {
-    if (this.#types.includes('text/html')) return true;
-    return this.#types.includes('application/octet-stream') && this.#isNamed(HTML_NAME);
+    return this.types.some((type) => HTML_TYPE.test(type)) || this.#isNamed(HTML_NAME);
+  }
+
+  /** Whether the content is XML with scripts, such as SVG and XHTML. */
+  get isXml(): boolean {
+    return this.types.some((type) => XML_TYPE.test(type)) || this.#isNamed(XML_NAME);
   }
 
   get isZip(): boolean {
-    return this.#types.some((type) => ZIP_TYPES.has(type)) || this.#isNamed(/\.zip[\s.]*$/i);
+    return this.types.some((type) => ZIP_TYPES.has(type)) || this.#isNamed(/\.zip[\s.]*$/i);
+  }
+
+  /** Whether the content is a container of Outlook's, usually named winmail.dat. */
+  get isTnef(): boolean {
+    return this.types.some((type) => TNEF_TYPES.has(type)) || this.#isNamed(/winmail[^/\\]*\.dat[\s.]*$/i);
+  }
+
+  /** Whether the content is text, or is not encoded, so that programs look for uuencoded files in it. */
+  get isText(): boolean {
+    return this.types.some((type) => type.startsWith('text/')) || this.encodings.some(isIdentity);
   }
 
   /** The character set, in lower case; empty if none is given. */
   get charset(): string {
-    return (
-      this.parameters('Content-Type')
-        .find(([name]) => name === 'charset')?.[1]
-        .toLowerCase() ?? ''
-    );
+    return this.charsets[0] ?? '';
+  }
+
+  /** All character sets that are given, in lower case. */
+  get charsets(): readonly string[] {
+    return this.parameters('Content-Type')
+      .filter(([name]) => name === 'charset')
+      .map(([, label]) => label.toLowerCase());
+  }
+
+  /** Whether a field has more parameters than are read. */
+  get isOverloaded(): boolean {
+    return ['Content-Type', 'Content-Disposition'].some((field) => this.#readings(field).overloaded);
   }
 
   /** All parameters of all fields of this name. */
   parameters(field: string): readonly NamePair[] {
+    return this.#readings(field).parameters;
+  }
+
+  #readings(field: string): ParameterReadings {
     const key = field.toLowerCase();
-    const found = this.#parameters.get(key) ?? this.#headers.getAll(field).flatMap(parseParameters);
+    const found = this.#parameters.get(key) ?? this.#read(field);
     this.#parameters.set(key, found);
     return found;
   }
 
-  /** Parameters of Content-Type whose own name contains `name`, and the filename of Content-Disposition. */
+  #read(field: string): ParameterReadings {
+    const values = this.#headers.getAll(field);
+    // Where a line was folded, some programs keep the blanks and some remove them.
+    const joined = this.#headers.getAll(field, 'joined').filter((value) => !values.includes(value));
+    const readings = [...values, ...joined].map((value) => parseParameters(value, this.#maxParameters));
+    const usual = readings.slice(0, values.length).flatMap(({ parameters }) => parameters);
+    const known = new Set(usual.map(([name, value]) => `${name}=${value.replace(/\s+/g, '')}`));
+    const others = readings
+      .slice(values.length)
+      .flatMap(({ parameters }) => parameters)
+      .filter(([name, value]) => !known.has(`${name}=${value.replace(/\s+/g, '')}`) || name === 'boundary');
+    return {
+      parameters: [...usual, ...others],
+      overloaded: readings.some(({ overloaded }) => overloaded),
+    };
+  }
+
+  /** Parameters of Content-Type and Content-Disposition whose own name contains `name`. */
   get names(): readonly NamePair[] {
-    this.#names ??= [
-      ...this.parameters('Content-Type').filter(([attribute]) => attribute.includes('name')),
-      ...this.parameters('Content-Disposition').filter(([attribute]) => attribute === 'filename'),
-    ];
+    this.#names ??= ['Content-Type', 'Content-Disposition'].flatMap((field) =>
+      this.parameters(field).filter(([attribute]) => attribute.includes('name')),
+    );
     return this.#names;
   }
 

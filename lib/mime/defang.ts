@@ -2,14 +2,16 @@
 import { hostname } from 'node:os';
 import { badArgument, MilterError } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
+import { joinChunks } from './chunks.js';
 import type { NamePair } from './content.js';
-import { checkExt, trimFilename } from './extensions.js';
+import { checkExt, extensionOf, trimFilename } from './extensions.js';
 import { LIMIT_OPTIONS, type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
 import { type HeaderChange, MessageState, MimeMessage } from './message.js';
+import { hasOtherReadings } from './other-readings.js';
 import { PagedBuffer } from './paged-buffer.js';
-import { type Entity, Scanner } from './scanner.js';
+import { TreeBuilder } from './part-tree.js';
+import { type Entity, type Piece, Scanner } from './scanner.js';
 import { chunksOf, type MessageSource } from './source.js';
-import { isDecodable } from './transfer-encoding.js';
 import { type Danger, replaceWithWarning } from './warning.js';
 
 /** Decides whether a file of this name is dangerous: it returns the name, or any other true value, if it is. */
@@ -26,6 +28,11 @@ export interface DefangOptions extends MimeLimitOptions {
   readonly scanZip?: boolean;
   /** Whether scripts are removed from HTML. Default: true */
   readonly scanHtml?: boolean;
+  /**
+   * Whether every attachment is checked for being a container, by its first bytes. A ZIP file is then opened under any name; any
+   * other container (RAR, 7z, ISO, tar, gzip and others), which cannot be opened, is dangerous. Default: false
+   */
+  readonly scanContainers?: boolean;
   /** The host that the warning names. Default: the name of this machine */
   readonly host?: string;
 }
@@ -36,6 +43,7 @@ interface Settings {
   readonly scanRfc822: boolean;
   readonly scanZip: boolean;
   readonly scanHtml: boolean;
+  readonly scanContainers: boolean;
   readonly host: string;
   readonly limits: MimeLimits;
 }
@@ -47,27 +55,44 @@ const OPTIONS: OptionNames<DefangOptions> = {
   scanRfc822: true,
   scanZip: true,
   scanHtml: true,
+  scanContainers: true,
   host: true,
 };
 
 function settingsOf(options: DefangOptions, base?: Readonly<MimeLimits>): Settings {
   const { savname = null, check = checkExt, host = hostname() } = options;
-  const { scanRfc822 = true, scanZip = false, scanHtml = true } = options;
+  const { scanRfc822 = true, scanZip = false, scanHtml = true, scanContainers = false } = options;
   if (typeof check !== 'function') throw badArgument('defang: check must be a function');
-  return { savname, check, host, scanRfc822, scanZip, scanHtml, limits: resolveLimits(options, base) };
+  const limits = resolveLimits(options, base);
+  return { savname, check, host, scanRfc822, scanZip, scanHtml, scanContainers, limits };
 }
 
-const DANGEROUS_KIND = 'because files of this kind can harm the computer they are opened on';
 const oneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
+
+/** Reasons, which complete the sentence "It was removed …". */
+const DANGEROUS_KIND = 'because files of this kind can harm the computer they are opened on';
+const TOO_MUCH = 'because it has too much content to be checked';
+const UNREADABLE = 'because its contents could not be checked';
+const TOO_MANY_PARAMETERS = 'because its header has too many parameters to be checked';
+const AMBIGUOUS = 'because mail programs read it in different ways, and one of them is dangerous';
+const HIDDEN_SCRIPT = 'because it has a script that only some mail programs see';
 
 /** The first name that the check objects to. */
 function dangerousName(names: readonly NamePair[], check: NameCheck): string | undefined {
   return names.find(([, name]) => check(name) || check(trimFilename(name)))?.[1];
 }
 
+/** Extensions that are also top-level domains. */
+const DOMAINS: ReadonlySet<string> = new Set(['com', 'app', 'cab', 'one', 'pl', 'ps', 'py', 'website', 'ws']);
+
+/** Whether a name looks like a subject that ends in a domain. Attached messages are often named by their subject. */
+const looksLikeSubject = ([, name]: NamePair): boolean =>
+  /\s/.test(name.trim()) && DOMAINS.has(extensionOf(name));
+
 /** The danger in the names of a part; null if there is none. */
-function dangerByName(names: readonly NamePair[], settings: Settings): Danger | null {
-  const name = dangerousName(names, settings.check);
+function dangerByName(names: readonly NamePair[], isMessage: boolean, settings: Settings): Danger | null {
+  const counted = isMessage ? names.filter((pair) => !looksLikeSubject(pair)) : names;
+  const name = dangerousName(counted, settings.check);
   return name === undefined ? null : { name, reason: DANGEROUS_KIND };
 }
 
@@ -75,16 +100,22 @@ function dangerByName(names: readonly NamePair[], settings: Settings): Danger | 
 async function dangerInZip(part: MimeMessage, settings: Settings): Promise<Danger | null> {
   const name = part.getfilename() ?? 'a ZIP file';
   try {
-    const inside = dangerousName(await part.getnames(true, settings.limits), settings.check);
+    const entries = (await part.zipEntries(settings.limits)).map((each): NamePair => ['zipname', each]);
+    const inside = dangerousName(entries, settings.check);
     return inside === undefined ? null : { name, reason: `because of ${JSON.stringify(inside)} in it` };
   } catch (error) {
     if (!(error instanceof MilterError)) throw error;
-    const reason =
-      error.code === 'ERR_MILTER_BAD_ZIP'
-        ? 'because its contents could not be checked'
-        : 'because it has too much content to be checked';
-    return { name, reason };
+    return { name, reason: error.code === 'ERR_MILTER_BAD_ZIP' ? UNREADABLE : TOO_MUCH };
   }
+}
+
+/** The danger in a container, whatever its name is; null if the content is none, or a harmless ZIP file. */
+async function dangerInContainer(part: MimeMessage, settings: Settings): Promise<Danger | null> {
+  const format = part.containerFormat();
+  if (format === null) return null;
+  if (format === 'ZIP') return dangerInZip(part, settings);
+  const name = part.getfilename() ?? `a ${format} file`;
+  return { name, reason: `because it is a ${format} container, which cannot be checked` };
 }
 
 /** What was changed. */
@@ -105,26 +136,97 @@ function replace(part: MimeMessage, danger: Danger, settings: Settings, result: 
   result.changed = true;
 }
 
-async function defangLeaf(part: MimeMessage, settings: Settings, result: DefangResult): Promise<void> {
-  const names = await part.getnames();
-  let danger = dangerByName(names, settings);
-  if (!danger && settings.scanZip && part.iszip()) danger = await dangerInZip(part, settings);
+/** What may still be spent on the other readings of a part and of the parts in it. */
+interface Effort {
+  bytes: number;
+  readonly depth: number;
+}
+
+/** Other readings may take this much of the size of a part, so that the time stays linear. */
+const EFFORT_PER_BYTE = 12;
+const MIN_EFFORT = 64 * 1024;
+const MAX_READING_DEPTH = 6;
+
+async function defangPart(
+  part: MimeMessage,
+  settings: Settings,
+  result: DefangResult,
+  outer: Effort | null = null,
+): Promise<void> {
+  const danger = part.isOverloaded
+    ? { name: part.getfilename() ?? 'without a name', reason: TOO_MANY_PARAMETERS }
+    : dangerByName(part.ownNames(), isMessagePart(part), settings);
+  if (danger) return replace(part, danger, settings, result);
+  if (isMessagePart(part) && !settings.scanRfc822) return;
+  const isAmbiguous = part.hasOtherReadings;
+  const effort =
+    outer ?? (isAmbiguous ? { bytes: MIN_EFFORT + EFFORT_PER_BYTE * sizeOfPart(part), depth: 0 } : null);
+  for (const inner of part.parts) await defangPart(inner, settings, result, effort);
+  if (isLeaf(part) && (await defangContent(part, settings, result))) return;
+  const other = isAmbiguous && effort ? await dangerInOtherReadings(part, settings, effort) : null;
+  if (other) replace(part, other, settings, result);
+}
+
+const isLeaf = (part: MimeMessage): boolean => part.parts.length === 0 && !part.ismultipart();
+const isMessagePart = (part: MimeMessage): boolean => part.getSubmsg() !== null || part.isMessage;
+const sizeOfPart = (part: MimeMessage): number => {
+  let size = 0;
+  for (const chunk of part.chunks()) size += chunk.length;
+  return size;
+};
+
+/** Judges the content of a leaf. @returns whether it was replaced */
+async function defangContent(part: MimeMessage, settings: Settings, result: DefangResult): Promise<boolean> {
+  let danger: Danger | null = null;
+  if (settings.scanZip && part.iszip()) danger = await dangerInZip(part, settings);
+  else if (settings.scanContainers) danger = await dangerInContainer(part, settings);
+  if (!danger && settings.scanHtml && part.ishtml()) danger = removeScriptsFrom(part, settings, result);
   if (danger) replace(part, danger, settings, result);
-  else if (settings.scanHtml && part.ishtml()) defangHtml(part, settings, result);
+  return danger !== null;
 }
 
-function defangHtml(part: MimeMessage, settings: Settings, result: DefangResult): void {
-  const done = part.removeScripts(settings.limits.maxHtmlSize);
-  if (done === 'too large') {
-    const reason = 'because it is too large to have its scripts removed';
-    replace(part, { name: part.getfilename() ?? 'HTML', reason }, settings, result);
-  } else if (done === 'removed') result.changed = true;
+/** Removes scripts. @returns the danger if they cannot be removed */
+function removeScriptsFrom(part: MimeMessage, settings: Settings, result: DefangResult): Danger | null {
+  const outcome = part.removeScripts(settings.limits.maxHtmlSize);
+  if (outcome === 'removed') result.changed = true;
+  const name = part.getfilename() ?? 'an HTML page';
+  if (outcome === 'too large') return { name, reason: TOO_MUCH };
+  return outcome === 'hidden' ? { name, reason: HIDDEN_SCRIPT } : null;
 }
 
-async function defangPart(part: MimeMessage, settings: Settings, result: DefangResult): Promise<void> {
-  if (part.getSubmsg() && !settings.scanRfc822) return;
-  if (part.parts.length === 0 && !part.ismultipart()) return defangLeaf(part, settings, result);
-  for (const inner of part.parts) await defangPart(inner, settings, result);
+/**
+ * Judges what is written in its other readings: each is defanged like a message, and dangerous if that changes it. Too many
+ * readings, or one that exceeds a limit, are dangerous too.
+ */
+async function dangerInOtherReadings(
+  part: MimeMessage,
+  settings: Settings,
+  effort: Effort,
+): Promise<Danger | null> {
+  const name = part.getfilename() ?? 'without a name';
+  if (effort.depth >= MAX_READING_DEPTH) return { name, reason: TOO_MUCH };
+  for (const reading of part.otherReadings()) {
+    effort.bytes -= reading.length;
+    if (effort.bytes < 0) return { name, reason: TOO_MUCH };
+    const found: DefangResult = { changed: false, replaced: [] };
+    const inner = {
+      depth: effort.depth + 1,
+      get bytes() {
+        return effort.bytes;
+      },
+      set bytes(left: number) {
+        effort.bytes = left;
+      },
+    };
+    try {
+      await defangPart(MimeMessage.from(reading, settings.limits), settings, found, inner);
+    } catch (error) {
+      if (!(error instanceof MilterError) || error.code !== 'ERR_MILTER_MIME_LIMIT') throw error;
+      return { name, reason: TOO_MUCH };
+    }
+    if (found.changed) return { name: found.replaced[0] ?? name, reason: AMBIGUOUS };
+  }
+  return null;
 }
 
 /**
@@ -191,24 +293,23 @@ export class DefangStream implements AsyncIterable<Buffer> {
     const { limits, scanRfc822 } = this.#settings;
     const scanner = new Scanner(limits, { attachedMessages: scanRfc822 });
     const state = new MessageState();
-    let plan: Plan = 'pass';
-    const held = new PagedBuffer();
+    let held: HeldPart | null = null;
     const piecesOf = async function* (source: MessageSource) {
       for await (const chunk of chunksOf(source)) yield* scanner.write(chunk);
       yield* scanner.end();
     };
     for await (const piece of piecesOf(this.#source)) {
       const { entity } = piece;
-      if (piece.type === 'head') {
-        plan = this.#planFor(entity);
-        if (plan === 'pass' && !this.#omits(entity)) yield piece.bytes;
-      } else if (piece.type === 'end') {
-        if (entity.kind === 'leaf' && plan !== 'pass') {
-          yield* this.#defanged(entity, held.take(), state);
-        }
-        plan = 'pass';
-      } else if (plan === 'pass') yield piece.bytes;
-      else if (plan === 'inspect') held.add(piece.bytes);
+      if (!held && piece.type === 'head') {
+        const plan = this.#planFor(entity);
+        if (plan !== 'pass') held = new HeldPart(entity, plan);
+        else if (!this.#omits(entity)) yield piece.bytes;
+      } else if (!held && piece.type !== 'end') yield piece.bytes;
+      held?.add(piece);
+      if (!held || piece.type !== 'end' || entity !== held.entity) continue;
+      const part = held.take(limits, state);
+      held = null;
+      yield* this.#defanged(part, entity);
     }
   }
 
@@ -217,16 +318,18 @@ export class DefangStream implements AsyncIterable<Buffer> {
   }
 
   #planFor(entity: Entity): Plan {
-    const { content, kind } = entity;
-    const { scanRfc822, scanZip, scanHtml } = this.#settings;
-    if (kind !== 'leaf' || (content.isMessage && !scanRfc822)) return 'pass';
-    if (content.isMessage && isDecodable(content.encoding)) return 'inspect';
-    if (dangerByName(content.names, this.#settings)) return 'replace';
+    const { content, kind, headers } = entity;
+    const { scanRfc822, scanZip, scanHtml, scanContainers } = this.#settings;
+    const isMessage = content.isMessage;
+    if (content.isOverloaded || dangerByName(content.names, isMessage, this.#settings)) return 'replace';
+    if (isMessage && !scanRfc822) return 'pass';
+    if (hasOtherReadings(content, kind, headers)) return 'inspect';
+    if (kind !== 'leaf') return 'pass';
+    if (isMessage || content.isText || content.isTnef || scanContainers) return 'inspect';
     return (scanZip && content.isZip) || (scanHtml && content.isHtml) ? 'inspect' : 'pass';
   }
 
-  async *#defanged(entity: Entity, body: readonly Buffer[], state: MessageState): AsyncGenerator<Buffer> {
-    const part = MimeMessage.leaf(entity, body, this.#settings.limits, state);
+  async *#defanged(part: MimeMessage, entity: Entity): AsyncGenerator<Buffer> {
     if (entity.parent === null) part.headerchange = this.#options.headerchange ?? null;
     await defangPart(part, this.#settings, this.#result);
     yield* this.#omits(entity) ? part.bodyChunks() : part.chunks();
@@ -236,9 +339,39 @@ export class DefangStream implements AsyncIterable<Buffer> {
 /** What to do with a part after its head: pass it on as it is read, drop its content, or collect all of it for inspection. */
 type Plan = 'pass' | 'replace' | 'inspect';
 
+/** A part of a stream that is held until it is complete, with the parts in it. */
+class HeldPart {
+  readonly entity: Entity;
+  readonly #plan: Plan;
+  readonly #bytes = new PagedBuffer();
+  readonly #tree = new TreeBuilder();
+
+  constructor(entity: Entity, plan: Plan) {
+    this.entity = entity;
+    this.#plan = plan;
+  }
+
+  get #isLeaf(): boolean {
+    return this.entity.kind === 'leaf' || this.#plan === 'replace';
+  }
+
+  add(piece: Piece): void {
+    if (this.#plan === 'replace') return;
+    if (!this.#isLeaf) this.#tree.add(piece);
+    if (piece.type !== 'end' && !(this.#isLeaf && piece.type === 'head')) this.#bytes.add(piece.bytes);
+  }
+
+  take(limits: MimeLimits, state: MessageState): MimeMessage {
+    const pages = this.#bytes.take();
+    if (this.#isLeaf) return MimeMessage.leaf(this.entity, pages, limits, state);
+    return MimeMessage.held(this.#tree.root, joinChunks(pages), limits, state);
+  }
+}
+
 /**
  * As {@link defang}, but while the message is read: parts that need no change are passed on in chunks, in constant memory.
- * HTML parts, and ZIP files whose names are checked, are buffered until they are complete.
+ * Text, attached messages that are encoded, ZIP files whose names are checked, and parts that can be read in several ways are
+ * buffered until they are complete.
  *
  * Whether anything was changed is known only at the end of the message. To replace a body only if it has changed, read the
  * source twice, or keep the chunks.

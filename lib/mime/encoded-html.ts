@@ -1,8 +1,9 @@
 /** Removal of scripts from HTML that has a transfer encoding. */
 import type { ByteSource } from './byte-source.js';
+import { otherTexts } from './charset-readings.js';
 import { isSmallerAsBase64 } from './quoted-printable.js';
 import type { Allocate, ReusableBuffer } from './reusable-buffer.js';
-import { findScripts, mayHaveScript } from './scripts.js';
+import { findScripts, hasScript, mayHaveScript, replaceRanges, type Scripts } from './scripts.js';
 import { decodeContent, encoded } from './transfer-encoding.js';
 
 /** HTML as a part of a message has it. */
@@ -11,6 +12,12 @@ export interface EncodedHtml {
   /** Its Content-Transfer-Encoding. */
   readonly encoding: string;
   readonly charset: string;
+  /** All character sets that are given. */
+  readonly charsets: readonly string[];
+  /** Whether it is also read as XML. */
+  readonly isXml: boolean;
+  /** What other programs decode the body to. */
+  otherContents(): Iterable<Buffer>;
   /** How its lines end. */
   readonly lineBreak: string;
 }
@@ -28,16 +35,18 @@ export interface ScriptlessHtml {
 }
 
 /**
- * Removes the scripts from HTML. The result is decoded and encoded again while it is written.
+ * Removes the scripts from HTML. The result is decoded and encoded again while it is written. If another program would still
+ * see a script, because it decodes the HTML otherwise, it is `hidden`.
  *
  * @param buffer where the HTML is decoded
  * @param maxSize HTML with scripts that is larger when decoded is left alone
  */
 export function withoutScripts(
-  { body, encoding, charset, lineBreak }: EncodedHtml,
+  source: EncodedHtml,
   buffer: ReusableBuffer,
   maxSize: number,
-): ScriptlessHtml | 'nothing' | 'too large' {
+): ScriptlessHtml | 'nothing' | 'too large' | 'hidden' {
+  const { body, encoding, charset, isXml, lineBreak } = source;
   const size = body.reduce((sum, { length }) => sum + length, 0);
   // Only uuencode can decode to more than its encoded size; decoding stops there.
   const decodedLimit = Math.max(maxSize, size);
@@ -46,9 +55,10 @@ export function withoutScripts(
   const owner = {};
   const html = buffer.content(owner, decode);
   if (html.length > decodedLimit) return 'too large';
-  if (!mayHaveScript(html)) return 'nothing';
-  if (html.length > maxSize) return 'too large';
-  const found = findScripts(html, charset);
+  const mayHave = mayHaveScript(html);
+  if (mayHave && html.length > maxSize) return 'too large';
+  const found = mayHave ? findScripts(html, charset, isXml) : null;
+  if (hidesScript(html, found, source)) return html.length > maxSize ? 'too large' : 'hidden';
   if (!found) return 'nothing';
   const { ranges, warning } = found;
   const total = html.length;
@@ -69,4 +79,20 @@ export function withoutScripts(
   const target = total >= LARGE_HTML && isSmallerAsBase64(html) ? 'base64' : 'quoted-printable';
   const maxLength = total + ranges.length * warning.length;
   return { encoding: target, body: encoded(target, maxLength, scriptless, lineBreak) };
+}
+
+/** Whether some program sees a script that is not among those found. */
+function hidesScript(html: Buffer, found: Scripts | null, source: EncodedHtml): boolean {
+  const { charsets, isXml } = source;
+  if (otherTexts(html, charsets).next().done !== true) {
+    // Copied only if there is another reading.
+    const clean = found ? replaceRanges(html, found) : html;
+    for (const text of otherTexts(clean, charsets)) if (hasScript(text, isXml)) return true;
+  }
+  // With scripts removed, the content is encoded anew, in an encoding that is read in one way only.
+  for (const content of found ? [] : source.otherContents()) {
+    if (hasScript(content, isXml)) return true;
+    for (const text of otherTexts(content, charsets)) if (hasScript(text, isXml)) return true;
+  }
+  return false;
 }

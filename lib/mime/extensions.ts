@@ -1,28 +1,70 @@
-/** Names of files that Windows runs when they are opened. */
+/** Extensions of files that run, or make something run, when they are opened. */
 
-/** pymilter's list. */
-export const DANGEROUS_EXTENSIONS: ReadonlySet<string> = new Set(
+/** pymilter's list, of 2005. */
+export const PYMILTER_EXTENSIONS: ReadonlySet<string> = new Set(
   (
     'ade adp asd asp asx bas bat chm cmd com cpl crt dll exe hlp hta inf ins isp js jse lnk mdb mde msc msi msp mst ' +
     'ocx pcd pif reg scr sct shs url vb vbe vbs wsc wsf wsh'
   ).split(' '),
 );
 
-/** A file's name as Windows reads it: without the blanks, dots and control characters at its end. */
+/** Gmail, "File types blocked in Gmail" (support.google.com/mail/answer/6590), as of November 2026. */
+const GMAIL =
+  'ade adp apk appx appxbundle bat cab chm cmd com cpl diagcab diagcfg diagpkg dll dmg ex ex_ exe hta img ins iso isp jar ' +
+  'jnlp js jse lib lnk mde mjs msc msi msix msixbundle msp mst nsh pif ps1 scr sct shb sys vb vbe vbs vhd vxd wsc wsf wsh xll';
+
+/** Microsoft, "Blocked attachments in Outlook" (support.microsoft.com), as of November 2026. */
+const OUTLOOK =
+  'ade adp app appcontent-ms application appref-ms asp aspx asx bas bat bgi cab cer chm cmd cnt com cpl crt csh der diagcab ' +
+  'exe fxp gadget grp hlp hpj hta htc inf ins iso isp its jar jnlp js jse ksh library-ms lnk mad maf mag mam maq mar mas mat ' +
+  'mau mav maw mcf mda mdb mde mdt mdw mdz msc msh msh1 msh1xml msh2 msh2xml mshxml msi msp mst msu ops osd pcd pif pl plg prf ' +
+  'prg printerexport ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 pst py pyc pyo pyw pyz pyzw reg scf scr sct ' +
+  'searchconnector-ms settingcontent-ms shb shs theme tmp udl url vb vbe vbp vbs vhd vhdx vsmacros vsw webpnp website ws wsc ' +
+  'wsf wsh xbap xll xnk';
+
+/** Lately used to deliver malware, as of November 2026: disk images, shortcuts, queries, notebooks, add-ins, scripted pictures. */
+const LATELY_ABUSED = 'appinstaller iqy one onepkg rdp slk svg svgz wim xlam';
+
+/**
+ * The extensions that {@link checkExt} objects to by default: those that Gmail or Outlook block, those lately abused, and
+ * pymilter's. State of November 2026.
+ */
+export const DANGEROUS_EXTENSIONS: ReadonlySet<string> = new Set([
+  ...[GMAIL, OUTLOOK, LATELY_ABUSED].flatMap((list) => list.split(' ')),
+  ...PYMILTER_EXTENSIONS,
+]);
+
+/** Blanks, control and formatting characters, and bytes that are no text. */
+const INVISIBLE = /[\p{Z}\p{C}\u034f\ufe00-\ufe0f]/u;
+
+/** A file's name as Windows reads it: without the blanks, dots and characters that nobody sees at its end. */
 export function trimFilename(name: string): string {
   let end = name.length;
-  while (end > 0 && (name[end - 1] === '.' || name.charCodeAt(end - 1) <= 0x20)) end--;
+  while (end > 0) {
+    const code = name.charCodeAt(end - 1);
+    if (code !== 0x2e && code > 0x20 && (code < 0x7f || !INVISIBLE.test(name[end - 1] as string))) break;
+    end--;
+  }
   return name.slice(0, end);
+}
+
+/** The extension of a file's name in lower case, without the dot; empty if it has none. */
+export function extensionOf(name: string): string {
+  const trimmed = trimFilename(name);
+  const dot = trimmed.lastIndexOf('.');
+  return dot < 0 ? '' : trimmed.slice(dot + 1).toLowerCase();
 }
 
 /**
  * Whether a file of this name is dangerous because of its extension, in any letter case (pymilter's `check_ext`). Unlike in
- * pymilter, blanks and dots at the end do not hide the extension.
+ * pymilter, blanks, dots and invisible characters at the end do not hide the extension.
  *
+ * @param extensions in lower case. Default: {@link DANGEROUS_EXTENSIONS}
  * @returns the name if it is dangerous, otherwise null
  */
-export function checkExt(name: string): string | null {
-  const trimmed = trimFilename(name);
-  const extension = trimmed.slice(trimmed.lastIndexOf('.') + 1).toLowerCase();
-  return trimmed.includes('.') && DANGEROUS_EXTENSIONS.has(extension) ? name : null;
+export function checkExt(
+  name: string,
+  extensions: ReadonlySet<string> = DANGEROUS_EXTENSIONS,
+): string | null {
+  return extensions.has(extensionOf(name)) ? name : null;
 }

@@ -12,7 +12,7 @@ export {
   defangStream,
   type NameCheck,
 } from './defang.js';
-export { checkExt, DANGEROUS_EXTENSIONS } from './extensions.js';
+export { checkExt, DANGEROUS_EXTENSIONS, PYMILTER_EXTENSIONS } from './extensions.js';
 export { MIME_LIMITS, type MimeLimitOptions, type MimeLimits } from './limits.js';
 export { type HeaderChange, MimeMessage, messageFromFile, type TransferEncoding } from './message.js';
 export { removeScripts } from './scripts.js';

@@ -17,6 +17,8 @@ export interface MimeLimits {
   maxHeaderLength: number;
   /** Maximum size of all header fields of one part, in bytes. */
   maxHeadSize: number;
+  /** Maximum number of parameters of one header field. Of more, the rest is not read, and the part counts as dangerous. */
+  maxParameters: number;
   /** Maximum decoded size of all attached messages in base64 or quoted-printable together, in bytes. */
   maxDecoded: number;
   /** Maximum decoded size of an HTML part from which scripts are removed, in bytes. */
@@ -40,6 +42,7 @@ export const MIME_LIMITS: Readonly<MimeLimits> = {
   maxHeaders: 1000,
   maxHeaderLength: 128 * 1024,
   maxHeadSize: 1024 * 1024,
+  maxParameters: 1000,
   maxDecoded: 40 * 1024 * 1024,
   maxHtmlSize: 16 * 1024 * 1024,
   maxZipDepth: 5,

@@ -18,10 +18,26 @@ export function lineEnd(bytes: Uint8Array, at: number): number {
   return end;
 }
 
-/** The index after the line break at `end`. */
+/** More CR than these before an LF are line breaks of their own, so that a run of them is not searched again and again. */
+const MAX_CRS = 16;
+
+/**
+ * The index after the line break at `end`: LF, CR, or CRs and an LF, because CR CR LF is one line break to many programs.
+ * -1 if `bytes` end before that is certain.
+ */
+export function lineBreakEnd(bytes: Uint8Array, end: number): number {
+  if (bytes[end] === LF) return end + 1;
+  let at = end;
+  while (bytes[at] === CR && at - end < MAX_CRS) at++;
+  if (bytes[at] === LF) return at + 1;
+  return at >= bytes.length ? -1 : end + 1;
+}
+
+/** The index after the line break at `end`, if no more bytes follow. */
 export function skipLineBreak(bytes: Uint8Array, end: number): number {
   if (end >= bytes.length) return end;
-  return bytes[end] === CR && bytes[end + 1] === LF ? end + 2 : end + 1;
+  const next = lineBreakEnd(bytes, end);
+  return next < 0 ? end + 1 : next;
 }
 
 /** The index of the line break directly before `at`, but not before `from`; `at` if there is none. */
@@ -32,9 +48,10 @@ export function lineBreakBefore(bytes: Uint8Array, at: number, from: number): nu
   return last === CR ? at - 1 : at;
 }
 
-/** The first line break in `bytes`, or null if there is none. */
+/** The first line break in `bytes`, as new lines are to have it, or null if there is none. */
 export function firstLineBreak(bytes: Uint8Array): string | null {
   const end = lineEnd(bytes, 0);
   if (end === bytes.length) return null;
-  return Buffer.from(bytes.subarray(end, skipLineBreak(bytes, end))).toString('latin1');
+  if (bytes[end] === LF) return '\n';
+  return skipLineBreak(bytes, end) > end + 1 ? '\r\n' : '\r';
 }

@@ -9,14 +9,19 @@ import { badArgument, MilterError } from '../internal/errors.js';
 import { type ByteSource, maxLengthOf, toBlocks, toBuffer } from './byte-source.js';
 import { Content, type NamePair } from './content.js';
 import { withoutScripts } from './encoded-html.js';
+import { isIdentity, otherContents } from './encoding-readings.js';
 import type { HeaderBlock } from './header-block.js';
 import { checkLimits, limitReached, type MimeLimitOptions, type MimeLimits } from './limits.js';
+import { containerFormat } from './magic.js';
 import { hasBoundaryLine, joinParts } from './multipart.js';
+import { hasOtherReadings, otherReadings } from './other-readings.js';
 import { type ParsedPart, parseParts } from './part-tree.js';
 import { ReusableBuffer } from './reusable-buffer.js';
-import { type Entity, isIdentity, type ScannerOptions } from './scanner.js';
+import type { Entity, ScannerOptions } from './scanner.js';
 import { type MessageSource, readAll } from './source.js';
-import { decodeContent, encoded } from './transfer-encoding.js';
+import { tnefNames } from './tnef.js';
+import { decodeContent, encoded, isDecodable } from './transfer-encoding.js';
+import { uuencodedNames } from './uuencode.js';
 import { zipnames } from './zip.js';
 
 /** Called when a header field was set or added, or removed; then `value` is null. */
@@ -96,18 +101,21 @@ export class MimeMessage {
     outer: ScannerOptions = {},
   ): MimeMessage {
     const { root, count } = parseParts(bytes, limits, outer);
-    const message = MimeMessage.#fromParsed(root, limits, parent);
+    const message = new MimeMessage(parent, root.entity, limits);
+    message.#takeParsed(root, bytes);
     for (const part of [...message.walk()]) part.#openEncodedMessage((outer.parts ?? 0) + count);
     return message;
   }
 
-  static #fromParsed(parsed: ParsedPart, limits: MimeLimits, parent: MimeMessage | null): MimeMessage {
-    const part = new MimeMessage(parent, parsed.entity, limits);
-    part.#source = parsed.source;
-    if (part.#kind === 'leaf') part.#body = [parsed.body];
-    part.#frames = parsed.frames;
-    part.#parts = parsed.parts.map((inner) => MimeMessage.#fromParsed(inner, limits, part));
-    return part;
+  #takeParsed({ begin, bodyBegin, end, frames, parts }: ParsedPart, bytes: Buffer): void {
+    this.#source = bytes.subarray(begin, end);
+    if (this.#kind === 'leaf') this.#body = [bytes.subarray(bodyBegin, end)];
+    this.#frames = frames.map((frame) => bytes.subarray(...frame));
+    this.#parts = parts.map((inner) => {
+      const part = new MimeMessage(this, inner.entity, this.limits);
+      part.#takeParsed(inner, bytes);
+      return part;
+    });
   }
 
   /** @internal Makes a leaf of a part that was read from a stream. */
@@ -117,6 +125,15 @@ export class MimeMessage {
     part.#body = body;
     part.#depth = depthOf(entity);
     part.#openEncodedMessage(part.#depth);
+    return part;
+  }
+
+  /** @internal Makes a part of what was held of a stream: all of it, with the parts in it. */
+  static held(parsed: ParsedPart, bytes: Buffer, limits: MimeLimits, state: MessageState): MimeMessage {
+    const part = new MimeMessage(null, parsed.entity, limits, state);
+    part.#depth = depthOf(parsed.entity);
+    part.#takeParsed(parsed, bytes);
+    for (const inner of [...part.walk()]) inner.#openEncodedMessage(part.#depth);
     return part;
   }
 
@@ -210,7 +227,7 @@ export class MimeMessage {
   }
 
   #changedHeader(): void {
-    this.#content = new Content(this.#headers, 'text/plain');
+    this.#content = new Content(this.#headers, 'text/plain', this.limits.maxParameters);
     this.#source = null;
   }
 
@@ -243,22 +260,90 @@ export class MimeMessage {
   }
 
   /**
-   * All names of this part: each parameter of Content-Type whose own name contains `name`, and the filename of
-   * Content-Disposition. If a name can be read in several ways, all readings are included. RFC 2231 and encoded words are
-   * decoded.
+   * All names of this part: each parameter of Content-Type and Content-Disposition whose own name contains `name`, those of
+   * uuencoded files in it as `uuencode`, and those in a winmail.dat as `tnef`. If a name, or the part, can be read in several
+   * ways, the names of all readings are included that have an extension of their own. RFC 2231 and encoded words are decoded.
    *
    * @param scanZip whether to include the entries of a ZIP file, and of ZIP files in it, as `zipname`. Default: false
    * @param options limits for ZIP files. Default: the limits that the message was read with
    * @throws MilterError ERR_MILTER_BAD_ZIP, ERR_MILTER_MIME_LIMIT
    */
   async getnames(scanZip = false, options?: MimeLimitOptions): Promise<NamePair[]> {
-    const names = [...this.#content.names];
     const limits = checkLimits('getnames', options, this.limits);
+    const names = this.ownNames();
+    for (const reading of this.otherReadings()) {
+      for (const part of MimeMessage.from(reading, limits).walk())
+        names.push(...part.ownNames().filter((pair) => !hasPair(names, pair)));
+    }
     if (!scanZip || !this.iszip()) return names;
-    const bytes = decodeContent(this.#content.encoding, this.#storedBody());
-    if (!bytes) throw badZip(`its transfer encoding ${JSON.stringify(this.#content.encoding)} is unknown`);
-    const entries = await zipnames(bytes, limits);
+    const entries = await this.zipEntries(limits);
     return [...names, ...entries.map((name): NamePair => ['zipname', name])];
+  }
+
+  /** @internal The names of this part as it is read usually, and of the files in its content. */
+  ownNames(): NamePair[] {
+    const names = [...this.#content.names];
+    if (this.#kind !== 'leaf') return names;
+    const { isText, isTnef } = this.#content;
+    for (const bytes of isText || isTnef ? this.#contents() : []) {
+      if (isText) names.push(...uuencodedNames(bytes).map((name): NamePair => ['uuencode', name]));
+      if (isTnef) names.push(...tnefNames(bytes).map((name): NamePair => ['tnef', name]));
+    }
+    return names;
+  }
+
+  /** The content of a leaf in all ways that it may be decoded. */
+  *#contents(): Generator<Buffer> {
+    const { encodings } = this.#content;
+    const body = this.#storedBody();
+    yield decodeContent(encodings[0] as string, body) as Buffer;
+    yield* otherContents(body, encodings);
+  }
+
+  /** @internal The names in a ZIP file. @throws MilterError ERR_MILTER_BAD_ZIP, ERR_MILTER_MIME_LIMIT */
+  async zipEntries(limits: MimeLimits): Promise<string[]> {
+    const { encoding, encodings } = this.#content;
+    if (!isDecodable(encoding) && encodings.length === 1)
+      throw badZip(`its transfer encoding ${JSON.stringify(encoding)} is unknown`);
+    const names = new Set<string>();
+    for (const bytes of this.#contents()) for (const name of await zipnames(bytes, limits)) names.add(name);
+    return [...names];
+  }
+
+  /** @internal The format of a container, by its first bytes; null if the content is none. */
+  containerFormat(): string | null {
+    for (const bytes of this.#kind === 'leaf' ? this.#contents() : []) {
+      const format = containerFormat(bytes);
+      if (format !== null) return format;
+    }
+    return null;
+  }
+
+  /** @internal Whether programs may read this part, as it is written now, in other ways than the usual one. */
+  get hasOtherReadings(): boolean {
+    return hasOtherReadings(this.#content, this.#kind, this.#headers);
+  }
+
+  /** @internal What other programs may read in place of this part: complete messages. */
+  otherReadings(): Generator<Buffer> {
+    const { limits } = this;
+    return otherReadings(
+      this.#headers.toBuffer(),
+      this.#content,
+      this.#kind,
+      () => this.getPayload(),
+      limits,
+    );
+  }
+
+  /** @internal Whether a header field has more parameters than were read. */
+  get isOverloaded(): boolean {
+    return this.#content.isOverloaded;
+  }
+
+  /** @internal Whether the content is a message, by its type. */
+  get isMessage(): boolean {
+    return this.#content.isMessage;
   }
 
   /** Whether this part is a ZIP file, by its type or one of its names. */
@@ -339,11 +424,19 @@ export class MimeMessage {
    * @internal Removes the scripts from HTML, which is encoded again while it is written.
    *
    * @param maxSize HTML with scripts that is larger when decoded is left alone
-   * @returns what was done
+   * @returns what was done; `hidden` if there are scripts that only some programs see, which are not removed
    */
-  removeScripts(maxSize: number): 'nothing' | 'removed' | 'too large' {
-    const { encoding, charset } = this.#content;
-    const html = { body: this.#storedBody(), encoding, charset, lineBreak: this.lineBreak };
+  removeScripts(maxSize: number): 'nothing' | 'removed' | 'too large' | 'hidden' {
+    const { encoding, encodings, charset, charsets, isXml } = this.#content;
+    const html = {
+      body: this.#storedBody(),
+      encoding: encodings[0] as string,
+      otherContents: () => otherContents(this.#storedBody(), encodings),
+      charset,
+      charsets,
+      isXml,
+      lineBreak: this.lineBreak,
+    };
     const outcome = withoutScripts(html, this.#state.html, maxSize);
     if (typeof outcome === 'string') return outcome;
     if (outcome.encoding !== encoding) this.setHeader('Content-Transfer-Encoding', outcome.encoding);
@@ -415,6 +508,12 @@ export class MimeMessage {
     await pipeline(Readable.from(this.chunks(), { objectMode: false }), stream);
   }
 
+  /** @internal Removes the lines of the head that are no header fields. */
+  deleteGarbage(): void {
+    this.#headers.deleteGarbage();
+    this.#source = null;
+  }
+
   /** @internal The names of all header fields whose lower-case name `test` accepts. */
   fieldNames(test: (key: string) => boolean): string[] {
     return this.#headers.names(test);
@@ -443,6 +542,9 @@ function encode(bytes: Uint8Array, encoding: TransferEncoding | undefined, lineB
   if (encoding !== 'base64' && encoding !== 'quoted-printable') return Buffer.from(bytes);
   return toBuffer([encoded(encoding, bytes.length, () => [bytes], lineBreak)]);
 }
+
+const hasPair = (pairs: readonly NamePair[], [attribute, value]: NamePair): boolean =>
+  pairs.some((pair) => pair[0] === attribute && pair[1] === value);
 
 /** The nesting depth of an entity; 1 for the message itself. */
 function depthOf(entity: Entity | null): number {

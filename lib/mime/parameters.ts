@@ -1,13 +1,28 @@
 /**
- * The parameters of Content-Type and Content-Disposition, in every way that a mail program may read them: RFC 2231 forms
- * beside plain ones, all values of a repeated parameter, boundaries with nested quotes. libmime does the decoding.
+ * The parameters of Content-Type and Content-Disposition, in every way that a mail program may read them.
+ *
+ * The usual reading is that of RFC 2045 5.1 and RFC 2231. Other programs read a value without a type in front of it, take a
+ * comma or a blank for a semicolon, a backslash or a quote for an ordinary character, or put segments together otherwise. All
+ * readings of a name are returned that have an extension of their own, and all of a boundary and a character set.
  */
-import { Libmime } from 'libmime';
-
-const libmime = new Libmime();
+import { encodeBytes } from '../internal/bytes.js';
+import { decodeText } from './charset-text.js';
+import { readingsOfName, withNewExtensions, withoutComments } from './names.js';
 
 /** A parameter's name in lower case, and its decoded value. */
 export type Parameter = readonly [name: string, value: string];
+
+export interface ParameterReadings {
+  /** The usual readings first, then the others. */
+  readonly parameters: readonly Parameter[];
+  /** Whether there are more than were read. */
+  readonly overloaded: boolean;
+}
+
+/** A value that has one reading. Its parameters are found with {@link SIMPLE_PARAMETER}. */
+const SIMPLE =
+  /^[\w!#$&^.+-]+(?:\/[\w!#$&^.+-]+)?(?:[ \t]*;[ \t]*[\w-]+=(?:"(?:[\w \-.@#$&!~/+:]|(?<=[-_=."])[=?])*"|(?:[\w\-./+:@]|(?<=[-_.])=)+))*[ \t]*;?$/;
+const SIMPLE_PARAMETER = /;[ \t]*([\w-]+)=(?:"([^"]*)"|([^; \t]+))/g;
 
 /** Splits a field's value at semicolons outside quoted strings. The first piece is the main value. */
 function split(value: string): string[] {
@@ -27,57 +42,229 @@ function split(value: string): string[] {
   return pieces;
 }
 
-function parse(value: string): Parameter[] {
-  const { params, decodedParams } = libmime.parseHeaderValue(value, { stripComments: true });
-  const decoded = new Set(decodedParams);
-  return Object.entries(params).map(([name, raw]) => {
-    const text = String(raw);
-    // A value in RFC 2231 encoding is decoded already; what looks like an encoded word in it is literal text.
-    return [name, decoded.has(name) || !text.includes('=?') ? text : libmime.decodeWords(text)];
-  });
+/** A token, or the content of a quoted string, which need not be closed. */
+function unquote(text: string): string {
+  const trimmed = text.trim();
+  if (!trimmed.startsWith('"')) return trimmed;
+  const closed = /^"((?:[^"\\]|\\[\s\S])*)"?/.exec(trimmed)?.[1] ?? '';
+  return closed.replace(/\\([\s\S])/g, '$1');
 }
 
-/** Decodes `name*=evil%2Eexe`, where the character set is missing. */
-function percentDecoded(piece: string): Parameter | null {
-  const equals = piece.indexOf('=');
-  const name = piece.slice(0, equals).trim().toLowerCase();
-  if (equals < 0 || !name.endsWith('*') || !piece.includes('%') || piece.includes("'")) return null;
-  const bytes = piece
-    .slice(equals + 1)
-    .trim()
-    .replace(/^"|"$/g, '')
-    .replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return [name.slice(0, name.indexOf('*')), Buffer.from(bytes, 'latin1').toString()];
+/** `name*1*` as the name, the number of the segment, and whether it is encoded (RFC 2231 7). */
+const ATTRIBUTE = /^([^*]*)(?:\*(\d*))?(\*?)$/;
+
+interface Segment {
+  readonly index: number;
+  readonly text: string;
+  readonly encoded: boolean;
 }
 
-/** All parameters of a field's value. A parameter that can be read in several ways is included several times. */
-export function parseParameters(value: string): Parameter[] {
-  if (!value.includes(';')) return [];
-  const pieces = split(value).slice(1);
-  const found = parse(value);
-  if (found.length === pieces.length && !value.includes('*')) return found; // each can be read in one way only
-  for (const piece of pieces) {
-    const equals = piece.indexOf('=');
-    // A plain parameter beside an extended one, or a repeated parameter: libmime returns only one of them.
-    if (equals > 0 && !piece.slice(0, equals).includes('*')) found.push(...parse(`x;${piece}`));
-    const decoded = percentDecoded(piece);
-    if (decoded) found.push(decoded);
+/** What one field says about one attribute. */
+interface Attribute {
+  readonly plain: string[];
+  readonly segments: Segment[];
+}
+
+class Attributes {
+  readonly #found = new Map<string, Attribute>();
+
+  add(attribute: string, value: string): void {
+    // Characters that nobody sees, and comments, are no part of an attribute.
+    const key = withoutComments(attribute)
+      .replace(/[^!-~]+/g, '')
+      .toLowerCase();
+    const [, name = '', number, star] = ATTRIBUTE.exec(key) ?? [null, key.slice(0, key.indexOf('*')), ''];
+    const entry = this.#found.get(name) ?? { plain: [], segments: [] };
+    this.#found.set(name, entry);
+    if (number === undefined) entry.plain.push(value);
+    else
+      entry.segments.push({
+        index: Number(number || 0),
+        text: value,
+        encoded: star === '*' || number === '',
+      });
   }
-  const seen = new Set<string>();
-  return found.filter(([name, text]) => {
-    const key = `${name}=${text}`;
-    return !seen.has(key) && seen.add(key);
+
+  get entries(): IterableIterator<[string, Attribute]> {
+    return this.#found.entries();
+  }
+}
+
+/** Splits `charset'language'text`. Where quotes are missing, all is text, or what follows the only quote. */
+function extendedValue(text: string): [charset: string, text: string][] {
+  const first = text.indexOf("'");
+  const second = text.indexOf("'", first + 1);
+  if (first < 0) return [['', text]];
+  if (second >= 0) return [[text.slice(0, first).toLowerCase(), text.slice(second + 1)]];
+  return [
+    [text.slice(0, first).toLowerCase(), text.slice(first + 1)],
+    ['', text],
+  ];
+}
+
+/** Puts segments together and decodes those that are encoded, in the character set that the first one names. */
+function join(segments: readonly Segment[]): string[] {
+  const [first] = segments;
+  if (!first) return [];
+  const heads = first.encoded ? extendedValue(first.text) : ([['', first.text]] as [string, string][]);
+  return heads.map(([charset, text]) => {
+    const all = [{ ...first, text }, ...segments.slice(1)].map((segment) =>
+      segment.encoded
+        ? segment.text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+            String.fromCharCode(Number.parseInt(hex, 16)),
+          )
+        : encodeBytes(segment.text).toString('latin1'),
+    );
+    const encodedText = all.join('');
+    // Text that is no byte string was not encoded at all.
+    return /[^\0-\xff]/.test(encodedText)
+      ? encodedText
+      : decodeText(Buffer.from(encodedText, 'latin1'), charset);
   });
 }
 
-/** The value before the parameters, in lower case, such as `text/plain` or `attachment`. */
+/** The values of an attribute. */
+interface Values {
+  readonly usual: readonly string[];
+  readonly others: readonly string[];
+}
+
+/** The readings of segments: by number; then as far as the numbers go, in the order of the field, and each by itself. */
+function assembled(segments: readonly Segment[]): Values {
+  if (segments.length === 0) return { usual: [], others: [] };
+  const sorted = [...segments].sort((a, b) => a.index - b.index);
+  const distinct = sorted.filter(({ index }, at) => index !== sorted[at - 1]?.index);
+  const last = sorted.filter(({ index }, at) => index !== sorted[at + 1]?.index);
+  const gap = distinct.findIndex(({ index }, at) => index !== at);
+  const usual = join(distinct);
+  // A value without a character set is read both as it is and decoded.
+  const [head] = distinct;
+  if (distinct.length === 1 && head?.encoded && !head.text.includes("'")) usual.unshift(head.text);
+  const others = [
+    ...(gap > 0 ? join(distinct.slice(0, gap)) : []),
+    ...join(last),
+    ...join(segments),
+    ...(segments.length <= 16 ? segments.flatMap((each) => join([each])) : []),
+  ];
+  return { usual, others };
+}
+
+/** Where a parameter may begin: an attribute and an equals sign, wherever they stand. */
+const BEGINNING = /[^\s;,="'<>[\]{}\\]+[ \t]*=[ \t]*/g;
+/** Attributes whose other readings matter. */
+const RELEVANT = /name|boundary|charset/i;
+
+const endAt = (value: string, mark: string, from: number): number => {
+  const at = value.indexOf(mark, from);
+  return at < 0 ? value.length : at;
+};
+
+/** The texts that a value which begins at `at` may be, where no rule of the RFC counts. */
+function* looseValues(value: string, at: number): Generator<string> {
+  const semicolon = endAt(value, ';', at);
+  const text = value.slice(at, semicolon);
+  const uncommented = withoutComments(text).trim();
+  yield unquote(uncommented);
+  const opening = value[at];
+  if (opening === '"' || opening === "'") {
+    yield value.slice(at + 1, endAt(value, opening, at + 1));
+    yield unquote(value.slice(at));
+    yield text.replace(/["']/g, '').trim();
+    return;
+  }
+  yield text.trim();
+  yield text.replace(/\\(.)/g, '$1').trim();
+  for (const end of [',', ' ', '\t', '(', '"']) {
+    const found = text.indexOf(end);
+    if (found > 0) yield text.slice(0, found);
+  }
+  if (text.endsWith('\\'))
+    yield unquote(value.slice(at, endAt(value, ';', semicolon + 1)).replace(/\\;/g, ';'));
+}
+
+/** Adds every text that looks like a parameter. @returns whether there were too many to read */
+function readLoosely(value: string, attributes: Attributes, maxParameters: number): boolean {
+  let count = 0;
+  let budget = 16 * value.length + 64 * 1024;
+  for (const { 0: beginning, index } of value.matchAll(BEGINNING)) {
+    const attribute = beginning.slice(0, beginning.lastIndexOf('=')).trim();
+    if (!RELEVANT.test(attribute)) continue;
+    if (++count > maxParameters) return true;
+    for (const text of looseValues(value, index + beginning.length)) {
+      budget -= text.length + 16;
+      if (budget < 0) return true;
+      attributes.add(attribute, text);
+    }
+  }
+  return false;
+}
+
+function valuesOf({ plain, segments }: Attribute): Values {
+  const { usual, others } = assembled(segments);
+  return { usual: [...usual, ...plain], others };
+}
+
+/**
+ * The parameters of a field's value.
+ *
+ * @param maxParameters of more, the rest is not read
+ */
+export function parseParameters(value: string, maxParameters: number): ParameterReadings {
+  if (!value.includes('=')) return { parameters: [], overloaded: false };
+  if (value.length < 1000 && SIMPLE.test(value) && !value.includes('=?')) {
+    const parameters = [...value.matchAll(SIMPLE_PARAMETER)].flatMap(
+      ([, name = '', quoted, token]): Parameter[] =>
+        readingsIn(name.toLowerCase(), [quoted ?? token ?? ''], []),
+    );
+    return { parameters, overloaded: false };
+  }
+  const usual = new Attributes();
+  const pieces = split(value).slice(1);
+  for (const piece of pieces.slice(0, maxParameters)) {
+    const equals = piece.indexOf('=');
+    if (equals > 0) usual.add(piece.slice(0, equals), unquote(withoutComments(piece.slice(equals + 1))));
+  }
+  const loose = new Attributes();
+  const overloaded = readLoosely(value, loose, maxParameters) || pieces.length > maxParameters;
+  const parameters: Parameter[] = [];
+  const unruly = new Map(
+    [...loose.entries].map(([name, each]) => [name, Object.values(valuesOf(each)).flat()]),
+  );
+  for (const [name, attribute] of usual.entries) {
+    const values = valuesOf(attribute);
+    parameters.push(...readingsIn(name, values.usual, [...values.others, ...(unruly.get(name) ?? [])]));
+    unruly.delete(name);
+  }
+  for (const [name, values] of unruly) parameters.push(...readingsIn(name, [], values));
+  return { parameters: parameters.filter(([name]) => name !== ''), overloaded };
+}
+
+/** What is listed of an attribute: all usual readings, and those others that make a difference. */
+function readingsIn(name: string, usual: readonly string[], others: readonly string[]): Parameter[] {
+  let values: string[];
+  if (name.includes('name')) {
+    const decoded = usual.map(readingsOfName);
+    values = [...new Set(decoded.map(([first]) => first as string))];
+    const further = [...decoded.flat(), ...others.flatMap(readingsOfName)];
+    values.push(...withNewExtensions(values, further));
+  } else if (name === 'boundary' || name === 'charset') {
+    values = [...new Set([...usual, ...others])];
+  } else values = [...new Set(usual)];
+  return values.map((value): Parameter => [name, value]);
+}
+
+/** The value before the parameters, in lower case, such as `base64` or `attachment`. */
 export function mainValue(value: string): string {
-  const semicolon = value.indexOf(';');
-  const simple = !value.slice(0, semicolon).includes('"');
-  const main = semicolon < 0 ? value : simple ? value.slice(0, semicolon) : (split(value)[0] as string);
-  return (main.includes('(') ? libmime.parseHeaderValue(main, { stripComments: true }).value : main)
-    .trim()
-    .toLowerCase();
+  const main = value.includes('"') ? (split(value)[0] as string) : value.slice(0, endAt(value, ';', 0));
+  return withoutComments(main).trim().toLowerCase();
+}
+
+const MEDIA_TYPE = /^[^\w]*([\w!#$&^.+-]+)\s*\/\s*([\w!#$&^.+-]+)/;
+
+/** The type that a Content-Type begins with, whatever follows it; null if there is none. */
+export function mediaType(value: string): string | null {
+  const [, type = '', subtype = ''] = MEDIA_TYPE.exec(withoutComments(value)) ?? [];
+  return type === '' ? null : `${type}/${subtype}`.toLowerCase();
 }
 
 const unquoted = (text: string): string => {
@@ -90,15 +277,10 @@ const unquoted = (text: string): string => {
   return text.slice(begin, end);
 };
 
-/** All boundaries that mail programs may read from a Content-Type: `b` for `"b"`, `""b""` and `"\"b\""`. */
-export function boundariesOf(value: string): string[] {
-  const found = new Set<string>();
-  for (const [name, text] of parseParameters(value))
-    if (name === 'boundary') found.add(text).add(unquoted(text));
-  for (const piece of split(value).slice(1)) {
-    const equals = piece.indexOf('=');
-    if (piece.slice(0, equals).trim().toLowerCase() === 'boundary')
-      found.add(unquoted(piece.slice(equals + 1).trim()));
-  }
-  return [...found].map((text) => text.trimEnd()).filter((text) => text !== '');
+/** All boundaries that mail programs may read: `b` for `"b"`, `""b""` and `"\"b\""`. An empty one counts. */
+export function boundariesOf(parameters: readonly Parameter[]): string[] {
+  return parameters
+    .filter(([name]) => name === 'boundary')
+    .flatMap(([, text]) => [text, unquoted(text)])
+    .map((text) => text.trimEnd());
 }

@@ -7,9 +7,10 @@
  * are in different chunks, and needs quadratic time for some heads.
  */
 import { Content } from './content.js';
+import { isIdentity } from './encoding-readings.js';
 import { HeaderBlock, looksLikeHead } from './header-block.js';
 import { limitReached, type MimeLimits } from './limits.js';
-import { CR, LF, lineBreakBefore, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
+import { CR, LF, lineBreakBefore, lineBreakEnd, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
 
 /** A part, or the message itself, as its header fields describe it. */
 export interface Entity {
@@ -57,12 +58,6 @@ export interface ScannerOptions {
 const EMPTY = Buffer.alloc(0);
 const DASHES = Buffer.from('--');
 const DASH = 0x2d;
-/** Transfer encodings that leave an attached message readable as it is (RFC 2045 6.2). */
-const IDENTITY: ReadonlySet<string> = new Set(['', '7bit', '8bit', 'binary']);
-
-/** Whether an encoding leaves the content as it is. */
-export const isIdentity = (encoding: string): boolean => IDENTITY.has(encoding);
-
 export class Scanner {
   readonly #limits: MimeLimits;
   readonly #attachedMessages: boolean;
@@ -79,11 +74,13 @@ export class Scanner {
   /** Everything before this index in the buffer has been returned. */
   #position = 0;
   #inHead = true;
-  /** In a head: bytes after the position whose lines have been scanned. */
+  /** In a head: bytes after the position whose lines have been scanned, and where lines that begin with `--` are. */
   #seen = 0;
+  #dashLines: number[] = [];
   /** In a body: whether a line begins at the position. */
   #atLineStart = true;
-  #longestBoundary = 0;
+  /** -1 if no multipart is open. */
+  #longestBoundary = -1;
   #pieces: Piece[] = [];
 
   constructor(limits: MimeLimits, options: ScannerOptions = {}) {
@@ -131,16 +128,21 @@ export class Scanner {
     let at = this.#position + this.#seen;
     for (;;) {
       const end = lineEnd(buffer, at);
-      const complete = end < buffer.length && (buffer[end] !== CR || end + 1 < buffer.length);
-      if (!complete && !final) {
+      if (!final && !this.#isComplete(end)) {
         this.#seen = at - this.#position;
         return this.#checkHeadSize(buffer.length);
       }
       if (end === at) return this.#finishHead(skipLineBreak(buffer, end));
       if (this.#delimiterAt(at, end)) return this.#finishHead(at);
+      if (buffer[at] === DASH && buffer[at + 1] === DASH) this.#dashLines.push(at - this.#position);
       at = skipLineBreak(buffer, end);
       if (this.#checkHeadSize(at)) return true;
     }
+  }
+
+  /** Whether it is certain where the line break at `end` ends. */
+  #isComplete(end: number): boolean {
+    return end < this.#buffer.length && lineBreakEnd(this.#buffer, end) >= 0;
   }
 
   /** Something too long for a head is an error if it looks like one; otherwise it is the body of a part without a head. */
@@ -156,9 +158,18 @@ export class Scanner {
     let bytes = this.#buffer.subarray(this.#position, end);
     if (bytes.length > 0 && lineEnd(bytes, 0) > 0 && !looksLikeHead(bytes)) bytes = EMPTY;
     const parent = this.#stack.at(-1) ?? null;
-    const headers = new HeaderBlock(bytes, this.#limits, this.#lineBreak);
-    const isDigest = parent?.kind === 'multipart' && parent.content.type === 'multipart/digest';
-    const content = new Content(headers, isDigest ? 'message/rfc822' : 'text/plain');
+    let read = this.#readHead(bytes, parent);
+    const ownEnd = this.#ownBoundary(bytes, read.content);
+    // A head also ends at a boundary that it declares itself.
+    if (ownEnd >= 0) {
+      const shorter = this.#readHead(bytes.subarray(0, ownEnd), parent);
+      if (this.#ownBoundary(bytes, shorter.content) === ownEnd) {
+        bytes = bytes.subarray(0, ownEnd);
+        read = shorter;
+      }
+    }
+    this.#dashLines = [];
+    const { headers, content } = read;
     const entity: Entity = { parent, headers, content, kind: this.#kindOf(content) };
     this.#lineBreak = headers.lineBreak;
     this.#stack.push(entity);
@@ -169,6 +180,23 @@ export class Scanner {
     this.#atLineStart = true;
     if (entity.kind === 'message') this.#beginHead();
     return true;
+  }
+
+  #readHead(bytes: Buffer, parent: Entity | null): { headers: HeaderBlock; content: Content } {
+    const headers = new HeaderBlock(bytes, this.#limits, this.#lineBreak);
+    const isDigest = parent?.kind === 'multipart' && parent.content.type === 'multipart/digest';
+    const defaultType = isDigest ? 'message/rfc822' : 'text/plain';
+    return { headers, content: new Content(headers, defaultType, this.#limits.maxParameters) };
+  }
+
+  /** Where the first line of a head is that is a boundary of its own content; -1 if there is none. */
+  #ownBoundary(bytes: Buffer, content: Content): number {
+    if (!content.isMultipart) return -1;
+    for (const at of this.#dashLines) {
+      const line = bytes.toString('latin1', at + 2, lineEnd(bytes, at)).trimEnd();
+      if (at < bytes.length && content.boundaries.has(line)) return at;
+    }
+    return -1;
   }
 
   #kindOf(content: Content): Entity['kind'] {
@@ -192,13 +220,13 @@ export class Scanner {
   /** @returns whether there is more to scan */
   #scanBody(final: boolean): boolean {
     const buffer = this.#buffer;
-    let at = this.#longestBoundary > 0 ? buffer.indexOf(DASHES, this.#position) : -1;
+    let at = this.#longestBoundary >= 0 ? buffer.indexOf(DASHES, this.#position) : -1;
     while (at >= 0) {
       if (!this.#isLineStart(at)) {
         while (buffer[at] === DASH) at++; // a run of dashes within a line
       } else {
         const end = lineEnd(buffer, at);
-        const complete = end < buffer.length && (buffer[end] !== CR || end + 1 < buffer.length);
+        const complete = this.#isComplete(end);
         if (!complete && !final && this.#mayBecomeDelimiter(at, end)) {
           return this.#emit(lineBreakBefore(buffer, at, this.#position));
         }
@@ -208,7 +236,7 @@ export class Scanner {
       }
       at = buffer.indexOf(DASHES, at);
     }
-    return this.#emit(final || this.#longestBoundary === 0 ? buffer.length : this.#holdBack());
+    return this.#emit(final || this.#longestBoundary < 0 ? buffer.length : this.#holdBack());
   }
 
   #isLineStart(at: number): boolean {
@@ -269,7 +297,7 @@ export class Scanner {
   }
 
   #measureBoundaries(): void {
-    this.#longestBoundary = 0;
+    this.#longestBoundary = -1;
     for (const { kind, content } of this.#stack) {
       if (kind !== 'multipart') continue;
       for (const { length } of content.boundaries)
@@ -283,7 +311,7 @@ export class Scanner {
    */
   #delimiterAt(at: number, end: number): Delimiter | null {
     const buffer = this.#buffer;
-    if (this.#longestBoundary === 0 || buffer[at] !== DASH || buffer[at + 1] !== DASH) return null;
+    if (this.#longestBoundary < 0 || buffer[at] !== DASH || buffer[at + 1] !== DASH) return null;
     let last = end;
     while (last > at + 2 && (buffer[last - 1] === SPACE || buffer[last - 1] === TAB)) last--;
     if (last - at > this.#longestBoundary + 4) return null;

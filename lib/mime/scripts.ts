@@ -19,6 +19,7 @@ const QUOTE = 0x22;
 const APOSTROPHE = 0x27;
 const DASH = 0x2d;
 const SLASH = 0x2f;
+const COLON = 0x3a;
 const LESS = 0x3c;
 const EQUALS = 0x3d;
 const GREATER = 0x3e;
@@ -32,6 +33,8 @@ const endsName = (code: number | undefined): boolean => isBlank(code) || code ==
 
 const codesOf = (text: string): readonly number[] => [...Buffer.from(text)];
 const SCRIPT = codesOf('script');
+const IFRAME = codesOf('iframe');
+const SRCDOC = codesOf('srcdoc');
 const SVG = codesOf('svg');
 const MATH = codesOf('math');
 /** Elements whose content is text until their end tag. */
@@ -74,6 +77,69 @@ function tagEnd(html: Characters, at: number): [end: number, name: string, close
     i = isBlank(code) || code === SLASH ? i + 1 : attributeEnd(html, i);
   }
   return [html.length, name, false];
+}
+
+/** The value that the attribute srcdoc has in the tag from `at` to `end`, or null: it is a document of its own. */
+function srcdocOf(html: Characters, at: number, end: number): Buffer | null {
+  let i = at;
+  while (i < end && !endsName(html[i])) i++;
+  while (i < end) {
+    if (isBlank(html[i]) || html[i] === SLASH) {
+      i++;
+      continue;
+    }
+    if (html[i] === GREATER) return null;
+    const next = attributeEnd(html, i);
+    if (beginsName(html, i, SRCDOC)) {
+      const value = html.indexOf(EQUALS, i);
+      const text = value < 0 || value >= next ? '' : textOf(html, value + 1, next);
+      if (text !== '') return Buffer.from(decodeReferences(text));
+    }
+    i = next;
+  }
+  return null;
+}
+
+function textOf(html: Characters, begin: number, end: number): string {
+  const units = html.subarray(begin, end);
+  return Buffer.from(units.buffer, units.byteOffset, units.byteLength).toString(
+    units.BYTES_PER_ELEMENT === 1 ? 'latin1' : 'utf16le',
+  );
+}
+
+const ENTITIES: ReadonlyMap<string, string> = new Map([
+  ['lt', '<'],
+  ['gt', '>'],
+  ['quot', '"'],
+  ['apos', "'"],
+  ['amp', '&'],
+  ['sol', '/'],
+  ['equals', '='],
+  ['tab', '\t'],
+  ['newline', '\n'],
+]);
+
+/** Decodes character references, as far as they stand for markup. */
+function decodeReferences(text: string): string {
+  return text.replace(
+    /&(?:#x([0-9a-f]+)|#(\d+)|(lt|gt|quot|apos|amp|sol|equals|tab|newline));?/gi,
+    (whole, hex, decimal, name) => {
+      if (name !== undefined) return ENTITIES.get(name.toLowerCase()) ?? whole;
+      const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : '';
+    },
+  );
+}
+
+/** Documents in documents that are followed. What is deeper counts as a script. */
+const MAX_NESTING = 4;
+
+/** Whether the tag whose name begins at `at` is an iframe with a script in its srcdoc. */
+function hasScriptInside(html: Characters, at: number, end: number, depth: number): boolean {
+  if (!isNamed(html, at, IFRAME)) return false;
+  const inner = srcdocOf(html, at, end);
+  if (!inner || !mayHaveScript(inner)) return false;
+  return depth >= MAX_NESTING || rangesOf(inner, false, depth + 1).length > 0;
 }
 
 /** The index after the attribute at `at`, including its value. */
@@ -135,10 +201,26 @@ type Range = readonly [begin: number, end: number];
  * differ in what they treat as text, and for documents with foreign content (SVG, MathML), where that depends on all open
  * elements.
  */
-function* scriptsIn(html: Characters, from: number, to: number): Generator<Range> {
+function* scriptsIn(
+  html: Characters,
+  from: number,
+  to: number,
+  depth: number,
+  isXml = false,
+): Generator<Range> {
   const text = html.subarray(from, to); // Searching beyond `to` would take quadratic time for many texts.
+  let iframeEnd = 0; // In the tag of an iframe there is no other.
   for (let at = text.indexOf(LESS); at >= 0; at = text.indexOf(LESS, at)) {
     const begin = at++;
+    if (at > iframeEnd && isNamed(text, at, IFRAME)) {
+      [iframeEnd] = tagEnd(text, at);
+      if (hasScriptInside(text, at, iframeEnd, depth)) {
+        yield [from + begin, from + iframeEnd];
+        at = iframeEnd;
+        continue;
+      }
+    }
+    if (isXml) at = afterPrefix(text, at);
     const nameEnd = at + SCRIPT.length;
     if (!beginsName(text, at, SCRIPT) || (nameEnd < text.length && !endsName(text[nameEnd]))) continue;
     const closing = endTag(text, nameEnd, SCRIPT);
@@ -148,8 +230,19 @@ function* scriptsIn(html: Characters, from: number, to: number): Generator<Range
   }
 }
 
+/** In XML, an element may be named `x:script`. @returns where the name begins without the prefix */
+function afterPrefix(text: Characters, at: number): number {
+  let i = at;
+  while (i - at < 100 && (isLetter(text[i]) || (text[i] as number) > 0x7f || isNameCode(text[i]))) i++;
+  return text[i] === 0x3a ? i + 1 : at;
+}
+
+/** A digit, `-`, `.` or `_`. */
+const isNameCode = (code: number | undefined): boolean =>
+  code !== undefined && ((code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2e || code === 0x5f);
+
 /** The scripts in a document without foreign content. */
-function* scriptsOf(html: Characters): Generator<Range> {
+function* scriptsOf(html: Characters, depth: number): Generator<Range> {
   for (let at = html.indexOf(LESS); at >= 0; at = html.indexOf(LESS, at)) {
     const begin = at;
     const next = html[at + 1];
@@ -163,10 +256,11 @@ function* scriptsOf(html: Characters): Generator<Range> {
         yield [begin, at];
       } else if (name === 'plaintext') {
         at = html.length; // plaintext has no end tag
-        yield* scriptsIn(html, end, at);
+        yield* scriptsIn(html, end, at, depth);
       } else if (TEXTS.has(name)) {
+        if (name === 'iframe' && hasScriptInside(html, begin + 1, end, depth)) yield [begin, end];
         at = endTag(html, end, TEXTS.get(name) as readonly number[]);
-        yield* scriptsIn(html, end, at);
+        yield* scriptsIn(html, end, at, depth);
       }
     } else if (next === SLASH && isLetter(html[at + 2])) {
       at = tagEnd(html, at + 2)[0];
@@ -185,17 +279,25 @@ function hasForeign(html: Characters): boolean {
   return false;
 }
 
-function rangesOf(html: Characters): Range[] {
-  return [...(hasForeign(html) ? scriptsIn(html, 0, html.length) : scriptsOf(html))];
+function rangesOf(html: Characters, isXml: boolean, depth: number): Range[] {
+  if (isXml || hasForeign(html)) return [...scriptsIn(html, 0, html.length, depth, isXml)];
+  return [...scriptsOf(html, depth)];
 }
 
-/** Whether the bytes may contain a script. This check is fast and copies nothing. */
+/** Whether a text, in a character set that contains ASCII, has a script. */
+export function hasScript(html: Buffer, isXml: boolean): boolean {
+  return mayHaveScript(html) && rangesOf(html, isXml, 0).length > 0;
+}
+
+/** Whether the bytes may contain a script: `<script`, `:script`, or an iframe. This check is fast and copies nothing. */
 export function mayHaveScript(html: Uint8Array): boolean {
   for (let at = 0; at < html.length; at++) {
-    if (html[at] !== 0x3c) continue;
+    const byte = html[at];
+    if (byte !== LESS && byte !== COLON) continue;
     const step = html[at + 1] === 0 ? 2 : 1;
-    if (((html[at + step] as number) | 0x20) === 0x73 && ((html[at + 2 * step] as number) | 0x20) === 0x63)
-      return true; // <sc
+    const first = (html[at + step] as number) | 0x20;
+    const second = (html[at + 2 * step] as number) | 0x20;
+    if ((first === 0x73 && second === 0x63) || (first === 0x69 && second === 0x66)) return true; // sc, if
   }
   return false;
 }
@@ -214,19 +316,24 @@ export interface Scripts {
   readonly warning: Buffer;
 }
 
-/** The scripts in HTML, or null if there are none. @param charset in lower case; only UTF-16 makes a difference */
-export function findScripts(html: Buffer, charset: string): Scripts | null {
+/**
+ * The scripts in HTML, or null if there are none.
+ *
+ * @param charset in lower case; only UTF-16 makes a difference
+ * @param isXml whether it is also read as XML, where elements may have prefixes
+ */
+export function findScripts(html: Buffer, charset: string, isXml: boolean): Scripts | null {
   if (!mayHaveScript(html)) return null;
   const wide = utf16(html, charset);
   if (wide === null) {
-    const ranges = rangesOf(html);
+    const ranges = rangesOf(html, isXml, 0);
     return ranges.length === 0 ? null : { ranges, warning: Buffer.from(WARNING) };
   }
   const units = new Uint16Array(html.length >> 1);
   const bytes = Buffer.from(units.buffer);
   bytes.set(html.subarray(0, bytes.length));
   if ((wide === 'be') === (endianness() === 'LE')) bytes.swap16();
-  const ranges = rangesOf(units).map(([begin, end]): Range => [2 * begin, 2 * end]);
+  const ranges = rangesOf(units, isXml, 0).map(([begin, end]): Range => [2 * begin, 2 * end]);
   const warning = Buffer.from(WARNING, 'utf16le');
   return ranges.length === 0 ? null : { ranges, warning: wide === 'be' ? warning.swap16() : warning };
 }
@@ -239,12 +346,16 @@ export function findScripts(html: Buffer, charset: string): Scripts | null {
  * @returns null if there is no script
  */
 export function removeScripts(html: Buffer, charset = ''): Buffer | null {
-  const found = findScripts(html, charset);
-  if (!found) return null;
+  const found = findScripts(html, charset, false);
+  return found && replaceRanges(html, found);
+}
+
+/** HTML with the warning in place of each script. */
+export function replaceRanges(html: Buffer, { ranges, warning }: Scripts): Buffer {
   const pieces: Buffer[] = [];
   let done = 0;
-  for (const [begin, end] of found.ranges) {
-    pieces.push(html.subarray(done, begin), found.warning);
+  for (const [begin, end] of ranges) {
+    pieces.push(html.subarray(done, begin), warning);
     done = end;
   }
   return Buffer.concat([...pieces, html.subarray(done)]);

@@ -50,3 +50,14 @@ function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer
   }
   return from + count;
 }
+
+/** The first line of a uuencoded file, of one in base64 (POSIX uuencode -m), and of one in yEnc. */
+const BEGINNING = /^(?:begin(?:-base64)?[ \t]+[0-7]{3,6}[ \t]+|=ybegin [^\r\n]* name=)([^\r\n]*)/gm;
+
+/** The names of the uuencoded files in a text. */
+export function uuencodedNames(text: Buffer): string[] {
+  if (!text.includes('begin')) return [];
+  return [...text.toString('latin1').matchAll(BEGINNING)].map(([, name = '']) =>
+    Buffer.from(name, 'latin1').toString(),
+  );
+}

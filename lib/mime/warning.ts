@@ -39,6 +39,7 @@ export function replaceWithWarning(
   ];
   const text = lines.join(part.lineBreak);
   const plain = /^[\0-\x7f]*$/.test(text);
+  part.deleteGarbage();
   for (const name of part.fieldNames((key) => isMimeField(key) && !REPLACED.has(key)))
     part.deleteHeader(name);
   part.setHeader('Content-Type', 'text/plain; charset=utf-8; name="WARNING.TXT"');

@@ -4,6 +4,8 @@ import { type Entry, fromBufferPromise, getFileNameLowLevel, type ZipFile } from
 import { MilterError } from '../internal/errors.js';
 import { trimFilename } from './extensions.js';
 import { checkLimits, limitReached, type MimeLimitOptions, type MimeLimits } from './limits.js';
+import { withNewExtensions } from './names.js';
+import { zipReadings } from './zip-directory.js';
 
 /** What has been counted towards the limits, in a ZIP file and all ZIP files in it together. */
 interface Usage {
@@ -14,7 +16,8 @@ interface Usage {
 
 /**
  * The names of all entries of a ZIP file, including directories; the name of a ZIP file in it is followed by the names of its
- * entries (pymilter's `zipnames`). The names are readable even if the entries have passwords. The result is empty for an
+ * entries (pymilter's `zipnames`). If a name has other readings (the raw name beside a Unicode one, the part before a NUL) that
+ * have another extension, they follow. A directory that does not match the files counts as unreadable. The names are readable even if the entries have passwords. The result is empty for an
  * empty buffer and for a ZIP file without entries.
  *
  * @throws MilterError ERR_MILTER_BAD_ZIP if it or a ZIP file in it cannot be read; ERR_MILTER_MIME_LIMIT
@@ -29,19 +32,24 @@ async function namesIn(bytes: Buffer, usage: Usage, depth: number): Promise<stri
   const { maxZipDepth, maxZipEntries } = usage.limits;
   if (depth > maxZipDepth) throw limitReached('maxZipDepth', maxZipDepth, 'ZIP files in ZIP files');
   const zip = await readable(fromBufferPromise(bytes, { lazyEntries: true, decodeStrings: false }));
+  const readings = zipReadings(bytes, maxZipEntries);
+  if (readings.mismatch !== null) throw unreadable(readings.mismatch);
   const names: string[] = [];
   const entries = zip.eachEntry()[Symbol.asyncIterator]();
   for (;;) {
     const { done, value: entry } = await readable(entries.next());
-    if (done) return names;
+    if (done) return [...names, ...withNewExtensions(names, readings.names)];
     if (++usage.entries > maxZipEntries)
       throw limitReached('maxZipEntries', maxZipEntries, 'entries of a ZIP file');
     const name = nameOf(entry);
     names.push(name);
-    if (/\.zip$/i.test(trimFilename(name)))
+    if (isZipName(name) || isZipName(entry.fileNameRaw.toString('latin1')))
       names.push(...(await namesIn(await expand(zip, entry, usage), usage, depth + 1)));
   }
 }
+
+/** Whether an entry is a ZIP file, also if its name ends there for programs that stop at a NUL. */
+const isZipName = (name: string): boolean => /\.zip(?:$|\0)/i.test(trimFilename(name));
 
 /** Decodes a name from UTF-8 or code page 437, as the entry says. Any path is allowed, because nothing is written to disk. */
 function nameOf(entry: Entry): string {
@@ -72,9 +80,10 @@ async function readable<Result>(reading: Promise<Result>): Promise<Result> {
     return await reading;
   } catch (error) {
     if (error instanceof MilterError) throw error;
-    const reason = types.isNativeError(error) ? error.message : String(error);
-    throw new MilterError('ERR_MILTER_BAD_ZIP', `mime: the ZIP file cannot be read: ${reason}`, {
-      cause: error,
-    });
+    throw unreadable(types.isNativeError(error) ? error.message : String(error), { cause: error });
   }
+}
+
+function unreadable(reason: string, options?: ErrorOptions): MilterError {
+  return new MilterError('ERR_MILTER_BAD_ZIP', `mime: the ZIP file cannot be read: ${reason}`, options);
 }

@@ -1,8 +1,14 @@
 /** The names of attachments, and which of them are dangerous. */
 import { describe, expect, it } from '@jest/globals';
-import { checkExt, DANGEROUS_EXTENSIONS, MimeMessage, zipnames } from 'tsmilter/mime';
+import { checkExt, DANGEROUS_EXTENSIONS, MimeMessage, PYMILTER_EXTENSIONS, zipnames } from 'tsmilter/mime';
 import { encrypted, nestedZip, zip } from '../fixtures/mime/zip';
 import { errorWith } from '../support/expect';
+
+/** Extensions of a current list that the one of 2005 lacks. */
+const CURRENT =
+  'apk appx appxbundle cab diagcab diagcfg diagpkg dmg ex ex_ img iso jar jnlp lib mjs msix msixbundle nsh ps1 shb sys vhd vxd ' +
+  'xll vhdx msu gadget ws xbap psc1 scf appref-ms library-ms searchconnector-ms settingcontent-ms website one wim rdp ' +
+  'appinstaller iqy slk xlam svg';
 
 /** What pymilter 1.0.5 answered for each name of up to four letters as extension. */
 const OBSERVED =
@@ -12,7 +18,7 @@ const OBSERVED =
 describe('checkExt', () => {
   /** @contract 25 */
   it("knows pymilter's extensions, in any letter case", () => {
-    expect([...DANGEROUS_EXTENSIONS].sort()).toStrictEqual(OBSERVED.split(' ').sort());
+    expect([...PYMILTER_EXTENSIONS].sort()).toStrictEqual(OBSERVED.split(' ').sort());
     for (const extension of OBSERVED.split(' ')) {
       for (const form of [
         extension,
@@ -21,6 +27,17 @@ describe('checkExt', () => {
       ])
         expect(checkExt(`a.b.${form}`)).toBe(`a.b.${form}`);
     }
+  });
+
+  it('has a current list by default, and takes any other', () => {
+    for (const extension of CURRENT.split(' ')) {
+      expect(checkExt(`a.${extension}`)).toBe(`a.${extension}`);
+      expect(checkExt(`a.${extension}`, PYMILTER_EXTENSIONS)).toBeNull();
+    }
+    for (const extension of PYMILTER_EXTENSIONS) expect(DANGEROUS_EXTENSIONS.has(extension)).toBe(true);
+    for (const extension of 'pdf docx xlsx pptx txt csv ics eml zip jpg png mp4 html'.split(' '))
+      expect(checkExt(`a.${extension}`)).toBeNull();
+    expect(checkExt('a.pdf', new Set(['pdf']))).toBe('a.pdf');
   });
 
   /** @contract 25 */
@@ -43,7 +60,16 @@ describe('checkExt', () => {
   ])
     it(`${JSON.stringify(name)} is not`, () => expect(checkExt(name)).toBeNull());
 
-  for (const name of ['a.exe ', 'a.exe.', 'a.exe\n', 'a.exe\t', 'a.exe . .', 'a.exe\0'])
+  for (const name of [
+    'a.exe ',
+    'a.exe.',
+    'a.exe\n',
+    'a.exe\t',
+    'a.exe . .',
+    'a.exe\0',
+    'a.exe\u00a0',
+    'a.exe\u200b.',
+  ])
     it(`ignores what Windows ignores: ${JSON.stringify(name)}`, () => expect(checkExt(name)).toBe(name));
 });
 

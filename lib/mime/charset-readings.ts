@@ -1,0 +1,111 @@
+/**
+ * The readings of a character set: as what text a program may read HTML whose markup is ASCII.
+ *
+ * Scripts are searched in the bytes as they are, which is right for every character set that contains ASCII. Each function
+ * here gives the text for programs that decode otherwise, if there is a difference. What the characters beyond ASCII become
+ * does not matter.
+ */
+import { decodeUtf7, isUtf7 } from './charset-text.js';
+
+const ESCAPE = 0x1b;
+
+type Reading = (html: Buffer, charsets: readonly string[]) => Buffer | null;
+
+const latin1 = (html: Buffer): string => html.toString('latin1');
+
+/** UTF-16 and UTF-32 in any byte order and under any label, and programs that skip NUL. */
+const withoutNul: Reading = (html) =>
+  (html.includes(0) ? html.filter((byte) => byte !== 0) : null) as Buffer | null;
+
+/** ISO-2022 and HZ: without the sequences that switch between character sets. */
+const withoutShifts: Reading = (html, charsets) => {
+  const isHz = charsets.some((charset) => charset.includes('hz'));
+  if (!html.includes(ESCAPE) && !html.includes(0x0e) && !html.includes(0x0f) && !(isHz && html.includes('~')))
+    return null;
+  const text = latin1(html).replace(/\x1b[ -/]*[0-~]|[\x0e\x0f]/g, '');
+  return Buffer.from(isHz ? text.replace(/~[{}\r\n]+/g, '') : text, 'latin1');
+};
+
+/** UTF-7, which some programs also detect by themselves. */
+const utf7: Reading = (html, charsets) => {
+  if (!html.includes('+')) return null;
+  const text = latin1(html);
+  const isMeant = charsets.some(isUtf7) || /utf-?7/i.test(text) || /\+A(?:Dw|D4|HM)/.test(text);
+  return isMeant ? Buffer.from(decodeUtf7(text), 'utf8') : null;
+};
+
+/** Overlong forms of UTF-8 (RFC 3629 3), which careless decoders accept. */
+const overlong: Reading = (html) => {
+  if (!html.includes(0xc0) && !html.includes(0xc1) && !html.includes('\xe0\x80', 0, 'latin1')) return null;
+  const text = latin1(html)
+    .replace(/([\xc0\xc1])([\x80-\xbf])/g, (_, lead: string, next: string) =>
+      String.fromCharCode(((lead.charCodeAt(0) & 1) << 6) | (next.charCodeAt(0) & 0x3f)),
+    )
+    .replace(/\xe0([\x80\x81])([\x80-\xbf])/g, (_, lead: string, next: string) =>
+      String.fromCharCode(((lead.charCodeAt(0) & 1) << 6) | (next.charCodeAt(0) & 0x3f)),
+    );
+  return Buffer.from(text, 'latin1');
+};
+
+/** Seven bits: programs that ignore the eighth bit where ASCII is declared. */
+const sevenBits: Reading = (html, charsets) => {
+  if (!charsets.some((charset) => /ascii|646|iso-ir-6\b/.test(charset))) return null;
+  return html.some((byte) => byte > 0x7f) ? (html.map((byte) => byte & 0x7f) as Buffer) : null;
+};
+
+/** The invariant characters of EBCDIC, from the codes that all its code pages share. */
+const EBCDIC: Uint8Array = (() => {
+  const table = new Uint8Array(256).fill(0x3f);
+  const put = (code: number, text: string) => {
+    for (const [index, character] of [...text].entries()) table[code + index] = character.charCodeAt(0);
+  };
+  for (const [code, text] of [
+    [0x81, 'abcdefghi'],
+    [0x91, 'jklmnopqr'],
+    [0xa2, 'stuvwxyz'],
+    [0xc1, 'ABCDEFGHI'],
+    [0xd1, 'JKLMNOPQR'],
+    [0xe2, 'STUVWXYZ'],
+    [0xf0, '0123456789'],
+    [0x40, ' '],
+    [0x4c, '<'],
+    [0x6e, '>'],
+    [0x61, '/'],
+    [0x7e, '='],
+    [0x7d, "'"],
+    [0x7f, '"'],
+    [0x60, '-'],
+    [0x5a, '!'],
+    [0x05, '\t'],
+    [0x0d, '\r'],
+    [0x15, '\n'],
+    [0x25, '\n'],
+  ] as const)
+    put(code, text);
+  return table;
+})();
+
+const ebcdic: Reading = (html, charsets) => {
+  if (!charsets.some((charset) => /ebcdic|ibm|cp|^\d+$/.test(charset)) || !html.includes(0x4c)) return null;
+  return html.map((byte) => EBCDIC[byte] as number) as Buffer;
+};
+
+const READINGS: readonly Reading[] = [withoutNul, withoutShifts, utf7, overlong, sevenBits, ebcdic];
+
+/**
+ * The texts that a program may read, other than the bytes as they are.
+ *
+ * @param charsets all labels that are given, in lower case
+ */
+export function* otherTexts(html: Buffer, charsets: readonly string[]): Generator<Buffer> {
+  for (const read of READINGS) {
+    const text = read(html, charsets);
+    if (!text) continue;
+    yield text;
+    // One more step covers two at once, such as shift sequences in UTF-16.
+    for (const next of READINGS) {
+      const twice = next === read ? null : next(text, charsets);
+      if (twice) yield twice;
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The readings of a name. Mail programs differ in what they decode, where a name ends for them, and which characters they
+ * drop. Each function here is one such difference; a name is read with all of them.
+ */
+import { encodeBytes } from '../internal/bytes.js';
+import { decodeWords, type WordReader } from '../utils/encoded-words.js';
+import { decodeText, decodeUtf7 } from './charset-text.js';
+import { extensionOf } from './extensions.js';
+
+/** An encoded word as loosely as it is read: without an end, with blanks in it, in any character set. */
+const WORD = /=\?([^?\s]*)\?([bq])\?([^?]*)(?:\?=|\?|$)/gi;
+
+const skipJunk = (text: string): Buffer => Buffer.from(text.replace(/[^A-Za-z0-9+/]/g, ''), 'base64');
+/** Node's decoder also knows the alphabet for URLs, with `-` and `_`. */
+const urlAlphabet = (text: string): Buffer => Buffer.from(text.replace(/[^\w+/-]/g, ''), 'base64');
+/** UTF-16, UTF-32 and shift sequences of stateful character sets, when what is decoded is ASCII. */
+const asciiOf = (bytes: Buffer): string =>
+  bytes.toString('latin1').replace(/\0|\x1b[ -/]*[0-~]|[\x0e\x0f]/g, '');
+
+const READERS: readonly WordReader[] = [
+  { pattern: WORD, base64: skipJunk, decode: decodeText },
+  { pattern: WORD, base64: urlAlphabet, decode: decodeText },
+  { pattern: WORD, base64: skipJunk, decode: asciiOf },
+];
+
+/** Bytes that `%xx` stands for, as UTF-8 or latin1. */
+export function percentDecoded(text: string, charset = ''): string {
+  if (!text.includes('%')) return text;
+  const bytes = encodeBytes(text)
+    .toString('latin1')
+    .replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return decodeText(Buffer.from(bytes, 'latin1'), charset);
+}
+
+/** Removes comments (RFC 5322 3.2.2), nested ones too. One that is not closed goes to the end. */
+export function withoutComments(text: string): string {
+  if (!text.includes('(')) return text;
+  let kept = '';
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at] as string;
+    if (character === '\\' && (quoted || depth > 0)) {
+      if (depth === 0) kept += character + (text[at + 1] ?? '');
+      at++;
+      continue;
+    }
+    if (depth === 0 && character === '"') quoted = !quoted;
+    if (!quoted && character === '(') depth++;
+    if (depth === 0) kept += character;
+    if (!quoted && character === ')' && depth > 0) depth--;
+  }
+  return kept;
+}
+
+const before = (text: string, mark: string): string => {
+  const at = text.indexOf(mark);
+  return at < 0 ? text : text.slice(0, at);
+};
+
+/** The other readings of a name, one step each. They apply to each other's results. */
+const STEPS: readonly ((name: string) => readonly string[])[] = [
+  // Twice, because a decoded word may hold another one.
+  ...[0, 1].map(
+    () => (name: string) => (name.includes('=?') ? READERS.map((reader) => decodeWords(name, reader)) : []),
+  ),
+  (name) => (name.includes('%') ? [percentDecoded(name)] : []),
+  (name) => (/\+A/.test(name) ? [decodeUtf7(name)] : []),
+  // Ideographic and full-width forms, which Windows maps to ASCII.
+  (name) => (/[^\0-\x7f]/.test(name) ? [name.normalize('NFKC')] : []),
+  (name) => (name.includes('\0') ? [before(name, '\0'), name.replaceAll('\0', '')] : []),
+  (name) => (/[^\x20-\x7e]/.test(name) ? [name.replace(/[\p{C}\u034f\ufe00-\ufe0f]/gu, '')] : []),
+  (name) => (name.includes('(') ? [withoutComments(name).trim(), before(name, '(').trim()] : []),
+  // An alternate stream of NTFS (`a.exe::$DATA`), or the end of a name for programs that cut at a colon.
+  (name) => (name.includes(':') ? [name.slice(0, name.indexOf(':', name.lastIndexOf('\\') + 3))] : []),
+  (name) => (/["'`<>/\\]$/.test(name) ? [name.replace(/["'`<>/\\]+$/, '')] : []),
+];
+
+/** Names that have one reading: nothing in them is decoded, dropped, or an end. */
+const PLAIN = /^[\w \-.@#$&!~^,;={}[\]]*$/;
+/** Readings that are tried of one name. */
+const MAX_READINGS = 64;
+
+/** Whether a name may have an extension that matters: one letter is not enough to open a file with something. */
+const hasExtension = (name: string): boolean => /^[a-z0-9][a-z0-9_-]{1,24}$/.test(extensionOf(name));
+
+/** The readings of a name; the first is the usual one. */
+export function readingsOfName(name: string): string[] {
+  if (PLAIN.test(name) && !name.includes('=?')) return [name];
+  const usual = name.includes('=?') ? decodeWords(name, READERS[0] as WordReader) : name;
+  const found = new Set([usual, name]);
+  for (const step of STEPS) {
+    for (const each of [...found])
+      for (const reading of step(each)) if (found.size < MAX_READINGS) found.add(reading);
+  }
+  return [...found];
+}
+
+/** Those of `others` that have an extension which no name before them has. */
+export function withNewExtensions(names: readonly string[], others: Iterable<string>): string[] {
+  const known = new Set(names.map(extensionOf));
+  const added: string[] = [];
+  for (const name of others) {
+    if (!hasExtension(name) || known.has(extensionOf(name))) continue;
+    known.add(extensionOf(name));
+    added.push(name);
+  }
+  return added;
+}

@@ -1,0 +1,106 @@
+/**
+ * The readings of structure: what another program may read in place of a part.
+ *
+ * The scanner finds parts as widely as possible in one pass: at every boundary that any field declares, behind closing
+ * boundaries, at any line break. What is left are places where programs read different things, one of which hides the other.
+ * For each, a function here writes the part as a complete message that has only the other reading, so that it can be judged
+ * like any message.
+ */
+import type { Content } from './content.js';
+import { isIdentity, otherContents } from './encoding-readings.js';
+import { HeaderBlock } from './header-block.js';
+import type { MimeLimits } from './limits.js';
+import { decodeContent } from './transfer-encoding.js';
+
+type Kind = 'multipart' | 'message' | 'leaf';
+
+/** A container that may also be read as one file: HTML or TNEF. */
+const isFileToo = (content: Content, kind: Kind): boolean =>
+  kind !== 'leaf' && (content.isHtml || content.isTnef || content.isZip);
+
+const isEncodedContainer = (content: Content, kind: Kind): boolean =>
+  kind === 'multipart' && content.encodings.some((encoding) => !isIdentity(encoding));
+
+/** Whether it may be a message, but was not opened as one, or not with every encoding. */
+const isOtherMessage = (content: Content, kind: Kind): boolean =>
+  content.mayBeMessage && (kind === 'leaf' || content.encodings.length > 1);
+
+/** Whether {@link otherReadings} may give any. This is known from the head alone. */
+export function hasOtherReadings(content: Content, kind: Kind, headers: HeaderBlock): boolean {
+  return (
+    headers.earlyEnds.length > 0 ||
+    isFileToo(content, kind) ||
+    isEncodedContainer(content, kind) ||
+    isOtherMessage(content, kind) ||
+    content.lacksBoundary
+  );
+}
+
+/**
+ * The other readings of a part, each as a message of its own.
+ *
+ * @param head as it is written, with the empty line
+ * @param payload gives the content as it is written
+ */
+export function* otherReadings(
+  head: Buffer,
+  content: Content,
+  kind: Kind,
+  payload: () => Buffer,
+  limits: MimeLimits,
+): Generator<Buffer> {
+  const headers = new HeaderBlock(head, limits);
+  if (!hasOtherReadings(content, kind, headers)) return;
+  const body = payload();
+  const lineBreak = Buffer.from(headers.lineBreak);
+  for (const end of headers.earlyEnds)
+    yield Buffer.concat([endLine(head.subarray(0, end), lineBreak), lineBreak, head.subarray(end), body]);
+  const rest = (...keys: string[]): Buffer => {
+    const others = new HeaderBlock(head, limits);
+    others.deleteGarbage();
+    for (const key of keys) others.delete(key);
+    return others.toFields();
+  };
+  if (isFileToo(content, kind))
+    for (const type of fileTypes(content))
+      yield Buffer.concat([Buffer.from(`Content-Type: ${type}\n`), rest('Content-Type'), lineBreak, body]);
+  if (isEncodedContainer(content, kind)) {
+    const fields = rest('Content-Transfer-Encoding');
+    for (const encoding of content.encodings.filter((each) => !isIdentity(each)))
+      yield Buffer.concat([fields, lineBreak, decodeContent(encoding, [body]) as Buffer]);
+  }
+  if (isOtherMessage(content, kind)) {
+    if (kind === 'leaf') yield decodeContent(content.encodings[0] as string, [body]) as Buffer;
+    yield* otherContents([body], content.encodings);
+  }
+  const guess = content.lacksBoundary ? firstDashLine(body) : null;
+  if (guess !== null) {
+    const type = `Content-Type: multipart/mixed; boundary="${guess.replace(/["\\]/g, '\\$&')}"\n`;
+    yield Buffer.concat([Buffer.from(type, 'latin1'), rest('Content-Type'), lineBreak, body]);
+  }
+}
+
+/** Programs that know no boundary take the first line that looks like one. */
+function firstDashLine(body: Buffer): string | null {
+  return (
+    /(?:^|[\r\n])--([^\r\n]{0,998}[^\r\n\s-])[ \t]*(?:[\r\n]|$)/.exec(body.toString('latin1'))?.[1] ?? null
+  );
+}
+
+const endLine = (bytes: Buffer, lineBreak: Buffer): Buffer =>
+  bytes.length === 0 || bytes.at(-1) === 0x0a || bytes.at(-1) === 0x0d
+    ? bytes
+    : Buffer.concat([bytes, lineBreak]);
+
+/** The types of a container as one file, without a boundary. */
+function fileTypes(content: Content): string[] {
+  const types: string[] = [];
+  if (content.isHtml) {
+    const type = content.isXml ? 'application/xhtml+xml' : 'text/html';
+    const charsets = content.charsets.length > 0 ? content.charsets : ['us-ascii'];
+    types.push(...charsets.map((charset) => `${type}; charset="${charset.replace(/[^\w.:-]/g, '')}"`));
+  }
+  if (content.isTnef) types.push('application/ms-tnef');
+  if (content.isZip) types.push('application/zip');
+  return types;
+}
