@@ -5,7 +5,7 @@
  * here gives the text for programs that decode otherwise, if there is a difference. What the characters beyond ASCII become
  * does not matter.
  */
-import { decodeUtf7, isUtf7 } from './charset-text.js';
+import { decodeUtf7, isUtf7, withoutShifts } from './charset-text.js';
 
 const ESCAPE = 0x1b;
 
@@ -18,11 +18,11 @@ const withoutNul: Reading = (html) =>
   (html.includes(0) ? html.filter((byte) => byte !== 0) : null) as Buffer | null;
 
 /** ISO-2022 and HZ: without the sequences that switch between character sets. */
-const withoutShifts: Reading = (html, charsets) => {
+const stateless: Reading = (html, charsets) => {
   const isHz = charsets.some((charset) => charset.includes('hz'));
   if (!html.includes(ESCAPE) && !html.includes(0x0e) && !html.includes(0x0f) && !(isHz && html.includes('~')))
     return null;
-  const text = latin1(html).replace(/\x1b[ -/]*[0-~]|[\x0e\x0f]/g, '');
+  const text = withoutShifts(latin1(html));
   return Buffer.from(isHz ? text.replace(/~[{}\r\n]+/g, '') : text, 'latin1');
 };
 
@@ -90,7 +90,7 @@ const ebcdic: Reading = (html, charsets) => {
   return html.map((byte) => EBCDIC[byte] as number) as Buffer;
 };
 
-const READINGS: readonly Reading[] = [withoutNul, withoutShifts, utf7, overlong, sevenBits, ebcdic];
+const READINGS: readonly Reading[] = [withoutNul, stateless, utf7, overlong, sevenBits, ebcdic];
 
 /**
  * The texts that a program may read, other than the bytes as they are.

@@ -5,6 +5,7 @@
  * middle of base64, with the alphabet for URLs, and with an `=` that begins no escape sequence.
  */
 import { joinChunks } from './chunks.js';
+import { CR, LF, SPACE, TAB } from './lines.js';
 import { decodeContent, isDecodable } from './transfer-encoding.js';
 
 const IDENTITY: ReadonlySet<string> = new Set(['', '7bit', '8bit', 'binary']);
@@ -39,27 +40,60 @@ export function encodingsOf(values: readonly string[], isAmbiguous: boolean): st
   return [...found];
 }
 
-const count = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0;
+const EQUALS = 0x3d;
+
+const isBase64Digit = (byte: number): boolean =>
+  (byte >= 0x30 && byte <= 0x39) ||
+  ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a) ||
+  byte === 0x2b ||
+  byte === 0x2f;
+const isHexDigit = (byte: number | undefined): boolean =>
+  byte !== undefined && ((byte >= 0x30 && byte <= 0x39) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66));
+
+/** Whether a digit of base64 follows padding. */
+function hasInnerPadding(body: readonly Buffer[]): boolean {
+  let padded = false;
+  for (const chunk of body) {
+    const first = padded ? 0 : chunk.indexOf(EQUALS);
+    if (first < 0) continue;
+    padded = true;
+    for (let at = first; at < chunk.length; at++) if (isBase64Digit(chunk[at] as number)) return true;
+  }
+  return false;
+}
 
 /** Other readings of base64: with the alphabet for URLs, and with padding in the middle skipped. */
-function* otherBase64(body: Buffer): Generator<Buffer> {
-  const padding = body.indexOf('=');
-  const hasPadding = padding >= 0 && /[A-Za-z0-9+/]/.test(body.toString('latin1', padding));
-  const hasUrlAlphabet = body.includes('-') || body.includes('_');
+function* otherBase64(body: readonly Buffer[]): Generator<Buffer> {
+  const hasPadding = hasInnerPadding(body);
+  const hasUrlAlphabet = body.some((chunk) => chunk.includes('-') || chunk.includes('_'));
   if (!hasPadding && !hasUrlAlphabet) return;
-  const text = body.toString('latin1');
-  const skipped = text.replace(/[^A-Za-z0-9+/]/g, '');
-  if (hasPadding) yield Buffer.from(skipped, 'base64');
+  const text = joinChunks(body).toString('latin1');
+  if (hasPadding) yield Buffer.from(text.replace(/[^A-Za-z0-9+/]/g, ''), 'base64');
   if (!hasUrlAlphabet) return;
   yield Buffer.from(text.replace(/[^\w+/-]/g, ''), 'base64');
-  if (hasPadding)
-    yield decodeContent('base64', [Buffer.from(text.replaceAll('-', '+').replaceAll('_', '/'))]) as Buffer;
+  if (!hasPadding) return;
+  const digits = text.replaceAll('-', '+').replaceAll('_', '/');
+  yield decodeContent('base64', [Buffer.from(digits, 'latin1')]) as Buffer;
+}
+
+/** Whether an `=` begins neither an escape sequence nor a soft line break. At the end of a chunk, it may. */
+function hasStrayEquals(body: readonly Buffer[]): boolean {
+  for (const [index, chunk] of body.entries()) {
+    for (let at = chunk.indexOf(EQUALS); at >= 0; at = chunk.indexOf(EQUALS, at + 1)) {
+      if (isHexDigit(chunk[at + 1]) && isHexDigit(chunk[at + 2])) continue;
+      let end = at + 1;
+      while (chunk[end] === SPACE || chunk[end] === TAB) end++;
+      if (end === chunk.length ? index < body.length - 1 : chunk[end] !== CR && chunk[end] !== LF)
+        return true;
+    }
+  }
+  return false;
 }
 
 /** Another reading of quoted-printable: without each `=` that begins no escape sequence. */
-function* otherQuotedPrintable(body: Buffer): Generator<Buffer> {
-  const text = body.toString('latin1');
-  if (count(text, /=(?![0-9A-Fa-f]{2}|[ \t]*[\r\n]|$)/g) === 0) return;
+function* otherQuotedPrintable(body: readonly Buffer[]): Generator<Buffer> {
+  if (!hasStrayEquals(body)) return;
+  const text = joinChunks(body).toString('latin1');
   const cleaned = text.replace(/=(?![0-9A-Fa-f]{2}|[ \t]*[\r\n])/g, '');
   yield decodeContent('quoted-printable', [Buffer.from(cleaned, 'latin1')]) as Buffer;
 }
@@ -69,7 +103,7 @@ export function* otherContents(body: readonly Buffer[], encodings: readonly stri
   const [usual] = encodings;
   for (const encoding of encodings) {
     if (encoding !== usual) yield decodeContent(encoding, body) as Buffer;
-    if (encoding === 'base64') yield* otherBase64(joinChunks(body));
-    if (encoding === 'quoted-printable') yield* otherQuotedPrintable(joinChunks(body));
+    if (encoding === 'base64') yield* otherBase64(body);
+    if (encoding === 'quoted-printable') yield* otherQuotedPrintable(body);
   }
 }

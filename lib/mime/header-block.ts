@@ -31,6 +31,12 @@ export function looksLikeHead(bytes: Buffer): boolean {
   return FIELD.test(first) || MBOX_SEPARATOR.test(first) || CONTENT_FIELD.test(bytes.toString('latin1'));
 }
 
+/** Whether the bytes begin with a header field, and one of the fields of the first 64 KiB describes content. */
+export function beginsWithContentFields(bytes: Buffer): boolean {
+  const first = bytes.toString('latin1', 0, Math.min(lineEnd(bytes, 0), 1000));
+  return FIELD.test(first) && CONTENT_FIELD.test(bytes.toString('latin1', 0, 64 * 1024));
+}
+
 export class HeaderBlock {
   readonly #original: Buffer;
   #fields: Field[];
@@ -80,6 +86,11 @@ export class HeaderBlock {
     }
     this.#separator = raw.subarray(at);
     this.earlyEnds = [...earlyEnds].slice(0, MAX_EARLY_ENDS);
+  }
+
+  /** Whether there are no fields at all. */
+  get isEmpty(): boolean {
+    return this.#fields.length === 0;
   }
 
   /** Whether programs differ in which fields they see. */

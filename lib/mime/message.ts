@@ -16,7 +16,7 @@ import { containerFormat } from './magic.js';
 import { hasBoundaryLine, joinParts } from './multipart.js';
 import { hasOtherReadings, otherReadings } from './other-readings.js';
 import { type ParsedPart, parseParts } from './part-tree.js';
-import { ReusableBuffer } from './reusable-buffer.js';
+import { type Allocate, ReusableBuffer } from './reusable-buffer.js';
 import type { Entity, ScannerOptions } from './scanner.js';
 import { type MessageSource, readAll } from './source.js';
 import { tnefNames } from './tnef.js';
@@ -36,8 +36,8 @@ const EMPTY = Buffer.alloc(0);
 
 /** @internal State shared by all parts of a message. */
 export class MessageState {
-  /** HTML is decoded here. */
-  readonly html = new ReusableBuffer();
+  /** Content is decoded here. */
+  readonly decodedContent = new ReusableBuffer();
   /** Bytes that attached messages were decoded to; counts towards `maxDecoded`. */
   decoded = 0;
 }
@@ -285,19 +285,28 @@ export class MimeMessage {
     const names = [...this.#content.names];
     if (this.#kind !== 'leaf') return names;
     const { isText, isTnef } = this.#content;
-    for (const bytes of isText || isTnef ? this.#contents() : []) {
+    for (const bytes of isText || isTnef ? this.#transientContents() : []) {
       if (isText) names.push(...uuencodedNames(bytes).map((name): NamePair => ['uuencode', name]));
       if (isTnef) names.push(...tnefNames(bytes).map((name): NamePair => ['tnef', name]));
     }
     return names;
   }
 
-  /** The content of a leaf in all ways that it may be decoded. */
-  *#contents(): Generator<Buffer> {
+  /**
+   * The content of a leaf in all ways that it may be decoded.
+   *
+   * @param decode decodes it in the usual way. Default: in memory of its own
+   */
+  *#contents(decode = (decoder: (allocate?: Allocate) => Buffer) => decoder()): Generator<Buffer> {
     const { encodings } = this.#content;
     const body = this.#storedBody();
-    yield decodeContent(encodings[0] as string, body) as Buffer;
+    yield decode((allocate) => decodeContent(encodings[0] as string, body, allocate) as Buffer);
     yield* otherContents(body, encodings);
+  }
+
+  /** As {@link #contents}, but each is valid only until the next one is requested. */
+  #transientContents(): Generator<Buffer> {
+    return this.#contents((decoder) => this.#state.decodedContent.content({}, decoder));
   }
 
   /** @internal The names in a ZIP file. @throws MilterError ERR_MILTER_BAD_ZIP, ERR_MILTER_MIME_LIMIT */
@@ -312,7 +321,7 @@ export class MimeMessage {
 
   /** @internal The format of a container, by its first bytes; null if the content is none. */
   containerFormat(): string | null {
-    for (const bytes of this.#kind === 'leaf' ? this.#contents() : []) {
+    for (const bytes of this.#kind === 'leaf' ? this.#transientContents() : []) {
       const format = containerFormat(bytes);
       if (format !== null) return format;
     }
@@ -437,7 +446,7 @@ export class MimeMessage {
       isXml,
       lineBreak: this.lineBreak,
     };
-    const outcome = withoutScripts(html, this.#state.html, maxSize);
+    const outcome = withoutScripts(html, this.#state.decodedContent, maxSize);
     if (typeof outcome === 'string') return outcome;
     if (outcome.encoding !== encoding) this.setHeader('Content-Transfer-Encoding', outcome.encoding);
     this.#source = null;

@@ -8,8 +8,9 @@
  */
 import type { Content } from './content.js';
 import { isIdentity, otherContents } from './encoding-readings.js';
-import { HeaderBlock } from './header-block.js';
+import { beginsWithContentFields, HeaderBlock } from './header-block.js';
 import type { MimeLimits } from './limits.js';
+import { CR, LF } from './lines.js';
 import { decodeContent } from './transfer-encoding.js';
 
 type Kind = 'multipart' | 'message' | 'leaf';
@@ -28,6 +29,7 @@ const isOtherMessage = (content: Content, kind: Kind): boolean =>
 /** Whether {@link otherReadings} may give any. This is known from the head alone. */
 export function hasOtherReadings(content: Content, kind: Kind, headers: HeaderBlock): boolean {
   return (
+    headers.isEmpty ||
     headers.earlyEnds.length > 0 ||
     isFileToo(content, kind) ||
     isEncodedContainer(content, kind) ||
@@ -61,6 +63,9 @@ export function* otherReadings(
     for (const key of keys) others.delete(key);
     return others.toFields();
   };
+  // Some programs skip empty lines before a head.
+  const afterEmptyLines = headers.isEmpty ? skipEmptyLines(body) : body;
+  if (headers.isEmpty && beginsWithContentFields(afterEmptyLines)) yield afterEmptyLines;
   if (isFileToo(content, kind))
     for (const type of fileTypes(content))
       yield Buffer.concat([Buffer.from(`Content-Type: ${type}\n`), rest('Content-Type'), lineBreak, body]);
@@ -80,6 +85,12 @@ export function* otherReadings(
   }
 }
 
+function skipEmptyLines(bytes: Buffer): Buffer {
+  let at = 0;
+  while (bytes[at] === CR || bytes[at] === LF) at++;
+  return bytes.subarray(at);
+}
+
 /** Programs that know no boundary take the first line that looks like one. */
 function firstDashLine(body: Buffer): string | null {
   return (
@@ -88,7 +99,7 @@ function firstDashLine(body: Buffer): string | null {
 }
 
 const endLine = (bytes: Buffer, lineBreak: Buffer): Buffer =>
-  bytes.length === 0 || bytes.at(-1) === 0x0a || bytes.at(-1) === 0x0d
+  bytes.length === 0 || bytes.at(-1) === LF || bytes.at(-1) === CR
     ? bytes
     : Buffer.concat([bytes, lineBreak]);
 
