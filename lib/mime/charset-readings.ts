@@ -90,7 +90,7 @@ const ebcdic: Reading = (html, charsets) => {
   return html.map((byte) => EBCDIC[byte] as number) as Buffer;
 };
 
-const READINGS: readonly Reading[] = [withoutNul, stateless, utf7, overlong, sevenBits, ebcdic];
+const READINGS: readonly Reading[] = [stateless, utf7, overlong, sevenBits, ebcdic];
 
 /**
  * The texts that a program may read, other than the bytes as they are.
@@ -98,14 +98,12 @@ const READINGS: readonly Reading[] = [withoutNul, stateless, utf7, overlong, sev
  * @param charsets all labels that are given, in lower case
  */
 export function* otherTexts(html: Buffer, charsets: readonly string[]): Generator<Buffer> {
+  const narrow = withoutNul(html, charsets);
+  if (narrow) yield narrow;
   for (const read of READINGS) {
-    const text = read(html, charsets);
-    if (!text) continue;
-    yield text;
-    // One more step covers two at once, such as shift sequences in UTF-16.
-    for (const next of READINGS) {
-      const twice = next === read ? null : next(text, charsets);
-      if (twice) yield twice;
+    for (const text of narrow ? [html, narrow] : [html]) {
+      const other = read(text, charsets);
+      if (other) yield other;
     }
   }
 }

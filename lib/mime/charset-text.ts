@@ -3,19 +3,51 @@ import { isUtf8 } from 'node:buffer';
 import { decodeCharset, isSupportedCharset } from '../utils/encoded-words.js';
 
 const UTF7_LABEL = /utf-?7/i;
-const SHIFT = /\+([A-Za-z0-9+/]*)-?/g;
 
 /** Whether a label means UTF-7 (RFC 2152), which libmime refuses. */
 export const isUtf7 = (charset: string): boolean => UTF7_LABEL.test(charset);
 
+const PLUS = 0x2b;
+const MINUS = 0x2d;
+const VALUES = new Int8Array(128).fill(-1);
+for (const [value, character] of [
+  ...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',
+].entries())
+  VALUES[character.charCodeAt(0)] = value;
+
 /** Decodes UTF-7 that has been read as latin1 or UTF-8. */
 export function decodeUtf7(text: string): string {
-  return text.replace(SHIFT, (whole, base64: string) => {
-    if (base64 === '') return whole === '+-' ? '+' : whole;
-    const bytes = Buffer.from(base64, 'base64');
-    const units = bytes.subarray(0, bytes.length & ~1);
-    return Buffer.from(units).swap16().toString('utf16le');
-  });
+  const units = new Uint16Array(text.length);
+  let length = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    units[length++] = code;
+    if (code !== PLUS) continue;
+    if (text.charCodeAt(at + 1) === MINUS) {
+      at++;
+      continue;
+    }
+    let bits = 0;
+    let count = 0;
+    let next = at + 1;
+    for (
+      let value = VALUES[text.charCodeAt(next)];
+      value !== undefined && value >= 0;
+      value = VALUES[text.charCodeAt(next)]
+    ) {
+      if (next === at + 1) length--; // the plus sign
+      bits = ((bits << 6) | value) & 0x3fffff;
+      count += 6;
+      if (count >= 16) {
+        count -= 16;
+        units[length++] = bits >> count;
+      }
+      next++;
+    }
+    if (next > at + 1 && text.charCodeAt(next) === MINUS) next++;
+    at = next - 1;
+  }
+  return Buffer.from(units.buffer, 0, 2 * length).toString('utf16le');
 }
 
 /** Decodes bytes in a character set that need not exist; then they are read as UTF-8 if they are, and otherwise as latin1. */

@@ -55,8 +55,10 @@ export function* otherReadings(
   if (!hasOtherReadings(content, kind, headers)) return;
   const body = payload();
   const lineBreak = Buffer.from(headers.lineBreak);
-  for (const end of headers.earlyEnds)
-    yield Buffer.concat([endLine(head.subarray(0, end), lineBreak), lineBreak, head.subarray(end), body]);
+  for (const end of headers.earlyEnds) {
+    const fields = endLine(withoutAmbiguity(head.subarray(0, end)), lineBreak);
+    yield Buffer.concat([fields, lineBreak, head.subarray(end), body]);
+  }
   const rest = (...keys: string[]): Buffer => {
     const others = new HeaderBlock(head, limits);
     others.deleteGarbage();
@@ -96,6 +98,12 @@ function firstDashLine(body: Buffer): string | null {
   return (
     /(?:^|[\r\n])--([^\r\n]{0,998}[^\r\n\s-])[ \t]*(?:[\r\n]|$)/.exec(body.toString('latin1'))?.[1] ?? null
   );
+}
+
+/** The fields before an early end, written so that nobody reads them otherwise. */
+function withoutAmbiguity(fields: Buffer): Buffer {
+  const text = fields.toString('latin1').replace(/\r\r+\n/g, '\r\n');
+  return Buffer.from(text.replace(/([\r\n])[ \t]+(?=[\r\n])/g, '$1'), 'latin1');
 }
 
 const endLine = (bytes: Buffer, lineBreak: Buffer): Buffer =>

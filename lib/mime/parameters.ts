@@ -7,7 +7,14 @@
  */
 import { encodeBytes } from '../internal/bytes.js';
 import { decodeText } from './charset-text.js';
-import { readingsOfName, withNewExtensions, withoutComments } from './names.js';
+import {
+  isPlainName,
+  MAX_NAME_LENGTH,
+  readingsOfName,
+  usualName,
+  withNewExtensions,
+  withoutComments,
+} from './names.js';
 
 /** A parameter's name in lower case, and its decoded value. */
 export type Parameter = readonly [name: string, value: string];
@@ -211,10 +218,11 @@ function valuesOf({ plain, segments }: Attribute): Values {
  */
 export function parseParameters(value: string, maxParameters: number): ParameterReadings {
   if (!value.includes('=')) return { parameters: [], overloaded: false };
+  const names = new NameReader();
   if (value.length < 1000 && SIMPLE.test(value) && !value.includes('=?')) {
     const parameters = [...value.matchAll(SIMPLE_PARAMETER)].flatMap(
       ([, name = '', quoted, token]): Parameter[] =>
-        readingsIn(name.toLowerCase(), [quoted ?? token ?? ''], []),
+        readingsIn(name.toLowerCase(), [quoted ?? token ?? ''], [], names),
     );
     return { parameters, overloaded: false };
   }
@@ -225,28 +233,54 @@ export function parseParameters(value: string, maxParameters: number): Parameter
     if (equals > 0) usual.add(piece.slice(0, equals), unquote(withoutComments(piece.slice(equals + 1))));
   }
   const loose = new Attributes();
-  const overloaded = readLoosely(value, loose, maxParameters) || pieces.length > maxParameters;
+  const tooMany = readLoosely(value, loose, maxParameters) || pieces.length > maxParameters;
   const parameters: Parameter[] = [];
   const unruly = new Map(
     [...loose.entries].map(([name, each]) => [name, Object.values(valuesOf(each)).flat()]),
   );
   for (const [name, attribute] of usual.entries) {
     const values = valuesOf(attribute);
-    parameters.push(...readingsIn(name, values.usual, [...values.others, ...(unruly.get(name) ?? [])]));
+    parameters.push(
+      ...readingsIn(name, values.usual, [...values.others, ...(unruly.get(name) ?? [])], names),
+    );
     unruly.delete(name);
   }
-  for (const [name, values] of unruly) parameters.push(...readingsIn(name, [], values));
-  return { parameters: parameters.filter(([name]) => name !== ''), overloaded };
+  for (const [name, values] of unruly) parameters.push(...readingsIn(name, [], values, names));
+  return {
+    parameters: parameters.filter(([name]) => name !== ''),
+    overloaded: tooMany || names.overloaded,
+  };
+}
+
+/** Of more names in one field that have several readings, the rest is not read. */
+const MAX_ODD_NAMES = 150;
+
+/** The readings of the names in one field, up to a limit. */
+class NameReader {
+  #left = MAX_ODD_NAMES;
+  /** Whether there were names that were not read. */
+  overloaded = false;
+
+  *readingsOf(names: readonly string[]): Generator<string> {
+    for (const name of new Set(names)) {
+      if (isPlainName(name)) yield name;
+      else if (name.length > MAX_NAME_LENGTH || this.#left-- <= 0) this.overloaded = true;
+      else yield* readingsOfName(name);
+    }
+  }
 }
 
 /** What is listed of an attribute: all usual readings, and those others that make a difference. */
-function readingsIn(name: string, usual: readonly string[], others: readonly string[]): Parameter[] {
+function readingsIn(
+  name: string,
+  usual: readonly string[],
+  others: readonly string[],
+  names: NameReader,
+): Parameter[] {
   let values: string[];
   if (name.includes('name')) {
-    const decoded = usual.map(readingsOfName);
-    values = [...new Set(decoded.map(([first]) => first as string))];
-    const further = [...decoded.flat(), ...others.flatMap(readingsOfName)];
-    values.push(...withNewExtensions(values, further));
+    values = [...new Set(usual.map(usualName))];
+    values.push(...withNewExtensions(values, names.readingsOf([...usual, ...others])));
   } else if (name === 'boundary' || name === 'charset') {
     values = [...new Set([...usual, ...others])];
   } else values = [...new Set(usual)];

@@ -106,6 +106,25 @@ describe('a limit of a message', () => {
     }
   });
 
+  it('maxParameters: a part with more parameters is dangerous', async () => {
+    const head = (count: number) =>
+      `Content-Type: a/b${Array.from({ length: count }, (_, at) => `; a${at}="b c"`).join('')}`;
+    const kept = MimeMessage.from(bytes(`${head(5)}\n\nx`), { maxParameters: 5 });
+    expect(await defang(kept)).toBe(false);
+    for (const message of [`${head(6)}\n\nx`, `${head(6)}; name=a.exe\n\nx`]) {
+      const broken = MimeMessage.from(bytes(message.replace('a0', 'name0').replace('b c', 'b(c')), {
+        maxParameters: 5,
+      });
+      expect(await defang(broken)).toBe(true);
+      expect(broken.getPayload().toString()).toMatch(/too many parameters/);
+    }
+    expect(
+      await defang(
+        MimeMessage.from(bytes(`Content-Type: a/b; name="${'=?utf-8?q?a?= '.repeat(1000)}"\n\nx`)),
+      ),
+    ).toBe(true);
+  });
+
   it('must be a positive integer', () => {
     for (const maxParts of [0, -1, 1.5, Number.NaN, '7' as unknown as number])
       expect(() => MimeMessage.from(bytes(''), { maxParts })).toThrow(
@@ -165,6 +184,60 @@ describe('a limit of a ZIP file', () => {
   });
 });
 
+describe('defanging takes linear, not quadratic time', () => {
+  const text = 'some text of a part\n';
+  /** Containers in containers, each read in several ways. */
+  const nested = (head: string) => (size: number) =>
+    bytes(
+      Array.from({ length: 45 }, (_, at) => `${at ? `--b${at - 1}\n` : ''}${head}; boundary=b${at}\n\n`).join(
+        '',
+      ) + text.repeat(size / 20),
+    );
+  const leaf = (head: string, unit: string) => (size: number) =>
+    bytes(`${head}\n\n${unit.repeat(size / unit.length)}`);
+  const cases: readonly (readonly [title: string, message: (size: number) => Buffer])[] = [
+    ['multiparts that are HTML', nested('Content-Type: text/html')],
+    ['multiparts behind garbage', nested('garbage\nContent-Type: multipart/mixed')],
+    [
+      'multiparts in an encoding',
+      nested('Content-Transfer-Encoding: quoted-printable\nContent-Type: multipart/mixed'),
+    ],
+    [
+      'messages in no known encoding',
+      (n) =>
+        bytes(
+          'Content-Type: message/rfc822\nContent-Transfer-Encoding: 8-bit base64\n\n'.repeat(40) +
+            text.repeat(n / 20),
+        ),
+    ],
+    ['shift sequences', leaf('Content-Type: text/html; charset=iso-2022-jp', '\x1b(B<scr')],
+    ['UTF-7', leaf('Content-Type: text/html; charset=utf-7', '+ADw-s')],
+    ['NUL', leaf('Content-Type: text/html; charset=cp037; charset=utf-7', '+ADw\0\x1b(B\xc0\xbc')],
+    ['padding in base64', leaf('Content-Type: text/html\nContent-Transfer-Encoding: base64', 'PHA+_-=')],
+    [
+      'stray equals signs',
+      leaf('Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable', '=z= ='),
+    ],
+    ['beginnings of files', leaf('Content-Type: text/plain', 'begin 644 a.txt\n')],
+    ['lines of dashes without a boundary', leaf('Content-Type: multipart/mixed', '--a \n')],
+  ];
+  for (const [title, message] of cases) {
+    it(title, async () => {
+      const measure = async (size: number) => {
+        const source = message(size);
+        return cpuTime(() => defang(MimeMessage.from(source)).then(() => undefined));
+      };
+      const best = async (size: number) =>
+        Math.min(await measure(size), await measure(size), await measure(size));
+      await measure(60_000);
+      const large = await best(480_000);
+      if (large < 200) return;
+      const small = await best(60_000);
+      expectThat(large, `${small} ms, and ${large} ms for 8 times the size`).toBeLessThan(30 * small);
+    });
+  }
+});
+
 describe('parsing takes linear, not quadratic time', () => {
   const no = (): void => {};
   const parse = (message: string) => void MimeMessage.from(bytes(message));
@@ -204,6 +277,13 @@ describe('parsing takes linear, not quadratic time', () => {
     ['asterisks', (n) => names(`name${'*'.repeat(n)}=a`)],
     ['encoded words', (n) => names(`name="${'=?utf-8?Q?a?= '.repeat(n / 14)}"`)],
     ['halves of encoded words', (n) => names(`name="${'=?a?b?'.repeat(n / 6)}"`)],
+    ['equals signs and asterisks', (n) => names('; =*'.repeat(n / 4))],
+    ['names in encoded words', (n) => names('name="=?utf-8?Q?a=2Eb?="; '.repeat(n / 26))],
+    ['escapes', (n) => names(`name=${'%41%'.repeat(n / 4)}`)],
+    ['backslashes before semicolons', (n) => names('name=a\\;'.repeat(n / 8))],
+    ['own boundaries', (n) => unlimited(`Content-Type: a/b; boundary=c\n${'--b\n'.repeat(n / 4)}\nx`)],
+    ['garbage in a head', (n) => unlimited(`A: b\n${'garbage\n'.repeat(n / 8)}\nx`)],
+    ['CR before CR LF', (n) => parse(`Content-Type: multipart/mixed; boundary=b\n\n${'\r'.repeat(n)}\n`)],
     ['quotes', (n) => names(`name=${'"'.repeat(n)}; boundary=${'"'.repeat(n)}x`)],
     ['dots at the end of a name', (n) => void checkExt(`a.exe${'. '.repeat(n / 2)}x`)],
     ['dots in a ZIP name', (n) => names(`name="a.zip${'. '.repeat(n / 2)}x"`)],
@@ -214,6 +294,8 @@ describe('parsing takes linear, not quadratic time', () => {
     ['scripts in texts', (n) => html('<textarea><script></textarea>'.repeat(n / 30))],
     ['scripts in SVG', (n) => html(`<svg>${'<script></script'.repeat(n / 16)}`)],
     ['SVG in SVG', (n) => html('<svg>'.repeat(n / 5))],
+    ['iframes', (n) => html('<iframe srcdoc="&lt;script>'.repeat(n / 26))],
+    ['iframes in SVG', (n) => html(`<svg>${'<iframe srcdoc=x '.repeat(n / 17)}`)],
     ['comments', (n) => html(`<!--${'--!'.repeat(n / 3)}`)],
   ];
   for (const [title, run] of cases) {

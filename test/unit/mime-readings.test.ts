@@ -1,0 +1,236 @@
+/**
+ * What mail programs read differently: a part is dangerous if any way in which one of them reads it is. For each kind, the names
+ * that getnames lists, and that nothing dangerous is left in what defang writes.
+ */
+import { describe, expect, it } from '@jest/globals';
+import { type DefangOptions, defang, defangStream, MimeMessage, zipnames } from 'tsmilter/mime';
+import { NAMES, oddZip, PAGES, STRUCTURES, ZIPS } from '../fixtures/mime/attacks';
+import { attachment, multipart } from '../fixtures/mime/messages';
+import { errorWith } from '../support/expect';
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+async function allNames(message: Buffer): Promise<string[]> {
+  const names: string[] = [];
+  for (const part of MimeMessage.from(message).walk())
+    for (const [, name] of await part.getnames()) names.push(name);
+  return names;
+}
+
+/** What defang writes; the stream has to write the same. */
+async function defanged(message: Buffer, options: DefangOptions = {}): Promise<string> {
+  const read = MimeMessage.from(message);
+  expect(read.asBytes()).toStrictEqual(message);
+  const changed = await defang(read, options);
+  const stream = defangStream(message, options);
+  const written: Buffer[] = [];
+  for await (const chunk of stream) written.push(Buffer.from(chunk));
+  const output = read.asBytes().toString('latin1');
+  expect(Buffer.concat(written).toString('latin1')).toBe(output);
+  expect(stream.changed).toBe(changed);
+  // What is written is not changed again.
+  expect(await defang(MimeMessage.from(bytes(output)), options)).toBe(false);
+  return output;
+}
+
+describe('structure', () => {
+  const head = 'Content-Type: application/octet-stream; name="evil.exe"';
+  for (const [title, build] of Object.entries(STRUCTURES)) {
+    /** @contract 26, 28 */
+    it(`a part ${title} is found`, async () => {
+      const message = bytes(build(head, 'MZ PROGRAM'));
+      expect(await allNames(message)).toContain('evil.exe');
+      const output = await defanged(message);
+      expect(await allNames(bytes(output))).not.toContain('evil.exe');
+      expect(output).not.toContain('MZ PROGRAM');
+      expect(output).not.toContain(bytes('MZ PROGRAM').toString('base64'));
+    });
+  }
+
+  for (const [title, fields] of [
+    ['a multipart whose boundary never comes', 'Content-Type: multipart/mixed; boundary=none; name=evil.exe'],
+    ['a multipart without a boundary', 'Content-Type: multipart/mixed; name=evil.exe'],
+    ['an attached message', 'Content-Type: message/rfc822; name=evil.exe'],
+    ['a part of a message', 'Content-Type: message/partial; id=1; number=2; name=evil.exe'],
+    ['a reference', 'Content-Type: message/external-body; access-type=x; name=evil.exe'],
+    [
+      'a file with a second type',
+      'Content-Type: a/b; name=evil.exe\r\nContent-Type: multipart/mixed; boundary=i',
+    ],
+  ] as const) {
+    it(`${title} is judged by its own name`, async () => {
+      const output = await defanged(multipart([`${fields}\r\n\r\nPROGRAM`]));
+      expect(output).not.toContain('PROGRAM');
+    });
+  }
+
+  it('a multipart without a boundary is read with the first line that looks like one', async () => {
+    const message = bytes(`Content-Type: multipart/mixed\n\n--x\n${head}\n\nPROGRAM\n--x--\n`);
+    expect(await allNames(message)).toContain('evil.exe');
+    expect(await defanged(message)).not.toContain('PROGRAM');
+  });
+
+  it('a multipart in an encoding is also read decoded', async () => {
+    const inner = bytes(`--x\n${head}\n\nPROGRAM\n--x--\n`).toString('base64');
+    const message = bytes(
+      `Content-Type: multipart/mixed; boundary=x\nContent-Transfer-Encoding: base64\n\n${inner}\n`,
+    );
+    expect(await allNames(message)).toContain('evil.exe');
+    expect(await defanged(message)).not.toContain(inner);
+  });
+
+  it('a name in an attached message may be a subject that ends in a domain', async () => {
+    for (const [name, warned] of [
+      ['on example.com', false],
+      ['evil.com', true],
+      ['my evil.exe', true],
+    ] as const) {
+      const message = bytes(`Content-Type: message/rfc822; name="${name}"\n\nSubject: s\n\ntext`);
+      expect((await defanged(message)).includes('WARNING.TXT')).toBe(warned);
+    }
+  });
+});
+
+describe('names', () => {
+  for (const [title, head] of Object.entries(NAMES)) {
+    /** @contract 24 */
+    it(`a name ${title} is read`, async () => {
+      const output = await defanged(multipart([`${head}\r\n\r\nPROGRAM`]));
+      expect(output).not.toContain('PROGRAM');
+    });
+  }
+
+  for (const [parameter, name] of [
+    ['filename=a.exe::$DATA', 'a.exe'],
+    ["filename='a.exe'", "'a.exe"],
+    ['filename="a\uff0eexe"', 'a.exe'],
+    ['filename="a.e\u00adxe"', 'a.exe'],
+    ['filename*0*=utf-8\'\'%61; filename*1=".e"; filename*2*=%78e', 'a.exe'],
+    ["filename*=utf-7''a+AC4-exe", 'a.exe'],
+    ['filename="=?utf-16be?B?AGEALgBlAHgAZQ==?="', 'a.exe'],
+    ['filename="=?x?B?YS5leGU=?="', 'a.exe'],
+    ['filename="=?utf-8?B?YS5leGU="', 'a.exe'],
+    ['filename=a.exe x', 'a.exe'],
+    ['filename="a.exe; b.txt', 'a.exe; b.txt'],
+  ] as const) {
+    it(JSON.stringify(parameter), async () => {
+      const message = Buffer.from(`Content-Disposition: attachment; ${parameter}\n\nx`);
+      expect(await allNames(message)).toContain(name);
+    });
+  }
+});
+
+describe('HTML', () => {
+  for (const [title, [parameter, html]] of Object.entries(PAGES)) {
+    for (const [head, encode] of [
+      ['Content-Transfer-Encoding: base64', (content: Buffer) => content.toString('base64')],
+      [
+        'Content-Transfer-Encoding: base64',
+        (content: Buffer) => content.toString('base64').replace(/^(.{8})/, '$1='),
+      ],
+      [
+        'Content-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: base64',
+        (content: Buffer) => content.toString('base64'),
+      ],
+    ] as const) {
+      /** @contract 27 */
+      it(`in ${title} loses its scripts, or goes: ${JSON.stringify(head)}`, async () => {
+        const encoded = encode(html);
+        const output = await defanged(
+          multipart([`Content-Type: text/html${parameter}\r\n${head}\r\n\r\n${encoded}`]),
+        );
+        expect(output).not.toContain(encoded);
+      });
+    }
+  }
+
+  for (const [title, part] of [
+    ['without an empty line', 'Content-Type: text/html\r\n<html><script>EVIL()</script>'],
+    [
+      'with a srcdoc',
+      'Content-Type: text/html\r\n\r\n<iframe srcdoc="&lt;script&gt;EVIL()&lt;/script&gt;"></iframe>',
+    ],
+    [
+      'with a srcdoc, twice',
+      'Content-Type: text/html\r\n\r\n<iframe srcdoc="<iframe srcdoc=&quot;&amp;lt;script>EVIL()&quot;>">',
+    ],
+    [
+      'with a srcdoc in SVG',
+      'Content-Type: text/html\r\n\r\n<svg></svg><iframe srcdoc=&#60;script>EVIL()</iframe>',
+    ],
+    ['with a prefix in XHTML', 'Content-Type: application/xhtml+xml\r\n\r\n<x:script>EVIL()</x:script>'],
+    [
+      'as a multipart too',
+      'Content-Type: text/html; boundary=i\r\n\r\n<script>EVIL()</script>\r\n--i\r\n\r\nx\r\n--i--',
+    ],
+    ['in overlong UTF-8', 'Content-Type: text/html\r\n\r\n\xc0\xbcscript>EVIL()'],
+    ['in seven bits', 'Content-Type: text/html; charset=us-ascii\r\n\r\n\xbcscript\xbeEVIL()'],
+  ] as const) {
+    /** @contract 27 */
+    it(`${title} loses its scripts, or goes`, async () => {
+      expect(await defanged(multipart([part]))).toMatch(/WARNING/);
+    });
+  }
+});
+
+describe('ZIP files', () => {
+  for (const [title, file] of Object.entries(ZIPS)) {
+    /** @contract 24, 25 */
+    it(`${title} is dangerous`, async () => {
+      const names = await zipnames(file).catch((error) => [String(error.code)]);
+      expect(names.includes('evil.exe') || names.includes('ERR_MILTER_BAD_ZIP')).toBe(true);
+      const output = await defanged(multipart([attachment('a.zip', file)]), { scanZip: true });
+      expect(output).not.toContain(file.toString('base64').slice(0, 40));
+    });
+  }
+
+  it('all names of an entry are listed', async () => {
+    expect(await zipnames(oddZip({ local: 'evil.exe', unicodePath: 'a.txt' }))).toStrictEqual([
+      'a.txt',
+      'evil.exe',
+    ]);
+    expect(await zipnames(oddZip({ local: 'evil.exe\0.txt' }))).toStrictEqual(['evil.exe\0.txt', 'evil.exe']);
+  });
+
+  it('a directory that does not match is unreadable', async () => {
+    const hidden = Buffer.concat([oddZip({ local: 'evil.exe' }), oddZip({ local: 'a.txt' })]);
+    for (const file of [
+      oddZip({ local: 'a', count: 0 }),
+      oddZip({ local: 'a', count: 2 }),
+      oddZip({ local: 'a', central: 'b' }),
+      hidden,
+    ])
+      await expect(zipnames(file)).rejects.toThrow(errorWith({ code: 'ERR_MILTER_BAD_ZIP' }));
+  });
+});
+
+describe('files in other forms', () => {
+  it('uuencoded ones are read in text', async () => {
+    for (const begin of [
+      'begin 644 evil.exe',
+      'begin-base64 644 evil.exe',
+      '=ybegin line=128 size=9 name=evil.exe',
+    ]) {
+      const message = multipart([`Content-Type: text/plain\r\n\r\nhello\r\n${begin}\r\nPROGRAM\r\nend`]);
+      expect(await allNames(message)).toStrictEqual(['evil.exe']);
+      expect(await defanged(message)).not.toContain('PROGRAM');
+    }
+  });
+
+  it('a container is dangerous by its first bytes, on request', async () => {
+    for (const [start, dangerous] of [
+      ['Rar!\x1a\x07\x01\0', true],
+      ['7z\xbc\xaf\x27\x1c', true],
+      ['\x1f\x8b\x08', true],
+      [`${'\0'.repeat(257)}ustar`, true],
+      [`${'\0'.repeat(0x8001)}CD001`, true],
+      [ZIPS['an ordinary ZIP file']?.toString('latin1') ?? '', true],
+      [oddZip({ local: 'a.txt' }).toString('latin1'), false],
+      ['%PDF-1.7', false],
+    ] as const) {
+      const message = multipart([attachment('a.dat', bytes(start))]);
+      expect((await defanged(message, { scanContainers: true })).includes('WARNING.TXT')).toBe(dangerous);
+      expect((await defanged(message)).includes('WARNING.TXT')).toBe(false);
+    }
+  });
+});
