@@ -156,7 +156,7 @@ describe('HTML', () => {
     ],
     [
       'with a srcdoc in SVG',
-      'Content-Type: text/html\r\n\r\n<svg></svg><iframe srcdoc=&#60;script>EVIL()</iframe>',
+      'Content-Type: text/html\r\n\r\n<svg></svg><iframe srcdoc="&#60;script>EVIL()"></iframe>',
     ],
     ['with a prefix in XHTML', 'Content-Type: application/xhtml+xml\r\n\r\n<x:script>EVIL()</x:script>'],
     [
