@@ -1,5 +1,6 @@
 /** The error of a failed lookup. */
 import { MilterError, type MilterErrorCode } from '../internal/errors.js';
+import { printable } from '../internal/printable.js';
 import { shareInstanceof } from '../internal/shared-instanceof.js';
 
 /** The error codes of node:dns, and `ERR_MILTER_DNS_LIMIT`. */
@@ -15,6 +16,9 @@ export type DnsErrorCode = Extract<
   | 'ECANCELLED'
   | 'ERR_MILTER_DNS_LIMIT'
 >;
+
+/** How much of a name is quoted in a message: all of a valid one, even if each octet is escaped. */
+const MAX_SHOWN = 1024;
 
 const PERMANENT: ReadonlySet<DnsErrorCode> = new Set([
   'ENOTFOUND',
@@ -42,7 +46,7 @@ export class DnsError extends MilterError {
     detail: string,
     temporary = !PERMANENT.has(code),
   ) {
-    super(code, `DNS: ${type} of ${JSON.stringify(hostname)}: ${detail}`);
+    super(code, printable(`DNS: ${type} of "${hostname.slice(0, MAX_SHOWN)}": ${detail}`));
     this.hostname = hostname;
     this.type = type;
     this.temporary = temporary;

@@ -71,7 +71,7 @@ export class ResolvConf {
   }
 
   /**
-   * Reads the file again if it has changed. A file that does not exist is like an empty one.
+   * Reads the file again if it has changed. A file that cannot be read is like an empty one.
    *
    * It is read synchronously, as in the C library: it is small and local, and looking whether it has changed takes microseconds.
    */
@@ -85,10 +85,12 @@ export class ResolvConf {
   }
 
   #versionNow(): string {
-    const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false });
-    return stat === undefined
-      ? 'none'
-      : [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ');
+    try {
+      const { dev, ino, size, mtimeNs, ctimeNs } = statSync(this.#path, { bigint: true });
+      return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+    } catch {
+      return 'none';
+    }
   }
 
   #read(): string {

@@ -1,6 +1,7 @@
 /** DNS lookups for one message or SMTP session, with a cache, with limits, and without records that were not requested. */
 
 import { badArgument } from '../internal/errors.js';
+import { printable } from '../internal/printable.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { AliasChain } from './alias-chain.js';
 import { Budget } from './budget.js';
@@ -150,7 +151,7 @@ export class DnsSession {
   async resolve<T extends DnsRecordType>(name: string, type: T): Promise<RecordsByType[T][]> {
     if (!RECORD_TYPES.includes(type)) {
       const known = RECORD_TYPES.join(', ');
-      throw badArgument(`DnsSession: type must be one of ${known}, not ${String(type)}`);
+      throw badArgument(`DnsSession: type must be one of ${known}, not ${quoted(type)}`);
     }
     const asked = canonicalName(String(name));
     if (asked === undefined)
@@ -206,9 +207,9 @@ export class DnsSession {
    * @throws MilterError ERR_MILTER_BAD_ARGUMENT if `ip` is not an IP address
    */
   reverse(ip: string): Promise<string[]> {
-    const name = reverseName(ip);
+    const name = reverseName(String(ip));
     if (name !== undefined) return this.resolve(name, 'PTR');
-    return Promise.reject(badArgument(`DnsSession: reverse: ${ip} is not an IP address`));
+    return Promise.reject(badArgument(`DnsSession: reverse: ${quoted(ip)} is not an IP address`));
   }
 
   async #lookUp(question: DnsQuestion): Promise<Outcome> {
@@ -266,6 +267,9 @@ export class DnsSession {
     }
   }
 }
+
+/** An argument in a message. */
+const quoted = (value: unknown) => printable(JSON.stringify(String(value).slice(0, 64)));
 
 function cacheOf({ cache, cacheSize, maxCacheBytes, maxTtl, negativeTtl, now }: DnsSessionOptions): DnsCache {
   const own = { cacheSize, maxCacheBytes, maxTtl, negativeTtl, now };

@@ -362,7 +362,9 @@ describe('resolv.conf', () => {
       expect(file.current.servers).toStrictEqual([local]);
       await writeFile(path, 'nameserver 192.0.2.2');
       expect(file.current.servers).toStrictEqual([{ address: '192.0.2.2', port: 53 }]);
-      expect(new ResolvConf(directory).current.servers).toStrictEqual([local]);
+      for (const unreadable of [directory, join(path, 'x'), '/x'.repeat(10_000)]) {
+        expect(new ResolvConf(unreadable).current.servers).toStrictEqual([local]);
+      }
     });
 
     it('says how long and how often servers are asked, unless options do', async () => {

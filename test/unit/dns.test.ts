@@ -314,6 +314,17 @@ describe('DnsSession', () => {
     });
   });
 
+  it('keeps messages about strange names on one line', async () => {
+    for (const name of ['a\u2028b', '\u202e', 'x\r\ny..', `${'x'.repeat(100_000)}`]) {
+      const error = (await open()
+        .resolve4(name)
+        .catch((reason: unknown) => reason)) as DnsError;
+      expect(error).toMatchObject({ code: 'EBADNAME', hostname: name });
+      expect(error.message).toMatch(/^[ -~]{1,1200}$/);
+      await expect(open().reverse(name)).rejects.toThrow(/^[ -~]{1,200}$/);
+    }
+  });
+
   describe('limits', () => {
     it('maxLookups', async () => {
       const session = open({ maxLookups: 2 });
