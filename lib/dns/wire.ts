@@ -45,8 +45,6 @@ const MAX_TTL = 0x7fffffff;
 export interface WireAnswer extends DnsAnswer {
   /** Whether records are missing because they did not fit. */
   readonly truncated: boolean;
-  /** Whether the server knows EDNS: its answer has an OPT record (RFC 6891 7). */
-  readonly edns: boolean;
 }
 
 /** @param edns whether to send an OPT record, which allows longer answers over UDP and which some servers do not understand */
@@ -81,7 +79,7 @@ export function decodeAnswer(bytes: Uint8Array, id: number, question: DnsQuestio
   if (questions === 0 && rcode !== 0 && rcode !== RCODES.indexOf('NXDOMAIN')) return failure(rcode);
   if (questions !== 1 || !isQuestion(reader, question)) return undefined;
   // Records of a truncated answer are not used (RFC 2181 9), and the last may be incomplete.
-  if (flags & TC) return { rcode: nameOf(rcode), records: [], truncated: true, edns: true };
+  if (flags & TC) return { rcode: nameOf(rcode), records: [], truncated: true };
   const records = repeat(answers, () => readRecord(reader));
   const authority = repeat(authorities, () => readRecord(reader));
   const additional = repeat(additionals, () => readRecord(reader));
@@ -91,11 +89,10 @@ export function decodeAnswer(bytes: Uint8Array, id: number, question: DnsQuestio
     records: records.flatMap(({ record }) => record ?? []),
     negativeTtl: authority.find(({ negativeTtl }) => negativeTtl !== undefined)?.negativeTtl,
     truncated: false,
-    edns: opt !== undefined,
   };
 }
 
-const failure = (rcode: number) => ({ rcode: nameOf(rcode), records: [], truncated: false, edns: false });
+const failure = (rcode: number) => ({ rcode: nameOf(rcode), records: [], truncated: false });
 
 const nameOf = (rcode: number) => (rcode === BADVERS ? 'BADVERS' : (RCODES[rcode] ?? `RCODE${rcode}`));
 
