@@ -2,7 +2,7 @@
 
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
-import { appendEntry, compactEntryFile, type ReadLimits, readEntryFile } from './entry-file.js';
+import { appendEntry, compactEntryFile, type ReadLimits, readEntryFile, takeEntries } from './entry-file.js';
 import { type Entry, fitsLine } from './entry-line.js';
 
 /** Options and limits of an {@link AddrCache}. */
@@ -13,7 +13,7 @@ export interface AddrCacheOptions {
   readonly file?: string;
   /** Maximum number of entries with a date; the oldest are removed. Default: 100,000. */
   readonly maxEntries?: number;
-  /** Maximum length of an address in characters. Default: 320 (the 64 and 255 of RFC 5321, and the `@`). */
+  /** Maximum length of an address in characters, up to 65,535. Default: 320 (the 64 and 255 of RFC 5321, and the `@`). */
   readonly maxAddressLength?: number;
   /** Maximum size of the file in bytes. Default: 67,108,864 (64 MiB). */
   readonly maxFileSize?: number;
@@ -46,7 +46,7 @@ const COMPACT_LINES = 1000;
  *
  * ```
  * const verified = new AddrCache({ renew: 7, file: '/var/lib/filter/verified.log' });
- * verified.load();
+ * await verified.load();
  * if (!verified.has(sender) && (await callback(sender))) verified.set(sender);
  * ```
  *
@@ -55,7 +55,8 @@ const COMPACT_LINES = 1000;
  * file contained at its `load()`. The format is that of pymilter: `address 2026Nov24 09:30:00 UTC`, or only an address, which
  * never expires.
  *
- * The file is read and written synchronously.
+ * `load` and `compact` read and write the file in small steps, between which the event loop has its turn. An entry is appended
+ * synchronously, in microseconds.
  */
 export class AddrCache<Result = string> {
   readonly #renewMs: number;
@@ -68,6 +69,14 @@ export class AddrCache<Result = string> {
   /** Entries in the file that are older than this are waste. */
   #retentionMs: number;
   #appended = 0;
+  /** The last call of load() or compact(). They run one after the other. */
+  #fileWork: Promise<unknown> = Promise.resolve();
+  #compacting = false;
+  /**
+   * The keys of #dated, from the oldest on. It is kept, because a new iterator would first pass all the entries that have been
+   * removed, one after the other.
+   */
+  #oldest: Iterator<string> = this.#dated.keys();
 
   /** @throws MilterError ERR_MILTER_BAD_ARGUMENT for an option that is out of range */
   constructor(options: AddrCacheOptions = {}) {
@@ -79,7 +88,7 @@ export class AddrCache<Result = string> {
       maxFileSize = 64 * 1024 * 1024,
     } = options;
     checkInteger('AddrCache: maxEntries', maxEntries, 1);
-    checkInteger('AddrCache: maxAddressLength', maxAddressLength, 1);
+    checkInteger('AddrCache: maxAddressLength', maxAddressLength, 1, 65_535);
     checkInteger('AddrCache: maxFileSize', maxFileSize, 1);
     this.#renewMs = daysMs('renew', renew);
     this.#retentionMs = this.#renewMs;
@@ -96,19 +105,30 @@ export class AddrCache<Result = string> {
    * @param file the file. Default: the option `file`
    * @param keep days. Default: the option `renew`. With a higher value, a later `load` with a larger `renew` can use the older
    *   entries again.
+   * @returns a promise that resolves when the file has been read, and rewritten if necessary. Until then, `has` and `get` may
+   *   miss entries of the file
    * @throws MilterError ERR_MILTER_BAD_ARGUMENT without a file; ERR_MILTER_STORE if it is too large or not a regular file; the
    *   error of the system if it cannot be read or rewritten
    */
-  load(file: string | undefined = this.#file, keep?: number): void {
+  async load(file: string | undefined = this.#file, keep?: number): Promise<void> {
     if (file === undefined || file === '') {
       throw badArgument('AddrCache: load() needs a file, as an argument or as an option');
     }
     this.#retentionMs = keep === undefined ? this.#renewMs : daysMs('keep', keep);
     this.#file = file;
-    const contents = readEntryFile(file, this.#now() - this.#retentionMs, this.#limits);
-    if (!contents) return;
-    for (const { address, stamp } of contents.entries) this.#addFromFile(address, stamp);
-    if (contents.hasWaste) this.compact();
+    const hasWaste = await this.#inTurn(async () => {
+      const contents = await readEntryFile(file, this.#now() - this.#retentionMs, this.#limits);
+      if (contents)
+        await takeEntries(contents.entries, (entry) => this.#addFromFile(entry.address, entry.stamp));
+      return contents?.hasWaste;
+    });
+    if (hasWaste) await this.compact();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#fileWork.then(work);
+    this.#fileWork = result.catch(() => {});
+    return result;
   }
 
   #addFromFile(address: string, stamp: number | null): void {
@@ -124,8 +144,16 @@ export class AddrCache<Result = string> {
     this.#dated.delete(key);
     this.#dated.set(key, entry);
     if (this.#dated.size <= this.#limits.maxEntries) return;
-    const [oldest] = this.#dated.keys();
-    this.#dated.delete(oldest as string);
+    this.#removeOldest();
+  }
+
+  #removeOldest(): void {
+    let oldest = this.#oldest.next();
+    if (oldest.done) {
+      this.#oldest = this.#dated.keys();
+      oldest = this.#oldest.next();
+    }
+    if (!oldest.done) this.#dated.delete(oldest.value);
   }
 
   /** Whether the address, or otherwise its domain, has an entry that has not expired. */
@@ -188,20 +216,24 @@ export class AddrCache<Result = string> {
   #append(entry: Entry): void {
     if (this.#file === undefined || !fitsLine(entry.address)) return;
     appendEntry(this.#file, entry);
-    if (++this.#appended >= Math.max(COMPACT_LINES, 2 * this.size)) this.#compactOrWarn();
+    this.#appended++;
+    if (!this.#compacting && this.#appended >= Math.max(COMPACT_LINES, 2 * this.size))
+      void this.#compactOrWarn();
   }
 
   /** The entry has been written, so a failure to compact the file is only a warning. */
-  #compactOrWarn(): void {
+  async #compactOrWarn(): Promise<void> {
+    this.#compacting = true;
     try {
-      this.compact();
+      await this.compact();
     } catch (error) {
       process.emitWarning(
         `the cache file could not be rewritten: ${(error as Error).message}`,
         'MilterWarning',
       );
+    } finally {
+      this.#compacting = false;
     }
-    this.#appended = 0;
   }
 
   /**
@@ -211,11 +243,12 @@ export class AddrCache<Result = string> {
    * @returns false if there is no file, or another process is rewriting it
    * @throws MilterError ERR_MILTER_STORE, or the error of the system, if the file cannot be read or rewritten
    */
-  compact(): boolean {
-    this.#appended = 0;
-    return (
-      this.#file !== undefined && compactEntryFile(this.#file, this.#now() - this.#retentionMs, this.#limits)
-    );
+  compact(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      this.#appended = 0;
+      const oldest = this.#now() - this.#retentionMs;
+      return this.#file !== undefined && compactEntryFile(this.#file, oldest, this.#limits);
+    });
   }
 
   /** The number of entries in memory. Expired entries count until they are next looked up. */

@@ -8,31 +8,24 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import {
-  closeSync,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { encodeBytes } from '../internal/bytes.js';
+import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { type FileHandle, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { decodeBytes, encodeBytes } from '../internal/bytes.js';
 import { MilterError } from '../internal/errors.js';
-import { appendedLine, type Contents, type Entry, readEntries, wholeLine } from './entry-line.js';
+import { appendedLine, type Entry, readLine, wholeLine } from './entry-line.js';
+import { NewestEntries } from './newest-entries.js';
 
 /** The mode of a new file, before the umask. */
 const MODE = 0o660;
-/** A rewrite takes about a second; a lock of this age was left behind by a crash. */
+/** A rewrite takes some seconds at most; a lock of this age was left behind by a crash. */
 const STALE_LOCK_MS = 600_000;
 const LINE_END = 0x0a;
+/** What is read, parsed or written in one turn of the event loop: some milliseconds at most. */
+const CHUNK_BYTES = 32_768;
+const ENTRIES_PER_TURN = 500;
+/** A longer line is cut, and malformed: an address has 65,535 characters at most (option maxAddressLength). */
+const MAX_LINE_BYTES = 65_536 * 3;
 
 /** Limits for reading a file. */
 export interface ReadLimits {
@@ -42,14 +35,88 @@ export interface ReadLimits {
   readonly maxEntries: number;
 }
 
-/** Reads the file. @returns undefined if there is none */
-export function readEntryFile(file: string, oldest: number, limits: ReadLimits): Contents | undefined {
-  const fd = openIfThere(file);
-  if (fd === undefined) return undefined;
-  try {
-    return keepNewest(readEntries(readWhole(file, fd, limits), oldest, limits.maxAddressLength), limits);
-  } finally {
-    closeSync(fd);
+/** The contents of a file. */
+export interface Contents {
+  readonly entries: NewestEntries;
+  /** Whether the file has other lines: malformed ones, expired entries, surplus ones, and entries replaced by newer lines. */
+  readonly hasWaste: boolean;
+  /** The number of bytes that were read. */
+  readonly length: number;
+}
+
+/** Reads the file. Entries with a date up to `oldest` have expired. @returns undefined if there is none */
+export async function readEntryFile(
+  file: string,
+  oldest: number,
+  limits: ReadLimits,
+): Promise<Contents | undefined> {
+  await using handle = await openIfThere(file);
+  return handle && (await readEntries(file, handle, oldest, limits));
+}
+
+async function readEntries(
+  file: string,
+  handle: FileHandle,
+  oldest: number,
+  { maxFileSize, maxAddressLength, maxEntries }: ReadLimits,
+): Promise<Contents> {
+  const stats = await handle.stat();
+  if (!stats.isFile()) throw new MilterError('ERR_MILTER_STORE', `${file}: not a regular file`);
+  const entries = new NewestEntries(maxEntries);
+  let lines = 0;
+  let length = 0;
+  for await (const [bytes, position] of chunksOfLines(handle)) {
+    length = position;
+    const size = Math.max(length, stats.size);
+    if (size > maxFileSize) {
+      throw new MilterError(
+        'ERR_MILTER_STORE',
+        `${file}: ${size} bytes; the limit is ${maxFileSize} (option maxFileSize)`,
+      );
+    }
+    const texts = decodeBytes(bytes).split('\n');
+    if (texts.at(-1) === '') texts.pop();
+    lines += texts.length;
+    for (const text of texts) {
+      const entry = readLine(text, maxAddressLength);
+      if (entry && (entry.stamp === null || entry.stamp > oldest)) entries.add(entry);
+    }
+  }
+  return { entries, hasWaste: entries.size < lines, length };
+}
+
+/**
+ * The bytes of a file in chunks that end with a line break, except perhaps the last one, and how much has been read.
+ */
+async function* chunksOfLines(handle: FileHandle): AsyncGenerator<[bytes: Buffer, position: number]> {
+  let rest: Buffer = Buffer.alloc(0);
+  for (let position = 0; ; ) {
+    const { bytesRead, buffer } = await handle.read(
+      Buffer.allocUnsafe(CHUNK_BYTES),
+      0,
+      CHUNK_BYTES,
+      position,
+    );
+    if (bytesRead === 0) {
+      yield [rest, position];
+      return;
+    }
+    position += bytesRead;
+    const read = buffer.subarray(0, bytesRead);
+    const end = read.lastIndexOf(LINE_END) + 1;
+    if (end > 0) {
+      yield [Buffer.concat([rest, read.subarray(0, end)]), position];
+      rest = read.subarray(end);
+    } else if (rest.length < MAX_LINE_BYTES) rest = Buffer.concat([rest, read]);
+  }
+}
+
+/** Calls `take` for each entry, in slices between which the event loop has its turn. */
+export async function takeEntries(entries: NewestEntries, take: (entry: Entry) => void): Promise<void> {
+  let count = 0;
+  for (const entry of entries.drain()) {
+    take(entry);
+    if (++count % ENTRIES_PER_TURN === 0) await nextTurn();
   }
 }
 
@@ -63,50 +130,39 @@ export function appendEntry(file: string, entry: Entry): void {
  *
  * @returns false if another process is rewriting it, or there is no file
  */
-export function compactEntryFile(file: string, oldest: number, limits: ReadLimits): boolean {
-  const old = openIfThere(file);
+export async function compactEntryFile(file: string, oldest: number, limits: ReadLimits): Promise<boolean> {
+  await using old = await openIfThere(file);
   if (old === undefined) return false;
   // Resolved, so that a symbolic link is not replaced by the new file.
-  const path = realpathSync(file);
+  const path = await realpath(file);
   const lock = `${path}.lock`;
   const token = randomUUID();
-  let locked = false;
+  if (!(await takeLock(lock, token))) return false;
   try {
-    locked = takeLock(lock, token);
-    return locked && rewrite(path, old, () => readFileSync(lock, 'utf8') === token, oldest, limits);
+    return await rewrite(path, old, async () => (await readFile(lock, 'utf8')) === token, oldest, limits);
   } finally {
-    closeSync(old);
-    if (locked) rmSync(lock, { force: true });
+    await rm(lock, { force: true });
   }
 }
 
-function rewrite(
+async function rewrite(
   path: string,
-  old: number,
-  holdsLock: () => boolean,
+  old: FileHandle,
+  holdsLock: () => Promise<boolean>,
   oldest: number,
   limits: ReadLimits,
-): boolean {
+): Promise<boolean> {
   // Another process may have rewritten the file after it was opened here and before the lock was taken.
-  if (!isFileAt(path, old)) return false;
-  const bytes = readWhole(path, old, limits);
-  const { entries } = keepNewest(readEntries(bytes, oldest, limits.maxAddressLength), limits);
+  if (!isFileAt(path, old.fd)) return false;
+  const { entries, length } = await readEntries(path, old, oldest, limits);
   const fresh = `${path}.new`;
-  writeLike(fresh, encodeBytes(entries.map(wholeLine).join('')), old);
-  if (!holdsLock()) return false;
-  renameSync(fresh, path);
-  const late = readFrom(old, bytes.length);
+  await writeLike(fresh, entries, old);
+  if (!(await holdsLock())) return false;
+  await rename(fresh, path);
+  // Lines that were appended meanwhile. Whoever appends to the old file from now on notices that it has been replaced.
+  const late = await readFrom(old, length);
   if (late.length > 0) appendBytes(path, late);
   return true;
-}
-
-/** Removes the oldest entries beyond `maxEntries`. Entries without a date stay, because an administrator has added them. */
-function keepNewest({ entries, hasWaste }: Contents, { maxEntries }: ReadLimits): Contents {
-  const dated = entries.filter(({ stamp }) => stamp !== null);
-  const surplus = new Set(dated.slice(0, Math.max(0, dated.length - maxEntries)));
-  return surplus.size === 0
-    ? { entries, hasWaste }
-    : { entries: entries.filter((entry) => !surplus.has(entry)), hasWaste: true };
 }
 
 function appendBytes(file: string, bytes: Buffer): void {
@@ -139,28 +195,29 @@ function isFileAt(path: string, fd: number): boolean {
 }
 
 /** Writes a file and flushes it to disk, with the mode of an open file and, if this user is allowed to set it, its owner. */
-function writeLike(path: string, bytes: Buffer, model: number): void {
-  const { mode, uid, gid } = fstatSync(model);
-  const fd = openSync(path, 'w', mode & 0o777);
-  try {
-    fchmodSync(fd, mode & 0o777);
-    try {
-      fchownSync(fd, uid, gid);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
-    }
-    writeFileSync(fd, bytes);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+async function writeLike(path: string, entries: NewestEntries, model: FileHandle): Promise<void> {
+  const { mode, uid, gid } = await model.stat();
+  await using handle = await open(path, 'w', mode & 0o777);
+  await handle.chmod(mode & 0o777);
+  await handle.chown(uid, gid).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPERM') throw error;
+  });
+  let lines: string[] = [];
+  for (const entry of entries.drain()) {
+    lines.push(wholeLine(entry));
+    if (lines.length < ENTRIES_PER_TURN) continue;
+    await handle.writeFile(encodeBytes(lines.join('')));
+    lines = [];
   }
+  await handle.writeFile(encodeBytes(lines.join('')));
+  await handle.sync();
 }
 
-function takeLock(lock: string, token: string): boolean {
-  const old = statSync(lock, { throwIfNoEntry: false });
-  if (old && Date.now() - old.mtimeMs > STALE_LOCK_MS) rmSync(lock, { force: true });
+async function takeLock(lock: string, token: string): Promise<boolean> {
+  const old = await stat(lock).catch(() => undefined);
+  if (old && Date.now() - old.mtimeMs > STALE_LOCK_MS) await rm(lock, { force: true });
   try {
-    writeFileSync(lock, token, { flag: 'wx' });
+    await writeFile(lock, token, { flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -168,34 +225,22 @@ function takeLock(lock: string, token: string): boolean {
   }
 }
 
-function openIfThere(file: string): number | undefined {
+async function openIfThere(file: string): Promise<FileHandle | undefined> {
   try {
-    return openSync(file, 'r');
+    return await open(file, 'r');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-function readWhole(file: string, fd: number, { maxFileSize }: ReadLimits): Buffer {
-  const stats = fstatSync(fd);
-  if (!stats.isFile()) throw new MilterError('ERR_MILTER_STORE', `${file}: not a regular file`);
-  if (stats.size > maxFileSize) {
-    throw new MilterError(
-      'ERR_MILTER_STORE',
-      `${file}: ${stats.size} bytes; the limit is ${maxFileSize} (option maxFileSize)`,
-    );
-  }
-  return readFrom(fd, 0);
-}
-
-function readFrom(fd: number, position: number): Buffer {
-  const bytes = Buffer.alloc(Math.max(0, fstatSync(fd).size - position));
+async function readFrom(handle: FileHandle, position: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(Math.max(0, (await handle.stat()).size - position));
   let length = 0;
   while (length < bytes.length) {
-    const count = readSync(fd, bytes, length, bytes.length - length, position + length);
-    if (count === 0) break;
-    length += count;
+    const { bytesRead } = await handle.read(bytes, length, bytes.length - length, position + length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
   }
   return bytes.subarray(0, length);
 }

@@ -5,7 +5,7 @@
  * Appended lines begin with a space and always have a date. Thus a line that a crash has cut off, such as ` joe@example.co`, is
  * not taken for an address without a date that was entered by hand.
  */
-import { decodeBytes, encodeBytes } from '../internal/bytes.js';
+import { encodeBytes } from '../internal/bytes.js';
 
 /** An address in lower case, and when it was added, in milliseconds since 1970; null if it never expires. */
 export interface Entry {
@@ -64,31 +64,4 @@ export function readLine(line: string, maxAddressLength: number): Entry | undefi
   const stamp = zone === 'UTC' && more.length === 0 ? readDate(day, time as string) : undefined;
   if (stamp === undefined) return undefined;
   return stamp === NEVER ? entry : { ...entry, stamp };
-}
-
-/** The contents of a file. */
-export interface Contents {
-  /** One entry for each address: the one that never expires, or otherwise the newest. Sorted by age, oldest first. */
-  readonly entries: readonly Entry[];
-  /** Whether the file has other lines: malformed ones, expired entries, and entries replaced by newer lines. */
-  readonly hasWaste: boolean;
-}
-
-/** Parses the bytes of a file. Entries with a date up to `oldest` have expired. */
-export function readEntries(bytes: Uint8Array, oldest: number, maxAddressLength: number): Contents {
-  const newest = new Map<string, Entry>();
-  const lines = decodeBytes(bytes).split('\n');
-  if (lines.at(-1) === '') lines.pop();
-  for (const line of lines) {
-    const entry = readLine(line, maxAddressLength);
-    if (!entry || (entry.stamp !== null && entry.stamp <= oldest)) continue;
-    const known = newest.get(entry.address);
-    if (!known || ageOrder(known, entry) < 0) newest.set(entry.address, entry);
-  }
-  return { entries: [...newest.values()].sort(ageOrder), hasWaste: newest.size < lines.length };
-}
-
-function ageOrder(one: Entry, other: Entry): number {
-  const [a, b] = [one.stamp ?? NEVER, other.stamp ?? NEVER];
-  return a - b;
 }

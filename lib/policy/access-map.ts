@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { badArgument, MilterError } from '../internal/errors.js';
+import { LargeMap } from '../internal/large-map.js';
 import { writeLine } from '../internal/output.js';
 import {
   checkFunctionOrNull,
@@ -84,7 +85,7 @@ export class AccessMap implements Disposable {
   readonly separator: ':' | '!';
   readonly #options: AccessMapOptions;
   readonly #limits: Required<MapLimits>;
-  #entries: Entries = new Map();
+  #entries: Entries = new LargeMap<string>();
   /** The version from which the entries were read. */
   #version: Version | undefined;
   /** The version that was last read, successfully or not. */

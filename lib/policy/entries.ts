@@ -1,10 +1,11 @@
 /** Parses the lines of a map into entries. */
+import { LargeMap } from '../internal/large-map.js';
 import { foldText } from '../utils/spellings.js';
 import type { NumberedLine } from './lines.js';
 import { mapError } from './map-error.js';
 
 /** Values by key in lower case. */
-export type Entries = ReadonlyMap<string, string>;
+export type Entries = Pick<LargeMap<string>, 'get' | 'size'>;
 
 /** A key and a value as they are written in the file, and their line number. */
 type Pair = readonly [key: string, value: string, number: number];
@@ -30,7 +31,7 @@ export async function entriesOfText(
   lines: AsyncIterable<NumberedLine>,
   maxEntries: number,
 ): Promise<Entries> {
-  const entries = new Map<string, string>();
+  const entries = new LargeMap<string>();
   for await (const [key, value, number] of pairsOf(file, logicalLines(file, lines))) {
     const folded = foldKey(key);
     if (entries.has(folded)) throw mapError(file, `line ${number}: duplicate key ${JSON.stringify(key)}`);
@@ -45,7 +46,7 @@ export async function entriesOfDump(
   lines: AsyncIterable<NumberedLine>,
   maxEntries: number,
 ): Promise<Entries> {
-  const entries = new Map<string, string>();
+  const entries = new LargeMap<string>();
   for await (const [line, number] of lines) {
     const tab = line.indexOf('\t');
     if (tab < 0) throw mapError(file, `entry ${number} has no value; compile the map again`);
@@ -55,13 +56,7 @@ export async function entriesOfDump(
   return entries;
 }
 
-function add(
-  file: string,
-  entries: Map<string, string>,
-  key: string,
-  value: string,
-  maxEntries: number,
-): void {
+function add(file: string, entries: LargeMap<string>, key: string, value: string, maxEntries: number): void {
   if (entries.size >= maxEntries) {
     throw mapError(file, `has more than ${maxEntries} entries; raise maxEntries if that is intended`);
   }
