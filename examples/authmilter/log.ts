@@ -1,5 +1,6 @@
 /** Logs to stdout in the format of syslog, a line for each decision. */
 import { hostname } from 'node:os';
+import { printable } from 'tsmilter/utils';
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const MAX_LINE = 2000;
@@ -21,12 +22,8 @@ export class Log {
     this.#sign = `${hostname().split('.')[0]} ${name}[${process.pid}]:`;
   }
 
-  /** Logs one line. Control characters are replaced, so that text from a message cannot forge another line. */
+  /** Logs one line. What is not printable is escaped, so that text from a message cannot forge another line. */
   write(...words: readonly unknown[]): void {
-    const text = words
-      .join(' ')
-      .slice(0, MAX_LINE)
-      .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
-    console.log(timestamp(new Date()), this.#sign, text);
+    console.log(timestamp(new Date()), this.#sign, printable(words.join(' ').slice(0, MAX_LINE)));
   }
 }

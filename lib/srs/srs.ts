@@ -11,8 +11,8 @@
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from '../utils/index.js';
-import { hash, isAuthentic } from './hash.js';
-import { age, timestamp } from './timestamp.js';
+import { age, timestamp } from '../utils/srs-day.js';
+import { hash, isAuthentic, MIN_HASH_LENGTH } from '../utils/srs-hash.js';
 
 /** How addresses are rewritten. */
 export interface SrsOptions {
@@ -61,8 +61,6 @@ const TAG_LENGTH = 'SRS0'.length;
 const SEPARATOR = '=';
 /** HMAC-SHA1 has 20 bytes: 27 characters of base64 and one of padding. */
 const MAX_HASH_LENGTH = 27;
-/** Shorter hashes are guessed: two characters in 4,096 tries, or fewer if letter case is ignored. */
-const MIN_HASH_LENGTH = 4;
 /** Addresses longer than that are no addresses (RFC 5321 4.5.3.1.3), and are left alone. */
 const MAX_ADDRESS = 320;
 const DOT_ATOM = /^[^\s"(),.:;<>@[\\\]]+(?:\.[^\s"(),.:;<>@[\\\]]+)*$/;

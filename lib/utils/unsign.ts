@@ -3,6 +3,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { badArgument } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from './parse-addr.js';
+import { age } from './srs-day.js';
+import { isAuthentic, MIN_HASH_LENGTH } from './srs-hash.js';
 
 /** The keys with which return addresses were signed. */
 export interface Signatures {
@@ -24,6 +26,8 @@ const OPTIONS: OptionNames<Signatures> = {
 };
 
 const DAY_MS = 86_400_000;
+/** Days of SRS are given modulo 1,024; the last of them is tomorrow. */
+const SRS_DAYS = 1024;
 const MAX_AGE_DAYS = 21;
 
 /**
@@ -52,7 +56,8 @@ interface Keys {
   readonly batv: (number: number) => string | undefined;
   readonly srs: readonly string[];
   readonly maxAge: number;
-  readonly today: number;
+  /** Milliseconds since 1970. */
+  readonly now: number;
 }
 
 function readKeys(signatures: Signatures): Keys {
@@ -72,7 +77,7 @@ function readKeys(signatures: Signatures): Keys {
     batv: (number) => (typeof batv === 'string' ? batv : batv?.[number]),
     srs: secrets,
     maxAge,
-    today: Math.floor(now() / DAY_MS),
+    now: now(),
   };
 }
 
@@ -80,11 +85,11 @@ const BATV = /^prvs=([0-9])([0-9]{3})([0-9a-f]{6})=(.+)$/is;
 /** The last day is given modulo 1000. A day further ahead than this is in the past. */
 const MAX_BATV_DAYS = 500;
 
-function fromBatv(address: string, { batv, today }: Keys): string | undefined {
+function fromBatv(address: string, { batv, now }: Keys): string | undefined {
   const [, number = '', day = '', hash = '', original = ''] = BATV.exec(address) ?? [];
   const key = number === '' ? undefined : batv(Number(number));
   if (key === undefined) return undefined;
-  const daysLeft = (Number(day) - (today % 1000) + 1000) % 1000;
+  const daysLeft = (Number(day) - (Math.floor(now / DAY_MS) % 1000) + 1000) % 1000;
   if (daysLeft > MAX_BATV_DAYS) return undefined;
   const expected = createHmac('sha1', key).update(`${number}${day}${original}`).digest('hex').slice(0, 6);
   return isSame(hash.toLowerCase(), expected) ? original : undefined;
@@ -92,10 +97,6 @@ function fromBatv(address: string, { batv, today }: Keys): string | undefined {
 
 const SRS0 = /^SRS0[-+=]([^=]+)=([^=]+)=([^=]+)=(.+)$/is;
 const SRS1 = /^SRS1[-+=]([^=]+)=([^=]+)=([-+=].+)$/is;
-/** The day is given in two characters of base32. */
-const SRS_DAYS = 1024;
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-const MIN_HASH_LENGTH = 4;
 
 function fromSrs(address: string, keys: Keys): string | undefined {
   const [user] = parseAddr(address);
@@ -106,20 +107,14 @@ function fromSrs(address: string, keys: Keys): string | undefined {
   return isRecent(day, keys) ? `${local}@${host}` : undefined;
 }
 
-function isRecent(day: string, { today, maxAge }: Keys): boolean {
-  const [high = -1, low = -1] = Array.from(day.toUpperCase(), (character) => BASE32.indexOf(character));
-  if (day.length !== 2 || high < 0 || low < 0) return false;
-  return (today - (high * 32 + low) + SRS_DAYS * SRS_DAYS) % SRS_DAYS <= maxAge;
+/** A day that is still to come is not accepted: only this site has signed the address, and its clock has not been set back. */
+function isRecent(day: string, { now, maxAge }: Keys): boolean {
+  const days = age(day, now);
+  return days !== undefined && days >= 0 && days <= maxAge;
 }
 
-/** MTAs may change the letter case, so the hash is computed over lower case and compared without regard to case. */
 function isSrsHash(hash: string, parts: readonly string[], { srs }: Keys): boolean {
-  if (hash.length < MIN_HASH_LENGTH) return false;
-  const signed = parts.join('').toLowerCase();
-  return srs.some((secret) => {
-    const whole = createHmac('sha1', secret).update(signed).digest('base64');
-    return isSame(hash.toLowerCase(), whole.slice(0, hash.length).toLowerCase());
-  });
+  return hash.length >= MIN_HASH_LENGTH && isAuthentic(hash, srs, ...parts);
 }
 
 function isSame(given: string, expected: string): boolean {

@@ -1,6 +1,9 @@
 /** The hash in an SRS address: the first characters of a base64 HMAC-SHA1, over text in lower case. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
+/** Shorter hashes are guessed: two characters in 4,096 tries, or fewer if letter case is ignored. */
+export const MIN_HASH_LENGTH = 4;
+
 /** @param parts what is protected; they are put together without separators, as every implementation does */
 export function hash(secret: string, length: number, ...parts: readonly string[]): string {
   const mac = createHmac('sha1', secret);
