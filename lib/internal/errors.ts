@@ -83,6 +83,8 @@ export type MilterErrorCode =
   | 'ERR_MILTER_CONFIG'
   /** A store cannot be reached or used (tsmilter/greylist, tsmilter/cache). */
   | 'ERR_MILTER_STORE'
+  /** A content scanner has given no result; see {@link ScanError} (tsmilter/scan). */
+  | 'ERR_MILTER_SCAN'
   /** The directory of temporary files cannot be used, or a file in it was damaged (tsmilter/message). */
   | 'ERR_MILTER_SPOOL'
   /** DNS has no record of this type under the name (tsmilter/dns). */

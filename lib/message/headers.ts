@@ -1,16 +1,18 @@
 /** The headers of a message as a document: read them and edit them by name and place, without indexes. */
 import { badArgument } from '../internal/errors.js';
-import { encodeHeader } from './encode-header.js';
+import { encodeHeader } from '../utils/encode-header.js';
 import { HeaderField } from './header-field.js';
 
 /** Fields that Sendmail drops, or empties, if a filter adds them (the H lines of sendmail.cf). */
 const DROPPED = /^(?:return-path|full-name|content-length|bcc|resent-.*)$/i;
 
+/** ASCII, with folds if it has some, and bytes that came with the message. */
+const PLAIN = /^[\t\n\r\x20-\x7e\udc80-\udcff]*$/;
+
 /** How a value is written. */
 export interface HeaderValueOptions {
   /**
-   * Whether a value that is not ASCII, or is long, is written in encoded words (RFC 2047) and folded. False: the value is written
-   * as it is, for fields with a syntax of their own, such as addresses that are encoded already. Default: true.
+   * Whether a value that is not ASCII is written in encoded words (RFC 2047) and folded. False: the value is written as it is, for fields with a syntax of their own, such as addresses that are encoded already. Default: true.
    */
   readonly encode?: boolean;
 }
@@ -182,6 +184,6 @@ function write(
   return HeaderField.written(
     action,
     name,
-    encode && typeof value === 'string' ? encodeHeader(name, value) : value,
+    encode && typeof value === 'string' && !PLAIN.test(value) ? encodeHeader(value) : value,
   );
 }

@@ -192,8 +192,8 @@ describe.each(kinds)('random edits behind %s', (kind: Kind) => {
 
   test('a missing From, Date and Message-Id are supplied once', async () => {
     await mtas.filter().request('edit', [
-      { kind: 'add', name: 'From', value: '<new@src.test>' },
-      { kind: 'prepend', name: 'Date', value: 'Tue, 02 Jan 2024 00:00:00 +0000' },
+      { kind: 'set', name: 'From', value: '<new@src.test>' },
+      { kind: 'set', name: 'Date', value: 'Tue, 02 Jan 2024 00:00:00 +0000' },
       { kind: 'set', name: 'Message-Id', value: '<new@src.test>' },
     ] satisfies Edit[]);
     const id = nextId();

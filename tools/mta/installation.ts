@@ -27,7 +27,11 @@ export function installation(): Installation {
   const root = path.dirname(stampFile());
   const lib = path.join(root, 'usr/lib');
   const triplet = fs.readdirSync(lib).filter((name) => name.includes('-linux-gnu'));
-  const folders = [path.join(lib, 'postfix'), ...triplet.map((name) => path.join(lib, name))];
+  const folders = [
+    path.join(lib, 'postfix'),
+    path.join(lib, 'rspamd'),
+    ...triplet.map((name) => path.join(lib, name)),
+  ];
   return { root, libraryPath: folders.join(':'), versions: readVersions() };
 }
 
