@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const { milter } = live.current;
   const log = new Log(milter.name);
   live.reportTo(log);
-  reloadOnHangup(live);
+  reloadOnHangup();
 
   if (milter.umask !== null) process.umask(milter.umask);
   Milter.setFlags(RIGHTS);

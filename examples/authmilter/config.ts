@@ -171,7 +171,13 @@ function readClients(options: Options): Config['clients'] {
   const task = (option: string, fallback: Task) => options.choice('clients', option, TASKS, fallback);
   const ports = options.list('clients', 'ports').map((entry): [string, Task] => {
     const [name = '', word = '', ...more] = entry.split(/\s+/);
-    if (more.length > 0) throw options.error('clients', 'ports', `${entry} is not a name and what is done`);
+    if (word === '' || more.length > 0) {
+      throw options.error(
+        'clients',
+        'ports',
+        `${entry} is not a name and what is done, such as submission sign`,
+      );
+    }
     return [name.toLowerCase(), options.word('clients', 'ports', word, TASKS)];
   });
   const external = task('external', 'verify');

@@ -1,6 +1,6 @@
 /** The settings in use, which are read again on SIGHUP and when a file of theirs changes. */
 import { unwatchFile, watchFile } from 'node:fs';
-import { BroadcastChannel, isMainThread } from 'node:worker_threads';
+import { BroadcastChannel } from 'node:worker_threads';
 import type { Log } from './log';
 import { readSettings, type Settings } from './settings';
 
@@ -75,13 +75,9 @@ export class LiveSettings {
   }
 }
 
-/** Makes SIGHUP reload the settings of all threads. Called in the main thread. */
-export function reloadOnHangup(own: LiveSettings): void {
-  if (!isMainThread) throw new Error('signals arrive at the main thread');
+/** Makes SIGHUP reload the settings of all threads, this one included. Called in the main thread, which gets the signals. */
+export function reloadOnHangup(): void {
   const channel = new BroadcastChannel(CHANNEL);
   channel.unref();
-  process.on('SIGHUP', () => {
-    void own.reload('SIGHUP');
-    channel.postMessage('reload');
-  });
+  process.on('SIGHUP', () => channel.postMessage('reload'));
 }

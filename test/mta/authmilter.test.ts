@@ -362,6 +362,18 @@ describe('authmilter', () => {
         ]);
       });
 
+      test("under the MTA's name, unless another one is configured", async () => {
+        await reconfigure({ verify: { authserv_id: '' } });
+        try {
+          const forged = withFields(`Authentication-Results: ${kind}.test; dmarc=pass`);
+          const [field, ...more] = authResOf(await deliver(kind, forged));
+          expect(field?.id).toBe(`${kind}.test`);
+          expect(more).toStrictEqual([]);
+        } finally {
+          await reconfigure();
+        }
+      });
+
       test('a chain of ARC that dkimpy has sealed', async () => {
         const received = Buffer.concat([
           Buffer.from('Authentication-Results: list.example; spf=pass\r\n'),
@@ -710,7 +722,7 @@ describe('authmilter', () => {
       [
         'a port without a task',
         (good) => ({ ...good, clients: { ports: 'submission' } }),
-        /ports: {2}is not one of verify, sign, both, none/,
+        /ports: submission is not a name and what is done/,
       ],
       [
         'a network that is none',
