@@ -61,6 +61,13 @@ export interface Config {
     readonly onQuarantine: 'accept' | 'quarantine' | 'reject';
     readonly trustedSealers: readonly string[];
   };
+  readonly arc: {
+    readonly seal: 'forwarded' | 'always' | 'never';
+    /** Null: nothing is sealed. */
+    readonly domain: string | null;
+    readonly selector: string | null;
+    readonly keyFile: string | null;
+  };
   readonly forward: {
     readonly localDomains: readonly string[];
     readonly forwarded: readonly string[];
@@ -126,6 +133,12 @@ export async function readConfig(file: string): Promise<Config> {
       policies: path(options.text('dmarc', 'policies')),
       onQuarantine: options.choice('dmarc', 'on_quarantine', ['accept', 'quarantine', 'reject'], 'accept'),
       trustedSealers: options.list('dmarc', 'trusted_sealers'),
+    },
+    arc: {
+      seal: options.choice('arc', 'seal', ['forwarded', 'always', 'never'], 'forwarded'),
+      domain: options.text('arc', 'domain'),
+      selector: options.text('arc', 'selector'),
+      keyFile: path(options.text('arc', 'key_file')),
     },
     forward: {
       localDomains: options.list('forward', 'local_domains'),
@@ -212,6 +225,9 @@ async function checkValues(config: Config, options: Options): Promise<void> {
   }
   if (config.srs.domain !== null && config.srs.secretsFile === null) {
     throw options.error('srs', 'secrets_file', 'is missing; it is needed with [srs] domain');
+  }
+  if (config.arc.domain !== null && (config.arc.selector === null || config.arc.keyFile === null)) {
+    throw options.error('arc', 'domain', 'needs selector and key_file beside it');
   }
 }
 

@@ -1,4 +1,5 @@
 /** One message, from MAIL to its end: what its steps hand over, and what comes of it. */
+import type { ArcSealing } from 'tsmilter/arc';
 import { formatAuthRes } from 'tsmilter/authres';
 import { signs, verifies } from './client';
 import type { Task } from './config';
@@ -7,6 +8,7 @@ import { type Envelope, Incoming } from './incoming';
 import { type Header, Outgoing, type Unsigned } from './outgoing';
 import { Recipients } from './recipients';
 import { resultsOf } from './results';
+import { Sealing } from './sealing';
 import type { Settings } from './settings';
 
 /** What the filter does at the end of a message. */
@@ -14,7 +16,7 @@ export interface Outcome {
   readonly decision: Decision;
   /** The value of our field, or null if the message was not verified. */
   readonly authenticationResults: string | null;
-  /** From the top. */
+  /** Seal and signatures, from the top. */
   readonly signatures: Header;
   /** What the log says besides. */
   readonly notes: readonly string[];
@@ -33,6 +35,7 @@ export class Message {
   readonly #incoming: Incoming | null;
   readonly #header: [name: string, value: string][] = [];
   #outgoing: Outgoing | Unsigned | null = null;
+  #sealing: Sealing | null = null;
 
   /** @param id our authserv-id, which is also the name of this host */
   constructor(envelope: Envelope, task: Task, id: string, settings: Settings) {
@@ -53,11 +56,13 @@ export class Message {
 
   eoh(): void {
     this.#incoming?.eoh();
+    if (this.#incoming) this.#sealing = Sealing.begin(this.settings, this.recipients.forwarded, this.#utf8);
     if (signs(this.task)) this.#outgoing = Outgoing.begin(this.#header, this.sender, this.settings);
   }
 
   body(chunk: Buffer): void {
     this.#incoming?.body(chunk);
+    this.#sealing?.body(chunk);
     if (this.#outgoing instanceof Outgoing) this.#outgoing.body(chunk);
   }
 
@@ -74,15 +79,18 @@ export class Message {
     const decision = findings ? decide(findings, this.settings) : NOT_VERIFIED;
     const outgoing = this.#outgoing;
     const signatures = outgoing instanceof Outgoing ? await outgoing.signatures() : [];
+    const sealing =
+      findings && (await this.#sealing?.seal([...signatures, ...this.#header], findings, authRes));
     return {
       decision,
       authenticationResults: findings ? formatAuthRes(authRes, { utf8: this.#utf8 }) : null,
-      signatures,
+      signatures: [...(sealing?.fields.toReversed() ?? []), ...signatures],
       notes: [
         ...authRes.results.map((result) =>
           formatAuthRes({ id: 'x', results: [result] }).replace(/^x;\s*/, ''),
         ),
         ...(outgoing === null ? [] : [noteOf(outgoing)]),
+        ...(sealing ? [sealingNote(sealing)] : []),
       ],
     };
   }
@@ -97,4 +105,8 @@ function noteOf(outgoing: Outgoing | Unsigned): string {
   return outgoing instanceof Outgoing
     ? `signed with ${outgoing.keyNames.join(' and ')}`
     : `not signed: ${outgoing.reason}`;
+}
+
+function sealingNote({ instance, chainStatus, reason }: ArcSealing): string {
+  return instance === undefined ? `not sealed: ${reason}` : `sealed i=${instance} cv=${chainStatus}`;
 }

@@ -1,7 +1,8 @@
 /** The configuration with all that it names, read as a whole: either all of it counts, or nothing. */
 
+import { ArcSealer } from 'tsmilter/arc';
 import { readPrivateFile } from 'tsmilter/config';
-import type { DkimSignerOptions } from 'tsmilter/dkim';
+import { type DkimKey, type DkimSignerOptions, readKeyFile } from 'tsmilter/dkim';
 import { Srs } from 'tsmilter/srs';
 import { type Config, readConfig } from './config';
 import { DmarcPolicies } from './dmarc-policies';
@@ -13,6 +14,8 @@ import { SigningTable } from './signing-table';
 export interface Settings extends Config {
   readonly signingTable: SigningTable;
   readonly signing: Omit<DkimSignerOptions, 'keys'>;
+  /** Null if nothing is sealed. */
+  readonly sealingKey: DkimKey | null;
   readonly dmarcPolicies: DmarcPolicies;
   readonly forwarding: Forwarding;
   /** Every file of which something was read. */
@@ -22,14 +25,15 @@ export interface Settings extends Config {
 /** @throws ConfigError or MilterError: the message says which file is wrong, and how */
 export async function readSettings(file: string): Promise<Settings> {
   const config = await readConfig(file);
-  const { sign, srs, dmarc } = config;
+  const { sign, srs, arc, dmarc } = config;
   const signingTable =
     sign.table === null ? SigningTable.EMPTY : await SigningTable.read(sign.table, sign.keyMode);
-  const named = [sign.table, srs.secretsFile, dmarc.policies].filter((name) => name !== null);
+  const named = [sign.table, srs.secretsFile, arc.keyFile, dmarc.policies].filter((name) => name !== null);
   return {
     ...config,
     signingTable,
     signing: signingOptions(config),
+    sealingKey: await readSealingKey(config),
     dmarcPolicies: await DmarcPolicies.read(dmarc.policies),
     forwarding: await readForwarding(config),
     files: [file, ...named, ...signingTable.keyFiles],
@@ -45,6 +49,14 @@ function signingOptions({ sign }: Config): Omit<DkimSignerOptions, 'keys'> {
     ...(sign.oversign.length > 0 && { oversign: sign.oversign }),
     ...(sign.expiresIn > 0 && { expiresIn: sign.expiresIn }),
   };
+}
+
+async function readSealingKey({ arc, sign }: Config): Promise<DkimKey | null> {
+  const { domain, selector, keyFile, seal } = arc;
+  if (domain === null || selector === null || keyFile === null || seal === 'never') return null;
+  const key = { domain, selector, key: await readKeyFile(keyFile, { maxMode: sign.keyMode }) };
+  new ArcSealer({ key }); // checks the names
+  return key;
 }
 
 async function readForwarding({ srs, forward }: Config): Promise<Forwarding> {

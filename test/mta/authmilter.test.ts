@@ -22,7 +22,7 @@ import { TIMEOUT, until } from '../../tools/wait';
 import { expectThat } from '../support/expect';
 import { ODD_MESSAGES, splitForFilter } from '../support/odd-messages';
 import { heard } from './support/conversation';
-import { dkimpySealArc, dkimpyVerify, OpenDkim } from './support/dkim-programs';
+import { dkimpySealArc, dkimpyVerify, dkimpyVerifyArc, OpenDkim } from './support/dkim-programs';
 import { logIn, loginByAddress } from './support/login';
 import { type Kind, kinds, MtaFixture } from './support/mta-fixture';
 import { Program } from './support/program';
@@ -135,6 +135,7 @@ describe('authmilter', () => {
       verify: { authserv_id: ID, own_authserv_ids: 'old.test', nameservers: dns.address },
       sign: { signing_table: 'table' },
       dmarc: { policy: 'enforce', policies: 'policies', trusted_sealers: 'example.com' },
+      arc: { domain: 'example.com', selector: 'r', key_file: 'rsa.pem' },
       forward: { local_domains: 'dest.test, example.com', forwarded: 'alumni@dest.test' },
       srs: { domain: 'srs.test', secrets_file: 'srs' },
     };
@@ -444,6 +445,48 @@ describe('authmilter', () => {
           const bounce = await deliver(kind, plain, { sender: '', recipient: mailFrom.address });
           expect(bounce.rcptTo.map(({ address }) => address)).toStrictEqual(['joe@other.example']);
         }
+      });
+
+      test('a forwarded message is sealed, and again behind the next forwarder; a local one is not', async () => {
+        const first = await deliver(kind, await signedByOther(plain), { recipient: 'joe@elsewhere.example' });
+        expect(namesOf(first).filter((name) => /^ARC-/.test(name))).toStrictEqual([
+          'ARC-Seal',
+          'ARC-Message-Signature',
+          'ARC-Authentication-Results',
+        ]);
+        expect(await dkimpyVerifyArc([first.raw], dns)).toStrictEqual(['pass']);
+        const second = await deliver(kind, first.raw, { recipient: 'joe@elsewhere.example' });
+        const results = verdicts(authResOf(second)[0]?.results ?? []);
+        expect(results).toContain('arc=pass');
+        expect(await dkimpyVerifyArc([second.raw], dns)).toStrictEqual(['pass']);
+        expect(namesOf(second).filter((name) => name === 'ARC-Seal')).toHaveLength(2);
+        expect(namesOf(await deliver(kind, plain))).not.toContain('ARC-Seal');
+      });
+
+      test('verified and signed again: the seal covers our own signature', async () => {
+        const port = kind === 'sendmail' ? 'unix' : 'postfix.test';
+        await reconfigure({ clients: { ports: `${port} both` } });
+        try {
+          const both = await deliver(kind, plain, { recipient: 'joe@elsewhere.example' });
+          expect(namesOf(both).filter((name) => name === 'DKIM-Signature')).toHaveLength(2);
+          expect(await dkimpyVerifyArc([both.raw], dns)).toStrictEqual(['pass']);
+          expect(await opendkim.verify(both.raw, dns)).toStrictEqual(['pass', 'pass']);
+        } finally {
+          await reconfigure();
+        }
+      });
+
+      test('a chain that DNS cannot tell is not sealed', async () => {
+        const sealed = await dkimpySealArc(
+          Buffer.concat([Buffer.from('Authentication-Results: list.example; spf=pass\r\n'), plain]),
+          file('arc.pem'),
+          'list.example',
+        );
+        const unknown = Buffer.from(sealed.toString('latin1').replaceAll(' s=s;', ' s=down;'), 'latin1');
+        filter.output = '';
+        const delivered = await deliver(kind, unknown, { recipient: 'joe@elsewhere.example' });
+        expect(namesOf(delivered).filter((name) => name === 'ARC-Seal')).toHaveLength(1);
+        await filter.wrote(/not sealed: the chain cannot be verified at present/);
       });
 
       test('not for local recipients, own senders and the null sender', async () => {

@@ -68,6 +68,7 @@ describe('the configuration', () => {
         bodyLength: false,
       },
       dmarc: { policy: 'dry_run', policies: null, onQuarantine: 'accept', trustedSealers: [] },
+      arc: { seal: 'forwarded', domain: null, selector: null, keyFile: null },
       forward: { localDomains: [], forwarded: [] },
       srs: { domain: null, secretsFile: null, ownDomains: [], maxAge: 21 },
     });
