@@ -143,7 +143,7 @@ interface Effort {
 }
 
 /** Other readings may take this much of the size of a part, so that the time stays linear. */
-const EFFORT_PER_BYTE = 4;
+const EFFORT_PER_BYTE = 3;
 const MIN_EFFORT = 64 * 1024;
 const MAX_READING_DEPTH = 6;
 

@@ -16,6 +16,8 @@ const OPTIONS = { scanZip: true, host: 'mx.example' };
 const MIN_READERS = 5;
 /** Attacks that are also read before they are defanged: every so many, to save time. */
 const READ_BEFORE = 4;
+/** Against hanging. Seven programs read all of it in half a minute on two cores, and in minutes if others use them too. */
+const READING_TIMEOUT = 900_000;
 /** Messages that are compared with what the stream makes of them: every so many. */
 const STREAMED = 7;
 
@@ -53,7 +55,7 @@ describe(`${all.length} attacks`, () => {
         });
       }),
     );
-  });
+  }, READING_TIMEOUT);
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
   it('are at least 3,000, each another message', () => {
