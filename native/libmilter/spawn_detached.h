@@ -19,7 +19,7 @@ bool spawnDetached(Work&& work) {
 }
 
 // Whether the system has threads and address space for `count` more threads at the same time. Waits for them,
-// which takes some ten microseconds for each.
+// which takes some tens of microseconds for each.
 inline bool canCreateThreads(int count) noexcept {
   if (count == 0) return true;
   try {
