@@ -6,8 +6,27 @@ export {
   type DmarcAlignment,
   type DmarcPolicy,
   type DmarcRecord,
+  type DmarcUri,
   parseDmarcRecord,
 } from './record.js';
+export {
+  type RefusedDestination,
+  type ReportDestination,
+  type ReportDestinations,
+  reportDestinations,
+} from './report-destinations.js';
+export {
+  type ReportEntry,
+  type ReportFacts,
+  type ReportPolicy,
+  type ReportRow,
+  reportEntry,
+} from './report-entry.js';
+export { type ReportMail, type ReportSender, reportMails } from './report-mail.js';
+export type { DmarcReportStore, StoredReport } from './report-store.js';
+export { type ReportMetadata, reportXml } from './report-xml.js';
+export { type SendReportsOptions, type SentReport, sendReports } from './send-reports.js';
+export { SqliteReportStore, type SqliteReportStoreOptions } from './sqlite-report-store.js';
 export type {
   CheckDmarcOptions,
   DmarcDecision,

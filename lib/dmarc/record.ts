@@ -7,6 +7,14 @@ export type DmarcPolicy = 'none' | 'quarantine' | 'reject';
 /** `r`: relaxed, the organizational domains are the same. `s`: strict, the domains are. */
 export type DmarcAlignment = 'r' | 's';
 
+/** Where reports are to be sent. */
+export interface DmarcUri {
+  /** Such as `mailto:reports@example.com`. */
+  readonly uri: string;
+  /** The largest report that is wanted, in octets as it is mailed (RFC 7489 6.2). Without one, any. */
+  readonly maxBytes?: number;
+}
+
 /** A policy record. Tags that are missing or invalid have their defaults. */
 export interface DmarcRecord {
   /**
@@ -28,10 +36,10 @@ export interface DmarcRecord {
   readonly percentage: number;
   /** `psd=`: whether it is a public suffix (`y`), an organizational domain (`n`), or does not say so (`u`). */
   readonly psd: 'y' | 'n' | 'u';
-  /** `rua=`: the addresses for aggregate reports, as URIs. */
-  readonly rua: readonly string[];
-  /** `ruf=`: the addresses for failure reports, as URIs. */
-  readonly ruf: readonly string[];
+  /** `rua=`: the addresses for aggregate reports. */
+  readonly rua: readonly DmarcUri[];
+  /** `ruf=`: the addresses for failure reports. */
+  readonly ruf: readonly DmarcUri[];
   /** `fo=`: when failure reports are asked for. */
   readonly fo: string;
 }
@@ -48,8 +56,9 @@ const PERCENTAGE = /^[0-9]{1,3}$/;
 const FAILURE_OPTIONS = /^[01ds](?::[01ds]){0,3}$/;
 /** A scheme (RFC 3986 3.1), and printable ASCII without what has to be encoded (RFC 9989 4.8). */
 const URI = /^[A-Za-z][A-Za-z0-9+.-]{0,30}:[\x22-\x2b\x2d-\x7e]+$/;
-/** The obsolete size limit behind a URI (RFC 7489 6.2), which is ignored. */
-const SIZE_LIMIT = /![0-9]{1,20}[kmgt]?$/i;
+/** The size limit behind a URI, which RFC 9989 no longer has (4.8), and RFC 9990 says to heed. */
+const SIZE_LIMIT = /!([0-9]{1,15})([kmgt]?)$/i;
+const UNITS = ['', 'k', 'm', 'g', 't'];
 
 /**
  * Reads a policy record. Syntax errors behind the version are passed over (RFC 9989 4.8).
@@ -122,10 +131,15 @@ function failureOptionsOf(value: string | undefined): string {
 }
 
 /** The valid URIs of a list. One that is invalid does not hide the others. */
-export function urisOf(list: string | undefined): string[] {
+export function urisOf(list: string | undefined): DmarcUri[] {
   if (list === undefined) return [];
-  return list
-    .split(',', MAX_URIS)
-    .map((item) => trimSpace(item).replace(SIZE_LIMIT, ''))
-    .filter((uri) => uri.length <= MAX_URI_LENGTH && URI.test(uri) && !uri.includes('!'));
+  return list.split(',', MAX_URIS).flatMap((item) => {
+    const text = trimSpace(item);
+    const limit = SIZE_LIMIT.exec(text);
+    const uri = limit ? text.slice(0, limit.index) : text;
+    if (uri.length > MAX_URI_LENGTH || !URI.test(uri) || uri.includes('!')) return [];
+    if (!limit) return [{ uri }];
+    const [, number = '', unit = ''] = limit;
+    return [{ uri, maxBytes: Number(number) * 1024 ** UNITS.indexOf(unit.toLowerCase()) }];
+  });
 }

@@ -81,12 +81,21 @@ export class PolicyRecords {
     return (await this.#texts(domain)) !== 'nonexistent';
   }
 
+  /**
+   * The TXT records of a name; none if there is no such name.
+   *
+   * @throws DnsUnanswered
+   */
+  async texts(name: string): Promise<string[]> {
+    const texts = await this.#texts(name);
+    return typeof texts === 'string'
+      ? []
+      : texts.slice(0, MAX_RECORDS).filter(({ length }) => length <= MAX_RECORD);
+  }
+
   async #ask(domain: string): Promise<DmarcRecord | undefined> {
-    const texts = await this.#texts(`_dmarc.${domain}`);
-    if (typeof texts === 'string') return undefined;
-    const records = texts
-      .slice(0, MAX_RECORDS)
-      .flatMap((text) => (text.length > MAX_RECORD ? [] : (parseDmarcRecord(text) ?? [])));
+    const texts = await this.texts(`_dmarc.${domain}`);
+    const records = texts.flatMap((text) => parseDmarcRecord(text) ?? []);
     // Several records are none (4.10, step 2).
     return records.length === 1 ? records[0] : undefined;
   }

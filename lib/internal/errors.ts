@@ -81,7 +81,7 @@ export type MilterErrorCode =
   | 'ERR_MILTER_ACCESS_MAP'
   /** A configuration file, or a value in it, that cannot be understood or is too large (tsmilter/config). */
   | 'ERR_MILTER_CONFIG'
-  /** A store cannot be reached or used (tsmilter/greylist, tsmilter/cache). */
+  /** A store cannot be reached or used (tsmilter/greylist, tsmilter/cache, tsmilter/dmarc). */
   | 'ERR_MILTER_STORE'
   /** A content scanner has given no result; see {@link ScanError} (tsmilter/scan). */
   | 'ERR_MILTER_SCAN'

@@ -61,8 +61,8 @@ describe('the tags', () => {
       testing: true,
       percentage: 20,
       psd: 'n',
-      rua: ['mailto:a@example.com'],
-      ruf: ['mailto:b@example.com'],
+      rua: [{ uri: 'mailto:a@example.com' }],
+      ruf: [{ uri: 'mailto:b@example.com' }],
       fo: '1:d:s',
     });
   });
@@ -99,19 +99,19 @@ describe('the tags', () => {
     expect(record(tag)).toEqual(DEFAULTS);
   });
 
-  it('read URIs one by one (4.6), without the size limit of RFC 7489', () => {
+  it('read URIs one by one (4.6), with the size limits of RFC 7489 6.2', () => {
     const rua =
       'mailto:a@example.com!10m , https://example.com/r, nobody,mailto:b!c@example.com, mailto:d%2Ce@example.com!5';
     expect(record(`rua=${rua}`)?.rua).toEqual([
-      'mailto:a@example.com',
-      'https://example.com/r',
-      'mailto:d%2Ce@example.com',
+      { uri: 'mailto:a@example.com', maxBytes: 10 * 1024 * 1024 },
+      { uri: 'https://example.com/r' },
+      { uri: 'mailto:d%2Ce@example.com', maxBytes: 5 },
     ]);
   });
 
   it('read at most 20 URIs of at most 1,024 characters', () => {
     const many = Array.from({ length: 100 }, (_, i) => `mailto:a${i}@example.com`);
-    expect(record(`rua=${many.join(',')}`)?.rua).toEqual(many.slice(0, 20));
+    expect(record(`rua=${many.join(',')}`)?.rua).toEqual(many.slice(0, 20).map((uri) => ({ uri })));
     expect(record(`rua=mailto:${'a'.repeat(1024)}@example.com`)?.rua).toEqual([]);
   });
 
