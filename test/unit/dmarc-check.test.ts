@@ -533,6 +533,16 @@ describe('the author domain (5.3.1, 11.5)', () => {
     });
   });
 
+  it.each(['a@[192.0.2.1], b@example.com', 'b@example.com, a@[192.0.2.1]', 'a@x_..y, b@example.com'])(
+    'an address without a domain name hides no other: %s',
+    async (from) => {
+      expect(await check(REJECT, { from, ...aligned })).toMatchObject({
+        result: 'fail',
+        disposition: 'reject',
+      });
+    },
+  );
+
   it('maxAuthorDomains bounds the questions', async () => {
     const resolver = zoneResolver({});
     const from = Array.from({ length: 100 }, (_, i) => `a@d${i}.example`).join(', ');
