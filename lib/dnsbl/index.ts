@@ -6,6 +6,7 @@ export {
   type DnsblFailure,
   type DnsblListing,
   type DnsblOptions,
+  type DnsblResolver,
   type DnsblResult,
 } from './check.js';
 export { type HostNameLimits, hostNamesIn } from './host-names.js';

@@ -83,7 +83,7 @@ export type MilterErrorCode =
   | 'ERR_MILTER_CONFIG'
   /** A store cannot be reached or used (tsmilter/greylist, tsmilter/cache, tsmilter/dmarc). */
   | 'ERR_MILTER_STORE'
-  /** A content scanner has given no result; see {@link ScanError} (tsmilter/scan). */
+  /** A content scanner has given no result (tsmilter/scan). */
   | 'ERR_MILTER_SCAN'
   /** The directory of temporary files cannot be used, or a file in it was damaged (tsmilter/message). */
   | 'ERR_MILTER_SPOOL'

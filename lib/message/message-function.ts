@@ -13,16 +13,17 @@ export type Decide = (transaction: Transaction) => Answer;
 /** A decision about one recipient. */
 export type DecideRecipient = (transaction: Transaction, recipient: EnvelopeAddress) => Answer;
 
-/** When a decision is made. */
-const STAGES = ['mail', 'rcpt', 'headers', 'end'] as const;
-
 /**
+ * When a decision is made:
+ *
  * - `mail`: the sender is known
  * - `rcpt`: once for each recipient
  * - `headers`: the headers are complete; the body is not passed
  * - `end`: the whole message is there. The default
  */
-export type DecisionStage = (typeof STAGES)[number];
+export type DecisionStage = 'mail' | 'rcpt' | 'headers' | 'end';
+
+const STAGES: readonly DecisionStage[] = ['mail', 'rcpt', 'headers', 'end'];
 
 /** Options of {@link messageFilter}. */
 export interface MessageFilterOptions<Stage extends DecisionStage = DecisionStage> extends StorageOptions {
