@@ -490,6 +490,11 @@ describe('keys', () => {
       { 'r._domainkey.example.com': dnsError('ERR_MILTER_DNS_LIMIT') },
       'temperror',
     ],
+    [
+      'a limit of questions, which says nothing of the chain',
+      { 'r._domainkey.example.com': Object.assign(dnsError('ERR_MILTER_DNS_LIMIT'), { temporary: false }) },
+      'temperror',
+    ],
   ])('%s', async (_title, records, expected) => {
     expect(await outcome(two(), records)).toBe(expected);
   });
