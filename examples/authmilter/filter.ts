@@ -2,6 +2,7 @@
 import { hostname as ownName } from 'node:os';
 import * as Milter from 'tsmilter';
 import { removeAuthRes } from 'tsmilter/authres';
+import { printable } from 'tsmilter/utils';
 import { type Place, placeOf, taskFor } from './client';
 import type { Decision } from './decision';
 import type { LiveSettings } from './live-settings';
@@ -138,10 +139,10 @@ export class AuthFilter extends Milter.Base {
     }
     this.#log(`${action}: ${reason}`);
     if (action === 'quarantine') {
-      this.quarantine(reason);
+      this.quarantine(printable(reason));
       return Milter.CONTINUE;
     }
-    if (reply) this.setreply(reply.code, reply.extended, reply.text.replaceAll('%', '%%'));
+    if (reply) this.setReplyText(reply.code, reply.extended, reply.text);
     return action === 'reject' ? Milter.REJECT : Milter.TEMPFAIL;
   }
 

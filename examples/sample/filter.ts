@@ -35,7 +35,7 @@ export class SampleFilter extends Milter.Base {
   /** Rejects the message with a reason that the sender sees. */
   #refuse(reason: string): Milter.Status {
     this.#log('REJECT:', reason);
-    this.setreply('550', '5.7.1', reason.replaceAll('%', '%%'));
+    this.setReplyText('550', '5.7.1', reason);
     return Milter.REJECT;
   }
 

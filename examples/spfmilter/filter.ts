@@ -42,7 +42,7 @@ export class SpfFilter extends Milter.Base {
   #refuse({ code, extended, lines }: Refusal): Milter.Status {
     const verdict = code.startsWith('4') ? Milter.TEMPFAIL : Milter.REJECT;
     this.#log(verdict === Milter.REJECT ? 'REJECT:' : 'TEMPFAIL:', code, extended, ...lines);
-    this.setreply(code, extended, ...lines.map((line) => line.replaceAll('%', '%%')));
+    this.setReplyText(code, extended, lines.join('\n'));
     return verdict;
   }
 

@@ -1,6 +1,6 @@
 /** Envelope addresses and their ESMTP parameters, as objects. */
 import { badArgument } from '../internal/errors.js';
-import { checkLine } from '../internal/validate.js';
+import { checkField } from '../internal/wire-text.js';
 
 /** An envelope address. It never changes: to edit the envelope, put another one in its place. */
 export class EnvelopeAddress {
@@ -28,13 +28,15 @@ export class EnvelopeAddress {
   /** @internal An address that a filter gives, with or without angle brackets. */
   static written(
     action: string,
+    field: 'sender' | 'recipient',
     address: string,
     params: Readonly<Record<string, string | null>> = {},
   ): EnvelopeAddress {
     if (typeof address !== 'string') throw badArgument(`${action}: the address must be a string`);
     const bare = /^<.*>$/s.test(address) ? address.slice(1, -1) : address;
-    checkLine(action, `<${bare}>`);
+    checkField(action, field, `<${bare}>`);
     const list = Object.entries(params).map(([name, value]) => (value === null ? name : `${name}=${value}`));
+    checkField(action, 'parameters', list.join(' '));
     return new EnvelopeAddress(`<${bare}>`, list);
   }
 

@@ -38,7 +38,7 @@ export class Recipients implements Iterable<EnvelopeAddress> {
 
   /** Adds a recipient, unless there is one with this address. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
   add(address: string, params?: EsmtpParams): void {
-    const recipient = EnvelopeAddress.written('recipients.add', address, params);
+    const recipient = EnvelopeAddress.written('recipients.add', 'recipient', address, params);
     if (!this.has(recipient.address)) this.#after.push(recipient);
   }
 

@@ -1,6 +1,6 @@
 /** A message in the course of an SMTP session: who sends it to whom, what it says, and what the filter makes of it. */
 import { Readable } from 'node:stream';
-import { checkLine } from '../internal/validate.js';
+import { checkField } from '../internal/wire-text.js';
 import { type MimeLimitOptions, type MimeMessage, messageFromFile } from '../mime/index.js';
 import { EnvelopeAddress } from './address.js';
 import { Body, type BodySource, checkBodySource } from './body.js';
@@ -77,7 +77,8 @@ export class Transaction implements SessionFacts {
 
   /** Changes the envelope sender: an address with or without `<>`, empty for the null sender. */
   set sender(sender: EnvelopeAddress | string) {
-    this.#newSender = typeof sender === 'string' ? EnvelopeAddress.written('sender', sender) : sender;
+    this.#newSender =
+      typeof sender === 'string' ? EnvelopeAddress.written('sender', 'sender', sender) : sender;
   }
 
   /** The body as it arrived. */
@@ -93,7 +94,7 @@ export class Transaction implements SessionFacts {
 
   /** Has the MTA keep the message in its quarantine. `reason`: one line; Postfix drops it. */
   quarantine(reason: string): void {
-    checkLine('quarantine: reason', reason);
+    checkField('quarantine', 'reason', reason);
     this.#quarantine = reason;
   }
 
