@@ -15,7 +15,7 @@ interface Field {
 
 /** A field's name (RFC 5322 2.2), and the blanks that RFC 822 allowed before the colon. */
 const FIELD = /^([!-9;-~]+)[ \t]*:/;
-const CONTENT_FIELD = /(?:^|[\r\n])[^!-~]*content-[!-9;-~]+[ \t]*:/i;
+const CONTENT_FIELD = /(?:^|[\r\n])[^!-~\r\n]*content-[!-9;-~]+[ \t]*:/i;
 /** A field whose name has characters in it that some programs skip, such as NUL. */
 const HIDDEN_FIELD = /^[^:]{0,100}:/;
 /** The line by which an mbox file separates messages. */

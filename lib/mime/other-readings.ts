@@ -102,7 +102,7 @@ function firstDashLine(body: Buffer): string | null {
 
 /** The fields before an early end, written so that nobody reads them otherwise. */
 function withoutAmbiguity(fields: Buffer): Buffer {
-  const text = fields.toString('latin1').replace(/\r\r+\n/g, '\r\n');
+  const text = fields.toString('latin1').replace(/(?<!\r)\r\r+\n/g, '\r\n');
   return Buffer.from(text.replace(/([\r\n])[ \t]+(?=[\r\n])/g, '$1'), 'latin1');
 }
 

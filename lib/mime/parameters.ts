@@ -156,8 +156,11 @@ function assembled(segments: readonly Segment[]): Values {
   return { usual, others };
 }
 
-/** Where a parameter may begin: an attribute and an equals sign, wherever they stand. */
-const BEGINNING = /[^\s;,="'<>[\]{}\\]+[ \t]*=[ \t]*/g;
+/**
+ * Where a parameter may begin: an attribute and an equals sign, wherever they stand. Looked for from the beginning of a word only,
+ * so that a long word is read once.
+ */
+const BEGINNING = /(?<![^\s;,="'<>[\]{}\\])[^\s;,="'<>[\]{}\\]+[ \t]*=[ \t]*/g;
 /** Attributes whose other readings matter. */
 const RELEVANT = /name|boundary|charset/i;
 
