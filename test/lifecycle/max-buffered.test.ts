@@ -10,6 +10,7 @@ import { TIMEOUT } from '../../tools/wait.js';
 import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { inLanes } from '../support/in-lanes.js';
+import { itUnless } from '../support/skip.js';
 
 const SESSIONS = Number(process.env.MILTER_BUFFERED_SESSIONS ?? 300);
 /** How long a session may wait for the others. */
@@ -63,15 +64,22 @@ async function growth(maxBuffered: number): Promise<number> {
   return after - before;
 }
 
-test(`${SESSIONS} sessions with slow handlers take less than half of the memory with a limit of 4 MiB`, async () => {
-  const unlimited = await growth(Number.MAX_SAFE_INTEGER);
-  const limited = await growth(4 * MIB);
-  const shown = [unlimited, limited].map((bytes) => (bytes / MIB).toFixed(0));
-  console.log(`${SESSIONS} sessions: ${shown[0]} MiB without a limit, ${shown[1]} MiB with 4 MiB`);
-  // The control: a batch of up to five chunks for each session.
-  expectThat(unlimited, `${shown} MiB`).toBeGreaterThan(SESSIONS * 3 * CHUNK.length);
-  expectThat(limited, `${shown} MiB`).toBeLessThan(unlimited / 2);
-});
+// A sanitizer keeps freed memory for a while, and has its own for each byte.
+const sanitized = process.env.MILTER_SANITIZER !== undefined && 'a sanitizer takes memory of its own';
+
+itUnless(
+  sanitized,
+  `${SESSIONS} sessions with slow handlers take less than half of the memory with a limit of 4 MiB`,
+  async () => {
+    const unlimited = await growth(Number.MAX_SAFE_INTEGER);
+    const limited = await growth(4 * MIB);
+    const shown = [unlimited, limited].map((bytes) => (bytes / MIB).toFixed(0));
+    console.log(`${SESSIONS} sessions: ${shown[0]} MiB without a limit, ${shown[1]} MiB with 4 MiB`);
+    // The control: a batch of up to five chunks for each session.
+    expectThat(unlimited, `${shown} MiB`).toBeGreaterThan(SESSIONS * 3 * CHUNK.length);
+    expectThat(limited, `${shown} MiB`).toBeLessThan(unlimited / 2);
+  },
+);
 
 for (const [maxBuffered, asked] of [
   [0, true],
