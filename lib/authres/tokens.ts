@@ -80,6 +80,5 @@ function wordEnd(text: string, start: number): number {
   return at;
 }
 
-function unescaped(text: string): string {
-  return text.includes('\\') ? text.replace(/\\([\s\S])/g, '$1') : text;
-}
+/** The text without backslashes, and without the line ends of folds, which are no part of it (RFC 5322 3.2.1, 3.2.2). */
+const unescaped = (text: string): string => text.replace(/\r?\n(?=[ \t])/g, '').replace(/\\(.)/gs, '$1');

@@ -172,7 +172,9 @@ export class Srs {
 
 function split(address: string): [local: string, domain: string | undefined] {
   if (address.length > MAX_ADDRESS) return [address, undefined];
-  const [local, domain] = parseAddr(address);
+  const [written, domain] = parseAddr(address);
+  // The hash is of the text that the quotes mean, which is the same however it is quoted.
+  const local = address.includes('"') ? written.replace(/\\(.)/gs, '$1') : written;
   return [local, local === '' || domain === '' ? undefined : domain];
 }
 

@@ -10,6 +10,11 @@ const srs = (options: Partial<SrsOptions> = {}) =>
   new Srs({ secrets: ['new', 'old'], domain: 'fwd.example', now: () => NOW, ...options });
 
 describe('a sender that is forwarded', () => {
+  it('is restored if its local part needs quotes, and a backslash in them', () => {
+    for (const address of ['"a b"@example.com', '<"u\\"b"@example.com>', '"a\\\\b"@example.com'])
+      expect(srs().reverse(srs().forward(address))).toStrictEqual({ result: 'ok', address });
+  });
+
   it('gets hash, day, domain and local part, and is restored', () => {
     const forwarded = srs().forward('<bob@orig.example>');
     expect(forwarded).toMatch(/^<SRS0=[A-Za-z0-9+/]{4}=[A-Z2-7]{2}=orig\.example=bob@fwd\.example>$/);
