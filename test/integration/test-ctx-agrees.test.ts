@@ -13,7 +13,8 @@ import { makeTelling } from '../fixtures/script.js';
 import { toldError } from '../fixtures/serve.js';
 import { expectThat } from '../support/expect.js';
 import { type FilterEvent, FilterProcess } from '../support/filter-process.js';
-import { Chance, type Move, type ScriptedSession, scriptedSession } from '../support/scripted-sessions.js';
+import { Random } from '../support/random.js';
+import { type Move, type ScriptedSession, scriptedSession } from '../support/scripted-sessions.js';
 
 const SEED = Number(process.env.MILTER_SEED ?? 1_002_003);
 const SESSIONS = 150;
@@ -189,7 +190,7 @@ describe('TestCtx and libmilter agree', () => {
       const states = new StateTable(); // what a process's sessions have left out holds for its later ones
       try {
         for (let at = 0; at < SESSIONS; at++) {
-          const session = scriptedSession(new Chance(seed + at), late);
+          const session = scriptedSession(new Random(seed + at), late);
           const expected = await play(session, options, states);
           const about = () =>
             `session ${seed + at} (MILTER_SEED=${SEED}): ${inspect(session, { depth: 8, maxStringLength: 60 })}`;

@@ -16,6 +16,7 @@ import {
 } from '../fixtures/lifecycle/raw-peer.js';
 import { expectThat } from '../support/expect.js';
 import { inLanes } from '../support/in-lanes.js';
+import { randomNumbers } from '../support/random.js';
 import { servesWell } from './support/messages.js';
 import { CLEAN_END, type ObservedFilter } from './support/observed-filter.js';
 
@@ -270,17 +271,6 @@ test('macros of all sizes at all stages', async () => {
   expect(await filter.stop()).toStrictEqual(CLEAN_END);
 });
 
-/** A reproducible random number generator (mulberry32). */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
-
 /** A random frame, mostly one that does not end the session. */
 function randomFrame(random: (below: number) => number): Buffer {
   const letters = 'ABCDEHKLMNOQRTU';
@@ -304,7 +294,7 @@ for (const immediate of [false, true]) {
       });
       const seeds = Array.from({ length: 60 }, (_, i) => i);
       await inLanes(6, seeds, async (seed) => {
-        const random = numbers(seed * 1_000 + (moment?.length ?? 0));
+        const random = randomNumbers(seed * 1_000 + (moment?.length ?? 0));
         const frames = Array.from({ length: 12 }, () => randomFrame(random));
         await using peer = await RawPeer.dial(filter.socket);
         peer.send(...(moment ? [upTo(moment)] : []), ...frames);

@@ -2,6 +2,7 @@
 import * as Milter from 'tsmilter';
 import { Actions, type PeerAddress, Protocol } from 'tsmilter/testing';
 import type { Act, Script } from '../fixtures/script.js';
+import type { Random } from './random.js';
 
 /** One thing an MTA does. */
 export type Move =
@@ -66,50 +67,11 @@ const MACRO_STEPS = ['connect', 'helo', 'envfrom', 'envrcpt', 'data', 'eoh', 'eo
 const EARLY_MACROS = ['j', '{daemon_name}', '{none}'] as const;
 const MACRO_NAMES = ['i', '{i}', 'j', '{j}', '{auth_authen}', '{daemon_name}', '{none}', '{msg}'] as const;
 
-/** A small generator of random numbers (mulberry32). */
-export class Chance {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** At least 0, below 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-
-  /** Whether something of this probability happens. */
-  of(probability: number): boolean {
-    return this.next() < probability;
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.next() * limit);
-  }
-
-  one<T>(of: readonly T[]): T {
-    return of[this.below(of.length)] as T;
-  }
-
-  some<T>(of: readonly T[], probability: number): T[] {
-    return of.filter(() => this.of(probability));
-  }
-
-  bits(of: number): number {
-    return (Math.floor(this.next() * 2 ** 32) & of) >>> 0;
-  }
-}
-
 type Call = readonly [method: string, ...args: unknown[]];
 
-function replyCall(chance: Chance): Call {
-  if (chance.of(0.15)) {
-    return chance.one<Call>([
+function replyCall(random: Random): Call {
+  if (random.chance(0.15)) {
+    return random.pick<Call>([
       ['setreply', '250', '2.0.0', 'fine'],
       ['setreply', '550', '5.7.1', 'lone %'],
       ['setreply', '550', 'x', 'text'],
@@ -117,23 +79,23 @@ function replyCall(chance: Chance): Call {
       ['setreply', 550, '5.7.1', 'text'],
     ]);
   }
-  const code = chance.one(['421', '450', '451', '550', '554']);
-  const extended = chance.one([null, `${code[0]}.7.${chance.below(1000)}`]);
+  const code = random.pick(['421', '450', '451', '550', '554']);
+  const extended = random.pick([null, `${code[0]}.7.${random.below(1000)}`]);
   const lines = Array.from(
-    { length: chance.one([0, 1, 1, 1, 2, 5]) },
-    (_, i) => `${i}: ${chance.below(100)} %% é`,
+    { length: random.pick([0, 1, 1, 1, 2, 5]) },
+    (_, i) => `${i}: ${random.below(100)} %% é`,
   );
-  return ['setreply', code, extended, ...(chance.of(0.1) ? [null] : lines)];
+  return ['setreply', code, extended, ...(random.chance(0.1) ? [null] : lines)];
 }
 
-function actionCall(chance: Chance): Call {
-  const name = chance.one(['X-A', 'Subject', 'bad name', 'X-B']);
-  const value = chance.one([...TEXTS, 'one\r\n two', 'no\nfold']);
-  return chance.one<Call>([
+function actionCall(random: Random): Call {
+  const name = random.pick(['X-A', 'Subject', 'bad name', 'X-B']);
+  const value = random.pick([...TEXTS, 'one\r\n two', 'no\nfold']);
+  return random.pick<Call>([
     ['addheader', name, value],
-    ['addheader', name, value, chance.below(3)],
+    ['addheader', name, value, random.below(3)],
     ['addheader', name, value, -7],
-    ['chgheader', name, chance.below(3), value],
+    ['chgheader', name, random.below(3), value],
     ['chgheader', name, 1, null],
     ['addrcpt', '<new@example.com>'],
     ['addrcpt', '<new@example.com>', 'NOTIFY=NEVER'],
@@ -152,128 +114,131 @@ function actionCall(chance: Chance): Call {
   ]);
 }
 
-function callsOf(chance: Chance, handler: string): Call[] {
+function callsOf(random: Random, handler: string): Call[] {
   const many = handler === 'eom' ? 4 : 2;
-  return Array.from({ length: chance.below(many + 1) }, () => {
-    if (handler === 'negotiate' && chance.of(0.5)) {
-      const macros = chance.some(MACRO_NAMES, 0.3);
-      return ['setsymlist', chance.below(8), ...macros];
+  return Array.from({ length: random.below(many + 1) }, () => {
+    if (handler === 'negotiate' && random.chance(0.5)) {
+      const macros = random.some(MACRO_NAMES, 0.3);
+      return ['setsymlist', random.below(8), ...macros];
     }
-    if (chance.of(0.35)) {
-      return ['getsymval', chance.one(DEFERRED.includes(handler) ? EARLY_MACROS : [...MACRO_NAMES, ''])];
+    if (random.chance(0.35)) {
+      return ['getsymval', random.pick(DEFERRED.includes(handler) ? EARLY_MACROS : [...MACRO_NAMES, ''])];
     }
-    return chance.of(handler === 'eom' ? 0.2 : 0.7) ? replyCall(chance) : actionCall(chance);
+    return random.chance(handler === 'eom' ? 0.2 : 0.7) ? replyCall(random) : actionCall(random);
   });
 }
 
-function actOf(chance: Chance, handler: string, late: boolean): Act {
-  const act: Record<string, unknown> = { call: callsOf(chance, handler) };
+function actOf(random: Random, handler: string, late: boolean): Act {
+  const act: Record<string, unknown> = { call: callsOf(random, handler) };
   const isClose = handler === 'close'; // those of two sessions on one connection would overlap
-  if (chance.of(0.15) && !isClose) act.wait = 0;
-  if (chance.of(0.1) && !isClose) act.afterwards = callsOf(chance, handler);
+  if (random.chance(0.15) && !isClose) act.wait = 0;
+  if (random.chance(0.1) && !isClose) act.afterwards = callsOf(random, handler);
   // A gate that is never opened.
-  if (late && chance.of(0.04) && !isClose && handler !== 'negotiate') act.gate = 'never';
-  if (chance.of(0.06)) act.throws = 'on purpose';
-  else if (chance.of(0.02)) act.throwsValue = chance.one([undefined, 'a string', 7]);
-  else if (chance.of(0.04)) act.answer = chance.one(WRONG_ANSWERS);
-  else if (handler === 'negotiate' ? chance.of(0.04) : chance.of(0.18)) act.answer = chance.one(STATUSES);
+  if (late && random.chance(0.04) && !isClose && handler !== 'negotiate') act.gate = 'never';
+  if (random.chance(0.06)) act.throws = 'on purpose';
+  else if (random.chance(0.02)) act.throwsValue = random.pick([undefined, 'a string', 7]);
+  else if (random.chance(0.04)) act.answer = random.pick(WRONG_ANSWERS);
+  else if (handler === 'negotiate' ? random.chance(0.04) : random.chance(0.18))
+    act.answer = random.pick(STATUSES);
   return act as Act;
 }
 
-function scriptOf(chance: Chance, late: boolean): Script {
-  const defined = chance.some(HANDLERS, chance.one([0.3, 0.6, 0.9]));
+function scriptOf(random: Random, late: boolean): Script {
+  const defined = random.some(HANDLERS, random.pick([0.3, 0.6, 0.9]));
   const acts = (handler: string) =>
-    chance.of(0.3)
-      ? Array.from({ length: 3 }, () => actOf(chance, handler, late))
-      : actOf(chance, handler, late);
+    random.chance(0.3)
+      ? Array.from({ length: 3 }, () => actOf(random, handler, late))
+      : actOf(random, handler, late);
   const marked = (of: readonly string[], probability: number) =>
-    chance.some(
+    random.some(
       of.filter((handler) => (defined as readonly string[]).includes(handler)),
       probability,
     );
   const perHandler = <T>(of: readonly string[], probability: number, value: () => T) =>
     Object.fromEntries(marked(of, probability).map((handler) => [handler, value()]));
   const statics = {
-    noreply: marked(NEGOTIABLE, chance.one([0, 0, 0.3])),
-    nocallback: marked(NEGOTIABLE, chance.one([0, 0, 0.15])),
+    noreply: marked(NEGOTIABLE, random.pick([0, 0, 0.3])),
+    nocallback: marked(NEGOTIABLE, random.pick([0, 0, 0.15])),
     symlist: perHandler(['connect', 'hello', 'envfrom', 'envrcpt', 'data', 'eoh', 'eom'], 0.15, () =>
-      chance.some(['i', '{auth_authen}', '{msg}', 'j'], 0.5),
+      random.some(['i', '{auth_authen}', '{msg}', 'j'], 0.5),
     ),
-    decode: perHandler(DECODED, 0.1, () => chance.one(['bytes', 'strict', 'ignore', 'replace'])),
-    ...(chance.of(0.2) ? { immediate: true } : {}),
-    ...(chance.of(0.15) ? { headerLeadingSpace: true } : {}),
-    ...(chance.of(0.15) ? { rejectedRecipients: true } : {}),
+    decode: perHandler(DECODED, 0.1, () => random.pick(['bytes', 'strict', 'ignore', 'replace'])),
+    ...(random.chance(0.2) ? { immediate: true } : {}),
+    ...(random.chance(0.15) ? { headerLeadingSpace: true } : {}),
+    ...(random.chance(0.15) ? { rejectedRecipients: true } : {}),
   };
   return {
     handlers: Object.fromEntries([...defined, 'close'].map((handler) => [handler, acts(handler)])),
     statics,
-    ...(chance.of(0.02) ? { constructorThrows: 'no object' } : {}),
-    ...(defined.includes('negotiate') && chance.of(0.4)
+    ...(random.chance(0.02) ? { constructorThrows: 'no object' } : {}),
+    ...(defined.includes('negotiate') && random.chance(0.4)
       ? {
           options: [
-            chance.bits(Actions.ALL),
-            chance.of(0.5) ? chance.bits(0xff080) : chance.bits(0xfffff) | (chance.of(0.1) ? 0x1000000 : 0),
+            random.bits(Actions.ALL),
+            random.chance(0.5)
+              ? random.bits(0xff080)
+              : random.bits(0xfffff) | (random.chance(0.1) ? 0x1000000 : 0),
           ] as const,
         }
       : {}),
   };
 }
 
-function offerOf(chance: Chance): ScriptedSession['offer'] {
-  if (chance.of(0.5)) return {};
-  if (chance.of(0.2)) return { version: 2 };
-  if (chance.of(0.03)) return { version: chance.one([1, 7]) };
-  if (chance.of(0.03)) return { actions: 0, protocol: 0 };
+function offerOf(random: Random): ScriptedSession['offer'] {
+  if (random.chance(0.5)) return {};
+  if (random.chance(0.2)) return { version: 2 };
+  if (random.chance(0.03)) return { version: random.pick([1, 7]) };
+  if (random.chance(0.03)) return { actions: 0, protocol: 0 };
   const ALL_NR = 0xff080;
   return {
-    version: chance.one([3, 4, 6, 6, 6]),
-    actions: chance.of(0.5) ? Actions.ALL : chance.bits(Actions.ALL) | 1,
+    version: random.pick([3, 4, 6, 6, 6]),
+    actions: random.chance(0.5) ? Actions.ALL : random.bits(Actions.ALL) | 1,
     protocol:
-      chance.one([
+      random.pick([
         Protocol.ALL & ~ALL_NR,
         Protocol.ALL & ~Protocol.SKIP,
         Protocol.ALL & ~(ALL_NR | Protocol.SKIP),
         Protocol.ALL | Protocol.MDS_256K,
-        chance.bits(Protocol.ALL) | 0x7f,
-        chance.bits(Protocol.ALL) | 1,
+        random.bits(Protocol.ALL) | 0x7f,
+        random.bits(Protocol.ALL) | 1,
       ]) >>> 0,
   };
 }
 
-function macrosOf(chance: Chance): Macros {
+function macrosOf(random: Random): Macros {
   const macros: Macros = {};
-  for (const step of chance.some(MACRO_STEPS, 0.5)) {
+  for (const step of random.some(MACRO_STEPS, 0.5)) {
     // j and daemon_name come at the first steps only, so that they are the same early and late.
     const names =
       step === 'connect' || step === 'helo'
         ? ['i', 'j', 'daemon_name', 'auth_authen']
         : ['i', 'auth_authen', 'msg'];
     macros[step] = Object.fromEntries(
-      chance.some(names, 0.6).map((name) => [name, chance.one(['Q1', '', 'Q2', 'grün', step])]),
+      random.some(names, 0.6).map((name) => [name, random.pick(['Q1', '', 'Q2', 'grün', step])]),
     );
   }
   return macros;
 }
 
-function moveOf(chance: Chance, name: Move[0]): Move {
-  const text = () => chance.one(TEXTS);
+function moveOf(random: Random, name: Move[0]): Move {
+  const text = () => random.pick(TEXTS);
   switch (name) {
     case 'connect':
-      return [name, chance.one(['client.example', '[192.0.2.1]', 'h\udcff']), chance.one(ADDRESSES)];
+      return [name, random.pick(['client.example', '[192.0.2.1]', 'h\udcff']), random.pick(ADDRESSES)];
     case 'helo':
     case 'unknown':
-      return [name, chance.one(['client.example', 'XYZZY a b', ...TEXTS])];
+      return [name, random.pick(['client.example', 'XYZZY a b', ...TEXTS])];
     case 'envfrom':
     case 'envrcpt':
       return [
         name,
-        chance.one(['<bob@example.com>', '<>', 'x@y']),
-        ...chance.some(['SIZE=1', 'BODY=8BITMIME'], 0.3),
+        random.pick(['<bob@example.com>', '<>', 'x@y']),
+        ...random.some(['SIZE=1', 'BODY=8BITMIME'], 0.3),
       ];
     case 'header':
-      return [name, chance.one(['Subject', 'X-A', 'From']), text()];
+      return [name, random.pick(['Subject', 'X-A', 'From']), text()];
     case 'body':
-      return [name, chance.one(['line\r\n', 'a longer line of text\r\n'.repeat(3), '', 'bytes \udc80\r\n'])];
+      return [name, random.pick(['line\r\n', 'a longer line of text\r\n'.repeat(3), '', 'bytes \udc80\r\n'])];
     default:
       return [name];
   }
@@ -294,41 +259,41 @@ const ALL_MOVES: readonly Move[0][] = [
   'quitNewConnection',
 ];
 
-function movesOf(chance: Chance): Move[] {
-  const names: Move[0][] = chance.of(0.9) ? ['connect', 'helo'] : [];
-  for (let messages = 1 + chance.below(3); messages > 0; messages--) {
+function movesOf(random: Random): Move[] {
+  const names: Move[0][] = random.chance(0.9) ? ['connect', 'helo'] : [];
+  for (let messages = 1 + random.below(3); messages > 0; messages--) {
     names.push('envfrom');
-    for (let recipients = 1 + chance.below(2); recipients > 0; recipients--) names.push('envrcpt');
+    for (let recipients = 1 + random.below(2); recipients > 0; recipients--) names.push('envrcpt');
     names.push('data');
-    for (let headers = chance.below(4); headers > 0; headers--) names.push('header');
+    for (let headers = random.below(4); headers > 0; headers--) names.push('header');
     names.push('eoh');
-    for (let bodies = chance.below(3); bodies > 0; bodies--) names.push('body');
-    names.push(chance.of(0.15) ? 'abort' : 'eom');
-    if (chance.of(0.1)) names.push('unknown');
-    if (chance.of(0.1)) names.push('quitNewConnection', 'connect', 'helo');
+    for (let bodies = random.below(3); bodies > 0; bodies--) names.push('body');
+    names.push(random.chance(0.15) ? 'abort' : 'eom');
+    if (random.chance(0.1)) names.push('unknown');
+    if (random.chance(0.1)) names.push('quitNewConnection', 'connect', 'helo');
   }
-  if (chance.of(0.3)) {
-    for (let slips = 1 + chance.below(4); slips > 0; slips--) {
-      const at = chance.below(names.length + 1);
-      if (chance.of(0.5)) names.splice(at, 0, chance.one(ALL_MOVES));
-      else names.splice(at, chance.below(3));
+  if (random.chance(0.3)) {
+    for (let slips = 1 + random.below(4); slips > 0; slips--) {
+      const at = random.below(names.length + 1);
+      if (random.chance(0.5)) names.splice(at, 0, random.pick(ALL_MOVES));
+      else names.splice(at, random.below(3));
     }
   }
-  return names.map((name) => moveOf(chance, name));
+  return names.map((name) => moveOf(random, name));
 }
 
 /**
  * A random session.
  * @param late whether handlers may take longer than their time
  */
-export function scriptedSession(chance: Chance, late: boolean): ScriptedSession {
-  const offer = offerOf(chance);
+export function scriptedSession(random: Random, late: boolean): ScriptedSession {
+  const offer = offerOf(random);
   return {
-    script: scriptOf(chance, late),
-    policy: chance.of(0.5) ? Milter.TEMPFAIL : chance.one(POLICIES),
+    script: scriptOf(random, late),
+    policy: random.chance(0.5) ? Milter.TEMPFAIL : random.pick(POLICIES),
     offer,
-    macros: macrosOf(chance),
-    chunkSize: chance.one([16, 65535]),
-    moves: movesOf(chance),
+    macros: macrosOf(random),
+    chunkSize: random.pick([16, 65535]),
+    moves: movesOf(random),
   };
 }

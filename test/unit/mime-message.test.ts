@@ -8,6 +8,7 @@ import { MimeMessage, messageFromFile } from 'tsmilter/mime';
 import { attachment, HIDDEN, multipart, ODD_MESSAGES } from '../fixtures/mime/messages';
 import { scan } from '../fixtures/mime/scan';
 import { errorWith, expectThat } from '../support/expect';
+import { randomNumbers } from '../support/random';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const text = (message: MimeMessage): string => message.asBytes().toString('latin1');
@@ -40,11 +41,7 @@ describe('a message that is not edited', () => {
       '\n|\r\n|\r|--|--b|--b--|--i|--i--| |\t|-|x|Content-Type: multipart/mixed; boundary=b|' +
       'Content-Type: multipart/digest; boundary=i|Content-Type: message/rfc822|Subject: s|\0|\xff|:|\n--b\n|\r\n--i\r\n|\n\n';
     const vocabulary = words.split('|');
-    let seed = 20_240_229; // a fixed row of pseudo-random numbers, the same in each run
-    const next = (below: number): number => {
-      seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
-      return (seed >>> 8) % below;
-    };
+    const next = randomNumbers(20_240_229);
     for (let count = 0; count < 1500; count++) {
       const length = next(40);
       const message = bytes(

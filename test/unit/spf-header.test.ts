@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { checkSpf, type SpfCheck } from 'tsmilter/spf';
 import { expectThat } from '../support/expect';
+import { randomNumbers } from '../support/random';
 import { type Case, SpfBench, txt } from '../support/spf';
 
 const bench = new SpfBench();
@@ -218,12 +219,7 @@ describe('untrusted text', () => {
       '\ud800',
     ];
     const all = [...words, ...marks, ...others];
-    // Always the same numbers (a linear congruential generator), so that a failure comes again.
-    let state = 20;
-    const next = (below: number) => {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      return Math.floor((state / 2 ** 32) * below);
-    };
+    const next = randomNumbers(20);
     const text = () => Array.from({ length: next(14) }, () => all[next(all.length)]).join('');
     const terms = [
       '~a:%{d}.x.test',
