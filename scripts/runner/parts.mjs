@@ -20,6 +20,7 @@ export const FOLDERS = {
   integration: { seconds: 600 },
   lifecycle: { seconds: 600 },
   mta: { seconds: 900 },
+  fuzz: { seconds: 600 + Number(process.env.MILTER_FUZZ_SECONDS ?? 0), serial: true },
   stress: { seconds: 1800, serial: true },
 };
 
@@ -117,7 +118,7 @@ export async function folder(name, { files, label = name, after, slowdown = 1, .
 
 /** The suites on the release build, with the coverage of lib/ measured. */
 export function main() {
-  const suites = ['unit', 'integration', 'lifecycle', 'mta'].map((name) => ({ name }));
+  const suites = ['unit', 'integration', 'lifecycle', 'mta', 'fuzz'].map((name) => ({ name }));
   return coverage(suites, ['--check-coverage', '--lines', '90', '--branches', '90']);
 }
 
@@ -177,7 +178,7 @@ async function nativeTests(kind) {
 /** The files of a folder that a sanitizer has something to watch in: unit tests without the addon are only slower. */
 function watchedFilesOf(name) {
   const sources = testFilesOf(path.join('test', name));
-  return name === 'unit' ? sources.filter((source) => usesAddon(compiled(source))) : sources;
+  return ['unit', 'fuzz'].includes(name) ? sources.filter((source) => usesAddon(compiled(source))) : sources;
 }
 
 /** Folders of test/ (or files of one) with an addon that a sanitizer watches. */
@@ -202,12 +203,12 @@ export async function underSanitizer(kind, names, files) {
 }
 
 export async function asan() {
-  const tallies = await underSanitizer('asan', ['unit', 'integration', 'lifecycle', 'mta']);
+  const tallies = await underSanitizer('asan', ['unit', 'integration', 'lifecycle', 'mta', 'fuzz']);
   return [...tallies, await nativeTests('asan')];
 }
 
 export async function tsan() {
-  const tallies = await underSanitizer('tsan', ['integration', 'lifecycle']);
+  const tallies = await underSanitizer('tsan', ['integration', 'lifecycle', 'fuzz']);
   return [...tallies, await nativeTests('tsan')];
 }
 
