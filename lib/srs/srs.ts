@@ -63,6 +63,8 @@ const SEPARATOR = '=';
 const MAX_HASH_LENGTH = 27;
 /** Addresses longer than that are no addresses (RFC 5321 4.5.3.1.3), and are left alone. */
 const MAX_ADDRESS = 320;
+/** A domain, or an address in brackets: nothing that could be taken for another part of a rewritten address. */
+const DOMAIN = /^[^\s"(),;<>@\\=]+$/;
 const DOT_ATOM = /^[^\s"(),.:;<>@[\\\]]+(?:\.[^\s"(),.:;<>@[\\\]]+)*$/;
 
 /**
@@ -175,7 +177,7 @@ function split(address: string): [local: string, domain: string | undefined] {
   const [written, domain] = parseAddr(address);
   // The hash is of the text that the quotes mean, which is the same however it is quoted.
   const local = address.includes('"') ? written.replace(/\\(.)/gs, '$1') : written;
-  return [local, local === '' || domain === '' ? undefined : domain];
+  return [local, local === '' || domain === undefined || !DOMAIN.test(domain) ? undefined : domain];
 }
 
 /** An address in the form of another one. A local part that is no dot-atom is quoted (RFC 5321 4.1.2). */
