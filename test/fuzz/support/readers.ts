@@ -13,7 +13,8 @@ import { Srs } from 'tsmilter/srs';
 import { isDynip, parseAddr, parseaddr, parseHeader, unsign } from 'tsmilter/utils';
 import { parseKeyRecord } from '#lib/dkim/key-record.js';
 import { parseTagList } from '#lib/dkim/tag-list.js';
-import { decodeAnswer } from '#lib/dns/packet.js';
+import { decodeAnswer } from '#lib/dns/wire.js';
+import { MalformedAnswer } from '#lib/dns/wire-reader.js';
 import { entriesOfText, foldKey } from '#lib/policy/entries.js';
 import { limitsOf } from '#lib/policy/limits.js';
 import { linesOf } from '#lib/policy/lines.js';
@@ -301,7 +302,7 @@ function answerPacket(answers: readonly object[]): string {
 }
 
 const dns: Reader = {
-  name: 'DNS packets: an answer or none',
+  name: 'DNS packets: an answer, none, or a malformed one',
   tokens: [
     '\0',
     '\x01',
@@ -328,7 +329,13 @@ const dns: Reader = {
     ]),
   ],
   read: (text) => {
-    const answer = decodeAnswer(bytes(text).subarray(0, 65_535), 7, QUESTION);
+    let answer: ReturnType<typeof decodeAnswer>;
+    try {
+      answer = decodeAnswer(bytes(text).subarray(0, 65_535), 7, QUESTION);
+    } catch (error) {
+      assert.ok(error instanceof MalformedAnswer, String(error));
+      return;
+    }
     for (const { name, type, ttl } of answer?.records ?? []) {
       assert.equal(typeof name, 'string');
       assert.equal(typeof type, 'string');
