@@ -90,7 +90,7 @@ const mime: Reader = {
   read: async (text) => {
     const message = MimeMessage.from(bytes(text));
     assert.equal(message.asBytes().toString('latin1'), text);
-    for (const part of message.walk()) part.getnames();
+    for (const part of message.walk()) await part.getnames();
     const changed = await defang(message, { check: (name) => /\.exe/i.test(name) });
     if (!changed) assert.equal(message.asBytes().toString('latin1'), text);
   },
