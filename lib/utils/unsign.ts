@@ -1,7 +1,7 @@
 /** Verifies signed return addresses: BATV and SRS. */
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { badArgument } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
+import { batvDaysLeft, isBatvAuthentic, readBatv } from './batv-tag.js';
 import { parseAddr } from './parse-addr.js';
 import { age } from './srs-day.js';
 import { isAuthentic, MIN_HASH_LENGTH } from './srs-hash.js';
@@ -25,7 +25,6 @@ const OPTIONS: OptionNames<Signatures> = {
   now: true,
 };
 
-const DAY_MS = 86_400_000;
 /** Days of SRS are given modulo 1,024; the last of them is tomorrow. */
 const SRS_DAYS = 1024;
 const MAX_AGE_DAYS = 21;
@@ -81,18 +80,15 @@ function readKeys(signatures: Signatures): Keys {
   };
 }
 
-const BATV = /^prvs=([0-9])([0-9]{3})([0-9a-f]{6})=(.+)$/is;
 /** The last day is given modulo 1000. A day further ahead than this is in the past. */
 const MAX_BATV_DAYS = 500;
 
 function fromBatv(address: string, { batv, now }: Keys): string | undefined {
-  const [, number = '', day = '', hash = '', original = ''] = BATV.exec(address) ?? [];
-  const key = number === '' ? undefined : batv(Number(number));
-  if (key === undefined) return undefined;
-  const daysLeft = (Number(day) - (Math.floor(now / DAY_MS) % 1000) + 1000) % 1000;
-  if (daysLeft > MAX_BATV_DAYS) return undefined;
-  const expected = createHmac('sha1', key).update(`${number}${day}${original}`).digest('hex').slice(0, 6);
-  return isSame(hash.toLowerCase(), expected) ? original : undefined;
+  const parts = readBatv(address);
+  if (!parts) return undefined;
+  const key = batv(parts.key);
+  if (key === undefined || batvDaysLeft(parts, now) > MAX_BATV_DAYS) return undefined;
+  return isBatvAuthentic(parts, key) ? parts.original : undefined;
 }
 
 const SRS0 = /^SRS0[-+=]([^=]+)=([^=]+)=([^=]+)=(.+)$/is;
@@ -115,9 +111,4 @@ function isRecent(day: string, { now, maxAge }: Keys): boolean {
 
 function isSrsHash(hash: string, parts: readonly string[], { srs }: Keys): boolean {
   return hash.length >= MIN_HASH_LENGTH && isAuthentic(hash, srs, ...parts);
-}
-
-function isSame(given: string, expected: string): boolean {
-  const [one, other] = [Buffer.from(given), Buffer.from(expected)];
-  return one.length === other.length && timingSafeEqual(one, other);
 }
