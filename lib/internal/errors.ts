@@ -79,9 +79,11 @@ export type MilterErrorCode =
   | 'ERR_MILTER_BAD_ZIP'
   /** An access map that cannot be read or understood, or reaches a limit (tsmilter/policy). */
   | 'ERR_MILTER_ACCESS_MAP'
+  /** A list of addresses or networks that cannot be read or understood, or reaches a limit (tsmilter/lists). */
+  | 'ERR_MILTER_LIST'
   /** A configuration file, or a value in it, that cannot be understood or is too large (tsmilter/config). */
   | 'ERR_MILTER_CONFIG'
-  /** A store cannot be reached or used (tsmilter/greylist, tsmilter/cache, tsmilter/dmarc). */
+  /** A store cannot be reached or used (tsmilter/greylist, tsmilter/cache, tsmilter/dmarc, tsmilter/lists). */
   | 'ERR_MILTER_STORE'
   /** A content scanner has given no result (tsmilter/scan). */
   | 'ERR_MILTER_SCAN'

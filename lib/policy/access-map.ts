@@ -1,9 +1,9 @@
 /** An access map in memory, which is reloaded when its file changes. */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { badArgument, MilterError } from '../internal/errors.js';
+import { badArgument, type MilterError } from '../internal/errors.js';
 import { LargeMap } from '../internal/large-map.js';
-import { writeLine } from '../internal/output.js';
+import { linesOf } from '../internal/lines.js';
+import { type FileErrors, ReloadedFile } from '../internal/reloaded-file.js';
 import {
   checkFunctionOrNull,
   checkInteger,
@@ -14,7 +14,6 @@ import {
 import { type DumpPrograms, dumpOf } from './dump.js';
 import { type Entries, entriesOfDump, entriesOfText, foldKey } from './entries.js';
 import { limitsOf, type MapLimits } from './limits.js';
-import { linesOf } from './lines.js';
 import { mapError } from './map-error.js';
 import { detectType, type MapType } from './map-type.js';
 
@@ -35,11 +34,7 @@ export interface AccessMapOptions extends MapLimits, DumpPrograms {
   readonly onError?: (error: MilterError) => void;
 }
 
-/** Identifies a version of the file. It changes when the file is modified or replaced. */
-type Version = string;
-
-/** A file that changes while it is being read is read again, up to this many times. */
-const MAX_READ_ATTEMPTS = 5;
+const POLL_INTERVAL_MS = 5000;
 
 const TYPES: readonly (MapType | undefined)[] = ['text', 'hash', 'btree', 'lmdb', undefined];
 const SEPARATORS: readonly (string | undefined)[] = [':', '!', undefined];
@@ -85,16 +80,8 @@ export class AccessMap implements Disposable {
   readonly separator: ':' | '!';
   readonly #options: AccessMapOptions;
   readonly #limits: Required<MapLimits>;
-  #entries: Entries = new LargeMap<string>();
-  /** The version from which the entries were read. */
-  #version: Version | undefined;
-  /** The version that was last read, successfully or not. */
-  #attempted: Version | undefined;
-  /** The last error that was reported, with its version. */
-  #reported: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #reading: Promise<boolean> | undefined;
-  #closed = false;
+  readonly #fail: FileErrors = (message, cause) => mapError(this.file, message, cause);
+  readonly #source: ReloadedFile<Entries>;
 
   private constructor(file: string, options: AccessMapOptions) {
     checkArguments(file, options);
@@ -102,6 +89,15 @@ export class AccessMap implements Disposable {
     this.separator = options.separator ?? ':';
     this.#options = options;
     this.#limits = limitsOf(options);
+    this.#source = new ReloadedFile<Entries>(new LargeMap<string>(), {
+      file,
+      parse: () => this.#parse(),
+      fail: this.#fail,
+      module: 'tsmilter/policy',
+      pollInterval: options.pollInterval ?? POLL_INTERVAL_MS,
+      onReload: () => options.onReload?.(this),
+      onError: options.onError,
+    });
   }
 
   /**
@@ -114,18 +110,18 @@ export class AccessMap implements Disposable {
   static async open(file: string, options: AccessMapOptions = {}): Promise<AccessMap> {
     const map = new AccessMap(file, options);
     await map.reload();
-    map.#schedule();
+    map.#source.watch();
     return map;
   }
 
   /** The number of entries. */
   get size(): number {
-    return this.#entries.size;
+    return this.#source.contents.size;
   }
 
   /** The value of a key in any letter case, or null if there is none. */
   get(key: string): string | null {
-    return this.#entries.get(foldKey(key)) ?? null;
+    return this.#source.contents.get(foldKey(key)) ?? null;
   }
 
   /**
@@ -135,95 +131,16 @@ export class AccessMap implements Disposable {
    * @throws MilterError ERR_MILTER_ACCESS_MAP as {@link AccessMap.open}
    */
   reload(): Promise<boolean> {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined;
-    });
-    return this.#reading;
+    return this.#source.reload();
   }
 
   /** Stops checking the file for changes. The entries remain available. */
   close(): void {
-    this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#source.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #schedule(): void {
-    const interval = this.#options.pollInterval ?? 5000;
-    if (interval === 0 || this.#closed) return;
-    // unref(), because a map should not keep the process alive
-    this.#timer = setTimeout(() => void this.#poll().finally(() => this.#schedule()), interval).unref();
-  }
-
-  /** Never rejects. */
-  async #poll(): Promise<void> {
-    try {
-      if ((await this.reload()) && !this.#closed) this.#options.onReload?.(this);
-    } catch (error) {
-      this.#report(error);
-    }
-  }
-
-  #report(error: unknown): void {
-    const reported = error instanceof MilterError ? error : mapError(this.file, 'onReload failed', error);
-    const key = `${this.#attempted} ${reported.message}`;
-    if (this.#closed || key === this.#reported) return;
-    this.#reported = key;
-    try {
-      const { onError } = this.#options;
-      if (onError) onError(reported);
-      else writeLine(process.stderr, `tsmilter/policy: ${reported.message}; the old entries stay in use`);
-    } catch (failure) {
-      writeLine(process.stderr, `tsmilter/policy: onError failed: ${String(failure)}`);
-    }
-  }
-
-  async #read(): Promise<boolean> {
-    for (let tries = 1; ; tries++) {
-      const version = await this.#currentVersion();
-      if (version === this.#version) {
-        this.#reported = undefined;
-        return false;
-      }
-      this.#attempted = version;
-      let entries: Entries | undefined;
-      let failure: unknown;
-      try {
-        entries = await this.#parse();
-      } catch (error) {
-        failure = error;
-      }
-      // If the file has changed meanwhile, the entries or the error may come from a mixture of old and new content.
-      if ((await this.#currentVersion()) !== version) {
-        if (tries < MAX_READ_ATTEMPTS) continue;
-        throw mapError(
-          this.file,
-          `changed during each of ${tries} attempts to read it; replace it by renaming a new file`,
-        );
-      }
-      if (entries === undefined) throw this.#asMilterError(failure);
-      this.#version = version;
-      this.#entries = entries;
-      this.#reported = undefined;
-      return true;
-    }
-  }
-
-  #asMilterError(failure: unknown): MilterError {
-    if (failure instanceof MilterError) return failure;
-    return mapError(this.file, `cannot be read: ${(failure as Error).message}`, failure);
-  }
-
-  async #currentVersion(): Promise<Version> {
-    const found = await stat(this.file, { bigint: true }).catch((error: Error) => {
-      throw mapError(this.file, `cannot be read: ${error.message}`, error);
-    });
-    // Reading a pipe or a device might never end.
-    if (!found.isFile()) throw mapError(this.file, 'is not a regular file');
-    return [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
   }
 
   async #parse(): Promise<Entries> {
@@ -232,11 +149,11 @@ export class AccessMap implements Disposable {
     if (type === 'text') {
       return entriesOfText(
         this.file,
-        linesOf(this.file, createReadStream(this.file), this.#limits),
+        linesOf(createReadStream(this.file), this.#limits, this.#fail),
         maxEntries,
       );
     }
     const dump = dumpOf(this.file, type, this.#options);
-    return entriesOfDump(this.file, linesOf(this.file, dump, this.#limits), maxEntries);
+    return entriesOfDump(this.file, linesOf(dump, this.#limits, this.#fail), maxEntries);
   }
 }

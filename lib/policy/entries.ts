@@ -1,7 +1,7 @@
 /** Parses the lines of a map into entries. */
 import { LargeMap } from '../internal/large-map.js';
+import type { NumberedLine } from '../internal/lines.js';
 import { foldText } from '../utils/spellings.js';
-import type { NumberedLine } from './lines.js';
 import { mapError } from './map-error.js';
 
 /** Values by key in lower case. */

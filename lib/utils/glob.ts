@@ -31,12 +31,21 @@ function piecesOf(pattern: string): Piece[] {
   return pieces;
 }
 
-/**
- * Whether the whole text matches the pattern. Only the last star is retried, so the time is at most proportional to the product
- * of both lengths. A regular expression with many stars could take exponential time.
- */
+/** Whether the whole text matches the pattern; see {@link compileGlob}. */
 export function matchesGlob(text: string, pattern: string): boolean {
+  return matches(text, piecesOf(pattern));
+}
+
+/**
+ * A test whether a whole text matches the pattern. Only the last star is retried, so the time is at most proportional to the
+ * product of both lengths. A regular expression with many stars could take exponential time.
+ */
+export function compileGlob(pattern: string): (text: string) => boolean {
   const pieces = piecesOf(pattern);
+  return (text) => matches(text, pieces);
+}
+
+function matches(text: string, pieces: readonly Piece[]): boolean {
   let piece = 0;
   let star = -1;
   let retry = 0;

@@ -15,9 +15,10 @@ import { parseKeyRecord } from '#lib/dkim/key-record.js';
 import { parseTagList } from '#lib/dkim/tag-list.js';
 import { decodeAnswer } from '#lib/dns/wire.js';
 import { MalformedAnswer } from '#lib/dns/wire-reader.js';
+import { linesOf } from '#lib/internal/lines.js';
 import { entriesOfText, foldKey } from '#lib/policy/entries.js';
 import { limitsOf } from '#lib/policy/limits.js';
-import { linesOf } from '#lib/policy/lines.js';
+import { mapError } from '#lib/policy/map-error.js';
 import { isSpfRecord, readRecord } from '#lib/spf/record.js';
 import { SpfError } from '#lib/spf/spf-error.js';
 import type { Language } from './inputs';
@@ -371,7 +372,8 @@ const accessMap: Reader = {
     const chunks = (async function* () {
       yield bytes(text);
     })();
-    const entries = await entriesOfText('a map', linesOf('a map', chunks, limitsOf({})), 100_000);
+    const lines = linesOf(chunks, limitsOf({}), (message) => mapError('a map', message));
+    const entries = await entriesOfText('a map', lines, 100_000);
     const map = { separator: ':', get: (key: string) => entries.get(foldKey(key)) ?? null } as const;
     new MTAPolicy(text, map).getPolicy('From');
   },
