@@ -1,5 +1,5 @@
 /** The budget of a session: how many questions it may send, and how long it may wait for their answers. */
-import { Deadline } from './deadline.js';
+import { Deadline } from '../internal/deadline.js';
 import { DnsError } from './error.js';
 import type { DnsAnswer, DnsExchange, DnsQuestion } from './record-types.js';
 

@@ -5,9 +5,10 @@
  * server has added for other names could not be told apart from those that were requested. It serves as the model for the
  * rest, and as the measure in tests: which servers are asked, in which order, how long, and what follows from their answers.
  */
+
+import { Deadline } from '../internal/deadline.js';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkLine } from '../internal/validate.js';
-import { Deadline } from './deadline.js';
 import { DnsError, type DnsErrorCode } from './error.js';
 import type { DnsAnswer, DnsExchange, DnsQuestion } from './record-types.js';
 import { DEFAULT_TIMEOUT, DEFAULT_TRIES, ResolvConf, type ResolverConfiguration } from './resolv-conf.js';

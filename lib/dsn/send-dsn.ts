@@ -1,7 +1,7 @@
 /** Verifies an address with its mail server, or sends it a message from the null sender. */
 import { hostname } from 'node:os';
-import { Deadline, untilAborted } from '../dns/deadline.js';
 import { DnsSession } from '../dns/index.js';
+import { Deadline, untilAborted } from '../internal/deadline.js';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkLine, checkOptions, type OptionNames } from '../internal/validate.js';
 import { Conversation, type DsnStage, HostFailure, oneLine, type Reply } from './conversation.js';

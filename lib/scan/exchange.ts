@@ -1,6 +1,8 @@
 /** One request to a scanner and its answer, over a connection of its own, within a time limit. */
 import { connect, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
+import { Deadline } from '../internal/deadline.js';
+import { onAbort } from '../internal/on-abort.js';
 import type { Lanes } from './lanes.js';
 import type { ScanOptions, Settings } from './options.js';
 import { ScanError } from './scan-error.js';
@@ -22,40 +24,39 @@ export interface Exchange {
   readonly half: boolean;
 }
 
-/** The signal of a scan's time limit, joined with the caller's. */
-export function deadlineOf(settings: Settings, signal: AbortSignal | undefined): AbortSignal {
-  const limit = AbortSignal.timeout(settings.timeout);
-  return signal ? AbortSignal.any([limit, signal]) : limit;
-}
-
-/** @throws ScanError; the caller's reason, if its signal ends the scan */
-export async function exchange(what: Exchange, options: ScanOptions): Promise<Buffer> {
+/** @throws ScanError; the caller's reason, if its signal ends the scan; an error of the source of the request */
+export async function exchange(what: Exchange, { signal }: ScanOptions): Promise<Buffer> {
   const { scanner, settings, lanes } = what;
-  const deadline = deadlineOf(settings, options.signal);
+  using deadline = new Deadline(settings.timeout, signal);
   let leave: (() => void) | undefined;
   try {
-    leave = await lanes.enter(deadline);
-    return await converse(what, deadline);
+    leave = await lanes.enter(deadline.signal);
+    return await converse(what, deadline.signal);
   } catch (error) {
-    throw scanError(scanner, settings, error, options.signal);
+    throw failureOf(scanner, error, deadline, signal);
   } finally {
     leave?.();
   }
 }
 
-/** What went wrong, as a ScanError; a caller that ended the scan gets its own reason. */
-export function scanError(
+/** An error of the source of a message, on its way to the caller. */
+class SourceFailure extends Error {}
+
+/** What a scan that has failed throws: a ScanError, unless the caller has ended it or its source has failed. */
+export function failureOf(
   scanner: string,
-  settings: Settings,
   error: unknown,
+  deadline: Deadline,
   signal: AbortSignal | undefined,
 ): unknown {
   if (error instanceof ScanError) return error;
   if (signal?.aborted) return signal.reason;
-  const { name, message } = error as Error;
-  if (name === 'TimeoutError')
-    return new ScanError(scanner, 'timeout', `no answer within ${settings.timeout} ms`, { cause: error });
-  return new ScanError(scanner, 'unreachable', `no connection: ${message}`, { cause: error });
+  if (deadline.passed)
+    return new ScanError(scanner, 'timeout', 'no answer in time (timeout)', { cause: error });
+  if (error instanceof SourceFailure) return error.cause;
+  return new ScanError(scanner, 'unreachable', `no connection: ${(error as Error).message}`, {
+    cause: error,
+  });
 }
 
 async function converse(
@@ -63,8 +64,7 @@ async function converse(
   deadline: AbortSignal,
 ): Promise<Buffer> {
   const socket = connect({ ...settings.address, allowHalfOpen: true });
-  const end = () => socket.destroy(deadline.reason as Error);
-  deadline.addEventListener('abort', end, { once: true });
+  const unsubscribe = onAbort(deadline, () => socket.destroy(deadline.reason as Error));
   try {
     const answer = readAnswer(scanner, socket);
     // A scanner may answer and hang up before it has all of the request, as clamd does with a message that is too large. So the
@@ -74,7 +74,7 @@ async function converse(
     if (answered.length === 0) throw new ScanError(scanner, 'unreachable', 'it hung up without an answer');
     return answered;
   } finally {
-    deadline.removeEventListener('abort', end);
+    unsubscribe();
     socket.destroy();
   }
 }
@@ -122,17 +122,25 @@ function readAnswer(scanner: string, socket: Socket): Promise<Buffer> {
   });
 }
 
-/** The pieces of a source. @throws ScanError `too large` */
+/** The pieces of a source. @throws ScanError `too large`, and what {@link failureOf} makes the source's own error of */
 export async function* piecesOf(
   scanner: string,
   source: ScanSource,
   maxSize: number,
 ): AsyncGenerator<Uint8Array> {
   let size = 0;
-  for await (const piece of source instanceof Uint8Array ? [source] : source) {
+  for await (const piece of source instanceof Uint8Array ? [source] : guarded(source)) {
     size += piece.length;
     if (size > maxSize)
       throw new ScanError(scanner, 'too large', `the message has more than ${maxSize} bytes (maxSize)`);
     yield piece;
+  }
+}
+
+async function* guarded(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source;
+  } catch (error) {
+    throw new SourceFailure('the source of a message failed', { cause: error });
   }
 }

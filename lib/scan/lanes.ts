@@ -1,3 +1,5 @@
+import { onAbort } from '../internal/on-abort.js';
+
 /** Lets a number of scans run at a time; the others wait in order. */
 export class Lanes {
   #free: number;
@@ -25,15 +27,14 @@ export class Lanes {
   #turn(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const enter = () => {
-        signal.removeEventListener('abort', leave);
+        unsubscribe();
         resolve();
       };
-      const leave = () => {
+      this.#waiting.push(enter);
+      const unsubscribe = onAbort(signal, () => {
         this.#waiting.splice(this.#waiting.indexOf(enter), 1);
         reject(signal.reason as Error);
-      };
-      this.#waiting.push(enter);
-      signal.addEventListener('abort', leave, { once: true });
+      });
     });
   }
 }

@@ -1,8 +1,9 @@
 /** rspamd's HTTP interface: https://rspamd.com/doc/architecture/protocol.html. */
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { Deadline } from '../internal/deadline.js';
 import type { OptionNames } from '../internal/validate.js';
-import { deadlineOf, piecesOf, type ScanSource, scanError } from './exchange.js';
+import { failureOf, piecesOf, type ScanSource } from './exchange.js';
 import {
   SCANNER_OPTIONS,
   type ScannerOptions,
@@ -100,11 +101,12 @@ export class Rspamd {
     source: ScanSource,
     options: ScanOptions,
   ): Promise<Record<string, unknown>> {
-    const deadline = deadlineOf(this.#settings, options.signal);
+    const { address, maxSize, timeout } = this.#settings;
+    using deadline = new Deadline(timeout, options.signal);
+    const { signal } = deadline;
     try {
-      const { address, maxSize } = this.#settings;
       const where = 'path' in address ? { socketPath: address.path } : address;
-      const post = request({ ...where, path, method: 'POST', headers, agent: this.#agent, signal: deadline });
+      const post = request({ ...where, path, method: 'POST', headers, agent: this.#agent, signal });
       const response = new Promise<IncomingMessage>((resolve, reject) => {
         post.once('response', resolve);
         post.once('error', reject);
@@ -114,8 +116,7 @@ export class Rspamd {
       const [answered] = await Promise.all([response.then(readAll), sent]);
       return parseAnswer(answered);
     } catch (error) {
-      const { reason } = deadline;
-      throw scanError('rspamd', this.#settings, deadline.aborted ? reason : error, options.signal);
+      throw failureOf('rspamd', error, deadline, options.signal);
     }
   }
 }

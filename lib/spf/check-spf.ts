@@ -1,7 +1,8 @@
 /** checkSpf: the SPF check of one client. */
-import { Deadline } from '../dns/deadline.js';
+
 import { DnsSession } from '../dns/index.js';
 import { MAX_NAME_LENGTH } from '../dns/names.js';
+import { Deadline } from '../internal/deadline.js';
 import { badArgument } from '../internal/errors.js';
 import { Client } from './client.js';
 import { Evaluation, type Outcome } from './evaluation.js';

@@ -1,8 +1,8 @@
 /** The DNS lookups of one check, counted towards its limits (RFC 7208 4.6.4). */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { type Deadline, untilAborted } from '../dns/deadline.js';
 import { dnsFailureOf } from '../dns/index.js';
+import { type Deadline, untilAborted } from '../internal/deadline.js';
 import type { IpAddress } from '../utils/ip.js';
 import type { Settings } from './settings.js';
 import { SpfError } from './spf-error.js';

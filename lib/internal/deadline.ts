@@ -1,6 +1,6 @@
 /** Deadlines as abort signals. */
 import { setMaxListeners } from 'node:events';
-import { onAbort } from '../internal/on-abort.js';
+import { onAbort } from './on-abort.js';
 
 /**
  * An abort signal that is aborted after a time, or together with one of other signals.
