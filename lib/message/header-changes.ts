@@ -64,14 +64,12 @@ function orderedChanges(before: readonly HeaderField[], after: readonly HeaderFi
  * name before the first one. There always is a Received field: the MTA's own.
  */
 function startOfEnd(before: readonly HeaderField[], after: readonly HeaderField[]): number {
-  const seen = new Set(before.map(({ key }) => key));
-  const twice = new Set<string>();
-  for (const { key } of after) (seen.has(key) ? twice : seen).add(key);
-  const old = new Set(before.map(({ key }) => key));
+  const count = new Map<string, number>();
+  for (const { key } of [...before, ...after]) count.set(key, (count.get(key) ?? 0) + 1);
   let start = after.length;
   for (; start > 0; start--) {
     const { key } = after[start - 1] as HeaderField;
-    if (old.has(key) || twice.has(key) || key === 'received') break;
+    if (count.get(key) !== 1 || key === 'received') break;
   }
   return start;
 }
@@ -91,10 +89,10 @@ function changesInPlace(
     count.set(field.key, index);
     const { name } = field;
     const { wire } = target.get(at) ?? {};
-    if (wire === undefined) deletions.unshift({ kind: 'delete', name, index });
+    if (wire === undefined) deletions.push({ kind: 'delete', name, index });
     else if (wire !== field.wire) changes.push({ kind: 'change', name, index, wire });
   });
-  return [...changes, ...deletions];
+  return [...changes, ...deletions.reverse()];
 }
 
 /** Whether a field can take the place of another one: 0 if they are the same, 1 by a change, otherwise not. */
@@ -110,9 +108,9 @@ function middleOf(before: readonly HeaderField[], after: readonly HeaderField[])
   const kept: Kept[] = [];
   let [from, to] = [before.length, after.length];
   // What is the same at the bottom stays; this leaves little to compare.
-  while (from > 0 && to > 0 && before[from - 1] === after[to - 1]) kept.unshift([--from, --to]);
+  while (from > 0 && to > 0 && before[from - 1] === after[to - 1]) kept.push([--from, --to]);
   const search = from * to > MAX_COMPARISONS ? nearestMiddle : cheapestMiddle;
-  return [...search(before.slice(0, from), after.slice(0, to)), ...kept];
+  return [...search(before.slice(0, from), after.slice(0, to)), ...kept.reverse()];
 }
 
 /**
@@ -153,8 +151,8 @@ function nearestMiddle(before: readonly HeaderField[], after: readonly HeaderFie
     const field = after[to] as HeaderField;
     const place = places.get(field) ?? from - 1;
     if (place >= from || !Number.isFinite(costOf(before[place] as HeaderField, field))) break;
-    kept.unshift([place, to]);
+    kept.push([place, to]);
     from = place;
   }
-  return kept;
+  return kept.reverse();
 }

@@ -2,7 +2,7 @@
  * Whole messages: a filter gets each message at once and edits it like a document.
  * @module tsmilter/message
  */
-export { EnvelopeAddress } from './address.js';
+export { EnvelopeAddress, type EsmtpParams } from './address.js';
 export type { Body, BodySource } from './body.js';
 export type { StorageOptions } from './body-store.js';
 export { HeaderField } from './header-field.js';
@@ -16,6 +16,6 @@ export {
   type MessageFilterOptions,
   messageFilter,
 } from './message-function.js';
-export type { EsmtpParams, RecipientPlace, Recipients } from './recipients.js';
+export type { RecipientPlace, Recipients } from './recipients.js';
 export type { AuthFacts, ClientFacts, TlsFacts } from './session-facts.js';
 export type { SessionFacts, Transaction } from './transaction.js';

@@ -54,6 +54,7 @@ export abstract class MessageFilter extends Base {
   #client: ClientFacts = NO_CLIENT;
   #helo: string | null = null;
   #transaction: Transaction | null = null;
+  #storage: Required<StorageOptions> | undefined;
 
   /**
    * The whole message. CONTINUE and ACCEPT deliver it, with the edits that were made.
@@ -106,8 +107,8 @@ export abstract class MessageFilter extends Base {
 
   override async envfrom(sender: string, ...params: string[]): Promise<Status> {
     await this.#end(this.#transaction);
-    const storage = storageOptions((this.constructor as typeof MessageFilter).storage);
-    const transaction = new Transaction(this.#session(), new EnvelopeAddress(sender, params), storage);
+    this.#storage ??= storageOptions((this.constructor as typeof MessageFilter).storage);
+    const transaction = new Transaction(this.#session(), new EnvelopeAddress(sender, params), this.#storage);
     this.#transaction = transaction;
     this.#open();
     return early(transaction, await this.atMail(transaction));

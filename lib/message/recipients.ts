@@ -1,12 +1,9 @@
 /** The recipients of a message as a document. */
 import { badArgument } from '../internal/errors.js';
-import { EnvelopeAddress } from './address.js';
+import { EnvelopeAddress, type EsmtpParams, withoutBrackets } from './address.js';
 
 /** A recipient, or its address, compared as it is written but without angle brackets. */
 export type RecipientPlace = EnvelopeAddress | string;
-
-/** ESMTP parameters for a recipient, such as `{ NOTIFY: 'NEVER' }`; null for one without a value. */
-export type EsmtpParams = Readonly<Record<string, string | null>>;
 
 /**
  * The recipients that the filter has accepted so far, in the order of the RCPT commands. An edit is only remembered, and sent to
@@ -44,7 +41,8 @@ export class Recipients implements Iterable<EnvelopeAddress> {
 
   /** Removes a recipient. @returns whether there was one */
   delete(place: RecipientPlace): boolean {
-    const left = this.#after.filter((recipient) => !matches(place)(recipient));
+    const isMeant = matches(place);
+    const left = this.#after.filter((recipient) => !isMeant(recipient));
     const found = left.length < this.#after.length;
     this.#after = left;
     return found;
@@ -72,6 +70,6 @@ export class Recipients implements Iterable<EnvelopeAddress> {
 
 function matches(place: RecipientPlace): (recipient: EnvelopeAddress) => boolean {
   if (typeof place !== 'string') return (recipient) => recipient === place;
-  const bare = /^<.*>$/s.test(place) ? place.slice(1, -1) : place;
+  const bare = withoutBrackets(place);
   return (recipient) => recipient.address === bare;
 }

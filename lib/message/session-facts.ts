@@ -1,5 +1,5 @@
 /** What the MTA says about a session, by name instead of by macro, the same with Sendmail and with Postfix. */
-import type { Peer } from '../session/hostaddr.js';
+import { AF_INET, AF_INET6, AF_UNIX, type Peer } from '../session/hostaddr.js';
 
 /** Gets a macro of the MTA; see {@link Context.getsymval}. */
 export type Macros = (name: string) => string | null;
@@ -59,9 +59,9 @@ export function clientFacts(hostname: string, peer: Peer | [], macros: Macros): 
 
 /** By the numbers of {@link Peer}. */
 const FAMILIES: ReadonlyMap<number, ClientFacts['family']> = new Map([
-  [1, 'unix'],
-  [2, 'inet'],
-  [10, 'inet6'],
+  [AF_UNIX, 'unix'],
+  [AF_INET, 'inet'],
+  [AF_INET6, 'inet6'],
 ] as const);
 
 /** The facts about TLS; null if the session is not encrypted. From EHLO on. */
