@@ -3,6 +3,7 @@ import { checkInteger, checkOptions, checkText, type OptionNames } from '../inte
 import { AddressTable, type ListEntry } from './address-table.js';
 import { type AuthLevel, levelsOf } from './levels.js';
 import { lookupOf } from './names.js';
+import { LIST_OPTIONS, ReloadedList } from './reloaded-list.js';
 import { type ListOptions, Sources } from './sources.js';
 
 /** Options of an {@link AddressList}. */
@@ -12,12 +13,7 @@ export interface AddressListOptions extends ListOptions {
 }
 
 const OPTIONS: OptionNames<AddressListOptions> = {
-  maxBytes: true,
-  maxLineLength: true,
-  maxEntries: true,
-  pollInterval: true,
-  onReload: true,
-  onError: true,
+  ...LIST_OPTIONS,
   maxGlobs: true,
 };
 
@@ -41,13 +37,7 @@ const MAX_GLOBS = 1000;
  *
  * Letter case, unnecessary quotes, a source route and the spelling of international domains do not matter.
  */
-export class AddressList implements Disposable {
-  readonly #sources: Sources<AddressTable>;
-
-  private constructor(sources: Sources<AddressTable>) {
-    this.#sources = sources;
-  }
-
+export class AddressList extends ReloadedList<AddressTable> {
   /**
    * Reads the list.
    *
@@ -63,11 +53,6 @@ export class AddressList implements Disposable {
     return new AddressList(await Sources.open('AddressList', entries, options, create, MAX_ENTRIES));
   }
 
-  /** The number of entries. */
-  get size(): number {
-    return this.#sources.size;
-  }
-
   /**
    * The entry that applies to a name or an address: of the array first, then of the files in their order; in each of them the
    * address before its domain, the domain before those above it, and patterns last.
@@ -80,7 +65,7 @@ export class AddressList implements Disposable {
     checkText('AddressList: name', name);
     const needed = levelsOf('AddressList', level);
     const lookup = lookupOf(name);
-    for (const table of this.#sources.tables) {
+    for (const table of this.tables) {
       const found = table.find(lookup, needed);
       if (found) return found;
     }
@@ -90,24 +75,5 @@ export class AddressList implements Disposable {
   /** Whether an entry applies; see {@link find}. */
   has(name: string, level?: AuthLevel): boolean {
     return this.find(name, level) !== undefined;
-  }
-
-  /**
-   * Reads the files that have changed. The entries of a file that cannot be read stay in use.
-   *
-   * @returns whether a file was read again
-   * @throws MilterError ERR_MILTER_LIST as {@link AddressList.open}
-   */
-  reload(): Promise<boolean> {
-    return this.#sources.reload();
-  }
-
-  /** Stops checking the files for changes. The entries remain available. */
-  close(): void {
-    this.#sources.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 }

@@ -1,18 +1,10 @@
 /** A list of networks. */
 import { badArgument } from '../internal/errors.js';
-import { checkOptions, type OptionNames } from '../internal/validate.js';
+import { checkOptions } from '../internal/validate.js';
 import { requireIp } from '../utils/ip.js';
 import { type IpList, listHas, readIpList } from '../utils/ip-list.js';
+import { LIST_OPTIONS, ReloadedList } from './reloaded-list.js';
 import { type ListOptions, Sources, type Table } from './sources.js';
-
-const OPTIONS: OptionNames<ListOptions> = {
-  maxBytes: true,
-  maxLineLength: true,
-  maxEntries: true,
-  pollInterval: true,
-  onReload: true,
-  onError: true,
-};
 
 /** Every entry is compared at each look-up. */
 const MAX_ENTRIES = 10_000;
@@ -45,13 +37,7 @@ class NetworkTable implements Table {
  * A list of addresses, networks and patterns of addresses, as `iniplist` of `tsmilter/utils` reads them but without host names.
  * It is parsed once; changes of its files are picked up without a restart.
  */
-export class NetworkList implements Disposable {
-  readonly #sources: Sources<NetworkTable>;
-
-  private constructor(sources: Sources<NetworkTable>) {
-    this.#sources = sources;
-  }
-
+export class NetworkList extends ReloadedList<NetworkTable> {
   /**
    * Reads the list.
    *
@@ -60,14 +46,9 @@ export class NetworkList implements Disposable {
    *   ERR_MILTER_BAD_ARGUMENT for an invalid entry of the array, or an invalid option
    */
   static async open(entries: readonly string[], options: ListOptions = {}): Promise<NetworkList> {
-    checkOptions('NetworkList', options, OPTIONS);
+    checkOptions('NetworkList', options, LIST_OPTIONS);
     const create = () => new NetworkTable();
     return new NetworkList(await Sources.open('NetworkList', entries, options, create, MAX_ENTRIES));
-  }
-
-  /** The number of entries. */
-  get size(): number {
-    return this.#sources.size;
   }
 
   /**
@@ -77,25 +58,6 @@ export class NetworkList implements Disposable {
    */
   has(ip: string): boolean {
     const address = requireIp('NetworkList', ip);
-    return this.#sources.tables.some((table) => table.has(address));
-  }
-
-  /**
-   * Reads the files that have changed. The entries of a file that cannot be read stay in use.
-   *
-   * @returns whether a file was read again
-   * @throws MilterError ERR_MILTER_LIST as {@link NetworkList.open}
-   */
-  reload(): Promise<boolean> {
-    return this.#sources.reload();
-  }
-
-  /** Stops checking the files for changes. The entries remain available. */
-  close(): void {
-    this.#sources.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
+    return this.tables.some((table) => table.has(address));
   }
 }
