@@ -1,10 +1,10 @@
 /** The instance tag at the beginning of each ARC field (RFC 8617 3.9 and 4.2.1). */
 
+import { commentEnd } from '../authres/tokens.js';
+
 /** A message may have so many sets. */
 export const MAX_INSTANCE = 50;
 
-/** Comments in comments; more is nothing that a mail program writes. */
-const MAX_NESTING = 32;
 const POSITION = /^[0-9]{1,2}$/;
 
 /** @returns the number that an `i=` stands for; undefined unless it is one from 1 to 50 */
@@ -43,15 +43,4 @@ function skipCfws(text: string, start: number): number {
     if (end < 0) return at;
     at = end + 1;
   }
-}
-
-function commentEnd(text: string, start: number): number {
-  let depth = 0;
-  for (let at = start; at < text.length; at++) {
-    const character = text[at];
-    if (character === '\\') at++;
-    else if (character === '(' && ++depth > MAX_NESTING) return -1;
-    else if (character === ')' && --depth === 0) return at;
-  }
-  return -1;
 }

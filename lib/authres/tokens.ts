@@ -59,7 +59,8 @@ function quotedEnd(text: string, start: number): number {
   return -1;
 }
 
-function commentEnd(text: string, start: number): number {
+/** The index of the `)` that ends the comment which begins at `start`; -1 for an open comment, or too many in one another. */
+export function commentEnd(text: string, start: number): number {
   let depth = 0;
   for (let at = start; at < text.length; at++) {
     const character = text[at];
