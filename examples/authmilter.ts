@@ -15,9 +15,10 @@ import * as Milter from 'tsmilter';
 import type { Config } from './authmilter/config';
 import { AuthFilter } from './authmilter/filter';
 import { LiveSettings, reloadOnHangup } from './authmilter/live-settings';
-import { Log } from './authmilter/log';
+import { openLog } from './authmilter/log';
 import { ConfigError } from './authmilter/options';
 import { ENVIRONMENT } from './authmilter/worker';
+import type { Log } from './shared/log';
 
 const CONFIGURATION = '/etc/mail/authmilter.cfg';
 const USAGE = `usage: authmilter.js [FILE]    (FILE: the configuration, ${CONFIGURATION} by default)`;
@@ -31,7 +32,7 @@ async function main(): Promise<void> {
   if (others.length > 0 || file.startsWith('-')) throw new ConfigError(USAGE);
   const live = await LiveSettings.open(file);
   const { milter } = live.current;
-  const log = new Log(milter.name);
+  const log = openLog(milter.name);
   live.reportTo(log);
   reloadOnHangup();
 

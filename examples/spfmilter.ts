@@ -10,9 +10,9 @@
 import { inspect } from 'node:util';
 import * as Milter from 'tsmilter';
 import { AccessMap } from 'tsmilter/policy';
+import { Log } from './shared/log';
 import { type Config, ConfigError, readConfig } from './spfmilter/config';
 import { SpfFilter } from './spfmilter/filter';
-import { Log } from './spfmilter/log';
 import { Policies } from './spfmilter/policy';
 
 const CONFIGURATION = '/etc/mail/spfmilter.cfg';

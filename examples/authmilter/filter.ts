@@ -3,10 +3,10 @@ import { hostname as ownName } from 'node:os';
 import * as Milter from 'tsmilter';
 import { removeAuthRes } from 'tsmilter/authres';
 import { printable } from 'tsmilter/utils';
+import type { Log } from '../shared/log';
 import { type Place, placeOf, taskFor } from './client';
 import type { Decision } from './decision';
 import type { LiveSettings } from './live-settings';
-import type { Log } from './log';
 import { Message, type Outcome } from './message';
 import { resolverFor } from './resolver';
 
@@ -42,7 +42,7 @@ export class AuthFilter extends Milter.Base {
     if (family === Milter.AF_INET || family === Milter.AF_INET6) this.#ip = hostaddr[0];
     this.#live = await this.#shared.live;
     const settings = this.#live.current;
-    // Postfix says "unknown" of a client whose address it does not know: nobody to trust.
+    // Postfix says "unknown" of a client whose address it does not know: it is not trusted.
     const unknown = this.#ip === null && hostname === 'unknown';
     this.#place = unknown
       ? 'external'

@@ -1,7 +1,7 @@
 /** The settings in use, which are read again on SIGHUP and when a file of theirs changes. */
 import { unwatchFile, watchFile } from 'node:fs';
 import { BroadcastChannel } from 'node:worker_threads';
-import type { Log } from './log';
+import type { Log } from '../shared/log';
 import { readSettings, type Settings } from './settings';
 
 const INTERVAL = 2000;

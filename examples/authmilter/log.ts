@@ -1,29 +1,7 @@
-/** Logs to stdout in the format of syslog, a line for each decision. */
-import { hostname } from 'node:os';
-import { printable } from 'tsmilter/utils';
+/** The log of authmilter, a line for each decision. */
+import { Log } from '../shared/log';
 
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+/** A line holds fields of the message, whose senders choose how long they are. */
 const MAX_LINE = 2000;
 
-/** `Jan  7 09:05:01`, local time (RFC 3164 4.1.2). */
-function timestamp(time: Date): string {
-  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) =>
-    String(part).padStart(2, '0'),
-  );
-  return `${MONTHS[time.getMonth()]} ${String(time.getDate()).padStart(2)} ${clock.join(':')}`;
-}
-
-export class Log {
-  readonly #sign: string;
-
-  /** @param name the program's name in each line */
-  constructor(name: string) {
-    process.stdout.on('error', () => {}); // if the reader of the log is gone, the filter keeps running
-    this.#sign = `${hostname().split('.')[0]} ${name}[${process.pid}]:`;
-  }
-
-  /** Logs one line. What is not printable is escaped, so that text from a message cannot forge another line. */
-  write(...words: readonly unknown[]): void {
-    console.log(timestamp(new Date()), this.#sign, printable(words.join(' ').slice(0, MAX_LINE)));
-  }
-}
+export const openLog = (name: string): Log => new Log(name, MAX_LINE);

@@ -58,7 +58,7 @@ export class Options {
     return new ConfigError(`${this.#file}: [${section}] ${option}: ${why}`);
   }
 
-  /** Refuses what nobody has asked for: a misspelt option would silently have no effect. */
+  /** Refuses unknown options: a misspelt one would silently have no effect. */
   finish(): void {
     for (const section of this.#parser.sections()) {
       const known = this.#known.get(section);

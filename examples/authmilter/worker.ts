@@ -2,7 +2,7 @@
 import { getEnvironmentData, isMainThread } from 'node:worker_threads';
 import { AuthFilter } from './filter';
 import { LiveSettings } from './live-settings';
-import { Log } from './log';
+import { openLog } from './log';
 
 /** Under this name the main thread passes on the configuration file and the filter's name. */
 export const ENVIRONMENT = 'authmilter';
@@ -17,7 +17,7 @@ const shared = isMainThread
   : start(getEnvironmentData(ENVIRONMENT) as unknown as WorkerEnvironment);
 
 function start({ file, name }: WorkerEnvironment) {
-  const log = new Log(name);
+  const log = openLog(name);
   const live = LiveSettings.open(file);
   live.then(
     (settings) => settings.reportTo(log),

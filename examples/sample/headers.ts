@@ -3,7 +3,7 @@
 /** Words that do not occur in the subject of legitimate mail here. */
 const KEYWORDS: readonly RegExp[] = [/\${3}|!{3}|\bXXX\b|\bFREE\b/, /viagra/i, /^adv[:.]/i];
 
-/** Prefixes of the names of character sets that nobody here can read. */
+/** Prefixes of the names of character sets that no user of this server can read. */
 const BLOCKED_CHARSETS: readonly string[] = ['big5', 'gb2312', 'gbk', 'gb18030', 'ks_c_5601', 'euc-kr'];
 
 /** Programs that send only bulk mail. */

@@ -14,15 +14,20 @@ function timestamp(time: Date): string {
 
 export class Log {
   readonly #sign: string;
+  readonly #maxLength: number;
 
-  /** @param name the program's name in each line */
-  constructor(name: string) {
+  /**
+   * @param name the program's name in each line
+   * @param maxLength characters of a line behind that; the rest is left out
+   */
+  constructor(name: string, maxLength = Number.POSITIVE_INFINITY) {
+    this.#maxLength = maxLength;
     process.stdout.on('error', () => {}); // if the reader of the log is gone, the filter keeps running
     this.#sign = `${hostname().split('.')[0]} ${name}[${process.pid}]:`;
   }
 
   /** Logs one line. What is not printable is escaped, so that text from a message cannot forge another line. */
   write(...words: readonly unknown[]): void {
-    console.log(timestamp(new Date()), this.#sign, printable(words.join(' ')));
+    console.log(timestamp(new Date()), this.#sign, printable(words.join(' ').slice(0, this.#maxLength)));
   }
 }
