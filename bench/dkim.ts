@@ -124,7 +124,7 @@ function mailauth(): Contender | undefined {
       const options = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', FOLDER];
       execFileSync('npm', ['install', ...options, MAILAUTH], { stdio: 'pipe' });
     }
-    return { name: 'mailauth', command: [process.execPath, join(SOURCES, 'mailauth.cjs')] };
+    return { name: 'mailauth', command: [process.execPath, join(__dirname, 'dkim/mailauth.js')] };
   });
 }
 

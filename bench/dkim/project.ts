@@ -3,6 +3,7 @@ import { createPrivateKey } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { DkimSigner, DkimVerifier } from 'tsmilter/dkim';
+import { measure } from './measure';
 
 const CHUNK = 65_535;
 const [mode, folder = '', path = '', limit] = process.argv.slice(2);
@@ -42,28 +43,4 @@ async function run(): Promise<void> {
   if (result?.result !== 'pass') throw new Error(`tsmilter: ${result?.reason}`);
 }
 
-/** Milliseconds. */
-const cpuOf = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
-
-/** Runs for so many seconds of CPU, and once at least; milliseconds a pass, of time and of CPU. */
-async function repeat(limit: number): Promise<{ ms: number; cpuMs: number }> {
-  const begun = performance.now();
-  const busy = process.cpuUsage();
-  let passes = 0;
-  do {
-    await run();
-    passes++;
-  } while (cpuOf(process.cpuUsage(busy)) < limit * 1000);
-  const ms = (performance.now() - begun) / passes;
-  return { ms, cpuMs: cpuOf(process.cpuUsage(busy)) / passes };
-}
-
-async function main(): Promise<void> {
-  await repeat(Number(limit) / 2); // a warm-up
-  const times = await repeat(Number(limit));
-  // resourceUsage counts what this process's parent had before exec, too.
-  const [, peak] = /^VmHWM:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
-  console.log(JSON.stringify({ ...times, peakKiB: Number(peak) }));
-}
-
-void main();
+void measure(run, Number(limit));
