@@ -44,7 +44,7 @@ export interface ArcResult {
   /** The sets of a well-formed chain, the oldest first; otherwise empty. */
   readonly sets: readonly ArcSet[];
   /**
-   * The instance of the oldest ARC-Message-Signature that still matches the message, 0 if all do (RFC 8617 5.2): nobody has
+   * The instance of the oldest ARC-Message-Signature that still matches the message, 0 if all do (RFC 8617 5.2): no forwarder has
    * changed it since. Only of a chain that passes.
    */
   readonly oldestPass?: number;

@@ -84,7 +84,7 @@ export function messageFilter(
       return at === 'headers' ? (decide as Decide)(transaction) : CONTINUE;
     }
 
-    /** Nobody looks at the body. */
+    /** The decision does not need the body. */
     override async body(): Promise<Status> {
       return SKIP;
     }

@@ -37,7 +37,7 @@ export const DANGEROUS_EXTENSIONS: ReadonlySet<string> = new Set([
 /** Blanks, control and formatting characters, and bytes that are no text. */
 const INVISIBLE = /[\p{Z}\p{C}\p{DI}]/u;
 
-/** A file's name as Windows reads it: without the blanks, dots and characters that nobody sees at its end. */
+/** A file's name as Windows reads it: without the blanks, dots and invisible characters at its end. */
 export function trimFilename(name: string): string {
   let end = name.length;
   while (end > 0) {

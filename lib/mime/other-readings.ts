@@ -100,7 +100,7 @@ function firstDashLine(body: Buffer): string | null {
   );
 }
 
-/** The fields before an early end, written so that nobody reads them otherwise. */
+/** The fields before an early end, written so that they can be read in one way only. */
 function withoutAmbiguity(fields: Buffer): Buffer {
   const text = fields.toString('latin1').replace(/(?<!\r)\r\r+\n/g, '\r\n');
   return Buffer.from(text.replace(/([\r\n])[ \t]+(?=[\r\n])/g, '$1'), 'latin1');

@@ -76,7 +76,7 @@ class Attributes {
   readonly #found = new Map<string, Attribute>();
 
   add(attribute: string, value: string): void {
-    // Characters that nobody sees, and comments, are no part of an attribute.
+    // Invisible characters, and comments, are no part of an attribute.
     const key = withoutComments(attribute)
       .replace(/[^!-~]+/g, '')
       .toLowerCase();

@@ -21,7 +21,7 @@ export interface MainOptions {
   /** Stop on SIGTERM and SIGINT. Default true. */
   signals?: boolean;
   /**
-   * What an error does that nobody catches, outside the promise that a handler has returned: a promise that a handler forgot, a
+   * What an uncaught error does, outside the promise that a handler has returned: a promise that a handler forgot, a
    * timer that throws. `exit`: what Node does, the process ends and all sessions with it, in a worker the worker. `report`: the
    * error hook gets it, and the filter goes on; docs/errors.md says what that means for the session. Default `exit`.
    */

@@ -1,4 +1,4 @@
-/** Errors that nobody catches, in this thread, as reports to the error hook (runmilter's `uncaughtErrors: 'report'`). */
+/** The uncaught errors of this thread, as reports to the error hook (runmilter's `uncaughtErrors: 'report'`). */
 import type { Exceptions } from '../session/exception-policy.js';
 
 /**

@@ -135,7 +135,7 @@ export class Bridge implements SessionCalls {
   }
 
   maxDataSize(): number {
-    return DEFAULT_MAX_DATA_SIZE; // where nobody has called setmaxdatasize, nor libmilter and MTA know SMFIP_MDS_
+    return DEFAULT_MAX_DATA_SIZE; // unless setmaxdatasize was called, or libmilter and MTA agree on SMFIP_MDS_
   }
 
   resetDeadline(_slot: number, question: number): boolean {

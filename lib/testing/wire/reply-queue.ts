@@ -1,4 +1,4 @@
-/** Who waits for the frames of a filter, in order, and the frames that nobody waits for. */
+/** Who waits for the frames of a filter, in order, and the frames that no call waits for. */
 import { MilterError } from '../../internal/errors.js';
 import { showByte } from './protocol.js';
 
@@ -56,7 +56,7 @@ export class ReplyQueue {
     else if (expectation.take(frame.command, frame.payload)) this.#expectations.shift();
   }
 
-  /** Removes and returns the oldest frame that nobody expected. */
+  /** Removes and returns the oldest unexpected frame. */
   takeUnclaimed(): Frame | undefined {
     return this.#unclaimed.shift();
   }
@@ -92,6 +92,6 @@ export class ReplyQueue {
     }
     this.#unclaimed.push(frame);
     if (this.#unclaimed.length <= MAX_UNCLAIMED) return;
-    throw protocolError(`the filter sent more than ${MAX_UNCLAIMED} frames that nobody asked for`);
+    throw protocolError(`the filter sent more than ${MAX_UNCLAIMED} unrequested frames`);
   }
 }
