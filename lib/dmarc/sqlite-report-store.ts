@@ -1,9 +1,7 @@
 /** Messages counted for aggregate reports in an SQLite file, for one machine. */
 import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
-import { loadPackage, missingPackage } from '../greylist/packages.js';
-import { WriteQueue } from '../greylist/write-queue.js';
-import { MilterError } from '../internal/errors.js';
+import { SqliteFile, type SqliteFormat } from '../internal/stores/sqlite-file.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from '../internal/validate.js';
 import type { ReportEntry, ReportPolicy, ReportRow } from './report-entry.js';
 import type { DmarcReportStore, StoredReport } from './report-store.js';
@@ -27,7 +25,6 @@ const OPTIONS: OptionNames<SqliteReportStoreOptions> = {
   timeout: true,
 };
 const DAY = 86_400;
-const SCHEMA_VERSION = 1;
 
 // A report is a policy in a period. Policies and rows are JSON; a digest of a row finds the one in which a message counts.
 const SCHEMA = `
@@ -39,8 +36,15 @@ const SCHEMA = `
     PRIMARY KEY (report, digest)
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS reports_by_end ON reports (end);
-  PRAGMA user_version = ${SCHEMA_VERSION};
 `;
+
+const FORMAT: SqliteFormat = {
+  owner: 'SqliteReportStore',
+  contents: 'DMARC reports',
+  id: 0,
+  version: 1,
+  schema: SCHEMA,
+};
 
 interface ReportRecord {
   readonly id: string;
@@ -51,10 +55,9 @@ interface ReportRecord {
 
 /** Aggregate reports in the making, with the optional package better-sqlite3. Several processes may share the file. */
 export class SqliteReportStore implements DmarcReportStore {
-  readonly #file: string;
+  readonly #file: SqliteFile;
   readonly #options: Required<SqliteReportStoreOptions>;
   readonly #database: Database;
-  readonly #queue: WriteQueue;
   readonly #count: (entry: ReportEntry, begin: number) => boolean;
 
   /**
@@ -70,20 +73,19 @@ export class SqliteReportStore implements DmarcReportStore {
     const { timeout, ...counts } = this.#options;
     checkInteger('SqliteReportStore: timeout', timeout, 0);
     for (const [name, value] of Object.entries(counts)) checkInteger(`SqliteReportStore: ${name}`, value, 1);
-    this.#file = file;
-    this.#queue = new WriteQueue(timeout);
-    this.#database = openDatabase(file, timeout);
+    this.#file = new SqliteFile(file, timeout, FORMAT);
+    this.#database = this.#file.database;
     this.#count = this.#database.transaction(this.#countEntry.bind(this)).immediate;
   }
 
   add(entry: ReportEntry, now: number): Promise<boolean> {
     const { period } = this.#options;
     const begin = Math.floor(now / 1000 / period) * period;
-    return this.#write(() => this.#count(entry, begin));
+    return this.#file.run(() => this.#count(entry, begin));
   }
 
   next(now: number, after = ''): Promise<StoredReport | undefined> {
-    return this.#write(() => {
+    return this.#file.run(() => {
       const found = this.#database
         .prepare('SELECT id, begin, end, policy FROM reports WHERE end < ? AND id > ? ORDER BY id LIMIT 1')
         .get(Math.floor(now / 1000), after) as ReportRecord | undefined;
@@ -107,11 +109,11 @@ export class SqliteReportStore implements DmarcReportStore {
       this.#database.prepare('DELETE FROM rows WHERE report = ?').run(id);
       this.#database.prepare('DELETE FROM reports WHERE id = ?').run(id);
     });
-    await this.#write(() => both.immediate());
+    await this.#file.run(() => both.immediate());
   }
 
   async close(): Promise<void> {
-    this.#database.close();
+    this.#file.close();
   }
 
   #countEntry({ policy, row }: ReportEntry, begin: number): boolean {
@@ -137,54 +139,6 @@ export class SqliteReportStore implements DmarcReportStore {
     this.#database.prepare('INSERT INTO rows VALUES (?, ?, ?, 1)').run(id, digest, rowText);
     return true;
   }
-
-  async #write<T>(write: () => T): Promise<T> {
-    try {
-      return await this.#queue.run(write);
-    } catch (error) {
-      throw storeError(this.#file, error);
-    }
-  }
 }
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
-
-function openDatabase(file: string, timeout: number): Database {
-  const Sqlite = loadPackage(
-    'better-sqlite3',
-    'SqliteReportStore',
-    () => require('better-sqlite3') as typeof import('better-sqlite3'),
-  );
-  let database: Database;
-  try {
-    database = new Sqlite(file, { timeout });
-  } catch (error) {
-    // The constructor loads the native part of the package. Its errors differ from those of SQLite and of wrong paths.
-    const { code, message } = error as NodeJS.ErrnoException;
-    const native = code === 'ERR_DLOPEN_FAILED' || message.startsWith('Could not locate the bindings file');
-    throw native ? missingPackage('better-sqlite3', 'SqliteReportStore', error) : storeError(file, error);
-  }
-  try {
-    prepare(database);
-  } catch (error) {
-    database.close();
-    throw storeError(file, error);
-  }
-  return database;
-}
-
-function prepare(database: Database): void {
-  database.pragma('journal_mode = WAL');
-  database.pragma('synchronous = NORMAL');
-  const version = database.pragma('user_version', { simple: true }) as number;
-  if (version > SCHEMA_VERSION) {
-    throw new Error(`its schema version ${version} needs a newer version of tsmilter`);
-  }
-  if (version < SCHEMA_VERSION) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
-  database.pragma('busy_timeout = 0'); // from now on WriteQueue waits
-}
-
-function storeError(file: string, error: unknown): MilterError {
-  const { message } = error as Error;
-  return new MilterError('ERR_MILTER_STORE', `DMARC reports ${file}: ${message}`, { cause: error });
-}

@@ -1,14 +1,11 @@
 /** A greylist in an SQLite file, for one machine. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Statement } from 'better-sqlite3';
-import { MilterError } from '../internal/errors.js';
+import { SqliteFile } from '../internal/stores/sqlite-file.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from '../internal/validate.js';
 import { type ClientRecord, isWhitelisted, recordPass } from './client-record.js';
-import { loadPackage, missingPackage } from './packages.js';
 import { type Rules, recordAttempt, type TripleRecord } from './rules.js';
-import { createTables, SQL } from './sqlite-schema.js';
+import { FORMAT, SQL } from './sqlite-schema.js';
 import { digestOf, type GreylistStore, type Triple } from './store.js';
-import { WriteQueue } from './write-queue.js';
 
 /** Options and limits of the file. */
 export interface SqliteStoreOptions {
@@ -50,11 +47,9 @@ const SURPLUS_BATCH = 10;
  * deferred once more, but it does not damage the file.
  */
 export class SqliteStore implements GreylistStore {
-  readonly #file: string;
+  readonly #file: SqliteFile;
   readonly #maxLength: number;
   readonly #maxEntries: number;
-  readonly #database: Database;
-  readonly #queue: WriteQueue;
   readonly #statements: Statements;
   readonly #check: (triple: Triple, now: number, rules: Rules) => number;
 
@@ -70,26 +65,19 @@ export class SqliteStore implements GreylistStore {
     checkInteger('SqliteStore: timeout', timeout, 0);
     checkInteger('SqliteStore: maxLength', maxLength, 1);
     checkInteger('SqliteStore: maxEntries', maxEntries, 1);
-    this.#file = file;
     this.#maxLength = maxLength;
     this.#maxEntries = maxEntries;
-    this.#queue = new WriteQueue(timeout);
-    this.#database = openDatabase(file, timeout);
-    try {
-      prepare(this.#database);
-      this.#statements = statementsOf(this.#database);
-    } catch (error) {
-      this.#database.close();
-      throw storeError(file, error);
-    }
+    this.#file = new SqliteFile(file, timeout, FORMAT);
+    const { database } = this.#file;
+    this.#statements = statementsOf(database);
     // An immediate transaction, because one that begins with a read fails to write if another process has written meanwhile.
-    this.#check = this.#database.transaction(this.#recordAttempt.bind(this)).immediate;
+    this.#check = database.transaction(this.#recordAttempt.bind(this)).immediate;
   }
 
   async check(triple: Triple, now: number, rules: Rules): Promise<number> {
     const [ip, sender, recipient] = triple;
     const bounded: Triple = [this.#bounded(ip), this.#bounded(sender), this.#bounded(recipient)];
-    return this.#write(() => this.#check(bounded, now, rules));
+    return this.#file.run(() => this.#check(bounded, now, rules));
   }
 
   /** Removes the triples in small steps, and leaves half of the time to sessions and to other processes. */
@@ -102,34 +90,17 @@ export class SqliteStore implements GreylistStore {
       [0, now + 1, Number.MAX_SAFE_INTEGER],
       [1, Number.MIN_SAFE_INTEGER, now - lifetime],
     ] as const) {
-      removed += await this.#removeAll(() => triplesByAge.run({ accepted, from, to, limit }).changes);
+      removed += await this.#file.removeAll(
+        limit,
+        () => triplesByAge.run({ accepted, from, to, limit }).changes,
+      );
     }
-    await this.#removeAll(() => clientsByAge.run({ to: now - lifetime, limit }).changes);
+    await this.#file.removeAll(limit, () => clientsByAge.run({ to: now - lifetime, limit }).changes);
     return removed;
   }
 
   async close(): Promise<void> {
-    try {
-      this.#database.close();
-    } catch (error) {
-      throw storeError(this.#file, error);
-    }
-  }
-
-  /** Repeats a step of at most CLEAN_BATCH rows until there are no more. */
-  async #removeAll(step: () => number): Promise<number> {
-    for (let removed = 0; ; ) {
-      let took = 0;
-      const count = await this.#write(() => {
-        const begin = performance.now();
-        const changes = step();
-        took = performance.now() - begin;
-        return changes;
-      });
-      removed += count;
-      if (count < CLEAN_BATCH) return removed;
-      await sleep(Math.ceil(took));
-    }
+    this.#file.close();
   }
 
   #recordAttempt(triple: Triple, now: number, rules: Rules): number {
@@ -168,14 +139,6 @@ export class SqliteStore implements GreylistStore {
     const fits = text.length <= this.#maxLength && !LONE_SURROGATE.test(text);
     return fits ? text : `sha256:${digestOf(text)}`;
   }
-
-  async #write<T>(write: () => T): Promise<T> {
-    try {
-      return await this.#queue.run(write);
-    } catch (error) {
-      throw storeError(this.#file, error);
-    }
-  }
 }
 
 type Statements = ReturnType<typeof statementsOf>;
@@ -192,34 +155,4 @@ function statementsOf(database: Database) {
     triplesByAge: database.prepare<object>(SQL.triplesByAge),
     clientsByAge: database.prepare<object>(SQL.clientsByAge),
   };
-}
-
-function openDatabase(file: string, timeout: number): Database {
-  const Sqlite = loadPackage(
-    'better-sqlite3',
-    'SqliteStore',
-    () => require('better-sqlite3') as typeof import('better-sqlite3'),
-  );
-  try {
-    return new Sqlite(file, { timeout });
-  } catch (error) {
-    // The constructor loads the native part of the package. Its errors differ from those of SQLite and of wrong paths.
-    const { code, message } = error as NodeJS.ErrnoException;
-    const native = code === 'ERR_DLOPEN_FAILED' || message.startsWith('Could not locate the bindings file');
-    throw native ? missingPackage('better-sqlite3', 'SqliteStore', error) : storeError(file, error);
-  }
-}
-
-function prepare(database: Database): void {
-  // In WAL mode, readers and a writer do not block each other; with synchronous = NORMAL, a write does not wait for the disk.
-  database.pragma('journal_mode = WAL');
-  database.pragma('synchronous = NORMAL');
-  createTables(database);
-  // From now on WriteQueue waits for locks, without blocking the thread.
-  database.pragma('busy_timeout = 0');
-}
-
-function storeError(file: string, error: unknown): MilterError {
-  const { message } = error as Error;
-  return new MilterError('ERR_MILTER_STORE', `greylist ${file}: ${message}`, { cause: error });
 }

@@ -8,7 +8,7 @@ import { text as readAll } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
 import { foldSender, Greylist, type GreylistOptions, MilterError, SqliteStore } from 'tsmilter/greylist';
-import { loadPackage } from '#lib/greylist/packages.js';
+import { loadPackage } from '#lib/internal/stores/packages.js';
 import { projectRoot } from '../../tools/project-root';
 import { cpuTime } from '../support/cpu-time';
 import { errorWith, expectThat } from '../support/expect';

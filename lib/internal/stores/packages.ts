@@ -1,5 +1,5 @@
 /** Loads the optional packages of the stores when a store is created. */
-import { MilterError } from '../internal/errors.js';
+import { MilterError } from '../errors.js';
 
 /**
  * Loads a package.

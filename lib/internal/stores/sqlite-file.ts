@@ -1,0 +1,161 @@
+/** An SQLite file that several processes share. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from 'better-sqlite3';
+import { MilterError } from '../errors.js';
+import { loadPackage, missingPackage } from './packages.js';
+import { WriteQueue } from './write-queue.js';
+
+/** What a file contains, and for whom. */
+export interface SqliteFormat {
+  /** The class that the user has constructed, such as `SqliteStore`; for messages. */
+  readonly owner: string;
+  /** What the file contains, such as `greylist`; for messages. */
+  readonly contents: string;
+  /** Tells the files of different stores apart (`application_id`); 0 for those that had none from the beginning. */
+  readonly id: number;
+  /** The version of the schema, stored as `user_version`. A newer one is an error. */
+  readonly version: number;
+  /** Statements that create the tables, or those that a file of an older version lacks. */
+  readonly schema: string;
+}
+
+/**
+ * An open file, using the optional package `better-sqlite3`. Several processes and worker threads of one machine can use the same
+ * file, but not over a network file system. A crash of the process loses no data; a crash of the machine may lose about the last
+ * second.
+ */
+export class SqliteFile {
+  readonly database: Database;
+  readonly #where: string;
+  readonly #queue: WriteQueue;
+
+  /**
+   * Opens the file, or creates it in an existing directory. The umask of the process determines who can read it.
+   *
+   * @param timeout milliseconds to wait while another process has locked the file; only here the JS thread is blocked meanwhile
+   * @throws MilterError ERR_MILTER_MISSING_PACKAGE without better-sqlite3; ERR_MILTER_STORE if the file cannot be used
+   */
+  constructor(file: string, timeout: number, format: SqliteFormat) {
+    this.#where = `${format.contents} ${file}`;
+    this.#queue = new WriteQueue(timeout);
+    this.database = this.#open(file, timeout, format.owner);
+    try {
+      prepare(this.database, format);
+    } catch (error) {
+      this.database.close();
+      throw this.error(error);
+    }
+  }
+
+  /**
+   * Runs what reads or writes, at once or as soon as the file is not locked any more.
+   *
+   * @param write is called again after it has failed because the file was locked
+   * @throws MilterError ERR_MILTER_STORE with the error of SQLite as its cause
+   */
+  async run<T>(write: () => T): Promise<T> {
+    try {
+      return await this.#queue.run(write);
+    } catch (error) {
+      throw this.error(error);
+    }
+  }
+
+  /**
+   * Repeats a step that removes at most `batch` rows until there are no more. Half of the time is left to sessions and to other
+   * processes.
+   *
+   * @param step returns the number of rows that it has removed
+   * @returns the number of rows removed
+   */
+  async removeAll(batch: number, step: () => number): Promise<number> {
+    for (let removed = 0; ; ) {
+      let took = 0;
+      const count = await this.run(() => {
+        const begin = performance.now();
+        const changes = step();
+        took = performance.now() - begin;
+        return changes;
+      });
+      removed += count;
+      if (count < batch) return removed;
+      await sleep(Math.ceil(took));
+    }
+  }
+
+  /** Closes the file. Closing it again has no effect. */
+  close(): void {
+    try {
+      this.database.close();
+    } catch (error) {
+      throw this.error(error);
+    }
+  }
+
+  error(error: unknown): MilterError {
+    const { message } = error as Error;
+    return new MilterError('ERR_MILTER_STORE', `${this.#where}: ${message}`, { cause: error });
+  }
+
+  #open(file: string, timeout: number, owner: string): Database {
+    const Sqlite = loadPackage(
+      'better-sqlite3',
+      owner,
+      () => require('better-sqlite3') as typeof import('better-sqlite3'),
+    );
+    try {
+      return new Sqlite(file, { timeout });
+    } catch (error) {
+      // The constructor loads the native part of the package. Its errors differ from those of SQLite and of wrong paths.
+      const { code, message } = error as NodeJS.ErrnoException;
+      const native = code === 'ERR_DLOPEN_FAILED' || message.startsWith('Could not locate the bindings file');
+      throw native ? missingPackage('better-sqlite3', owner, error) : this.error(error);
+    }
+  }
+}
+
+function prepare(database: Database, format: SqliteFormat): void {
+  // In WAL mode, readers and a writer do not block each other; with synchronous = NORMAL, a write does not wait for the disk.
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = NORMAL');
+  createTables(database, format);
+  // From now on WriteQueue waits for locks, without blocking the thread.
+  database.pragma('busy_timeout = 0');
+}
+
+function createTables(database: Database, { contents, id, version, schema }: SqliteFormat): void {
+  const stored = (name: string) => database.pragma(name, { simple: true }) as number;
+  const check = () => {
+    const isNew = stored('user_version') === 0 && stored('application_id') === 0;
+    if (!isNew && stored('application_id') !== id) throw new Error(`is not a file of ${contents}`);
+    if (stored('user_version') > version) {
+      throw new Error(`its schema version ${stored('user_version')} needs a newer version of tsmilter`);
+    }
+    return stored('user_version') < version;
+  };
+  if (!check()) return;
+  // Another process may create the tables at the same moment, so the version is read again under the lock.
+  database
+    .transaction(() => {
+      if (check())
+        database.exec(`${schema}; PRAGMA application_id = ${id}; PRAGMA user_version = ${version};`);
+    })
+    .immediate();
+}
+
+/**
+ * Statements that count the rows of tables in the table `totals` by triggers, because counting a million rows would block the JS
+ * thread. A row must be changed by an upsert, as INSERT OR REPLACE would count it as a new one.
+ */
+export function countRows(tables: readonly string[]): string {
+  const trigger = (table: string, event: string, change: string) => `
+    CREATE TRIGGER ${table}_${event} AFTER ${event} ON ${table} BEGIN
+      UPDATE totals SET total = total ${change} WHERE name = '${table}';
+    END;
+  `;
+  return `
+    CREATE TABLE totals (name TEXT NOT NULL PRIMARY KEY, total INTEGER NOT NULL) WITHOUT ROWID;
+    ${tables.map((table) => `INSERT INTO totals VALUES ('${table}', (SELECT count(*) FROM ${table}));`).join('')}
+    ${tables.map((table) => trigger(table, 'insert', '+ 1') + trigger(table, 'delete', '- 1')).join('')}
+  `;
+}
