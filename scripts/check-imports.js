@@ -5,7 +5,8 @@
  *
  *     node scripts/check-imports.js [DIR]      # DIR: default lib/
  *
- *     face      lib/*.ts, the entry points: may import every layer
+ *     cli       the program tsmilter: may import every layer, helpers and testing
+ *     face      lib/*.ts, the entry points: may import every layer below
  *     workers   worker threads that load a filter's module and take sessions of the main thread's run
  *     message   a filter that gets whole messages
  *     filter    what users subclass             runtime   start, stop and sockets of libmilter
@@ -20,7 +21,7 @@
  *   addon that are plain data: a helper works where the addon is not built.
  * - testing/wire plays an MTA on a socket and imports internal only: its table of the protocol is its own, so that a
  *   wrong constant in addon does not go unnoticed. testing/simulator runs sessions without libmilter, on top of
- *   filter and runtime. Nothing else imports testing.
+ *   filter and runtime. Nothing else but the program imports testing.
  * - Only addon/native.ts loads the addon.
  * - There are no circles: neither of files, nor of the folders of helpers.
  */
@@ -44,9 +45,20 @@ const MAY_IMPORT = {
   'testing/wire': ['internal'],
   'testing/simulator': ['testing/wire', 'filter', 'runtime', ...BELOW_FILTER],
   testing: ['testing/wire', 'testing/simulator', 'internal'],
+  cli: [
+    'face',
+    'message',
+    'workers',
+    'filter',
+    'runtime',
+    'testing',
+    'testing/wire',
+    'testing/simulator',
+    ...BELOW_FILTER,
+  ],
 };
 /** Layers that may import helpers as well. */
-const USE_HELPERS = new Set(['message']);
+const USE_HELPERS = new Set(['message', 'cli']);
 /** Files that import nothing but each other. */
 const PLAIN_DATA = new Set(['addon/constants.ts', 'addon/kinds.ts', 'addon/status.ts', 'addon/steps.ts']);
 const ADDON_LOADER = 'addon/native.ts';

@@ -60,8 +60,9 @@ export function currentFactory(): Factory | null {
   return factory;
 }
 
-const isFilterClass = (candidate: Factory): candidate is new () => Base =>
-  candidate.prototype instanceof Base;
+/** Whether it is a class that extends Base, of this or another copy of the package. */
+export const isFilterClass = (candidate: unknown): candidate is new () => Base =>
+  typeof candidate === 'function' && candidate.prototype instanceof Base;
 
 /** Whether it is written with the keyword `class`, and cannot be called without `new`. */
 const isClass = (candidate: Factory): boolean =>

@@ -1,6 +1,6 @@
 /** Loads a filter's module, and finds what it must export. */
 
-import { currentFactory, type Factory, setFactory } from '../filter/dispatch.js';
+import { currentFactory, type Factory, isFilterClass, setFactory } from '../filter/dispatch.js';
 import { badArgument } from '../internal/errors.js';
 
 /** Called in each worker when the filter has stopped, to close what the module has opened. */
@@ -29,6 +29,20 @@ function findFunction(name: string, namespace: unknown): ((...args: never[]) => 
   return undefined;
 }
 
+/** The classes of filters among the exports, of whatever name. A class that has two names counts once. */
+function findClasses(namespace: unknown): Factory[] {
+  const exported = [...levels(namespace)].flatMap((level) => Object.values(level));
+  return [...new Set(exported)].filter(isFilterClass);
+}
+
+/** The only class of a filter that a module exports. */
+function onlyClass(url: string, namespace: unknown): Factory | undefined {
+  const classes = findClasses(namespace);
+  if (classes.length < 2) return classes[0];
+  const names = classes.map(({ name }) => name).join(', ');
+  throw badArgument(`${url} exports several filters (${names}): export one of them as default or factory`);
+}
+
 /**
  * Loads a filter's module into this thread and sets its factory.
  * @param url the module's `file:` URL
@@ -39,6 +53,7 @@ export async function loadFilterModule(url: string): Promise<Stopped | undefined
   const namespace: unknown = await import(url);
   const factory = findFunction('factory', namespace) ?? findFunction('default', namespace);
   if (factory) setFactory(factory as Factory);
+  else if (!currentFactory()) setFactory(onlyClass(url, namespace) ?? null);
   if (!currentFactory()) {
     throw badArgument(
       `${url} exports no filter: export a class that extends Base, or a function that makes one, as default or factory`,

@@ -10,7 +10,8 @@ import { checkInteger, checkWord, type OptionNames } from '../internal/validate.
 export interface WorkerOptions {
   /**
    * The filter's module, in place of `factory`: a path (relative to the working directory) or a `file:` URL, of an ES
-   * module or CommonJS. It exports the factory as `factory` or `default`, or calls setFactory.
+   * module or CommonJS. It exports the factory as `factory` or `default`, or one class that extends Base under any name, or calls
+   * setFactory.
    */
   module?: string | URL;
   /** The number of worker threads. Default: one for each core, os.availableParallelism(). */

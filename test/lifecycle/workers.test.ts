@@ -269,6 +269,7 @@ for (const [file, text] of [
   ['sets.mjs', `${IMPORT}Milter.setFactory(${CLASS});`],
   ['class.cjs', `${REQUIRE}module.exports = ${CLASS};`],
   ['named.cjs', `${REQUIRE}module.exports = { ...{ factory: ${CLASS} } };`],
+  ['own-name.cjs', `${REQUIRE}exports.helper = () => {}; exports.Stamp = ${CLASS};`],
   ['compiled.cjs', `${REQUIRE}Object.assign(exports, { __esModule: true, default: ${CLASS} });`],
 ] as const) {
   test(`a module may be ${file}: ${text.split('\n')[1]?.replaceAll(CLASS, 'class')}`, async () => {
@@ -288,6 +289,12 @@ for (const [file, text] of [
 for (const [file, text, code, why] of [
   ['empty.mjs', 'export {};', 'ERR_MILTER_BAD_ARGUMENT', /exports no filter.*default or factory/],
   ['wrong.mjs', 'export default { a: 1 };', 'ERR_MILTER_BAD_ARGUMENT', /exports no filter/],
+  [
+    'several.mjs',
+    `${IMPORT}export class One extends Milter.Base {} export class Two extends Milter.Base {}`,
+    'ERR_MILTER_BAD_ARGUMENT',
+    /several filters \(One, Two\).*default or factory/,
+  ],
   ['broken.mjs', 'export default class {', null, /Unexpected/],
   [
     'slip.mjs',

@@ -96,7 +96,7 @@ describe('data in the documentation', () => {
 
 describe('configuration in the documentation', () => {
   /** Comments, sections of unit files, `name = value` of main.cf, `Name=value` of unit files. */
-  const INI = /^(?:#.*|\[\w+\]|[a-z]\w+ = \S.*|[A-Z]\w+=\S.*|)$/;
+  const INI = /^(?:#.*|\[\w+\]|[a-z][\w-]+ = \S.*|[A-Z]\w+=\S.*|)$/;
   /** As tools/mta/sendmail.ts has it. */
   const M4 = /^INPUT_MAIL_FILTER\(`\w+', `S=(?:local|inet6?):[^,\s]+(?:, [FT]=[^,\s]+)*'\)dnl$/;
 

@@ -1,0 +1,92 @@
+/** The terminal: untrusted text is escaped, and colours appear only if the terminal shows them. */
+import { styleText } from 'node:util';
+import { writeLine } from '../internal/output.js';
+import { printable, printableLines } from '../internal/printable.js';
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+
+/** A part of a line that stands out. */
+export interface Styled {
+  readonly style: Style;
+  readonly text: string;
+}
+
+/** A part of a line. Unprintable characters are escaped when it is written, so untrusted text can neither forge a line nor steer the terminal. */
+export type Part = string | Styled;
+
+/** Where a subcommand writes. */
+export interface Output {
+  /** Writes a line of the result to stdout. */
+  print(...parts: readonly Part[]): void;
+  /** Writes a line about it, which is not part of the result, to stderr. */
+  error(...parts: readonly Part[]): void;
+  /** Shows how much is done; only on a terminal. */
+  progress(done: number, total: number): void;
+}
+
+/** Text that stands out. */
+export const styled = (style: Style, text: string): Styled => ({ style, text });
+
+/** The output of this process. Colours honour NO_COLOR, FORCE_COLOR and TERM; there are none in a file or pipe. */
+export function processOutput(): Output {
+  return new TerminalOutput(process.stdout, process.stderr);
+}
+
+const BAR_WIDTH = 30;
+
+class TerminalOutput implements Output {
+  readonly #stdout: NodeJS.WriteStream;
+  readonly #stderr: NodeJS.WriteStream;
+  /** The progress bar is on the screen and must be erased before the next line. */
+  #barShown = false;
+
+  constructor(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream) {
+    this.#stdout = stdout;
+    this.#stderr = stderr;
+  }
+
+  print(...parts: readonly Part[]): void {
+    this.#write(this.#stdout, parts);
+  }
+
+  error(...parts: readonly Part[]): void {
+    this.#write(this.#stderr, parts);
+  }
+
+  progress(done: number, total: number): void {
+    if (!this.#stderr.isTTY) return;
+    if (done >= total) {
+      this.#eraseBar();
+      return;
+    }
+    const filled = Math.floor((done / total) * BAR_WIDTH);
+    this.#stderr.write(`\r[${'#'.repeat(filled)}${' '.repeat(BAR_WIDTH - filled)}] ${done}/${total}`);
+    this.#barShown = true;
+  }
+
+  #write(stream: NodeJS.WriteStream, parts: readonly Part[]): void {
+    this.#eraseBar();
+    if (!hasColours(stream)) {
+      writeLine(stream, parts.map((part) => (typeof part === 'string' ? part : part.text)).join(''));
+      return;
+    }
+    // writeLine would escape the sequences that switch colours on and off.
+    stream.write(`${parts.map(coloured).join('')}\n`);
+  }
+
+  #eraseBar(): void {
+    if (!this.#barShown) return;
+    this.#stderr.clearLine(0);
+    this.#stderr.cursorTo(0);
+    this.#barShown = false;
+  }
+}
+
+/** getColorDepth honours NO_COLOR, NODE_DISABLE_COLORS, FORCE_COLOR and TERM. */
+function hasColours(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && stream.getColorDepth() > 1;
+}
+
+function coloured(part: Part): string {
+  return typeof part === 'string' ? printableLines(part) : styleText(part.style, printable(part.text));
+}

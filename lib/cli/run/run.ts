@@ -1,0 +1,95 @@
+/** `tsmilter run`: runs a filter. */
+import { statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parse, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from '../../addon/constants.js';
+import { runmilter, setExceptionPolicy } from '../../runmilter.js';
+import type { ExceptionPolicy } from '../../session/exception-policy.js';
+import { type CommandContext, type Define, describe, EXIT, UsageError } from '../command.js';
+import type { Parse } from '../values.js';
+import { readConfigFile } from './config-file.js';
+import { type OnError, type RunSettings, SETTINGS, spelling } from './settings.js';
+import { watch } from './watch.js';
+
+interface Given extends RunSettings {
+  config?: string;
+  watch?: boolean;
+}
+
+const POLICIES: Readonly<Record<OnError, ExceptionPolicy>> = {
+  tempfail: TEMPFAIL,
+  reject: REJECT,
+  accept: ACCEPT,
+  continue: CONTINUE,
+};
+
+/** Adds `run` to the program. */
+export function registerRun(program: Command, define: Define): void {
+  const command = program
+    .command('run')
+    .summary('run a filter')
+    .description(
+      'Runs the filter that a module exports: a class that extends Base, as default, as factory, or as its only such class.',
+    )
+    .argument('[filter]', 'the module of the filter: .js, .mjs, .cjs, and .ts if Node.js can run it');
+  for (const [name, { value, about, parse }] of Object.entries(SETTINGS)) {
+    const option = new Option(`--${spelling(name)} ${value}`.trimEnd(), about);
+    command.addOption(value === '' ? option : option.argParser(parse as Parse<unknown>));
+  }
+  command
+    .option('--config <file>', 'read settings from the section [milter] of a file; options override it')
+    .option('--watch', 'for development: start again when a file beside the filter changes');
+  describe(command, {
+    ok: 'the filter was stopped by SIGTERM or SIGINT',
+    failed: 'the filter could not start, or has failed',
+    examples: [
+      'tsmilter run filter.js --socket unix:/run/nolottery/sock --group postfix --mode 660',
+      'tsmilter run filter.js --socket inet:8890@127.0.0.1 --workers 1 --watch',
+      'tsmilter run --config /etc/nolottery.cfg',
+    ],
+  });
+  define<[string | undefined, Given]>(command, run);
+}
+
+async function run(
+  { output, args }: CommandContext,
+  filter: string | undefined,
+  given: Given,
+): Promise<number> {
+  const { config, watch: isWatched, ...options } = given;
+  const settings: RunSettings = { ...(config === undefined ? {} : readConfigFile(config)), ...options };
+  const module = existing(filter ?? settings.filter);
+  const { socket } = settings;
+  if (socket === undefined) throw new UsageError('say where to listen: --socket unix:/run/myfilter/sock');
+  if (isWatched) return await watch({ module, config, args, output });
+  const { filter: _, name = parse(module).name, socket: __, maxMemory, onError, ...rest } = settings;
+  const { workers = availableParallelism() } = settings;
+  if (onError !== undefined) setExceptionPolicy(POLICIES[onError]);
+  await runmilter(name, socket, {
+    ...rest,
+    module,
+    workers,
+    ...(maxMemory !== undefined && { resourceLimits: { maxOldGenerationSizeMb: maxMemory } }),
+    onListening: ({ port }) =>
+      output.error(
+        `${name}: listening on ${withPort(socket, port)}, ${workers === 1 ? '1 worker' : `${workers} workers`}`,
+      ),
+  });
+  output.error(`${name}: stopped`);
+  return EXIT.ok;
+}
+
+/** The absolute path of the filter's module. A worker would report a missing file less clearly. */
+function existing(filter: string | undefined): string {
+  if (filter === undefined) throw new UsageError("name the filter's module, such as filter.js");
+  const path = resolve(filter);
+  if (statSync(path, { throwIfNoEntry: false })?.isFile()) return path;
+  throw new UsageError(`${filter}: there is no such file`);
+}
+
+/** A socket as the MTA's configuration needs it: with the port that the system chose for `inet:0`. */
+function withPort(socket: string, port: number): string {
+  return socket.replace(/^(inet6?:)0(?=@|$)/i, `$1${port}`);
+}

@@ -1,0 +1,135 @@
+/** `tsmilter run`: a filter from a module, with options and a configuration file, and restarts in development. */
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { MtaSession } from 'tsmilter/testing';
+import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
+import { projectRoot } from '../../tools/project-root.js';
+import { CliProcess, tsmilter } from '../support/cli.js';
+
+const MESSAGE = { sender: '<a@client.example>', recipients: ['<b@example.com>'], body: 'hi\r\n' };
+
+let directory: string;
+let socket: string;
+let filter: string;
+
+/** A module whose filter stamps each message with a text. */
+const stamping = (text: string) => `
+  const Milter = require(${JSON.stringify(projectRoot)});
+  exports.Stamp = class Stamp extends Milter.Base {
+    eom() {
+      if (${JSON.stringify(text)} === 'fail') throw new Error('failed');
+      this.addheader('X-Stamp', ${JSON.stringify(text)});
+      return Milter.ACCEPT;
+    }
+  };`;
+
+beforeAll(() => {
+  directory = privateDirectory('cli-run');
+  socket = `unix:${directory}/sock`;
+  filter = join(directory, 'stamp.cjs');
+  writeFileSync(filter, stamping('one'));
+});
+afterAll(() => removeDirectory(directory));
+
+async function verdictAt(spec: string) {
+  await using session = await MtaSession.open(spec);
+  await session.connect('client.example');
+  await session.helo('client.example');
+  return await session.message(MESSAGE);
+}
+
+describe('tsmilter run', () => {
+  it('runs a filter, says where it listens, and stops with 0', async () => {
+    await using run = new CliProcess(['run', filter, '--socket', socket, '--mode', '0640', '--workers', '2']);
+    await run.said(/^stamp: listening on unix:.*\/sock, 2 workers$/m);
+    expect(statSync(join(directory, 'sock')).mode & 0o777).toBe(0o640);
+    const { verdict, modifications } = await verdictAt(socket);
+    expect([verdict, modifications]).toStrictEqual([
+      'accept',
+      [{ type: 'addheader', name: 'X-Stamp', value: 'one' }],
+    ]);
+    expect(await run.stop()).toMatchObject({
+      status: 0,
+      stdout: '',
+      stderr: expect.stringMatching(/stamp: stopped\n$/),
+    });
+  });
+
+  it('names the port that the system chose', async () => {
+    await using run = new CliProcess(['run', filter, '--socket', 'inet:0@127.0.0.1', '--workers', '1']);
+    const [, spec = ''] = await run.said(/listening on (inet:\d+@127\.0\.0\.1), 1 worker$/m);
+    expect((await verdictAt(spec)).verdict).toBe('accept');
+  });
+
+  it('reads a file, whose settings options override', async () => {
+    const failing = join(directory, 'failing');
+    mkdirSync(failing);
+    writeFileSync(join(failing, 'f.cjs'), stamping('fail'));
+    const config = join(failing, 'filter.cfg');
+    writeFileSync(
+      config,
+      `[milter]\nfilter = f.cjs\nname = configured\nsocket = unix:${failing}/other\nmode = 600\nworkers = 1\n` +
+        'on-error = reject\nhandler-timeout = 30s\nimmediate = no\n[its-own]\nmode = secret\n',
+    );
+    await using run = new CliProcess(['run', '--config', config, '--socket', socket]);
+    await run.said(/^configured: listening on unix:.*cli-run.*\/sock, 1 worker$/m);
+    expect(statSync(join(directory, 'sock')).mode & 0o777).toBe(0o600);
+    const { verdict, response } = await verdictAt(socket);
+    expect([verdict, response.reply?.text]).toStrictEqual([
+      'reject',
+      '554 5.3.0 configured: untrapped exception',
+    ]);
+  });
+
+  it('--watch starts the filter again when its file changes, and after a failed start', async () => {
+    await using run = new CliProcess(['run', filter, '--socket', socket, '--workers', '1', '--watch']);
+    await run.said(/^stamp: listening/m);
+    writeFileSync(join(directory, 'notes.txt'), 'not a source');
+    writeFileSync(filter, 'class {');
+    await run.said(/^stamp\.cjs has changed: starting again$/m);
+    await run.said(/^tsmilter run: worker 1 .*stamp\.cjs.*SyntaxError.*\nwaiting for a change/m);
+    writeFileSync(filter, stamping('two'));
+    await run.said(/^stamp: listening/m, 2);
+    expect((await verdictAt(socket)).modifications).toMatchObject([{ value: 'two' }]);
+    expect(run.stderr).not.toContain('notes.txt');
+    expect((await run.stop()).status).toBe(0);
+    writeFileSync(filter, stamping('one'));
+  });
+
+  it.each([
+    [['--socket', 'unix:/x'], 2, /^tsmilter run: name the filter's module/],
+    [['absent.js', '--socket', 'unix:/x'], 2, /^tsmilter run: absent\.js: there is no such file/],
+    [['FILTER'], 2, /^tsmilter run: say where to listen/],
+    [['FILTER', '--socket', 'unix:/nowhere/sock'], 1, /^tsmilter run: .*\/nowhere.* does not exist/],
+    [['FILTER', '--socket', 'unix:/x', '--mode', '888'], 2, /'--mode <octal>' argument '888' is invalid/],
+    [['FILTER', '--socket', 'unix:/x', '--drain-timeout', '10'], 2, /Write a time with its unit/],
+    [['FILTER', '--sokcet', 'unix:/x'], 2, /--sokcet.*Did you mean --socket/],
+    [['--config', '/nowhere.cfg'], 2, /\/nowhere\.cfg does not exist/],
+  ])('%j ends with %d and one line', async (args, code, message) => {
+    const given = args.map((arg) => (arg === 'FILTER' ? filter : arg));
+    const { status, stdout, stderr } = await tsmilter(['run', ...given]);
+    expect(stderr).toMatch(message);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect([status, stdout]).toStrictEqual([code, '']);
+  });
+
+  it.each([
+    ['mode = 999', /bad\.cfg: mode = 999: Write permissions in octal/],
+    ['sokcet = unix:/x', /bad\.cfg: sokcet is not a setting; did you mean socket\?/],
+    ['watch = yes', /watch is not a setting/],
+  ])('a file with %j is refused', async (line, message) => {
+    const config = join(directory, 'bad.cfg');
+    writeFileSync(config, `[milter]\n${line}\n`);
+    const { status, stderr } = await tsmilter(['run', filter, '--config', config]);
+    expect([status, stderr]).toStrictEqual([2, expect.stringMatching(message)]);
+  });
+
+  it('names the place of an error in the filter, without a stack', async () => {
+    const broken = join(directory, 'broken.mjs');
+    writeFileSync(broken, '\nthrow new TypeError("boo\\u001b[31m");\n');
+    const { status, stderr } = await tsmilter(['run', broken, '--socket', socket, '--workers', '1']);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^tsmilter run: worker 1 .*TypeError.*boo\\u001b\[31m \(\/.*broken\.mjs:2:7\)\n$/);
+  });
+});
