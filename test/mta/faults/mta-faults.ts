@@ -36,6 +36,17 @@ function talkers(lab: FaultLab, kind: Kind, step: string): number[] {
   return names.flatMap((name) => descendants(pid, name));
 }
 
+/** Sends a signal to each process; one that has ended by itself, as the delivery of the message before does, needs none. */
+function signal(pids: readonly number[], name: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, name);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
 /** Removes what a killed process of Postfix leaves unfinished in its queue, which is never delivered, as postsuper -p would. */
 function purge(queueDir: string): void {
   for (const name of fs.readdirSync(path.join(queueDir, 'incoming'))) {
@@ -64,7 +75,7 @@ export async function hangsUp(lab: FaultLab, kind: Kind, step: string): Promise<
     })
     .catch(() => 'cut off' as const);
   await lab.filter.event('held');
-  for (const pid of talkers(lab, kind, step)) process.kill(pid, 'SIGKILL');
+  signal(talkers(lab, kind, step), 'SIGKILL');
   expect(await sending).toBe('cut off');
   await lab.filter.request('mend');
   await lab.filter.event('closed');
@@ -86,12 +97,12 @@ export async function stopsReading(lab: FaultLab, kind: Kind): Promise<void> {
   const frozen = talkers(lab, kind, 'eom');
   const reply = client.content(compose(id, [], 'a line\r\n'));
   await lab.filter.event('replaces');
-  for (const pid of frozen) process.kill(pid, 'SIGSTOP');
+  signal(frozen, 'SIGSTOP');
   try {
     await lab.filter.request('mend');
     await lab.expectOutcome(other, 'delivered');
   } finally {
-    for (const pid of frozen) process.kill(pid, 'SIGCONT');
+    signal(frozen, 'SIGCONT');
   }
   expect((await reply).code).toBe(250);
   client.destroy();
