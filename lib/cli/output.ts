@@ -20,12 +20,18 @@ export interface Output {
   print(...parts: readonly Part[]): void;
   /** Writes a line about it, which is not part of the result, to stderr. */
   error(...parts: readonly Part[]): void;
-  /** Shows how much is done; only on a terminal. */
-  progress(done: number, total: number): void;
+  /** Shows how much is done, from 0 to 1, by a bar on stderr that the next line replaces; only on a terminal. */
+  progress(share: number): void;
 }
 
 /** Text that stands out. */
 export const styled = (style: Style, text: string): Styled => ({ style, text });
+
+/** A value as a line of JSON in ASCII, which remains JSON when it is printed: there is nothing left to escape. */
+export function jsonLine(value: unknown): string {
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value).replace(/[^\x20-\x7e]/g, escaped);
+}
 
 /** The output of this process. Colours honour NO_COLOR, FORCE_COLOR and TERM; there are none in a file or pipe. */
 export function processOutput(): Output {
@@ -53,14 +59,12 @@ class TerminalOutput implements Output {
     this.#write(this.#stderr, parts);
   }
 
-  progress(done: number, total: number): void {
+  progress(share: number): void {
     if (!this.#stderr.isTTY) return;
-    if (done >= total) {
-      this.#eraseBar();
-      return;
-    }
-    const filled = Math.floor((done / total) * BAR_WIDTH);
-    this.#stderr.write(`\r[${'#'.repeat(filled)}${' '.repeat(BAR_WIDTH - filled)}] ${done}/${total}`);
+    this.#eraseBar();
+    if (share >= 1) return;
+    const bar = '#'.repeat(Math.floor(share * BAR_WIDTH)).padEnd(BAR_WIDTH);
+    this.#stderr.write(`[${bar}] ${Math.floor(share * 100)} %`);
     this.#barShown = true;
   }
 

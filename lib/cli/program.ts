@@ -7,9 +7,10 @@ import { type Act, type CommandContext, type Define, EXIT, type Register, UsageE
 import { registerKey } from './key/key.js';
 import type { Output } from './output.js';
 import { registerRun } from './run/run.js';
+import { registerSend } from './send/send.js';
 
 /** In the order of the help. */
-const COMMANDS: readonly Register[] = [registerRun, registerKey];
+const COMMANDS: readonly Register[] = [registerRun, registerSend, registerKey];
 
 /**
  * Runs the program.
