@@ -1,9 +1,10 @@
 /** A greylist in Redis, which several machines can share. */
 
+import { digestOf } from '../internal/stores/digest.js';
 import { RedisRequests, type RedisStoreOptions } from '../internal/stores/redis-requests.js';
 import { CHECK, CLEAN } from './redis-script.js';
 import type { Rules } from './rules.js';
-import { digestOf, type GreylistStore, type Triple } from './store.js';
+import type { GreylistStore, Triple } from './store.js';
 
 /**
  * A greylist in Redis 6 or later, using the optional package `redis`. All hosts with the same Redis and prefix share one

@@ -1,11 +1,12 @@
 /** A greylist in an SQLite file, for one machine. */
 import type { Database, Statement } from 'better-sqlite3';
+import { digestOf } from '../internal/stores/digest.js';
 import { SqliteFile } from '../internal/stores/sqlite-file.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from '../internal/validate.js';
 import { type ClientRecord, isWhitelisted, recordPass } from './client-record.js';
 import { type Rules, recordAttempt, type TripleRecord } from './rules.js';
 import { FORMAT, SQL } from './sqlite-schema.js';
-import { digestOf, type GreylistStore, type Triple } from './store.js';
+import type { GreylistStore, Triple } from './store.js';
 
 /** Options and limits of the file. */
 export interface SqliteStoreOptions {

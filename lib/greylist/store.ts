@@ -1,6 +1,4 @@
 /** The storage of a greylist. */
-import { createHash } from 'node:crypto';
-import { encodeBytes } from '../internal/bytes.js';
 import type { Rules } from './rules.js';
 
 /** Client address, envelope sender and envelope recipient. */
@@ -19,15 +17,4 @@ export interface GreylistStore {
   clean(now: number, rules: Rules): Promise<number>;
   /** Closes files and connections. */
   close(): Promise<void>;
-}
-
-/** A digest of one or several texts. */
-export function digestOf(...texts: readonly string[]): string {
-  const hash = createHash('sha256');
-  for (const text of texts) {
-    const bytes = encodeBytes(text);
-    // With its length, ['ab', 'c'] and ['a', 'bc'] have different digests.
-    hash.update(`${bytes.length}:`).update(bytes);
-  }
-  return hash.digest('base64url');
 }

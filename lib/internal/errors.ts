@@ -83,7 +83,7 @@ export type MilterErrorCode =
   | 'ERR_MILTER_LIST'
   /** A configuration file, or a value in it, that cannot be understood or is too large (tsmilter/config). */
   | 'ERR_MILTER_CONFIG'
-  /** A store cannot be reached or used (tsmilter/greylist, tsmilter/cache, tsmilter/dmarc, tsmilter/lists). */
+  /** A store cannot be reached or used (tsmilter/greylist, tsmilter/reputation, tsmilter/cache and others). */
   | 'ERR_MILTER_STORE'
   /** A content scanner has given no result (tsmilter/scan). */
   | 'ERR_MILTER_SCAN'

@@ -6,8 +6,9 @@ import { Greylist, MilterError, RedisStore, type RedisStoreOptions } from 'tsmil
 import { freePort } from '../../tools/free-ports';
 import { RedisServer } from '../../tools/redis';
 import { until } from '../../tools/wait';
+import { Clock } from '../support/clock';
 import { errorWith, expectThat } from '../support/expect';
-import { Clock, testStore } from '../support/greylist-table';
+import { testStore } from '../support/greylist-table';
 
 let server: RedisServer;
 let port = 0;

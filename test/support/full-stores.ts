@@ -14,3 +14,15 @@ export async function fillTriples(file: string, count: number, time: number): Pr
     .run(count, `sender-${time}-`, time, time);
   database.close();
 }
+
+/** Adds records of one message each, the last one at `time`, to a file of reputations. */
+export async function fillReputation(file: string, count: number, time: number): Promise<void> {
+  const database = new Sqlite(file);
+  database
+    .prepare(`
+      WITH RECURSIVE counter(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter WHERE n < ?)
+      INSERT INTO records SELECT ? || n || '.example:pass', 'host', ? + n, 'Dzli' FROM counter
+    `)
+    .run(count, `d${time}-`, time - count);
+  database.close();
+}

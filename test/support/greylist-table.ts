@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Greylist, type GreylistOptions, type GreylistStore, type Triple } from 'tsmilter/greylist';
 import { isExpired, recordAttempt, type TripleRecord } from '#lib/greylist/rules.js';
+import { Clock } from './clock';
 import { expectThat } from './expect';
 
 const SECOND = 1000;
@@ -11,12 +12,6 @@ const DAY = 24 * HOUR;
 
 /** A new, empty store, which is closed with the greylist. */
 export type MakeStore = () => GreylistStore;
-
-/** A clock that moves only when it is set. */
-export class Clock {
-  time = Date.UTC(2026, 0, 1);
-  readonly now = (): number => this.time;
-}
 
 /** At a time, counted from the first try: what the check answers. */
 type Tries = readonly (readonly [time: number, answer: number])[];

@@ -9,8 +9,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AddrCache } from 'tsmilter/cache';
 import { Greylist, SqliteStore } from 'tsmilter/greylist';
 import { AccessMap } from 'tsmilter/policy';
+import { Reputation, SqliteReputationStore } from 'tsmilter/reputation';
 import { cpuMilliseconds, largestTurn, mostEntriesInATurn } from '../support/event-loop';
-import { fillTriples } from '../support/full-stores';
+import { expectThat } from '../support/expect';
+import { fillReputation, fillTriples } from '../support/full-stores';
 
 const TRIPLES = 200_000;
 const LINES = 40_000;
@@ -65,6 +67,37 @@ describe('one turn of the event loop', () => {
     });
     expect(removed).toBeGreaterThan(10_000);
     expect(cleaning).toBeLessThan(MOST_MILLISECONDS);
+  });
+
+  it('full reputations in SQLite: records, which remove the oldest, export, merge and clean', async () => {
+    const file = join(directory, 'reputation.db');
+    await new Reputation(file).close();
+    await fillReputation(file, 20_000, NOW - 24 * 200 * HOUR);
+    await fillReputation(file, TRIPLES, NOW - HOUR);
+    const store = new SqliteReputationStore(file, { maxEntries: TRIPLES });
+    await using reputation = new Reputation(store, { now: () => NOW });
+    await using other = new Reputation(join(directory, 'other.db'), { now: () => NOW });
+    await reputation.record('warm.example', 'none', 'spam');
+    let removed = 0;
+    const recording = async () => {
+      for (let at = 0; at < 500; at++) {
+        await reputation.record(`made-up${at}.example`, 'none', 'spam');
+        if (at % 10 === 0) await new Promise(setImmediate);
+      }
+    };
+    const exporting = async () => {
+      for await (const { id } of reputation.export(NOW)) expect(id).toMatch(/^made-up|^warm/);
+    };
+    const merging = async () => {
+      expect(await other.merge(reputation.export(NOW - HOUR - 10_000))).toBeGreaterThan(10_000);
+    };
+    const cleaning = async () => {
+      removed = await reputation.clean();
+    };
+    for (const work of [recording, exporting, merging, cleaning]) {
+      expectThat(await largestTurn(cpuMilliseconds, work), work.name).toBeLessThan(MOST_MILLISECONDS);
+    }
+    expect(removed).toBeGreaterThan(10_000);
   });
 
   it('an AddrCache: load and compact', async () => {

@@ -1,19 +1,19 @@
 /** tsmilter/greylist in an SQLite file. */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text as readAll } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
 import { foldSender, Greylist, type GreylistOptions, MilterError, SqliteStore } from 'tsmilter/greylist';
 import { loadPackage } from '#lib/internal/stores/packages.js';
 import { projectRoot } from '../../tools/project-root';
+import { Clock } from '../support/clock';
 import { cpuTime } from '../support/cpu-time';
 import { errorWith, expectThat } from '../support/expect';
 import { fillTriples } from '../support/full-stores';
-import { Clock, testStore } from '../support/greylist-table';
+import { testStore } from '../support/greylist-table';
+import { runProcesses } from '../support/run-processes';
 
 let dir = '';
 let files = 0;
@@ -74,18 +74,7 @@ describe('a greylist in SQLite', () => {
       })();
     `;
     const processes = 4;
-    const results = await Promise.all(
-      Array.from({ length: processes }, async () => {
-        const child = spawn(process.execPath, ['-e', program], { cwd: projectRoot, timeout: 60_000 });
-        const [output, errors, [status]] = await Promise.all([
-          readAll(child.stdout),
-          readAll(child.stderr),
-          once(child, 'close'),
-        ]);
-        expectThat(status, errors).toBe(0);
-        return Number(output);
-      }),
-    );
+    const results = (await runProcesses(processes, program)).map(Number);
     // 0 once, and each number up to the last one once
     const last = processes * 200 - 1;
     expect(results.reduce((a, b) => a + b)).toBe((last * (last + 1)) / 2);

@@ -40,7 +40,7 @@ export interface RedisClient {
   connect(): Promise<unknown>;
   destroy(): void;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
-  del(key: string): Promise<number>;
+  hVals(key: string): Promise<string[]>;
   scan(
     cursor: string,
     options: { MATCH: string; COUNT: number },
