@@ -118,7 +118,7 @@ export async function folder(name, { files, label = name, after, slowdown = 1, .
 
 /** The suites on the release build, with the coverage of lib/ measured. */
 export function main() {
-  const suites = ['unit', 'integration', 'lifecycle', 'mta'].map((name) => ({ name }));
+  const suites = ['unit', 'integration', 'lifecycle', 'mta', 'fuzz'].map((name) => ({ name }));
   return coverage(suites, ['--check-coverage', '--lines', '90', '--branches', '90']);
 }
 
@@ -203,12 +203,12 @@ export async function underSanitizer(kind, names, files) {
 }
 
 export async function asan() {
-  const tallies = await underSanitizer('asan', ['unit', 'integration', 'lifecycle', 'mta']);
+  const tallies = await underSanitizer('asan', ['unit', 'integration', 'lifecycle', 'mta', 'fuzz']);
   return [...tallies, await nativeTests('asan')];
 }
 
 export async function tsan() {
-  const tallies = await underSanitizer('tsan', ['integration', 'lifecycle']);
+  const tallies = await underSanitizer('tsan', ['integration', 'lifecycle', 'fuzz']);
   return [...tallies, await nativeTests('tsan')];
 }
 
