@@ -21,7 +21,7 @@
  *   addon that are plain data: a helper works where the addon is not built.
  * - testing/wire plays an MTA on a socket and imports internal only: its table of the protocol is its own, so that a
  *   wrong constant in addon does not go unnoticed. testing/simulator runs sessions without libmilter, on top of
- *   filter and runtime. Nothing else but the program imports testing.
+ *   filter and runtime, and replays what tsmilter/archive has saved. Nothing else but the program imports testing.
  * - Only addon/native.ts loads the addon.
  * - There are no circles: neither of files, nor of the folders of helpers.
  */
@@ -58,7 +58,7 @@ const MAY_IMPORT = {
   ],
 };
 /** Layers that may import helpers as well. */
-const USE_HELPERS = new Set(['message', 'cli']);
+const USE_HELPERS = new Set(['message', 'testing/simulator', 'cli']);
 /** Files that import nothing but each other. */
 const PLAIN_DATA = new Set(['addon/constants.ts', 'addon/kinds.ts', 'addon/status.ts', 'addon/steps.ts']);
 const ADDON_LOADER = 'addon/native.ts';

@@ -89,6 +89,8 @@ export type MilterErrorCode =
   | 'ERR_MILTER_SCAN'
   /** The directory of temporary files cannot be used, or a file in it was damaged (tsmilter/message). */
   | 'ERR_MILTER_SPOOL'
+  /** A mailbox, or a saved message, that must not or cannot be used, or whose lock is held too long (tsmilter/archive). */
+  | 'ERR_MILTER_ARCHIVE'
   /** DNS has no record of this type under the name (tsmilter/dns). */
   | 'ENODATA'
   /** A DNS server failed (tsmilter/dns). */

@@ -1,7 +1,8 @@
 /** The body of a message while it is collected: in memory up to a size, in a temporary file above it. */
 import type { FileHandle } from 'node:fs/promises';
 import { MilterError } from '../internal/errors.js';
-import { openSpoolFile } from './spool.js';
+import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
+import { defaultSpoolDirectory, openSpoolFile } from './spool.js';
 
 /** How bodies are kept. Sizes are in bytes. */
 export interface StorageOptions {
@@ -11,6 +12,26 @@ export interface StorageOptions {
   readonly maxTotalMemory?: number;
   /** The directory of temporary files, of this user alone. Default: `tsmilter-<uid>` below the system's. */
   readonly spoolDirectory?: string;
+}
+
+const STORAGE_OPTIONS: OptionNames<StorageOptions> = {
+  maxMemory: true,
+  maxTotalMemory: true,
+  spoolDirectory: true,
+};
+const MEBIBYTE = 2 ** 20;
+
+/** @internal The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+export function storageOptions(options: StorageOptions): Required<StorageOptions> {
+  checkOptions('storage', options, STORAGE_OPTIONS);
+  const {
+    maxMemory = MEBIBYTE,
+    maxTotalMemory = 64 * MEBIBYTE,
+    spoolDirectory = defaultSpoolDirectory(),
+  } = options;
+  checkInteger('storage: maxMemory', maxMemory, 0);
+  checkInteger('storage: maxTotalMemory', maxTotalMemory, 0, Number.MAX_SAFE_INTEGER);
+  return { maxMemory, maxTotalMemory, spoolDirectory };
 }
 
 /** A file is read in pieces of this size. */

@@ -1,4 +1,5 @@
 /** One header field of a message: as it arrived, or as a filter has written it. */
+import { P_HDR_LEADSPC } from '../addon/constants.js';
 import { encodeBytes } from '../internal/bytes.js';
 import { checkField } from '../internal/wire-text.js';
 import { parseHeader } from '../utils/parse-header.js';
@@ -15,6 +16,14 @@ export class HeaderField {
   constructor(name: string, wire: string) {
     this.name = name;
     this.wire = wire;
+  }
+
+  /**
+   * @internal A field as a header handler was given it.
+   * @param protocol the negotiated bits: without P_HDR_LEADSPC the MTA has removed the space after the colon
+   */
+  static received(protocol: number, name: string, value: string): HeaderField {
+    return new HeaderField(name, protocol & P_HDR_LEADSPC ? value : ` ${value}`);
   }
 
   /** @internal A field that a filter adds. @throws MilterError ERR_MILTER_BAD_ARGUMENT */

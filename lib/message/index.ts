@@ -17,5 +17,6 @@ export {
   messageFilter,
 } from './message-function.js';
 export type { RecipientPlace, Recipients } from './recipients.js';
+export { type SaveFailedOptions, saveFailed } from './save-failed.js';
 export type { AuthFacts, ClientFacts, TlsFacts } from './session-facts.js';
 export type { SessionFacts, Transaction } from './transaction.js';

@@ -1,37 +1,15 @@
 /** A filter that gets each message whole. */
-import { ACCEPT, CONTINUE, DISCARD, P_HDR_LEADSPC, REJECT, TEMPFAIL } from '../addon/constants.js';
+import { ACCEPT, CONTINUE, DISCARD, REJECT, TEMPFAIL } from '../addon/constants.js';
 import type { Answer, Status } from '../addon/status.js';
 import { Base } from '../filter/base.js';
 import { MilterError } from '../internal/errors.js';
-import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import type { Peer } from '../session/hostaddr.js';
 import { EnvelopeAddress } from './address.js';
 import { applyEdits } from './apply.js';
-import type { StorageOptions } from './body-store.js';
+import { type StorageOptions, storageOptions } from './body-store.js';
 import { HeaderField } from './header-field.js';
 import { authFacts, type ClientFacts, clientFacts, tlsFacts } from './session-facts.js';
-import { defaultSpoolDirectory } from './spool.js';
 import { type SessionFacts, Transaction } from './transaction.js';
-
-const STORAGE_OPTIONS: OptionNames<StorageOptions> = {
-  maxMemory: true,
-  maxTotalMemory: true,
-  spoolDirectory: true,
-};
-const MEBIBYTE = 2 ** 20;
-
-/** @internal The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
-export function storageOptions(options: StorageOptions): Required<StorageOptions> {
-  checkOptions('storage', options, STORAGE_OPTIONS);
-  const {
-    maxMemory = MEBIBYTE,
-    maxTotalMemory = 64 * MEBIBYTE,
-    spoolDirectory = defaultSpoolDirectory(),
-  } = options;
-  checkInteger('storage: maxMemory', maxMemory, 0);
-  checkInteger('storage: maxTotalMemory', maxTotalMemory, 0, Number.MAX_SAFE_INTEGER);
-  return { maxMemory, maxTotalMemory, spoolDirectory };
-}
 
 /** Verdicts after which the MTA drops all changes, so that none is sent. */
 const DROPS: ReadonlySet<Status> = new Set([REJECT, TEMPFAIL, DISCARD]);
@@ -123,7 +101,7 @@ export abstract class MessageFilter extends Base {
   }
 
   override header(name: string, value: string): Answer {
-    this.#open().addReceived(new HeaderField(name, this.#wire(value)));
+    this.#open().addReceived(HeaderField.received(this.context.protocol, name, value));
     return CONTINUE;
   }
 
@@ -156,11 +134,6 @@ export abstract class MessageFilter extends Base {
   override async close(): Promise<Status> {
     await this.#end(this.#transaction);
     return CONTINUE;
-  }
-
-  /** The value with the white space after the colon, which an MTA that does not pass it has removed. */
-  #wire(value: string): string {
-    return this.context.protocol & P_HDR_LEADSPC ? value : ` ${value}`;
   }
 
   #session(): SessionFacts {

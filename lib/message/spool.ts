@@ -1,9 +1,9 @@
 /** Private temporary files for bodies that are too large for memory. */
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MilterError } from '../internal/errors.js';
+import { preparePrivateDirectory } from '../internal/private-directory.js';
 
 /** A file that was left in the directory is removed once it is this old, in milliseconds. */
 const ABANDONED = 60_000;
@@ -38,15 +38,11 @@ export async function openSpoolFile(directory: string): Promise<FileHandle> {
 /** Makes the directory, or checks that nobody else can read it, and removes what a killed process left there. */
 async function prepare(directory: string): Promise<void> {
   if (ready.has(directory)) return;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const found = lstatSync(directory);
-  if (!found.isDirectory() || (process.getuid && found.uid !== process.getuid())) {
-    throw new MilterError(
-      'ERR_MILTER_SPOOL',
-      `${directory} is not a directory of this user: remove it, or name another one in spoolDirectory`,
-    );
-  }
-  if (found.mode & 0o077) chmodSync(directory, 0o700);
+  preparePrivateDirectory(
+    directory,
+    (message) =>
+      new MilterError('ERR_MILTER_SPOOL', `${message}: remove it, or name another one in spoolDirectory`),
+  );
   ready.add(directory);
   await removeAbandoned(directory);
 }

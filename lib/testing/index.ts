@@ -7,6 +7,7 @@ export { MilterError } from '../internal/errors.js';
 export type { FeedEnvelope, FeedResult } from './simulator/feed.js';
 export type { MessageSource } from './simulator/message-source.js';
 export type { HandlerError } from './simulator/recording-exceptions.js';
+export { type ReplayResult, replay } from './simulator/replay.js';
 export type { TestStep } from './simulator/steps.js';
 export { TestCtx } from './simulator/test-ctx.js';
 export type { MacrosByTestStep, TestCtxOptions } from './simulator/test-ctx-options.js';
