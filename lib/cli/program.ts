@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { MilterError } from '../internal/errors.js';
 import { type Act, type CommandContext, type Define, EXIT, type Register, UsageError } from './command.js';
+import { registerDoctor } from './doctor/doctor.js';
 import { registerKey } from './key/key.js';
 import type { Output } from './output.js';
 import { registerRun } from './run/run.js';
 import { registerSend } from './send/send.js';
 
 /** In the order of the help. */
-const COMMANDS: readonly Register[] = [registerRun, registerSend, registerKey];
+const COMMANDS: readonly Register[] = [registerRun, registerSend, registerDoctor, registerKey];
 
 /**
  * Runs the program.

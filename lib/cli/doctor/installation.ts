@@ -1,0 +1,21 @@
+/** The package on this machine: Node.js, the addon, libmilter. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { native } from '../../addon/native.js';
+import { MilterError } from '../../internal/errors.js';
+import type { Finding } from './finding.js';
+
+/** Loads the addon. */
+export function checkInstallation(): Finding {
+  const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8'));
+  const about = `tsmilter ${version}`;
+  try {
+    const libmilter = native().version().join('.');
+    const message = `the addon works, with libmilter ${libmilter} under Node.js ${process.versions.node}`;
+    return { level: 'ok', code: 'installation', about, message };
+  } catch (error) {
+    if (!(error instanceof MilterError)) throw error;
+    const [message = '', ...cure] = error.message.split(/[:;] (?=install|build|run)/);
+    return { level: 'error', code: 'installation', about, message, cure: cure.join('; ') };
+  }
+}
