@@ -1,5 +1,6 @@
 /** `tsmilter/dmarc`: Domain-based Message Authentication, Reporting, and Conformance (RFC 9989, 9990, 7489). */
 export { MilterError } from '../internal/errors.js';
+export type { RedisStoreOptions } from '../internal/stores/redis-requests.js';
 export { dmarcAuthRes } from './authres.js';
 export { checkDmarc } from './check-dmarc.js';
 export {
@@ -9,6 +10,7 @@ export {
   type DmarcUri,
   parseDmarcRecord,
 } from './record.js';
+export { RedisReportStore, type RedisReportStoreOptions } from './redis-report-store.js';
 export {
   type RefusedDestination,
   type ReportDestination,
@@ -22,6 +24,7 @@ export {
   type ReportRow,
   reportEntry,
 } from './report-entry.js';
+export type { ReportLimits } from './report-limits.js';
 export { type ReportMail, type ReportSender, reportMails } from './report-mail.js';
 export type { DmarcReportStore, StoredReport } from './report-store.js';
 export { type ReportMetadata, reportXml } from './report-xml.js';

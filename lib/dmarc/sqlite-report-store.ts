@@ -4,16 +4,11 @@ import type { Database } from 'better-sqlite3';
 import { SqliteFile, type SqliteFormat } from '../internal/stores/sqlite-file.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from '../internal/validate.js';
 import type { ReportEntry, ReportPolicy, ReportRow } from './report-entry.js';
+import { checkReportLimits, type ReportLimits } from './report-limits.js';
 import type { DmarcReportStore, StoredReport } from './report-store.js';
 
 /** Options and limits of the file. */
-export interface SqliteReportStoreOptions {
-  /** Seconds that a report covers; periods begin at multiples of it since 1970. Default: 86,400, a day (UTC). */
-  readonly period?: number;
-  /** Maximum number of rows in the file; messages that need another one are not counted. Default: 1,000,000. */
-  readonly maxRows?: number;
-  /** Maximum number of rows of one report, so that a report fits into memory and into a mail. Default: 20,000. */
-  readonly maxRowsPerReport?: number;
+export interface SqliteReportStoreOptions extends Partial<ReportLimits> {
   /** Milliseconds to wait while another process writes to the file. Default: 1,000. */
   readonly timeout?: number;
 }
@@ -24,7 +19,6 @@ const OPTIONS: OptionNames<SqliteReportStoreOptions> = {
   maxRowsPerReport: true,
   timeout: true,
 };
-const DAY = 86_400;
 
 // A report is a policy in a period. Policies and rows are JSON; a digest of a row finds the one in which a message counts.
 const SCHEMA = `
@@ -56,7 +50,7 @@ interface ReportRecord {
 /** Aggregate reports in the making, with the optional package better-sqlite3. Several processes may share the file. */
 export class SqliteReportStore implements DmarcReportStore {
   readonly #file: SqliteFile;
-  readonly #options: Required<SqliteReportStoreOptions>;
+  readonly #limits: ReportLimits;
   readonly #database: Database;
   readonly #count: (entry: ReportEntry, begin: number) => boolean;
 
@@ -69,17 +63,16 @@ export class SqliteReportStore implements DmarcReportStore {
   constructor(file: string, options: SqliteReportStoreOptions = {}) {
     checkWord('SqliteReportStore: file', file);
     checkOptions('SqliteReportStore', options, OPTIONS);
-    this.#options = { period: DAY, maxRows: 1_000_000, maxRowsPerReport: 20_000, timeout: 1000, ...options };
-    const { timeout, ...counts } = this.#options;
+    const { timeout = 1000, ...limits } = options;
     checkInteger('SqliteReportStore: timeout', timeout, 0);
-    for (const [name, value] of Object.entries(counts)) checkInteger(`SqliteReportStore: ${name}`, value, 1);
+    this.#limits = checkReportLimits('SqliteReportStore', limits);
     this.#file = new SqliteFile(file, timeout, FORMAT);
     this.#database = this.#file.database;
     this.#count = this.#database.transaction(this.#countEntry.bind(this)).immediate;
   }
 
   add(entry: ReportEntry, now: number): Promise<boolean> {
-    const { period } = this.#options;
+    const { period } = this.#limits;
     const begin = Math.floor(now / 1000 / period) * period;
     return this.#file.run(() => this.#count(entry, begin));
   }
@@ -125,7 +118,7 @@ export class SqliteReportStore implements DmarcReportStore {
       .prepare('UPDATE rows SET count = count + 1 WHERE report = ? AND digest = ?')
       .run(id, digest);
     if (again.changes > 0) return true;
-    const { maxRows, maxRowsPerReport, period } = this.#options;
+    const { maxRows, maxRowsPerReport, period } = this.#limits;
     const { total } = this.#database.prepare('SELECT coalesce(sum(rows), 0) AS total FROM reports').get() as {
       total: number;
     };

@@ -5,13 +5,10 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   checkDmarc,
-  type DmarcMessage,
   type DmarcResult,
   type ReportEntry,
-  type ReportFacts,
   type ReportMail,
   reportDestinations,
-  reportEntry,
   reportXml,
   type SendReportsOptions,
   SqliteReportStore,
@@ -22,12 +19,7 @@ import { privateDirectory, removeDirectory } from '../../tools/private-directory
 import { projectRoot } from '../../tools/project-root.js';
 import { dnsError, type Zone, zoneResolver } from '../support/dkim.js';
 import { parseMessage } from '../support/parsed-mail.js';
-
-const DAY = 86_400;
-const NOW = Date.parse('2026-11-28T14:30:00Z');
-const TOMORROW = NOW + DAY * 1000;
-const BEGIN = Date.parse('2026-11-28T00:00:00Z') / 1000;
-const RECORD = 'v=DMARC1; p=reject; sp=quarantine; rua=mailto:r@example.com';
+import { BEGIN, DAY, entry, NOW, RECORD, some, TOMORROW, testReportStore } from '../support/report-stores.js';
 
 let directory: string;
 let files = 0;
@@ -42,20 +34,6 @@ beforeEach(() => {
   store = open();
 });
 afterEach(() => store.close());
-
-async function entry(
-  record = RECORD,
-  message: Partial<DmarcMessage> = {},
-  facts: Partial<ReportFacts> = {},
-): Promise<ReportEntry | undefined> {
-  const resolver = zoneResolver({ '_dmarc.example.com': [[record]] });
-  const { spf, dkim } = message;
-  const result = await checkDmarc({ from: 'a@example.com', ...message }, { resolver });
-  return reportEntry(result, { ip: '192.0.2.1', envelopeFrom: 'bounce.example.net', spf, dkim, ...facts });
-}
-
-const some = async (...args: Parameters<typeof entry>): Promise<ReportEntry> =>
-  (await entry(...args)) as ReportEntry;
 
 /** Validates with libxml2. @returns what it objects to */
 function objections(xml: string): string {
@@ -139,50 +117,8 @@ describe('an entry', () => {
   });
 });
 
-describe('the store', () => {
-  it('counts messages of which the same is to be said in one row', async () => {
-    for (const ip of ['192.0.2.1', '192.0.2.1', '2001:db8::1'])
-      expect(await store.add(await some(RECORD, {}, { ip }), NOW)).toBe(true);
-    expect(await store.next(NOW)).toBeUndefined();
-    const report = (await store.next(TOMORROW)) as StoredReport;
-    expect(report).toMatchObject({ begin: BEGIN, end: BEGIN + DAY - 1, policy: { domain: 'example.com' } });
-    expect(report.rows.map(({ row, count }) => [row.ip, count]).sort()).toEqual([
-      ['192.0.2.1', 2],
-      ['2001:db8::1', 1],
-    ]);
-    await store.remove(report.id);
-    expect(await store.next(TOMORROW)).toBeUndefined();
-  });
-
-  it('has a report for each policy and each period (RFC 9990: one policy configuration)', async () => {
-    await store.add(await some(), NOW);
-    await store.add(await some(RECORD.replace('reject', 'none')), NOW);
-    await store.add(await some(), TOMORROW);
-    const first = await store.next(TOMORROW + DAY * 1000);
-    const second = await store.next(TOMORROW + DAY * 1000, first?.id);
-    const third = await store.next(TOMORROW + DAY * 1000, second?.id);
-    expect(new Set([first, second, third].map((report) => `${report?.begin} ${report?.policy.p}`))).toEqual(
-      new Set([`${BEGIN} reject`, `${BEGIN} none`, `${BEGIN + DAY} reject`]),
-    );
-    expect(await store.next(TOMORROW + DAY * 1000, third?.id)).toBeUndefined();
-  });
-
-  it('is full at its limits, and still counts what it knows', async () => {
-    const small = open({ maxRows: 2 });
-    const add = async (ip: string) => small.add(await some(RECORD, {}, { ip }), NOW);
-    expect([
-      await add('192.0.2.1'),
-      await add('192.0.2.2'),
-      await add('192.0.2.3'),
-      await add('192.0.2.1'),
-    ]).toEqual([true, true, false, true]);
-    await small.close();
-    const short = open({ maxRowsPerReport: 1 });
-    expect(await short.add(await some(), NOW)).toBe(true);
-    expect(await short.add(await some(RECORD, {}, { ip: '192.0.2.9' }), NOW)).toBe(false);
-    expect(await short.add(await some(`${RECORD}; fo=1`), NOW)).toBe(true);
-    await short.close();
-  });
+describe('the store in SQLite', () => {
+  testReportStore(open);
 
   it('is shared by processes, and keeps its rows', async () => {
     const file = path.join(directory, 'shared.db');
