@@ -13,7 +13,7 @@ const VERSION = /^[0-9]{1,9}$/;
  * Method, result, ptype and property come in lower case; values as they are written, without quotes. A result that
  * cannot be read is left out, the others stay. Comments are dropped: nothing in them is to be relied on.
  *
- * @returns undefined if not even the authserv-id can be read. Nothing is thrown.
+ * @returns undefined if not even the authserv-id can be read, or if a control character occurs anywhere. Nothing is thrown.
  */
 export function parseAuthRes(value: string): AuthRes | undefined {
   const sections = sectionsOf(value);

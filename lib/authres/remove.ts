@@ -11,7 +11,8 @@ const FIELD = 'Authentication-Results';
 
 /**
  * Whether a field claims to be that of `id`. Names are compared without letter case, U-labels as A-labels. A field that
- * cannot be parsed counts as ours if it contains the id anywhere, because another program may be able to read it.
+ * cannot be parsed counts as ours if it contains the id anywhere, also with comments, quotes or control characters in it,
+ * because another program may be able to read it.
  *
  * @param value of an Authentication-Results field
  */
@@ -19,8 +20,24 @@ export function claimsToBe(value: string, id: string): boolean {
   const own = normal(id);
   const read = parseAuthRes(value);
   if (read) return normal(read.id) === own;
-  const text = value.toLowerCase();
-  return text.includes(id.toLowerCase()) || text.includes(own);
+  return [value, bare(value)].some((text) => {
+    const lower = text.toLowerCase();
+    return lower.includes(id.toLowerCase()) || lower.includes(own);
+  });
+}
+
+/** The printable characters outside comments, without quotes and backslashes: what a careless reader may take for the id. */
+function bare(value: string): string {
+  let text = '';
+  let depth = 0;
+  for (let at = 0; at < value.length; at++) {
+    const escaped = value[at] === '\\' && at + 1 < value.length;
+    const character = value[escaped ? ++at : at] as string;
+    if (!escaped && character === '(') depth++;
+    else if (!escaped && character === ')') depth = Math.max(0, depth - 1);
+    else if (depth === 0 && character > ' ' && character !== '\x7f' && character !== '"') text += character;
+  }
+  return text;
 }
 
 function normal(id: string): string {

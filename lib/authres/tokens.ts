@@ -20,7 +20,7 @@ const MAX_NESTING = 32;
 const isSpace = (character: string): boolean =>
   character === ' ' || character === '\t' || character === '\r' || character === '\n';
 
-/** @returns undefined for text with an open quote or comment, a stray `)` or a control character */
+/** @returns undefined for text with an open quote or comment, a stray `)`, or a control character anywhere */
 export function tokenize(text: string): Token[] | undefined {
   const tokens: Token[] = [];
   let at = 0;
@@ -30,13 +30,15 @@ export function tokenize(text: string): Token[] | undefined {
       at++;
     } else if (character === '"') {
       const end = quotedEnd(text, at);
-      if (end < 0) return undefined;
-      tokens.push({ kind: 'quoted', text: unescaped(text.slice(at + 1, end)) });
+      const content = contentOf(text, at, end);
+      if (content === undefined) return undefined;
+      tokens.push({ kind: 'quoted', text: content });
       at = end + 1;
     } else if (character === '(') {
       const end = commentEnd(text, at);
-      if (end < 0) return undefined;
-      tokens.push({ kind: 'comment', text: unescaped(text.slice(at + 1, end)) });
+      const content = contentOf(text, at, end);
+      if (content === undefined) return undefined;
+      tokens.push({ kind: 'comment', text: content });
       at = end + 1;
     } else if (SEPARATORS.includes(character)) {
       tokens.push({ kind: 'separator', text: character });
@@ -81,5 +83,20 @@ function wordEnd(text: string, start: number): number {
   return at;
 }
 
-/** The text without backslashes, and without the line ends of folds, which are no part of it (RFC 5322 3.2.1, 3.2.2). */
-const unescaped = (text: string): string => text.replace(/\r?\n(?=[ \t])/g, '').replace(/\\(.)/gs, '$1');
+/**
+ * What stands between the quotes or parentheses at `start` and `end`, without the line ends of folds (RFC 5322 2.2.3) and the
+ * backslashes of quoted pairs (3.2.1).
+ *
+ * @returns undefined without an end, and for a control character other than a tab, with or without a backslash
+ */
+function contentOf(text: string, start: number, end: number): string | undefined {
+  if (end < 0) return undefined;
+  const unfolded = text.slice(start + 1, end).replace(/\r?\n(?=[ \t])/g, '');
+  return hasControl(unfolded) ? undefined : unfolded.replace(/\\(.)/gs, '$1');
+}
+
+function hasControl(text: string): boolean {
+  for (const character of text)
+    if ((character < ' ' && character !== '\t') || character === '\x7f') return true;
+  return false;
+}

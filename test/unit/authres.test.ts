@@ -119,6 +119,28 @@ describe('parseAuthRes', () => {
     expect(parseAuthRes(value)).toBeUndefined();
   });
 
+  const controls = [...Array(32).keys(), 127].map((code) => String.fromCharCode(code));
+
+  it.each(['id', 'reason', 'property', 'comment'])('refuses control characters in quotes: %s', (place) => {
+    const write = (text: string) =>
+      `${place === 'id' ? `"mx${text}"` : 'mx'}; spf=pass ${place === 'comment' ? `(a${text}b)` : ''}` +
+      ` reason="${place === 'reason' ? text : ''}" smtp.helo="${place === 'property' ? text : ''}"`;
+    for (const control of controls) {
+      for (const text of [control, `\\${control}`]) {
+        // Tabs are white space; `\\` and a tab is a quoted pair (RFC 5322 3.2.1).
+        if (control === '\t') expect(parseAuthRes(write(text))?.results).toHaveLength(1);
+        else expect([text, parseAuthRes(write(text))]).toEqual([text, undefined]);
+      }
+    }
+    for (const fold of ['\n ', '\r\n\t']) expect(parseAuthRes(write(fold))?.results).toHaveLength(1);
+    expect(parseAuthRes(write(' ~\u00fc\udcff!'))?.results).toHaveLength(1);
+  });
+
+  it('takes a fold in quotes for its white space', () => {
+    const read = parseAuthRes('mx; spf=fail reason="a\r\n b\n\tc"');
+    expect(read?.results[0]?.reason).toBe('a b\tc');
+  });
+
   it('never throws, and takes linear time', () => {
     const random = randomNumbers(6);
     const pieces = [
@@ -204,6 +226,7 @@ describe('formatAuthRes', () => {
         { utf8: nth % 2 === 0 },
       );
       expect(text).toMatch(/^mx\.example;\n\tspf=none [^\r\n\0\u2028]*$/);
+      expect(claimsToBe(text, 'mx.example')).toBe(true);
       const read = parseAuthRes(text);
       expect(read?.results).toHaveLength(1);
       expect(read?.results[0]).toMatchObject({ method: 'spf', result: 'none' });
@@ -256,6 +279,11 @@ describe('removeAuthRes', () => {
     ['mx.example. ; none', true],
     ['(comment) mx.example 1; none', true],
     ['"mx.example; unreadable', true],
+    ['"mx.exam\x01ple"; spf=pass', true],
+    ['mx(\x01).example; spf=pass', true],
+    ['mx . exa(a (b) \\) \x7f)mple; spf=pass', true],
+    ['"mx\\.example" \0; spf=pass', true],
+    ['other.example \x01; x=y', false],
     ['other.example; x=y header.d=mx.example', false],
     ['sub.mx.example; none', false],
     ['', false],

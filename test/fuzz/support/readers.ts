@@ -519,7 +519,14 @@ const authenticationResults: Reader = {
   documented: ['ERR_MILTER_BAD_ARGUMENT'],
   read: (text) => {
     const read = parseAuthRes(text);
-    if (read) assert.ok(parseAuthRes(formatAuthRes(read, { utf8: true })));
+    if (!read) return;
+    assert.ok(parseAuthRes(formatAuthRes(read, { utf8: true })));
+    const values = read.results.flatMap(({ reason = '', properties = [] }) => [
+      reason,
+      ...properties.map(({ value }) => value),
+    ]);
+    for (const character of [read.id, ...values].join(''))
+      assert.ok(character === '\t' || (character >= ' ' && character !== '\x7f'));
   },
 };
 
