@@ -5,7 +5,7 @@
 
 export * from './addon/constants.js';
 export type { Answer, Status } from './addon/status.js';
-export { Base } from './filter/base.js';
+export { type AnyFilter, Base } from './filter/base.js';
 export type { DecodePolicy } from './filter/decode.js';
 export {
   type ClassDecorator,
@@ -23,6 +23,8 @@ export { Milter } from './filter/milter.js';
 export { dictfromlist, envcallback, param2dict } from './filter/params.js';
 export { uniqueID } from './filter/unique-id.js';
 export { DisabledAction, MilterError, type MilterErrorCode } from './internal/errors.js';
+export type { Logger, LogLevel, LogMethod } from './internal/logger.js';
+export type { GivenLogger, LogOptions } from './log/options.js';
 export {
   getdiag,
   type ListeningAddress,
@@ -38,4 +40,5 @@ export type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
 export { setFlags } from './session/flags.js';
 export { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, type Peer } from './session/hostaddr.js';
 export type { NegotiationOptions } from './session/negotiation-options.js';
+export type { SessionFacts } from './session/observer.js';
 export type { WorkerOptions } from './workers/options.js';

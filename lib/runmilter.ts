@@ -1,8 +1,12 @@
 /** Starting and stopping a filter. */
 
+import { native } from './addon/native.js';
 import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter/dispatch.js';
 import { badArgument } from './internal/errors.js';
+import { packageVersion } from './internal/package-version.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
+import { type FilterLog, logObserver, openLog } from './log/filter-log.js';
+import { LOG_OPTIONS, type LogOptions, normaliseLogOptions } from './log/options.js';
 import {
   MAIN_OPTIONS,
   type MainOptions,
@@ -12,10 +16,11 @@ import {
   SOCKET_OPTIONS,
   type SocketOptions,
 } from './runtime/options.js';
-import { runtime } from './runtime/runtime.js';
+import { type FilterStart, runtime } from './runtime/runtime.js';
 import { checkSocketSpec } from './runtime/socket-spec.js';
 import type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
 import { currentFlags } from './session/flags.js';
+import { NO_SESSION } from './session/observer.js';
 import {
   type NormalisedWorkerOptions,
   normaliseWorkerOptions,
@@ -25,7 +30,7 @@ import {
 import { WorkerPool } from './workers/worker-pool.js';
 
 /** Options of {@link runmilter}. */
-export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions {
+export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions, LogOptions {
   /** The filter's class, or a function that makes a filter object. Default: what setFactory has set. Not with `module`. */
   factory?: Factory;
   /** Seconds that the MTA may take for its next command before its session is closed; 0: libmilter's default, 7210. */
@@ -46,6 +51,7 @@ const RUN_OPTIONS: OptionNames<RunOptions> = {
   onListening: true,
   ...MAIN_OPTIONS,
   ...SOCKET_OPTIONS,
+  ...LOG_OPTIONS,
   ...WORKER_OPTIONS,
 };
 
@@ -71,10 +77,12 @@ export async function runmilter(name: string, socket: string, options: RunOption
   // All of it before the socket opens: libmilter cannot close it again.
   checkWord("the filter's name", name);
   checkSocketSpec(socket);
-  const { main, workers, ...settings } = normalise(options);
+  const { main, workers, log: logOptions, ...settings } = normalise(options);
   if (options.factory) setFactory(options.factory);
+  const log = openLog(name, logOptions);
   let failure: { error: unknown } | undefined;
   const onReady = () => {
+    log?.logger.info({ socket, ...(runtime.port > 0 ? { port: runtime.port } : {}) }, 'listening');
     try {
       options.onListening?.({ socket, port: runtime.port });
     } catch (error) {
@@ -82,18 +90,39 @@ export async function runmilter(name: string, socket: string, options: RunOption
       void runtime.stop(0);
     }
   };
-  await runtime.runFilter(
-    {
-      name,
-      socket,
-      ...settings,
-      options: main,
-      callbacks: filterCallbacks(),
-      workers: workers && createPool(name, main, workers),
-    },
-    onReady,
-  );
+  const filter: FilterStart = {
+    name,
+    socket,
+    ...settings,
+    options: main,
+    callbacks: filterCallbacks(),
+    workers: workers && createPool(name, main, workers, log),
+    ...(log
+      ? {
+          observation: { logger: log.logger, observer: logObserver(log.logger), prefix: '' },
+          onStarting: () => {
+            runtime.exceptions.setLogger(log.logger);
+            log.logger.info(startFields(workers), 'starting');
+          },
+          onStopping: () => log.logger.info('stopping'),
+        }
+      : {}),
+  };
+  await runtime.runFilter(filter, onReady);
+  log?.logger.info({ sessions: runtime.contexts[0] }, 'stopped');
+  await log?.flush();
   if (failure) throw failure.error;
+}
+
+/** What the first line of the log tells. */
+function startFields(workers: NormalisedWorkerOptions | null): Record<string, unknown> {
+  return {
+    tsmilter: packageVersion(),
+    libmilter: native().version().join('.'),
+    node: process.versions.node,
+    pid: process.pid,
+    ...(workers ? { workers: workers.workers } : {}),
+  };
 }
 
 /** The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
@@ -110,6 +139,7 @@ function normalise(options: RunOptions) {
     backlog,
     debug,
     workers,
+    log: normaliseLogOptions(options),
     main: normaliseMainOptions(options),
     socketOptions: normaliseSocketOptions(options),
   };
@@ -129,6 +159,7 @@ function createPool(
   name: string,
   options: NormalisedMainOptions,
   workers: NormalisedWorkerOptions,
+  log: FilterLog | null,
 ): WorkerPool {
   const settings = {
     name,
@@ -136,8 +167,14 @@ function createPool(
     options,
     flags: currentFlags(),
     policy: runtime.exceptions.policy,
+    log: log?.workers ?? null,
   };
-  return new WorkerPool(workers, settings, (error) => runtime.exceptions.report(error, 'a worker'));
+  return new WorkerPool(
+    workers,
+    settings,
+    (error) => runtime.exceptions.report(error, 'a worker', NO_SESSION),
+    (items) => log?.write(items),
+  );
 }
 
 /**

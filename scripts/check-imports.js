@@ -10,6 +10,7 @@
  *     workers   worker threads that load a filter's module and take sessions of the main thread's run
  *     message   a filter that gets whole messages
  *     filter    what users subclass             runtime   start, stop and sockets of libmilter
+ *     log       what is written about sessions
  *     session   one SMTP session on its JS thread
  *     addon     the native addon, typed
  *     internal  what everything may use
@@ -21,7 +22,7 @@
  *   addon that are plain data: a helper works where the addon is not built.
  * - testing/wire plays an MTA on a socket and imports internal only: its table of the protocol is its own, so that a
  *   wrong constant in addon does not go unnoticed. testing/simulator runs sessions without libmilter, on top of
- *   filter and runtime, and replays what tsmilter/archive has saved. Nothing else but the program imports testing.
+ *   filter, runtime and log, and replays what tsmilter/archive has saved. Nothing else but the program imports testing.
  * - Only addon/native.ts loads the addon.
  * - There are no circles: neither of files, nor of the folders of helpers.
  */
@@ -39,11 +40,12 @@ const MAY_IMPORT = {
   session: ['addon', 'internal'],
   runtime: BELOW_FILTER,
   filter: BELOW_FILTER,
+  log: BELOW_FILTER,
   message: ['filter', ...BELOW_FILTER],
-  workers: ['filter', 'runtime', ...BELOW_FILTER],
-  face: ['workers', 'filter', 'runtime', ...BELOW_FILTER],
+  workers: ['log', 'filter', 'runtime', ...BELOW_FILTER],
+  face: ['workers', 'log', 'filter', 'runtime', ...BELOW_FILTER],
   'testing/wire': ['internal'],
-  'testing/simulator': ['testing/wire', 'filter', 'runtime', ...BELOW_FILTER],
+  'testing/simulator': ['testing/wire', 'log', 'filter', 'runtime', ...BELOW_FILTER],
   testing: ['testing/wire', 'testing/simulator', 'internal'],
   cli: [
     'face',

@@ -3,7 +3,7 @@
  *
  *     main.js SOCKET VARIANT WAIT BURN
  *
- * VARIANT is `plain`, `immediate`, `eom` (no other handler) or `workers-N`. WAIT and BURN are milliseconds: see filter.ts.
+ * VARIANT is `plain`, `immediate`, `eom` (no other handler), `logged` (plain, with the default log) or `workers-N`. WAIT and BURN are milliseconds: see filter.ts.
  */
 import { join } from 'node:path';
 import * as Milter from 'tsmilter';
@@ -17,14 +17,15 @@ async function main([socket = '', variant = '', wait = '0', burn = '0']: string[
   const module = join(__dirname, 'filter.js');
   const [, workers] = /^workers-(\d+)$/.exec(variant) ?? [];
   if (workers !== undefined) {
-    const options: Milter.RunOptions & WorkerOptions = { module, workers: Number(workers) };
+    const options: Milter.RunOptions & WorkerOptions = { module, workers: Number(workers), logger: false };
     return Milter.runmilter('bench', socket, options);
   }
   const { factory, OnlyEom } = (await import(module)) as typeof import('./filter');
   const options: Record<string, Milter.RunOptions> = {
-    plain: { factory },
-    immediate: { factory, immediate: true },
-    eom: { factory: OnlyEom },
+    plain: { factory, logger: false },
+    immediate: { factory, immediate: true, logger: false },
+    eom: { factory: OnlyEom, logger: false },
+    logged: { factory },
   };
   const chosen = options[variant];
   if (!chosen) throw new Error(`unknown variant '${variant}'`);

@@ -4,6 +4,7 @@ import type { ALL_OPTS } from '../addon/constants.js';
 import { CONTINUE, SETSYMLIST } from '../addon/constants.js';
 import type { Answer, Status } from '../addon/status.js';
 import { MilterError } from '../internal/errors.js';
+import type { Logger } from '../internal/logger.js';
 import { shareInstanceof } from '../internal/shared-instanceof.js';
 import type { Context } from '../session/context.js';
 import { currentFlags } from '../session/flags.js';
@@ -12,12 +13,10 @@ import type { NegotiationOptions } from '../session/negotiation-options.js';
 import { type Plan, planForObject, planOf } from './plan.js';
 
 /**
- * A filter. Override the steps that you want: the MTA does not send those that are not overridden. Each handler answers with
- * a status, or a promise of one; the handlers of a session run one by one, in order.
- *
- * docs/callbacks.md says when each fires, what may be called in it, and when its answer takes effect.
+ * What {@link Base} and {@link Milter} have in common: all but `log`, which is the session's log in the one and pymilter's method in
+ * the other.
  */
-export class Base {
+export class AnyFilter {
   #context: Context | null = null;
 
   /**
@@ -25,23 +24,23 @@ export class Base {
    * replies to handlers marked noreply. Computed for each class, never inherited.
    */
   static protocolMask(): number {
-    // biome-ignore lint/complexity/noThisInStatic: the mask of the class it is called on, not of Base
-    return planOf(this, Base).protocol;
+    // biome-ignore lint/complexity/noThisInStatic: the mask of the class it is called on, not of AnyFilter
+    return planOf(this, AnyFilter).protocol;
   }
 
   /** @internal Refuses a class with decorators or method names that must be mistakes. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
-  static check(target: typeof Base): void {
-    planOf(target, Base);
+  static check(target: typeof AnyFilter): void {
+    planOf(target, AnyFilter);
   }
 
   /** @internal Called before the first handler. */
-  static attach(filter: Base, context: Context): void {
+  static attach(filter: AnyFilter, context: Context): void {
     filter.#context = context;
     context.plan = filter.#makePlan();
   }
 
   #makePlan(): Plan {
-    return planForObject(this, planOf(this.constructor as typeof Base, Base));
+    return planForObject(this, planOf(this.constructor as typeof AnyFilter, AnyFilter));
   }
 
   /** @internal */
@@ -215,6 +214,23 @@ export class Base {
   /** Tells the MTA that eom is still running. In eom. See {@link Context.progress}. */
   progress(): void {
     this.context.progress();
+  }
+}
+shareInstanceof(AnyFilter, 'Base');
+
+/**
+ * A filter. Override the steps that you want: the MTA does not send those that are not overridden. Each handler answers with
+ * a status, or a promise of one; the handlers of a session run one by one, in order.
+ *
+ * docs/callbacks.md says when each fires, what may be called in it, and when its answer takes effect.
+ */
+export class Base extends AnyFilter {
+  /**
+   * The session's log. Each entry carries the session's name, its client and, once the MTA has given it, the queue id.
+   * docs/logging.md has examples.
+   */
+  get log(): Logger {
+    return this.context.log;
   }
 }
 shareInstanceof(Base, 'Base');

@@ -20,12 +20,12 @@ import { badArgument, MilterError } from '../internal/errors.js';
 import { sharedPrototype } from '../internal/shared-instanceof.js';
 import type { Callbacks } from '../session/callbacks.js';
 import type { Context } from '../session/context.js';
-import { Base } from './base.js';
+import { AnyFilter } from './base.js';
 import { decodeAs } from './decode.js';
 import type { Plan } from './plan.js';
 
 /** A filter's class, or a function that makes a filter object for a session. */
-export type Factory = (new () => Base) | (() => Base);
+export type Factory = (new () => AnyFilter) | (() => AnyFilter);
 
 let factory: Factory | null = null;
 
@@ -47,7 +47,7 @@ export function checkFactory(factory: Factory): void {
   if (typeof factory !== 'function') {
     throw badArgument('the factory must be a class that extends Base, or a function');
   }
-  if (isFilterClass(factory)) baseOf(factory.prototype).check(factory as typeof Base);
+  if (isFilterClass(factory)) baseOf(factory.prototype).check(factory as typeof AnyFilter);
   else if (isClass(factory)) {
     throw badArgument(
       `the factory must be a class that extends Base: ${factory.name || 'this class'} does not`,
@@ -61,20 +61,21 @@ export function currentFactory(): Factory | null {
 }
 
 /** Whether it is a class that extends Base, of this or another copy of the package. */
-export const isFilterClass = (candidate: unknown): candidate is new () => Base =>
-  typeof candidate === 'function' && candidate.prototype instanceof Base;
+export const isFilterClass = (candidate: unknown): candidate is new () => AnyFilter =>
+  typeof candidate === 'function' && candidate.prototype instanceof AnyFilter;
 
 /** Whether it is written with the keyword `class`, and cannot be called without `new`. */
 const isClass = (candidate: Factory): boolean =>
   Object.getOwnPropertyDescriptor(candidate, 'prototype')?.writable === false;
 
 /** The Base that a filter extends: this one, or that of another copy of the package. */
-const baseOf = (filter: object): typeof Base => sharedPrototype(filter, 'Base').constructor as typeof Base;
+const baseOf = (filter: object): typeof AnyFilter =>
+  sharedPrototype(filter, 'Base').constructor as typeof AnyFilter;
 
 /** Makes a filter object. @throws MilterError ERR_MILTER_BAD_ARGUMENT where the factory gives something else */
-export function makeFilter(factory: Factory): Base {
+export function makeFilter(factory: Factory): AnyFilter {
   const filter = isFilterClass(factory) ? new factory() : factory();
-  if (!(filter instanceof Base)) {
+  if (!(filter instanceof AnyFilter)) {
     throw badArgument('the factory must give an object of a class that extends Base');
   }
   return filter;
@@ -118,7 +119,7 @@ function decoded(context: Context, handler: HandlerName, text: string): string {
  * @param getFactory called for each object, so that setFactory takes effect at once
  */
 export function filterCallbacks(getFactory: () => Factory | null = currentFactory): Callbacks {
-  const make = (context: Context): Base => {
+  const make = (context: Context): AnyFilter => {
     const factory = getFactory();
     if (!factory) throw badArgument('no factory: call setFactory or pass one to runmilter');
     const filter = makeFilter(factory);
@@ -127,7 +128,7 @@ export function filterCallbacks(getFactory: () => Factory | null = currentFactor
     return filter;
   };
   /** The session's object. It is made here where the MTA reuses its connection, and does not negotiate again. */
-  const filterOf = (context: Context): Base => context.getpriv<Base | null>() ?? make(context);
+  const filterOf = (context: Context): AnyFilter => context.getpriv<AnyFilter | null>() ?? make(context);
   return {
     negotiate: (context, options) => make(context).negotiate(options),
     connect: (context, hostname, ...peer) => {
@@ -173,7 +174,7 @@ export function filterCallbacks(getFactory: () => Factory | null = currentFactor
       const filter = filterOf(context);
       return enforceDecorators(context, UNKNOWN, filter.unknown(decoded(context, 'unknown', command)));
     },
-    abort: (context) => context.getpriv<Base | null>()?.abort() ?? CONTINUE,
-    close: (context) => context.getpriv<Base | null>()?.close() ?? CONTINUE,
+    abort: (context) => context.getpriv<AnyFilter | null>()?.abort() ?? CONTINUE,
+    close: (context) => context.getpriv<AnyFilter | null>()?.close() ?? CONTINUE,
   };
 }

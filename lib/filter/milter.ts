@@ -5,12 +5,12 @@ import type { Answer } from '../addon/status.js';
 import { writeLine } from '../internal/output.js';
 import { printable } from '../internal/printable.js';
 import type { Peer } from '../session/hostaddr.js';
-import { Base } from './base.js';
+import { AnyFilter } from './base.js';
 import { noreply } from './decorators.js';
 import { uniqueID } from './unique-id.js';
 
 /** Logs each step with {@link Milter.log}; six of its handlers are noreply. pymilter: Milter.Milter. */
-export class Milter extends Base {
+export class Milter extends AnyFilter {
   /** Unique in the process. */
   readonly id: number = uniqueID();
 

@@ -8,6 +8,9 @@
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
 const UNPRINTABLE_IN_LINES = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
 
+/** Text that needs no escapes, as most does: this is found out much faster than by Unicode's properties. */
+const ASCII = /^[ -~]*$/;
+
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /**
@@ -16,12 +19,22 @@ const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t'
  * imitated, but nobody can end the line, or hide a part of it.
  */
 export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, escaped);
+  return ASCII.test(text) ? text : text.replace(UNPRINTABLE, escaped);
 }
 
 /** As {@link printable}, for text of several lines: line breaks and tabs are kept. */
 export function printableLines(text: string): string {
   return text.replace(UNPRINTABLE_IN_LINES, escaped);
+}
+
+/** As {@link printable}, for JSON, in whose strings the characters are written as JSON has them: the value stays the same. */
+export function printableJson(json: string): string {
+  if (ASCII.test(json)) return json;
+  return json.replace(UNPRINTABLE, (character) =>
+    Array.from({ length: character.length }, (_, at) => {
+      return `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`;
+    }).join(''),
+  );
 }
 
 function escaped(character: string): string {

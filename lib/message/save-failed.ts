@@ -1,6 +1,6 @@
 /** Saves the messages that a filter's handlers fail on, so that they can be replayed. */
 import { describeError, type FailedMessages } from '../archive/index.js';
-import type { Base } from '../filter/base.js';
+import type { AnyFilter } from '../filter/base.js';
 import { checkFactory, type Factory, makeFilter } from '../filter/dispatch.js';
 import { badArgument } from '../internal/errors.js';
 import { writeLine } from '../internal/output.js';
@@ -32,7 +32,7 @@ export function saveFailed(
   factory: Factory,
   failed: FailedMessages,
   options: SaveFailedOptions = {},
-): () => Base {
+): () => AnyFilter {
   checkFactory(factory);
   if (typeof failed?.save !== 'function')
     throw badArgument('saveFailed: the second argument must be FailedMessages');

@@ -2,7 +2,7 @@
 import { CONTINUE, SKIP } from '../addon/constants.js';
 import { bitOf, type HandlerName, NEGOTIABLE, SYMLIST_STAGES } from '../addon/steps.js';
 import type { FailedMessages, SavedMacros, SavedPeer } from '../archive/index.js';
-import { Base } from '../filter/base.js';
+import { AnyFilter } from '../filter/base.js';
 import { decodeAs } from '../filter/decode.js';
 import { type Plan, planOf } from '../filter/plan.js';
 import type { MilterError } from '../internal/errors.js';
@@ -36,7 +36,7 @@ const DECODED_FROM: Readonly<Partial<Record<HandlerName, number>>> = { header: 1
 type AnyHandler = (...args: unknown[]) => unknown;
 
 export class SessionRecorder {
-  readonly #filter: Base;
+  readonly #filter: AnyFilter;
   readonly #handlers: Record<HandlerName, AnyHandler>;
   readonly #failed: FailedMessages;
   readonly #storage: Required<StorageOptions>;
@@ -48,7 +48,7 @@ export class SessionRecorder {
   readonly #skipped = new Set<HandlerName>();
 
   constructor(
-    filter: Base,
+    filter: AnyFilter,
     failed: FailedMessages,
     storage: Required<StorageOptions>,
     onError: (error: unknown) => void,
@@ -86,7 +86,7 @@ export class SessionRecorder {
     this.#wrap('envrcpt', (...command: string[]) => {
       this.#message?.addRecipient(command, this.#macros('envrcpt'));
     });
-    if (filter.data !== Base.prototype.data) this.#wrap('data', () => this.#addMacros('data'));
+    if (filter.data !== AnyFilter.prototype.data) this.#wrap('data', () => this.#addMacros('data'));
     this.#wrap('header', (name: string, value: string) => {
       this.#message?.addHeader(HeaderField.received(filter.context.protocol, name, value));
     });
@@ -111,7 +111,7 @@ export class SessionRecorder {
   }
 
   #wrap<Args extends unknown[]>(handler: HandlerName, record: (...args: Args) => Promise<void> | void): void {
-    const isCalled = !(planOf(this.#filter.constructor, Base).nocallback & stepBit(handler));
+    const isCalled = !(planOf(this.#filter.constructor, AnyFilter).nocallback & stepBit(handler));
     const original = isCalled ? this.#handlers[handler].bind(this.#filter) : () => CONTINUE;
     const call = (args: unknown[]) => this.#call(handler, original, args);
     this.#handlers[handler] = (...args) => {

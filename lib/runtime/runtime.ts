@@ -8,6 +8,7 @@ import { native } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
 import { withResolvers } from '../internal/with-resolvers.js';
 import { type Callbacks, noCallbacks } from '../session/callbacks.js';
+import type { Observation } from '../session/dependencies.js';
 import { type ContextCounts, Dispatcher } from '../session/dispatcher.js';
 import { type ErrorHook, type ExceptionPolicy, Exceptions } from '../session/exception-policy.js';
 import { currentFlags } from '../session/flags.js';
@@ -49,6 +50,11 @@ export interface FilterStart {
   readonly debug: number | undefined;
   /** Null where the sessions are served in this thread. */
   readonly workers: SessionHost | null;
+  /** How sessions are followed from outside. Default: not at all. */
+  readonly observation?: Observation;
+  /** Called when the start has not been refused, and when the filter begins to stop. */
+  readonly onStarting?: () => void;
+  readonly onStopping?: () => void;
 }
 
 /** This thread's part in a filter that another thread runs. */
@@ -59,6 +65,7 @@ export interface WorkerRole {
   readonly options: NormalisedMainOptions;
   /** Where the contexts of this thread are counted. */
   readonly counts: ContextCounts;
+  readonly observation?: Observation;
 }
 
 /** A run from its start to its end. */
@@ -90,6 +97,8 @@ class Runtime {
   readonly exceptions = new Exceptions();
   #state: State = { phase: 'idle' };
   #counts: ContextCounts = { made: 0, ended: 0 };
+  #observation: Observation | undefined;
+  #onStopping: (() => void) | undefined;
 
   // --- starting step by step
 
@@ -124,7 +133,12 @@ class Runtime {
    */
   runFilter(filter: FilterStart, onReady: () => void): Promise<void> {
     const { options, workers } = filter;
-    return this.#run(options, workers, () => {
+    const begin = () => {
+      this.#observation = filter.observation;
+      this.#onStopping = filter.onStopping;
+      filter.onStarting?.();
+    };
+    const start = () => {
       const addon = native();
       this.#register(filter.name);
       Object.assign(this.callbacks, filter.callbacks);
@@ -134,7 +148,8 @@ class Runtime {
       if (filter.timeout !== undefined) addon.setTimeout(filter.timeout);
       if (filter.debug !== undefined) addon.setDebug(filter.debug);
       return this.#start(options, workers === null, onReady);
-    });
+    };
+    return this.#run(options, workers, start, begin);
   }
 
   // --- while it runs
@@ -156,6 +171,8 @@ class Runtime {
         break;
       case 'running':
       case 'serving':
+        this.#onStopping?.();
+        this.#onStopping = undefined;
         native().stop(drainTimeout ?? state.drainTimeout);
         await state.over;
         break;
@@ -194,11 +211,12 @@ class Runtime {
    * Makes this thread a worker: it starts no filter of its own.
    * @returns takes sessions of the filter; resolves when it has stopped and the close handlers are done
    */
-  becomeWorker({ name, policy, options, counts }: WorkerRole): () => Promise<void> {
+  becomeWorker({ name, policy, options, counts, observation }: WorkerRole): () => Promise<void> {
     const { drainTimeout } = options;
     this.exceptions.setName(name);
     this.exceptions.setPolicy(policy);
     this.#counts = counts;
+    this.#observation = observation;
     this.#state = { phase: 'worker', drainTimeout };
     return () => {
       const { promise, resolve } = withResolvers<boolean>();
@@ -217,13 +235,16 @@ class Runtime {
   /**
    * One run from start to end, whatever happens in it.
    * @param start hands the filter to libmilter; resolves when that has returned, to whether it failed
+   * @param begin called when nothing else runs
    */
   async #run(
     { drainTimeout, signals, uncaughtErrors }: NormalisedMainOptions,
     workers: SessionHost | null,
     start: () => Promise<boolean>,
+    begin: () => void = () => {},
   ): Promise<void> {
     this.#checkStartable();
+    begin();
     const before = this.#state;
     const { promise: over, resolve } = withResolvers<void>();
     let started = false;
@@ -300,6 +321,7 @@ class Runtime {
       callbacks: this.callbacks,
       exceptions: this.exceptions,
       options: { handlerTimeout, progressInterval, immediate },
+      ...(this.#observation ? { observation: this.#observation } : {}),
     };
     const counts = this.#counts;
     return new Dispatcher(dependencies, { counts, closeTimeout: drainTimeout, onReady, onStopped });

@@ -10,6 +10,7 @@ import { M_EOH, SETSYMLIST } from '../addon/constants.js';
 import { ACTION_RIGHTS, ActionKind, type ActionRight } from '../addon/kinds.js';
 import { EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
 import { DisabledAction, MilterError } from '../internal/errors.js';
+import { type Logger, silentLogger } from '../internal/logger.js';
 import { checkInteger, checkText, checkWord } from '../internal/validate.js';
 import { checkField, checkFrame, DEFAULT_MAX_DATA_SIZE } from '../internal/wire-text.js';
 import { checkReply, extendedToSend } from './reply.js';
@@ -27,6 +28,8 @@ export interface Backend {
   setreply(code: string, extended: string | null, lines: readonly string[]): boolean | undefined;
   setsymlist(stage: number, macros: string): boolean | undefined;
   queue(kind: ActionKind, index: number, first: string | Uint8Array, second: string | null): boolean;
+  /** The session's log. Default: nothing is written. */
+  readonly log?: Logger;
 }
 
 /** What a filter object wants of its session; lib/filter/plan.ts has the whole of it. */
@@ -109,6 +112,11 @@ export class Context {
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     return this.#abort.signal;
+  }
+
+  /** The session's log, whose entries carry its name, its client and the MTA's queue id; see docs/logging.md. At any time. */
+  get log(): Logger {
+    return this.#backend.log ?? silentLogger;
   }
 
   /** The object that is kept with the session; null at first. libmilter: smfi_getpriv. */

@@ -1,8 +1,10 @@
 /** What the sessions of a thread share. */
 
 import type { Addon } from '../addon/native.js';
+import type { Logger } from '../internal/logger.js';
 import type { Callbacks } from './callbacks.js';
 import type { Exceptions } from './exception-policy.js';
+import type { Observer } from './observer.js';
 
 /** How handlers are waited for. */
 export interface SessionOptions {
@@ -33,4 +35,15 @@ export interface SessionDependencies {
   readonly callbacks: Callbacks;
   readonly exceptions: Exceptions;
   readonly options: SessionOptions;
+  /** What follows the sessions, and the log of their handlers. Default: none. */
+  readonly observation?: Observation;
+}
+
+/** How the sessions of a thread are followed from outside. */
+export interface Observation {
+  readonly observer: Observer | null;
+  /** The log that handlers write to. */
+  readonly logger: Logger;
+  /** What makes a session's number unique among those of all threads. */
+  readonly prefix: string;
 }

@@ -3,10 +3,12 @@
  * native/binding/environment_state.cc is the other end.
  */
 
+import { TEMPFAIL } from '../addon/constants.js';
 import { MessageKind } from '../addon/kinds.js';
 import type { Events } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
 import type { SessionDependencies } from './dependencies.js';
+import { NO_SESSION } from './observer.js';
 import { Session } from './session.js';
 
 /** Contexts made and ended in this thread; equal when nothing is connected. */
@@ -51,11 +53,17 @@ export class Dispatcher {
         this.#close(slot);
         break;
       case MessageKind.expired:
-        this.#fail(slot, 'ERR_MILTER_HANDLER_TIMEOUT', 'the JS thread did not answer in time');
+        this.#fail(
+          slot,
+          'ERR_MILTER_HANDLER_TIMEOUT',
+          'the JS thread did not answer in time',
+          this.#dependencies.exceptions.policy,
+        );
         break;
       case MessageKind.released:
         this.#sessions[slot]?.interrupt(
           new MilterError('ERR_MILTER_BAD_CONTEXT', 'the filter stops: the MTA was told to try again later'),
+          TEMPFAIL,
           false, // an answer is expected to be late then
         );
         break;
@@ -64,6 +72,7 @@ export class Dispatcher {
           slot,
           'ERR_MILTER_WRITE',
           'a modification could not be sent to the MTA: the message got a temporary failure',
+          TEMPFAIL,
         );
         break;
       case MessageKind.ready:
@@ -95,10 +104,17 @@ export class Dispatcher {
     });
   }
 
-  #fail(slot: number, code: 'ERR_MILTER_HANDLER_TIMEOUT' | 'ERR_MILTER_WRITE', message: string): void {
+  /** A question was answered on libmilter's thread with this verdict. */
+  #fail(
+    slot: number,
+    code: 'ERR_MILTER_HANDLER_TIMEOUT' | 'ERR_MILTER_WRITE',
+    message: string,
+    verdict: number,
+  ): void {
     const error = new MilterError(code, message);
-    this.#dependencies.exceptions.report(error, 'a session');
-    this.#sessions[slot]?.interrupt(error);
+    const session = this.#sessions[slot];
+    this.#dependencies.exceptions.report(error, 'a session', session?.facts ?? NO_SESSION);
+    session?.interrupt(error, verdict);
   }
 
   /** libmilter has returned. Sessions that were open then get no message of their own: libmilter does not close them. */

@@ -1,17 +1,20 @@
 /** What happens when a handler fails: the exception policy answers, and the error is reported. */
-import { inspect, types } from 'node:util';
+import { types } from 'node:util';
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from '../addon/constants.js';
 import type { Status } from '../addon/status.js';
+import { errorText } from '../internal/error-text.js';
 import { badArgument } from '../internal/errors.js';
+import type { Logger } from '../internal/logger.js';
 import { writeLine } from '../internal/output.js';
 import type { Context } from './context.js';
+import type { SessionFacts } from './observer.js';
 import { escapePercents, replaceUnprintable } from './reply-text.js';
 
 /** The verdicts that may replace a failed handler's. */
 export type ExceptionPolicy = typeof TEMPFAIL | typeof REJECT | typeof CONTINUE | typeof ACCEPT;
 
-/** Called with each error in a handler, and the step that it belongs to. */
-export type ErrorHook = (error: unknown, step: string) => void;
+/** Called with each error in a handler, the step that it belongs to, and the session if it belongs to one. */
+export type ErrorHook = (error: unknown, step: string, facts: SessionFacts) => void;
 
 const POLICIES: ReadonlySet<number> = new Set([TEMPFAIL, REJECT, CONTINUE, ACCEPT]);
 /** Characters of the filter's name that go into a reply. */
@@ -28,6 +31,7 @@ export class Exceptions {
   #name = 'milter';
   #policy: ExceptionPolicy = TEMPFAIL;
   #hook: ErrorHook | null = null;
+  #logger: Logger | null = null;
 
   /** Sets the filter's name, which appears in replies and on stderr. */
   setName(name: string): void {
@@ -57,6 +61,11 @@ export class Exceptions {
     return old;
   }
 
+  /** Sets the log that gets errors if there is no hook; null: they are printed to stderr. */
+  setLogger(logger: Logger | null): void {
+    this.#logger = logger;
+  }
+
   /** The policy's reply; its code is '' if the policy's verdict has none. */
   reply(): [code: string, extended: string, text: string] {
     const [code, extended] = REPLIES[this.#policy] ?? ['', ''];
@@ -79,40 +88,39 @@ export class Exceptions {
   }
 
   /**
-   * Passes an error to the hook, or prints it to stderr; an error in the hook itself is printed too. It never throws,
-   * whatever the error is and whatever the hook does, because its callers go on to answer the MTA.
+   * Passes an error to the hook, or else to the log; an error in the hook itself is logged too. It never throws, whatever the
+   * error is and whatever the hook does, because its callers go on to answer the MTA.
+   * @param facts those of the session, or NO_SESSION
    */
-  report(error: unknown, step: string): void {
-    const hook: ((error: unknown, step: string) => unknown) | null = this.#hook;
+  report(error: unknown, step: string, ...facts: [SessionFacts?]): void {
+    const hook = this.#hook as ((error: unknown, step: string, facts?: SessionFacts) => unknown) | null;
     if (!hook) {
-      this.#print(error, step);
+      this.#write(error, step, ...facts);
       return;
     }
     const failed = (hookError: unknown) => {
-      this.#print(hookError, 'the error hook');
-      this.#print(error, step);
+      this.#write(hookError, 'the error hook', ...facts);
+      this.#write(error, step, ...facts);
     };
     try {
-      const result = hook(error, step);
+      const result = hook(error, step, ...facts);
       if (types.isPromise(result)) result.catch(failed); // from an async function, which the type does not exclude
     } catch (hookError) {
       failed(hookError);
     }
   }
 
-  #print(error: unknown, step: string): void {
-    writeLine(process.stderr, `${this.#name}: untrapped exception in ${step}: ${textOf(error)}`);
+  #write(error: unknown, step: string, facts?: SessionFacts): void {
+    const text = `untrapped exception in ${step}`;
+    try {
+      this.#logger?.error({ ...facts, step, err: error }, text);
+    } catch {
+      this.#print(error, text); // a log of the application's own, which must not keep the MTA from its answer
+    }
+    if (!this.#logger) this.#print(error, text);
   }
-}
 
-/**
- * An error as text, with its stack. Its message may quote the client, so lines after the first are indented: they cannot be taken
- * for another message. Anything can be thrown, including objects that inspect() fails on.
- */
-function textOf(error: unknown): string {
-  try {
-    return inspect(error).replace(/\n(?=\S)/g, '\n    ');
-  } catch {
-    return 'a value that cannot be printed';
+  #print(error: unknown, text: string): void {
+    writeLine(process.stderr, `${this.#name}: ${text}: ${errorText(error)}`);
   }
 }

@@ -12,6 +12,9 @@ import type { NegotiationOptions } from './negotiation-options.js';
 const MAX_DATA_SIZE_256K = 256 * 1024 - 1;
 const MAX_DATA_SIZE_1M = 1024 * 1024 - 1;
 
+/** The ends of a message; the MTA sends them in any case. */
+const ENDS = bitOf(EOM) | bitOf(ABORT);
+
 /** The steps that have a callback. */
 export function handledSteps(callbacks: Callbacks): number {
   return STEP_NAMES.reduce((steps, name, step) => (callbacks[name] ? steps | bitOf(step) : steps), 0);
@@ -90,11 +93,13 @@ export class Negotiation {
    * Ends the negotiation, and gives the context its rights.
    * @param verdict CONTINUE for what the handler has chosen, anything else for all that the MTA offers
    * @param immediate the option of that name, where the filter's class does not say otherwise
+   * @param observed whether the ends of messages are passed on even to a filter that has no handlers for them
    */
-  conclude(verdict: number, immediate: boolean): NegotiatedOptions {
+  conclude(verdict: number, immediate: boolean, observed: boolean): NegotiatedOptions {
     const context = this.#context;
+    const handled = context.plan?.handled ?? handledSteps(this.#callbacks);
     const negotiated = completeNegotiation(
-      context.plan?.handled ?? handledSteps(this.#callbacks),
+      observed ? handled | ENDS : handled,
       this.#offer[1],
       this.#options[0],
       this.#options[1],

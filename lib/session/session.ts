@@ -11,14 +11,18 @@ import { ALL_OPTS, CONTINUE, NOREPLY, SKIP } from '../addon/constants.js';
 import { ActionKind } from '../addon/kinds.js';
 import type { Events } from '../addon/native.js';
 import type { Status } from '../addon/status.js';
-import { ABORT, bitOf, CLOSE, EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
+import { ABORT, bitOf, CLOSE, CONNECT, EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
 import { MilterError } from '../internal/errors.js';
+import type { Logger } from '../internal/logger.js';
 import { callHandler } from './call-handler.js';
 import { type Backend, Context } from './context.js';
 import type { SessionDependencies } from './dependencies.js';
+import { FollowedSession } from './followed-session.js';
 import { HandlerWait } from './handler-wait.js';
 import { Negotiation } from './negotiation.js';
 import type { NegotiationOptions } from './negotiation-options.js';
+import type { SessionFacts } from './observer.js';
+import { SessionIdentity } from './session-identity.js';
 import { checkStatus } from './status.js';
 
 /** The run of a question's handlers. */
@@ -45,6 +49,9 @@ export class Session implements Backend {
   readonly context: Context;
   readonly #dependencies: SessionDependencies;
   readonly #slot: number;
+  readonly #identity: SessionIdentity;
+  /** Null where nothing follows the session, so that its events cost nothing more. */
+  readonly #followed: FollowedSession | null;
   #question = 0;
   /** Whether a question has come yet. */
   #started = false;
@@ -57,6 +64,10 @@ export class Session implements Backend {
     this.#slot = slot;
     this.context = new Context(this);
     this.context.maxDataSize = dependencies.addon.maxDataSize();
+    const { observer = null, logger, prefix } = dependencies.observation ?? {};
+    const getsymval = (name: string) => this.getsymval(name);
+    this.#identity = new SessionIdentity(getsymval, logger, prefix);
+    this.#followed = observer && new FollowedSession(this.#identity, observer, getsymval);
   }
 
   // --- what the dispatcher calls
@@ -69,14 +80,17 @@ export class Session implements Backend {
       this.#started = true;
       if (events[0] !== NEGOTIATE) this.#adoptNegotiated(question);
     }
+    if (events[0] === CONNECT) this.#identity.connected(events);
     this.#advance({ question, events, at: 0, skipped: 0 });
   }
 
   /**
    * The open question has been answered without its handler, for the reason in `error`.
+   * @param verdict what the MTA was told
    * @param reportsLateAnswer whether the handler's own answer is reported when it comes
    */
-  interrupt(error: MilterError, reportsLateAnswer = true): void {
+  interrupt(error: MilterError, verdict: number, reportsLateAnswer = true): void {
+    this.#followed?.interrupt(verdict);
     this.#abandonHandler(reportsLateAnswer);
     this.context.interrupt(error);
   }
@@ -87,10 +101,11 @@ export class Session implements Backend {
     this.context.detach();
     const finish = () => {
       this.context.end();
+      this.#followed?.end();
       onClosed();
     };
     const fail = (error: unknown) => {
-      this.#dependencies.exceptions.report(error, STEP_NAMES[CLOSE]);
+      this.#dependencies.exceptions.report(error, STEP_NAMES[CLOSE], this.facts);
       finish();
     };
     try {
@@ -104,12 +119,22 @@ export class Session implements Backend {
 
   // --- Backend: what the context asks of the MTA
 
+  get facts(): SessionFacts {
+    return this.#identity.facts;
+  }
+
+  get log(): Logger {
+    return this.#identity.log;
+  }
+
   getsymval(name: string): string | null | undefined {
     return this.#dependencies.addon.getsymval(this.#slot, this.#question, name);
   }
 
   setreply(code: string, extended: string | null, lines: readonly string[]): boolean | undefined {
-    return this.#dependencies.addon.setreply(this.#slot, this.#question, code, extended, lines);
+    const done = this.#dependencies.addon.setreply(this.#slot, this.#question, code, extended, lines);
+    if (done) this.#followed?.replied(code, extended, lines);
+    return done;
   }
 
   setsymlist(stage: number, macros: string): boolean | undefined {
@@ -117,7 +142,9 @@ export class Session implements Backend {
   }
 
   queue(kind: ActionKind, index: number, first: string | Uint8Array, second: string | null): boolean {
-    return this.#dependencies.addon.queue(this.#slot, this.#question, kind, index, first, second);
+    const queued = this.#dependencies.addon.queue(this.#slot, this.#question, kind, index, first, second);
+    if (queued) this.#followed?.changed(kind);
+    return queued;
   }
 
   // --- the run of a question's handlers
@@ -136,6 +163,7 @@ export class Session implements Backend {
         verdict = SKIP;
       } else {
         context.enter(step);
+        this.#followed?.enter(step, events, at + 2);
         try {
           const result =
             step === NEGOTIATE
@@ -151,6 +179,7 @@ export class Session implements Backend {
           verdict = this.#fail(step, error);
         }
         context.leave();
+        this.#followed?.leave();
       }
       if (!this.#proceed(run, step, verdict)) return;
     }
@@ -171,8 +200,9 @@ export class Session implements Backend {
   /** Whether the answer was the first one. */
   #answer(question: number, step: number, verdict: number): boolean {
     const { addon, options } = this.#dependencies;
+    this.#followed?.decide(step, verdict);
     if (step !== NEGOTIATE || !this.#negotiation) return addon.answer(this.#slot, question, verdict);
-    const negotiated = this.#negotiation.conclude(verdict, options.immediate);
+    const negotiated = this.#negotiation.conclude(verdict, options.immediate, this.#followed !== null);
     return addon.answerNegotiation(this.#slot, question, verdict, negotiated);
   }
 
@@ -197,7 +227,7 @@ export class Session implements Backend {
   /** Reports a handler's error, and returns the verdict in place of its own. */
   #fail(step: number, error: unknown): number {
     const { exceptions } = this.#dependencies;
-    exceptions.report(error, STEP_NAMES[step] as string);
+    exceptions.report(error, STEP_NAMES[step] as string, this.facts);
     if (step === NEGOTIATE) return ALL_OPTS;
     if (step === ABORT) return CONTINUE;
     this.context.enter(step); // the policy may set its reply, whether or not the failed handler still could
@@ -241,6 +271,7 @@ export class Session implements Backend {
       return;
     }
     this.#endWait(wait);
+    this.#followed?.leave();
     let verdict: number;
     try {
       verdict = verdictOf();
@@ -261,6 +292,7 @@ export class Session implements Backend {
       'ERR_MILTER_HANDLER_TIMEOUT',
       `${STEP_NAMES[step]} did not answer within ${this.#dependencies.options.handlerTimeout} ms (handlerTimeout)`,
     );
+    this.#followed?.leave();
     const verdict = this.#fail(step, error);
     this.context.interrupt(error);
     this.#resume(run, step, verdict);
@@ -295,6 +327,7 @@ export class Session implements Backend {
         options,
       ),
       name,
+      this.facts,
     );
   }
 }

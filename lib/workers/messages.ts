@@ -1,5 +1,6 @@
 /** What the main thread and a worker send each other, on a channel that the filter's module does not see. */
 import type { MessagePort } from 'node:worker_threads';
+import type { WorkerLogItem, WorkerLogSettings } from '../log/worker-log.js';
 import type { NormalisedMainOptions } from '../runtime/options.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 
@@ -13,6 +14,8 @@ export interface WorkerSettings {
   /** The rights and the exception policy of the main thread; the module may change them for its worker. */
   readonly flags: number;
   readonly policy: ExceptionPolicy;
+  /** How entries of the log are made; null if there is no log. */
+  readonly log: WorkerLogSettings | null;
 }
 
 /** `workerData` of a worker. */
@@ -25,8 +28,10 @@ export interface WorkerStart {
   readonly port: MessagePort;
 }
 
-/** From a worker: the phase that it has reached. */
-export type WorkerMessage = { readonly reached: 'serving' | 'finished' };
+/** From a worker: the phase that it has reached, or entries of the log. */
+export type WorkerMessage =
+  | { readonly reached: 'serving' | 'finished' }
+  | { readonly log: readonly WorkerLogItem[] };
 
-/** To a worker: the main thread's new exception policy. */
-export type MainMessage = { readonly policy: ExceptionPolicy };
+/** To a worker: the main thread's new exception policy, or the number of log entries that have been written. */
+export type MainMessage = { readonly policy: ExceptionPolicy } | { readonly written: number };

@@ -1,5 +1,6 @@
 /** The workers of a filter, as the thread that runs it sees them. */
 import type { MilterError } from '../internal/errors.js';
+import type { WorkerLogItem } from '../log/worker-log.js';
 import type { SessionHost } from '../runtime/runtime.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 import type { WorkerSettings } from './messages.js';
@@ -12,15 +13,19 @@ export class WorkerPool implements SessionHost {
   #settings: WorkerSettings;
   #cancelled = false;
 
-  /** @param report called with the error of each worker that has died */
+  /**
+   * @param report called with the error of each worker that has died
+   * @param writeLog writes the entries of the workers' log
+   */
   constructor(
     options: NormalisedWorkerOptions,
     settings: WorkerSettings,
     report: (error: MilterError) => void,
+    writeLog: (items: readonly WorkerLogItem[]) => void = () => {},
   ) {
     this.#settings = settings;
     this.#slots = Array.from({ length: options.workers }, (_, index) => {
-      return new WorkerSlot(() => new WorkerThread(index + 1, options, this.#settings), report);
+      return new WorkerSlot(() => new WorkerThread(index + 1, options, this.#settings, writeLog), report);
     });
   }
 

@@ -1,8 +1,9 @@
 /** One worker thread from its start to its end, as the main thread sees it. */
 import { join } from 'node:path';
 import { inspect, types } from 'node:util';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { MilterError } from '../internal/errors.js';
+import type { WorkerLogItem } from '../log/worker-log.js';
 import { STUCK_GRACE } from '../runtime/runtime.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 import type { MainMessage, WorkerMessage, WorkerSettings, WorkerStart } from './messages.js';
@@ -34,8 +35,16 @@ export class WorkerThread {
   #terminated: string | null | undefined;
   #onFinished = () => {};
 
-  /** @param number the worker's number in messages */
-  constructor(number: number, options: NormalisedWorkerOptions, settings: WorkerSettings) {
+  /**
+   * @param number the worker's number in messages
+   * @param writeLog writes the entries of the worker's log
+   */
+  constructor(
+    number: number,
+    options: NormalisedWorkerOptions,
+    settings: WorkerSettings,
+    writeLog: (items: readonly WorkerLogItem[]) => void,
+  ) {
     this.#label = `worker ${number} (${options.path})`;
     // The native side answers for a blocked handler after one grace period; one more, and the thread is given up.
     const { handlerTimeout } = settings.options;
@@ -57,14 +66,22 @@ export class WorkerThread {
     this.ended = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
         clearInterval(watchdog);
+        for (let left = receiveMessageOnPort(port1); left; left = receiveMessageOnPort(port1)) {
+          if ('log' in left.message) writeLog(left.message.log);
+        }
         port1.close();
         this.counters.ended = this.counters.made; // its contexts have ended with it
         resolve(this.#failure(code));
       });
     });
     this.serving = new Promise((resolve) => {
-      port1.on('message', ({ reached }: WorkerMessage) => {
-        if (reached === 'finished') {
+      port1.on('message', (message: WorkerMessage) => {
+        if ('log' in message) {
+          writeLog(message.log);
+          this.#post({ written: message.log.length });
+          return;
+        }
+        if (message.reached === 'finished') {
           this.#onFinished();
           return;
         }
@@ -83,7 +100,10 @@ export class WorkerThread {
   }
 
   setPolicy(policy: ExceptionPolicy): void {
-    const message: MainMessage = { policy };
+    this.#post({ policy });
+  }
+
+  #post(message: MainMessage): void {
     this.#port.postMessage(message);
   }
 

@@ -1,6 +1,8 @@
 /** The main program of a worker thread: it loads the filter's module and takes sessions until the filter has stopped. */
-import { workerData } from 'node:worker_threads';
+import { type MessagePort, threadId, workerData } from 'node:worker_threads';
 import { filterCallbacks } from '../filter/dispatch.js';
+import { logObserver } from '../log/filter-log.js';
+import { WorkerLog, type WorkerLogSettings } from '../log/worker-log.js';
 import { runtime } from '../runtime/runtime.js';
 import { setFlags } from '../session/flags.js';
 import { loadFilterModule } from './filter-module.js';
@@ -9,27 +11,52 @@ import { Phase, SharedCounters } from './shared-counters.js';
 
 async function work({ settings, counters: memory, heartbeat, port }: WorkerStart): Promise<void> {
   const counters = new SharedCounters(memory);
-  const reach = (reached: WorkerMessage['reached']) => {
+  const reach = (reached: 'serving' | 'finished') => {
     counters.phase = Phase[reached];
     const message: WorkerMessage = { reached };
     port.postMessage(message);
   };
   setFlags(settings.flags);
   const { name, policy, options } = settings;
-  const serve = runtime.becomeWorker({ name, policy, options, counts: counters });
+  const log = settings.log && openWorkerLog(settings.log, port);
+  const observation = log && {
+    logger: log.logger,
+    observer: logObserver(log.logger),
+    prefix: `${threadId}-`,
+  };
+  if (log) runtime.exceptions.setLogger(log.logger);
+  const serve = runtime.becomeWorker({
+    name,
+    policy,
+    options,
+    counts: counters,
+    ...(observation ? { observation } : {}),
+  });
   const stopped = await loadFilterModule(settings.module);
   await new Promise(setImmediate); // so that an unhandled rejection of the module's fails the start, not the service
   Object.assign(runtime.callbacks, filterCallbacks());
   const served = serve();
   if (heartbeat > 0) setInterval(() => counters.heartbeat(), heartbeat).unref();
-  port.on('message', ({ policy }: MainMessage) => runtime.setExceptionPolicy(policy));
+  port.on('message', (message: MainMessage) => {
+    if ('policy' in message) runtime.setExceptionPolicy(message.policy);
+    else log?.written(message.written);
+  });
   port.unref();
   reach('serving');
   await served;
   reach('finished');
   await stopped?.();
+  log?.flush();
   // As in the main thread, the event loop ends when the module's own timers and connections are closed.
   port.close();
+}
+
+/** The log of this worker, which the main thread writes. */
+function openWorkerLog(settings: WorkerLogSettings, port: MessagePort): WorkerLog {
+  return new WorkerLog(settings, (log) => {
+    const message: WorkerMessage = { log };
+    port.postMessage(message);
+  });
 }
 
 work(workerData as WorkerStart).catch((error: unknown) => {

@@ -1,5 +1,6 @@
 /** The exception policy of a TestCtx, which also keeps the errors for the test to look at. */
 import { Exceptions } from '../../session/exception-policy.js';
+import type { SessionFacts } from '../../session/observer.js';
 
 /** An error in a handler. */
 export interface HandlerError {
@@ -11,8 +12,8 @@ export interface HandlerError {
 export class RecordingExceptions extends Exceptions {
   readonly errors: HandlerError[] = [];
 
-  override report(error: unknown, step: string): void {
+  override report(error: unknown, step: string, ...facts: [SessionFacts?]): void {
     this.errors.push({ error, step });
-    super.report(error, step);
+    super.report(error, step, ...facts);
   }
 }

@@ -1,6 +1,9 @@
 /** The options of a TestCtx, checked, with their defaults. */
 import { badArgument } from '../../internal/errors.js';
+import type { Logger } from '../../internal/logger.js';
 import { checkOptions, type OptionNames } from '../../internal/validate.js';
+import { completeLogger } from '../../log/given-logger.js';
+import { type GivenLogger, normaliseLogOptions } from '../../log/options.js';
 import { normaliseMainOptions } from '../../runtime/options.js';
 import { runtime } from '../../runtime/runtime.js';
 import type { SessionOptions } from '../../session/dependencies.js';
@@ -48,6 +51,8 @@ export interface TestCtxOptions extends Partial<Offer> {
   readonly exceptionPolicy?: ExceptionPolicy;
   /** Called with errors in handlers, instead of writing them to stderr; `errors` has them in either case. */
   readonly errorHook?: ErrorHook;
+  /** Gets what the filter logs, as runmilter's option. Default: nothing is logged. */
+  readonly logger?: GivenLogger;
   /** Which MTA's way of changing headers `message.headers` follows. Default: `postfix`. */
   readonly headerRules?: HeaderRules;
   /** Bytes of body in a chunk. Default: 65,535, as MTAs do. */
@@ -71,6 +76,7 @@ export interface NormalisedTestCtxOptions {
   readonly session: SessionOptions;
   readonly exceptionPolicy: ExceptionPolicy;
   readonly errorHook: ErrorHook | null;
+  readonly logger: Logger | null;
   readonly headerRules: HeaderRules;
   readonly chunkSize: number;
   readonly maxMessageSize: number;
@@ -93,6 +99,7 @@ const NAMES: OptionNames<TestCtxOptions> = {
   immediate: true,
   exceptionPolicy: true,
   errorHook: true,
+  logger: true,
   headerRules: true,
   chunkSize: true,
   maxMessageSize: true,
@@ -115,6 +122,7 @@ function checkHeaderRules(rules: HeaderRules): HeaderRules {
 export function normaliseTestCtxOptions(options: TestCtxOptions): NormalisedTestCtxOptions {
   checkOptions('TestCtx', options, NAMES);
   const { handlerTimeout, progressInterval, immediate } = normaliseMainOptions(options);
+  const { logger } = normaliseLogOptions(options.logger ? { logger: options.logger } : {});
   return {
     offer: completeOffer(options),
     negotiate: options.negotiate ?? true,
@@ -127,6 +135,7 @@ export function normaliseTestCtxOptions(options: TestCtxOptions): NormalisedTest
     session: { handlerTimeout, progressInterval, immediate },
     exceptionPolicy: options.exceptionPolicy ?? runtime.exceptions.policy,
     errorHook: options.errorHook ?? null,
+    logger: logger ? completeLogger(logger) : null,
     headerRules: checkHeaderRules(options.headerRules ?? 'postfix'),
     chunkSize: checkSize('chunkSize', options.chunkSize ?? CHUNK_SIZE),
     maxMessageSize: checkSize('maxMessageSize', options.maxMessageSize ?? MAX_MESSAGE_BYTES),

@@ -1,9 +1,10 @@
 /** A filter and its MTA in one process, for tests of filters: no libmilter, no socket. */
 import { createReadStream } from 'node:fs';
 import { types } from 'node:util';
-import type { Base } from '../../filter/base.js';
+import type { AnyFilter } from '../../filter/base.js';
 import { checkFactory, type Factory, filterCallbacks, makeFilter } from '../../filter/dispatch.js';
 import { badArgument, MilterError } from '../../internal/errors.js';
+import { logObserver } from '../../log/filter-log.js';
 import type { Text } from '../wire/frames.js';
 import { bytesOf } from '../wire/frames.js';
 import type { Macros } from '../wire/macros.js';
@@ -47,7 +48,7 @@ export class TestCtx implements AsyncDisposable {
   readonly #mta: SimulatedMta;
   readonly #queue = new StepQueue();
   #greetings: Greetings = {};
-  #filter: Base | null = null;
+  #filter: AnyFilter | null = null;
   /** The filter has answered SKIP to a chunk of this message's body. */
   #bodySkipped = false;
   #message: TestMessage | null = null;
@@ -68,14 +69,17 @@ export class TestCtx implements AsyncDisposable {
     this.#exceptions.setName(this.#options.name);
     this.#exceptions.setPolicy(this.#options.exceptionPolicy);
     this.#exceptions.setHook(this.#options.errorHook);
-    const make = (): Base => {
+    const make = (): AnyFilter => {
       this.#filter = makeFilter(filter);
       return this.#filter;
     };
+    const { logger } = this.#options;
+    this.#exceptions.setLogger(logger);
     const dependencies = {
       callbacks: filterCallbacks(() => make),
       exceptions: this.#exceptions,
       options: this.#options.session,
+      ...(logger ? { observation: { logger, observer: logObserver(logger), prefix: '' } } : {}),
     };
     this.#mta = new SimulatedMta(new Libmilter(dependencies, this.#options.states), this.#options);
   }
@@ -83,7 +87,7 @@ export class TestCtx implements AsyncDisposable {
   // --- what a test looks at
 
   /** The filter object; null before the first step. */
-  get filter(): Base | null {
+  get filter(): AnyFilter | null {
     return this.#filter;
   }
 

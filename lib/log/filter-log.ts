@@ -1,0 +1,66 @@
+/** The log of a filter: what is written to it, and where it goes. */
+import { type Logger, silentLogger } from '../internal/logger.js';
+import type { Observer } from '../session/observer.js';
+import { EntryLogger } from './entry-logger.js';
+import { completeLogger, levelOf, passOn } from './given-logger.js';
+import { type LineOptions, lineFormat } from './line-format.js';
+import { isJournal, LogStream } from './log-stream.js';
+import { messageLog } from './message-log.js';
+import type { GivenLogger, NormalisedLogOptions } from './options.js';
+import type { WorkerLogItem, WorkerLogSettings } from './worker-log.js';
+
+/** The log in the thread that runs the filter. */
+export interface FilterLog {
+  readonly logger: Logger;
+  /** How workers make their entries; null if nothing is logged. */
+  readonly workers: WorkerLogSettings | null;
+  /** Writes what a worker has sent. */
+  write(items: readonly WorkerLogItem[]): void;
+  /** Resolves when all has been written, or nothing reads it. */
+  flush(): Promise<void>;
+}
+
+/** @param name the filter's name */
+export function openLog(name: string, { logger, format, level }: NormalisedLogOptions): FilterLog | null {
+  if (logger === false) return null;
+  if (logger) return givenLog(logger);
+  const lines: LineOptions = { name, format, journal: isJournal() };
+  const toLines = lineFormat(lines);
+  const lost = (count: number) =>
+    toLines({
+      level: 'warn',
+      time: Date.now(),
+      fields: { lost: count },
+      text: 'entries of the log were lost',
+    });
+  const stream = new LogStream(lost);
+  return {
+    logger: new EntryLogger((entry) => stream.write(toLines(entry), isUrgent(entry.level)), level),
+    workers: { level, lines },
+    write: (items) => {
+      for (const [itemLevel, content] of items) stream.write(content as string, isUrgent(itemLevel));
+    },
+    flush: () => stream.flush(),
+  };
+}
+
+/** What follows the sessions of a thread for its log; null if the line for each message would not be written. */
+export function logObserver(logger: Logger): Observer | null {
+  return logger.isLevelEnabled('info') ? messageLog(logger) : null;
+}
+
+const isUrgent = (level: string): boolean => level === 'error' || level === 'fatal';
+
+function givenLog(given: GivenLogger): FilterLog {
+  const level = levelOf(given);
+  return {
+    logger: level ? completeLogger(given) : silentLogger,
+    workers: level && { level, lines: null },
+    write: (items) => {
+      for (const [itemLevel, content] of items) {
+        if (typeof content !== 'string') passOn(given, { level: itemLevel, ...content });
+      }
+    },
+    flush: async () => {},
+  };
+}

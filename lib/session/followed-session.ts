@@ -1,0 +1,158 @@
+/** One session as its observer is told of it: the ends of its messages, its verdicts, and how long its handlers took. */
+
+import { ACCEPT, CONTINUE, DISCARD, NOREPLY, REJECT, SKIP, TEMPFAIL } from '../addon/constants.js';
+import { ActionKind } from '../addon/kinds.js';
+import type { Events } from '../addon/native.js';
+import {
+  ABORT,
+  BODY,
+  bitOf,
+  CONNECT,
+  ENVFROM,
+  ENVRCPT,
+  EOM,
+  HELO,
+  TRANSACTION_STEPS,
+} from '../addon/steps.js';
+import { printable } from '../internal/printable.js';
+import { MessageRecord, type Outcome, type ReplyRecord } from './message-record.js';
+import type { Observer } from './observer.js';
+import type { Getsymval, SessionIdentity } from './session-identity.js';
+
+const OUTCOMES: ReadonlyMap<number, Outcome> = new Map<number, Outcome>([
+  [ACCEPT, 'accept'],
+  [DISCARD, 'discard'],
+  [REJECT, 'reject'],
+  [TEMPFAIL, 'tempfail'],
+]);
+
+const ACTION_NAMES = Object.keys(ActionKind) as (keyof typeof ActionKind)[];
+
+/** Verdicts with which the session or the message goes on. */
+const GOES_ON: ReadonlySet<number> = new Set([CONTINUE, NOREPLY, SKIP]);
+const REFUSALS: ReadonlySet<number> = new Set([REJECT, TEMPFAIL]);
+
+/** Whether this verdict is the last one on its message. */
+function endsMessage(step: number, verdict: number): boolean {
+  if (step === EOM || step === ABORT) return true;
+  if (!(bitOf(step) & TRANSACTION_STEPS) || GOES_ON.has(verdict)) return false;
+  return step !== ENVRCPT || !REFUSALS.has(verdict);
+}
+
+function outcomeOf(step: number, verdict: number): Outcome {
+  return step === ABORT ? 'abort' : (OUTCOMES.get(verdict) ?? 'continue');
+}
+
+export class FollowedSession {
+  readonly #identity: SessionIdentity;
+  readonly #observer: Observer;
+  readonly #getsymval: Getsymval;
+  #message: MessageRecord | null = null;
+  #reply: ReplyRecord | null = null;
+  /** The step whose handler was called last. */
+  #step = -1;
+  /** When the first handler of the open question was called, and the last one, in milliseconds of performance.now(); 0: never. */
+  #asked = 0;
+  #entered = 0;
+  /** Events whose handlers have been called for the open question. */
+  #events = 0;
+
+  constructor(identity: SessionIdentity, observer: Observer, getsymval: Getsymval) {
+    this.#identity = identity;
+    this.#observer = observer;
+    this.#getsymval = getsymval;
+    observer.sessionBegun?.(identity);
+  }
+
+  /** An event's handler is about to be called. */
+  enter(step: number, events: Events, at: number): void {
+    this.#step = step;
+    this.#events++;
+    if (bitOf(step) & TRANSACTION_STEPS) this.#enterMessage(step, events[at]);
+    if (this.#asked === 0) this.#asked = this.#entered = performance.now();
+  }
+
+  /** The handler has answered, or another has answered in its place. */
+  leave(): void {
+    if (!this.#observer.handled || this.#asked === 0) return;
+    const now = performance.now();
+    this.#observer.handled(this.#identity, this.#step, now - this.#entered);
+    this.#entered = now; // the next handler of the batch is called at once
+  }
+
+  /** A question is about to be answered: while it is open, macros can be read. */
+  decide(step: number, verdict: number): void {
+    if (this.#message && endsMessage(step, verdict)) {
+      const queueId = this.#getsymval('i');
+      if (queueId === undefined) return; // already answered in the handlers' place: interrupt() is called
+      this.#identity.knownQueueId ??= queueId && printable(queueId);
+    }
+    this.#decide(step, verdict);
+  }
+
+  /** A question was answered in place of its handlers, on libmilter's thread. */
+  interrupt(verdict: number): void {
+    this.leave();
+    this.#decide(this.#step, verdict);
+  }
+
+  /** A change was requested. */
+  changed(kind: ActionKind): void {
+    if (kind !== ActionKind.progress) this.#message?.addChange(ACTION_NAMES[kind] as string);
+  }
+
+  /** A reply was set. */
+  replied(code: string, extended: string | null, lines: readonly string[]): void {
+    this.#reply = { code, extended, lines };
+  }
+
+  /** The session has ended. */
+  end(): void {
+    this.#endMessage(this.#step, 'abort');
+    this.#observer.sessionEnded?.(this.#identity);
+  }
+
+  #decide(step: number, verdict: number): void {
+    if (this.#asked > 0) this.#endQuestion();
+    if (endsMessage(step, verdict)) this.#endMessage(step, outcomeOf(step, verdict));
+    else if (step === ENVRCPT && REFUSALS.has(verdict)) this.#refuseRecipient();
+    else if ((step === CONNECT || step === HELO) && !GOES_ON.has(verdict))
+      this.#observer.sessionDecided?.(this.#identity, step, outcomeOf(step, verdict));
+  }
+
+  #endQuestion(): void {
+    if (this.#message) this.#message.milliseconds += performance.now() - this.#asked;
+    this.#observer.answered?.(this.#identity, this.#events);
+    this.#asked = 0;
+    this.#events = 0;
+  }
+
+  #enterMessage(step: number, argument: unknown): void {
+    if (step === ENVFROM) this.#endMessage(step, 'abort'); // the MTA has not told of the last one's end
+    this.#message ??= new MessageRecord();
+    const message = this.#message;
+    if (step === ENVFROM) message.sender = argument as string;
+    else if (step === ENVRCPT) message.addRecipient(argument as string);
+    else if (step === BODY) message.bodyBytes += (argument as Uint8Array).length;
+  }
+
+  /** A reply to RCPT is for one recipient; the message goes on. */
+  #refuseRecipient(): void {
+    if (this.#message) this.#message.refusedCount++;
+    this.#reply = null;
+  }
+
+  #endMessage(step: number, outcome: Outcome): void {
+    const message = this.#message;
+    if (!message) return;
+    message.queueId = this.#identity.knownQueueId;
+    message.step = step;
+    message.outcome = outcome;
+    const refusal = outcome === 'reject' ? '5' : outcome === 'tempfail' ? '4' : null;
+    if (refusal !== null && this.#reply?.code.startsWith(refusal)) message.reply = this.#reply;
+    this.#reply = null;
+    this.#message = null;
+    this.#identity.knownQueueId = null;
+    this.#observer.messageEnded?.(this.#identity, message);
+  }
+}
