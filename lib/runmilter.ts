@@ -82,6 +82,8 @@ export async function runmilter(name: string, socket: string, options: RunOption
   const log = openLog(name, logOptions);
   let failure: { error: unknown } | undefined;
   const onReady = () => {
+    // Not before: the error of a start that fails says all.
+    log?.logger.info(startFields(workers), 'started');
     log?.logger.info({ socket, ...(runtime.port > 0 ? { port: runtime.port } : {}) }, 'listening');
     try {
       options.onListening?.({ socket, port: runtime.port });
@@ -100,10 +102,7 @@ export async function runmilter(name: string, socket: string, options: RunOption
     ...(log
       ? {
           observation: { logger: log.logger, observer: logObserver(log.logger), prefix: '' },
-          onStarting: () => {
-            runtime.exceptions.setLogger(log.logger);
-            log.logger.info(startFields(workers), 'starting');
-          },
+          onStarting: () => runtime.exceptions.setLogger(log.logger),
           onStopping: () => log.logger.info('stopping'),
         }
       : {}),

@@ -55,7 +55,7 @@ describe('the log of a filter', () => {
       return line.slice(31 + 'logged: '.length);
     });
     expectThat(texts.length, filter.stderr).toBe(10);
-    expect(texts[0]).toMatch(/^starting tsmilter=[\d.]+ libmilter=[\d.]+ node=[\d.]+ pid=\d+$/);
+    expect(texts[0]).toMatch(/^started tsmilter=[\d.]+ libmilter=[\d.]+ node=[\d.]+ pid=\d+$/);
     expect(texts[1]).toBe(`listening socket=${filter.socket}`);
     expect(texts[2]).toBe('from connect session=1 client=client.example[192.0.2.1]');
     expect(texts[3]).toBe('from eom session=1 client=client.example[192.0.2.1] queueId=4XyZ n=1');
@@ -85,7 +85,7 @@ describe('the log of a filter', () => {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expectThat(/[^\n -~]/.test(filter.stderr), 'unprintable characters').toBe(false);
     expect(entries.map(({ msg, level }) => [msg, level])).toStrictEqual([
-      ['starting', 30],
+      ['started', 30],
       ['listening', 30],
       ['from connect', 30],
       ['from eom', 40],
@@ -186,7 +186,7 @@ describe('the log of a filter', () => {
       }
       const [first = '', both = ''] = texts;
       expect(first).toMatch(
-        /^<6>logged: starting .*\n<6>logged: listening .*\n<6>logged: stopping\n<6>logged: stopped sessions=0\n$/,
+        /^<6>logged: started .*\n<6>logged: listening .*\n<6>logged: stopping\n<6>logged: stopped sessions=0\n$/,
       );
       expect(both.slice(first.length)).toMatch(/^\d{4}-/);
     } finally {

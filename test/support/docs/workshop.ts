@@ -18,6 +18,9 @@ const EXTENSIONS: Readonly<Record<string, readonly [source: string, compiled: st
   cjs: ['.cjs', '.cjs'],
 };
 
+/** What the user has installed besides the package. */
+const INSTALLED = ['@types', 'pino'];
+
 /** What a socket in the documentation looks like; it is replaced by one in the temporary folder. */
 const SOCKET = /unix:\/run\/[\w./-]+/g;
 
@@ -68,7 +71,8 @@ export class Workshop {
     mkdirSync(join(this.#dir, 'src'));
     writeFileSync(join(this.#dir, 'package.json'), '{ "type": "module" }\n');
     symlinkSync(projectRoot, join(this.#dir, 'node_modules/tsmilter'));
-    symlinkSync(join(projectRoot, 'node_modules/@types'), join(this.#dir, 'node_modules/@types'));
+    for (const name of INSTALLED)
+      symlinkSync(join(projectRoot, 'node_modules', name), join(this.#dir, 'node_modules', name));
   }
 
   /** Whether blocks in this language are compiled. */
