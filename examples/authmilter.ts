@@ -3,6 +3,7 @@
  * rewrites the senders of forwarded mail.
  *
  *     node authmilter.js [/etc/mail/authmilter.cfg]
+ *     node authmilter.js --send-reports [/etc/mail/authmilter.cfg]
  *
  * docs/authmilter.md explains the configuration; examples/authmilter has files to start from, and the filter in the order of a
  * message: client, incoming, outgoing, decision, filter. The filter logs to stdout, reads its files again when they change or
@@ -12,24 +13,40 @@ import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { setEnvironmentData } from 'node:worker_threads';
 import * as Milter from 'tsmilter';
-import type { Config } from './authmilter/config';
+import { type Config, readConfig } from './authmilter/config';
 import { AuthFilter } from './authmilter/filter';
 import { LiveSettings, reloadOnHangup } from './authmilter/live-settings';
 import { openLog } from './authmilter/log';
 import { ConfigError } from './authmilter/options';
+import { Reports, sendDueReports } from './authmilter/reports';
 import { ENVIRONMENT } from './authmilter/worker';
 import type { Log } from './shared/log';
 
 const CONFIGURATION = '/etc/mail/authmilter.cfg';
-const USAGE = `usage: authmilter.js [FILE]    (FILE: the configuration, ${CONFIGURATION} by default)`;
+const USAGE = `usage: authmilter.js [--send-reports] [FILE]
+  FILE            the configuration, ${CONFIGURATION} by default
+  --send-reports  sends the DMARC reports that are due, and ends`;
+const SEND_REPORTS = '--send-reports';
 
 /** What the filter may do to a message: add and remove fields, rewrite the envelope, quarantine. */
 const RIGHTS =
   Milter.ADDHDRS | Milter.CHGHDRS | Milter.CHGFROM | Milter.ADDRCPT | Milter.DELRCPT | Milter.QUARANTINE;
 
 async function main(): Promise<void> {
-  const [file = CONFIGURATION, ...others] = process.argv.slice(2);
+  const args = process.argv.slice(2);
+  const sends = args[0] === SEND_REPORTS;
+  const [file = CONFIGURATION, ...others] = sends ? args.slice(1) : args;
   if (others.length > 0 || file.startsWith('-')) throw new ConfigError(USAGE);
+  await (sends ? sendAll(file) : serve(file));
+}
+
+/** Sends the reports that are due; some of them may be kept for the next time. */
+async function sendAll(file: string): Promise<void> {
+  const config = await readConfig(file);
+  if (!(await sendDueReports(config, openLog(config.milter.name)))) process.exitCode = 1;
+}
+
+async function serve(file: string): Promise<void> {
   const live = await LiveSettings.open(file);
   const { milter } = live.current;
   const log = openLog(milter.name);
@@ -40,19 +57,27 @@ async function main(): Promise<void> {
   Milter.setFlags(RIGHTS);
   Milter.setExceptionPolicy(milter.untrappedException);
   Milter.setErrorHook((error, step) => log.write(`untrapped exception in ${step}:`, inspect(error)));
+  const reports = new Reports(live.current.reports, log); // also where workers open their own: a mistake ends the start
   await Milter.runmilter(milter.name, milter.socket, {
-    ...sessionsOf(milter, file, live, log),
+    ...sessionsOf(milter, file, live, log, reports),
     timeout: 600,
     onListening: () => log.write('listening on', milter.socket),
   });
   live.close();
+  await reports.close();
   log.write('stopped');
 }
 
 /** Where sessions are served: in this thread, or in workers. */
-function sessionsOf({ workers, name }: Config['milter'], file: string, live: LiveSettings, log: Log) {
+function sessionsOf(
+  { workers, name }: Config['milter'],
+  file: string,
+  live: LiveSettings,
+  log: Log,
+  reports: Reports,
+) {
   if (workers === 0) {
-    const shared = { live: Promise.resolve(live), log };
+    const shared = { live: Promise.resolve(live), log, reports: Promise.resolve(reports) };
     return { factory: () => new AuthFilter(shared) };
   }
   setEnvironmentData(ENVIRONMENT, { file: resolve(file), name } as never);

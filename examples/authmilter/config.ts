@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import * as Milter from 'tsmilter';
 import { checkNetworks } from './client';
 import { ConfigError, Options } from './options';
+import { isRedis } from './report-store';
 import { resolverFor } from './resolver';
 
 /** What is done with a message. */
@@ -61,6 +62,17 @@ export interface Config {
     readonly onQuarantine: 'accept' | 'quarantine' | 'reject';
     readonly trustedSealers: readonly string[];
   };
+  readonly reports: {
+    /** A file, or the URL of Redis; null: no reports. */
+    readonly store: string | null;
+    readonly orgName: string | null;
+    readonly email: string | null;
+    readonly extraContact: string | null;
+    /** The program that is given the mails. */
+    readonly sendmail: string;
+    /** Seconds that a report covers. */
+    readonly period: number;
+  };
   readonly arc: {
     readonly seal: 'forwarded' | 'always' | 'never';
     /** Null: nothing is sealed. */
@@ -97,6 +109,7 @@ const EXCEPTION_POLICIES: Readonly<Record<string, Milter.ExceptionPolicy>> = {
 
 /** RFC 5322 2.2: printable ASCII but the colon. */
 const FIELD_NAME = /^[!-9;-~]+$/;
+const DAY = 86_400;
 const OCTAL = /^(?:0o?)?[0-7]{1,3}$/;
 
 /**
@@ -134,6 +147,7 @@ export async function readConfig(file: string): Promise<Config> {
       onQuarantine: options.choice('dmarc', 'on_quarantine', ['accept', 'quarantine', 'reject'], 'accept'),
       trustedSealers: options.list('dmarc', 'trusted_sealers'),
     },
+    reports: readReports(options, path),
     arc: {
       seal: options.choice('arc', 'seal', ['forwarded', 'always', 'never'], 'forwarded'),
       domain: options.text('arc', 'domain'),
@@ -178,6 +192,22 @@ function readMilter(options: Options): Config['milter'] {
     untrappedException: EXCEPTION_POLICIES[policy] as Milter.ExceptionPolicy,
     dryRun: options.flag('milter', 'dry_run', false),
   };
+}
+
+function readReports(options: Options, path: (name: string | null) => string | null): Config['reports'] {
+  const store = options.text('reports', 'store');
+  const config = {
+    store: store !== null && isRedis(store) ? store : path(store),
+    orgName: options.text('reports', 'org_name'),
+    email: options.text('reports', 'email'),
+    extraContact: options.text('reports', 'extra_contact'),
+    sendmail: path(options.text('reports', 'sendmail')) ?? '/usr/sbin/sendmail',
+    period: options.number('reports', 'period', DAY, 1, 7 * DAY),
+  };
+  if (store !== null && (config.orgName === null || config.email === null)) {
+    throw options.error('reports', 'store', 'needs org_name and email beside it');
+  }
+  return config;
 }
 
 function readClients(options: Options): Config['clients'] {

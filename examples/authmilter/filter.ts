@@ -8,12 +8,14 @@ import { type Place, placeOf, taskFor } from './client';
 import type { Decision } from './decision';
 import type { LiveSettings } from './live-settings';
 import { Message, type Outcome } from './message';
+import type { Reports } from './reports';
 import { resolverFor } from './resolver';
 
 /** Shared by all sessions. */
 export interface Shared {
   readonly live: Promise<Pick<LiveSettings, 'current'>>;
   readonly log: Pick<Log, 'write'>;
+  readonly reports: Promise<Pick<Reports, 'record'>>;
 }
 
 /** Header values come with the space behind the colon, and are sent so: `simple` canonicalization needs each byte. */
@@ -108,7 +110,9 @@ export class AuthFilter extends Milter.Base {
     if (!message) return Milter.CONTINUE;
     const outcome = await message.end();
     for (const note of outcome.notes) this.#log(note);
-    const verdict = this.#apply(outcome.decision);
+    const { findings, decision } = outcome;
+    if (findings) (await this.#shared.reports).record(findings, decision, message.settings.milter.dryRun);
+    const verdict = this.#apply(decision);
     if (verdict === Milter.CONTINUE) this.#change(message, outcome);
     return verdict;
   }

@@ -4,7 +4,7 @@ import { formatAuthRes } from 'tsmilter/authres';
 import { signs, verifies } from './client';
 import type { Task } from './config';
 import { type Decision, decide } from './decision';
-import { type Envelope, Incoming } from './incoming';
+import { type Envelope, type Findings, Incoming } from './incoming';
 import { type Header, Outgoing, type Unsigned } from './outgoing';
 import { Recipients } from './recipients';
 import { resultsOf } from './results';
@@ -14,6 +14,8 @@ import type { Settings } from './settings';
 /** What the filter does at the end of a message. */
 export interface Outcome {
   readonly decision: Decision;
+  /** Null if the message was not verified. */
+  readonly findings: Findings | null;
   /** The value of our field, or null if the message was not verified. */
   readonly authenticationResults: string | null;
   /** Seal and signatures, from the top. */
@@ -83,6 +85,7 @@ export class Message {
       findings && (await this.#sealing?.seal([...signatures, ...this.#header], findings, authRes));
     return {
       decision,
+      findings: findings ?? null,
       authenticationResults: findings ? formatAuthRes(authRes, { utf8: this.#utf8 }) : null,
       signatures: [...(sealing?.fields.toReversed() ?? []), ...signatures],
       notes: [

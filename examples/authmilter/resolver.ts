@@ -1,4 +1,4 @@
-/** DNS for one message: one cache of this thread for all, and one budget of questions and time for all checks of the message. */
+/** DNS: one cache of this thread for all, and for each message one budget of questions and time for all of its checks. */
 import { DnsCache, DnsSession } from 'tsmilter/dns';
 import type { Config } from './config';
 
@@ -11,5 +11,15 @@ export function resolverFor({ verify }: Pick<Config, 'verify'>, signal?: AbortSi
     maxLookups: verify.maxLookups,
     maxTime: verify.dnsTime,
     ...(signal && { signal }),
+  });
+}
+
+/** For the consent of those that reports are sent to: many domains, and nobody waits. */
+export function reportResolverFor({ verify }: Pick<Config, 'verify'>): DnsSession {
+  return new DnsSession({
+    cache,
+    ...(verify.nameservers.length > 0 && { servers: verify.nameservers }),
+    maxLookups: 100_000,
+    maxTime: 3_600_000,
   });
 }

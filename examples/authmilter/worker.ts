@@ -3,6 +3,7 @@ import { getEnvironmentData, isMainThread } from 'node:worker_threads';
 import { AuthFilter } from './filter';
 import { LiveSettings } from './live-settings';
 import { openLog } from './log';
+import { Reports } from './reports';
 
 /** Under this name the main thread passes on the configuration file and the filter's name. */
 export const ENVIRONMENT = 'authmilter';
@@ -26,7 +27,9 @@ function start({ file, name }: WorkerEnvironment) {
       process.exit(1); // ends this thread, which is then replaced
     },
   );
-  return { live, log };
+  const reports = live.then(({ current }) => new Reports(current.reports, log));
+  reports.catch(() => {}); // reported above, or with the first message
+  return { live, log, reports };
 }
 
 export function factory(): AuthFilter {
@@ -37,4 +40,5 @@ export function factory(): AuthFilter {
 /** Lets the thread end. */
 export async function stopped(): Promise<void> {
   (await shared?.live)?.close();
+  await (await shared?.reports)?.close();
 }

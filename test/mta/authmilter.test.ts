@@ -4,6 +4,8 @@ import { execFile } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type AuthResResult, parseAuthRes } from 'tsmilter/authres';
 import { DkimSigner, formatKeyRecord, generateKey } from 'tsmilter/dkim';
@@ -21,6 +23,7 @@ import { projectRoot } from '../../tools/project-root';
 import { TIMEOUT, until } from '../../tools/wait';
 import { expectThat } from '../support/expect';
 import { ODD_MESSAGES, splitForFilter } from '../support/odd-messages';
+import { parseMessage } from '../support/parsed-mail';
 import { heard } from './support/conversation';
 import { dkimpySealArc, dkimpyVerify, dkimpyVerifyArc, OpenDkim } from './support/dkim-programs';
 import { logIn, loginByAddress } from './support/login';
@@ -41,6 +44,26 @@ const from = {
   user: '127.0.5.1',
 };
 
+/** Stands for the MTA's program: takes the same arguments, and hands the mail to the MTA of the environment. */
+const SENDMAIL = `#!${process.execPath}
+const [i, f, from, end, to] = process.argv.slice(2);
+const { SmtpClient } = require(${JSON.stringify(path.join(projectRoot, '.build/tools/mta'))});
+async function main() {
+  if (i !== '-i' || f !== '-f' || end !== '--') throw new Error('which arguments are these?');
+  const chunks = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString('latin1');
+  if (text.includes('\\r')) throw new Error('lines end in LF');
+  const data = Buffer.from(text.replaceAll('\\n', '\\r\\n'), 'latin1');
+  const [host, port] = process.env.TEST_MTA.split(' ');
+  const client = await SmtpClient.open(host, Number(port), { localAddress: '${from.inside}', timeoutMs: ${2 * TIMEOUT} });
+  const { last } = await client.send({ from, to, data });
+  if (last.code !== 250) throw new Error('refused: ' + last.code);
+  await client.quit();
+}
+main();
+`;
+
 const otherOf = (kind: Kind): Kind => (kind === 'sendmail' ? 'postfix' : 'sendmail');
 const strings = (text: string) => text.match(/.{1,255}/g) ?? [];
 
@@ -60,6 +83,13 @@ function dmarcZone(): Zone {
       [`down._domainkey.${domain}`]: { fault: 'SERVFAIL' },
     }),
   );
+  for (const kind of kinds) {
+    const domain = `${kind}.example`;
+    zones.push({
+      [domain]: { TXT: [`v=spf1 ip4:${from.stranger} -all`] },
+      [`_dmarc.${domain}`]: { TXT: [`v=DMARC1; p=reject; rua=mailto:reports@${domain}`] },
+    });
+  }
   return Object.assign({ '_dmarc.down.example': { fault: 'SERVFAIL' } }, ...zones);
 }
 
@@ -129,6 +159,7 @@ describe('authmilter', () => {
       file('policies'),
       'friend.example ignore\ntrial.example dry_run\nharsh.example reject\n',
     );
+    fs.writeFileSync(file('sendmail'), SENDMAIL, { mode: 0o700 });
     configuration = {
       milter: { socketname: mtas.socket(), umask: '0111', name: 'authtest' },
       clients: { internal_connect: from.inside, trusted_relay: from.relay },
@@ -138,6 +169,13 @@ describe('authmilter', () => {
       arc: { domain: 'example.com', selector: 'r', key_file: 'rsa.pem' },
       forward: { local_domains: 'dest.test, example.com', forwarded: 'alumni@dest.test' },
       srs: { domain: 'srs.test', secrets_file: 'srs' },
+      reports: {
+        store: 'reports.db',
+        org_name: 'Test & Co',
+        email: 'dmarc@example.com',
+        sendmail: 'sendmail',
+        period: '1',
+      },
     };
     filter = await Program.start(script, [writeConfiguration(configuration)], /: listening on /, file('tmp'));
     for (const kind of kinds) {
@@ -240,6 +278,11 @@ describe('authmilter', () => {
     );
     return Buffer.concat([Buffer.from(fields.join(''), 'latin1'), message]);
   }
+
+  const reportMails = (domain: string) =>
+    mtas.sink.messages.filter(({ rcptTo }) => rcptTo.some(({ address }) => address === `reports@${domain}`));
+  const reportsFor = (domain: string) =>
+    reportMails(domain).map(({ raw }) => gunzipSync(parseMessage(raw).attachment).toString());
 
   const plain = (ODD_MESSAGES['7-bit'] as { message: Buffer }).message;
   const withFields = (...fields: string[]) =>
@@ -513,6 +556,47 @@ describe('authmilter', () => {
           (await send(kind, plain, { sender: '', recipient: old.forward('joe@other.example') })).reply,
         ).toMatch(/^550 5\.1\.1 .*expired/);
       });
+    });
+
+    test('reports to a domain what it has seen of its mail, in mail of its own that is signed', async () => {
+      const domain = `${kind}.example`;
+      const message = Buffer.from(`From: Joe <joe@${domain}>\r\nSubject: x\r\n\r\nhi\r\n`);
+      await deliver(kind, message, { sender: `joe@${domain}` });
+      const refused = await send(kind, message, { sender: 'ann@other.example', at: from.forbidden });
+      expect(refused.code).toBe(550);
+
+      const { host, port } = mtas.mta(kind).endpoints.unix;
+      const env = { ...process.env, TEST_MTA: `${host} ${port}` };
+      let said = '';
+      await until('two messages in reports', async () => {
+        const args = [script, '--send-reports', file('authmilter.cfg')];
+        said += (await promisify(execFile)(process.execPath, args, { env })).stdout;
+        return (
+          reportsFor(domain)
+            .join('')
+            .match(/<record>/g)?.length === 2
+        );
+      });
+      expect(said).toContain(`report for ${domain} sent to reports@${domain}`);
+      const records =
+        reportsFor(domain)
+          .join('')
+          .match(/<record>.*?<\/record>/gs) ?? [];
+      const of = (ip: string) =>
+        records.find((record) => record.includes(`<source_ip>${ip}</source_ip>`)) ?? '';
+      const evaluated = (text: string) =>
+        text.match(/<policy_evaluated>.*<\/policy_evaluated>/s)?.[0].replace(/\s/g, '');
+      expect(evaluated(of(from.stranger))).toBe(
+        '<policy_evaluated><disposition>pass</disposition><dkim>fail</dkim><spf>pass</spf></policy_evaluated>',
+      );
+      expect(evaluated(of(from.forbidden))).toBe(
+        '<policy_evaluated><disposition>reject</disposition><dkim>fail</dkim><spf>fail</spf></policy_evaluated>',
+      );
+      expect(of(from.forbidden)).toContain(`<header_from>${domain}</header_from>`);
+      for (const mail of reportMails(domain)) {
+        expect(namesOf(mail).filter((name) => name === 'DKIM-Signature')).toHaveLength(2);
+        expect(mail.mailFrom.address).toBe('dmarc@example.com');
+      }
     });
 
     describe('follows DMARC', () => {

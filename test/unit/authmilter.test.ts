@@ -10,6 +10,7 @@ import { readConfig } from '../../examples/authmilter/config';
 import { type Decision, decide } from '../../examples/authmilter/decision';
 import { AuthFilter } from '../../examples/authmilter/filter';
 import { addressPattern } from '../../examples/authmilter/pattern';
+import { Reports } from '../../examples/authmilter/reports';
 import { readSettings } from '../../examples/authmilter/settings';
 import { SigningTable } from '../../examples/authmilter/signing-table';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory';
@@ -68,6 +69,14 @@ describe('the configuration', () => {
         bodyLength: false,
       },
       dmarc: { policy: 'dry_run', policies: null, onQuarantine: 'accept', trustedSealers: [] },
+      reports: {
+        store: null,
+        orgName: null,
+        email: null,
+        extraContact: null,
+        sendmail: '/usr/sbin/sendmail',
+        period: 86_400,
+      },
       arc: { seal: 'forwarded', domain: null, selector: null, keyFile: null },
       forward: { localDomains: [], forwarded: [] },
       srs: { domain: null, secretsFile: null, ownDomains: [], maxAge: 21 },
@@ -218,7 +227,8 @@ describe('clients that the MTAs of the tests cannot have', () => {
     const lines: string[] = [];
     const log = { write: (...words: readonly unknown[]) => lines.push(words.join(' ')) };
     const live = Promise.resolve({ current: await readSettings(fileOf('unit.cfg', MINIMAL)) });
-    await using ctx = new TestCtx(() => new AuthFilter({ live, log }), { hostname, hostaddr });
+    const reports = live.then(({ current }) => new Reports(current.reports, log));
+    await using ctx = new TestCtx(() => new AuthFilter({ live, log, reports }), { hostname, hostaddr });
     await ctx.connect();
     expect(ctx.errors).toStrictEqual([]);
     return lines;
