@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { filterFaults } from './faults/filter-faults';
 import { FaultLab } from './faults/lab';
+import { loadFaults } from './faults/load-faults';
 import { hangsUp, hangUpSteps, stopsReading } from './faults/mta-faults';
 import { storeFaults } from './faults/store-faults';
 import { kinds } from './support/mta-fixture';
@@ -19,5 +20,7 @@ for (const kind of kinds) {
     for (const step of hangUpSteps) test(`the MTA is killed in ${step}`, () => hangsUp(lab, kind, step));
 
     test('the MTA stops reading a large change', () => stopsReading(lab, kind));
+
+    for (const fault of loadFaults) test(fault.name, () => fault.run(lab, kind));
   });
 }

@@ -221,10 +221,15 @@ export class MtaFixture {
     return this.sink.next(({ raw }) => raw.includes(`<${id}@`), TIMEOUT);
   }
 
-  /** Waits until the MTA has nothing left to deliver; then says whether the message has arrived. */
-  async wasDelivered(kind: Kind, id: string): Promise<boolean> {
+  /** Waits until the MTA has nothing left to deliver. */
+  async queueEmpty(kind: Kind): Promise<void> {
     const { queueDir } = this.mta(kind);
     await until(`an empty queue of ${kind}`, () => waitingIn(kind, queueDir) === 0);
+  }
+
+  /** Waits until the MTA has nothing left to deliver; then says whether the message has arrived. */
+  async wasDelivered(kind: Kind, id: string): Promise<boolean> {
+    await this.queueEmpty(kind);
     return this.sink.messages.some(({ raw }) => raw.includes(`<${id}@`));
   }
 
