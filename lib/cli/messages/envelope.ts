@@ -35,14 +35,21 @@ export function addEnvelopeOptions(command: Command): Command {
     );
 }
 
-/** The envelope that a message is sent with. */
-export function envelopeOf({ headers }: MessageContent, { from, to }: EnvelopeOptions): StoredEnvelope {
+/** The envelope that a message is sent with. @param mailboxSender the sender that a mailbox has for it */
+export function envelopeOf(
+  { headers }: MessageContent,
+  { from, to }: EnvelopeOptions,
+  mailboxSender?: string,
+): StoredEnvelope {
   const stored = (name: string): Path | undefined => {
     const value = headers.find(([found]) => found.toLowerCase() === name)?.[1].trim();
     return value === undefined || /[\s\0]/.test(value) ? undefined : [inBrackets(value)];
   };
   const recipient = () => stored('delivered-to') ?? stored('x-original-to') ?? RECIPIENT;
-  return { sender: from ?? stored('return-path') ?? SENDER, recipients: to ?? [recipient()] };
+  return {
+    sender: from ?? stored('return-path') ?? (mailboxSender === undefined ? SENDER : [mailboxSender]),
+    recipients: to ?? [recipient()],
+  };
 }
 
 function path(text: string): Path {

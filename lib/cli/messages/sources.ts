@@ -2,20 +2,24 @@
 import { createReadStream } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readMbox } from '../../archive/index.js';
 import { readSource } from '../../testing/simulator/message-source.js';
-import { isMbox, mboxMessages } from './mbox.js';
 
 /** A message that was read. */
 export interface StoredMessage {
   /** Its file, and its number in a mailbox. */
   readonly name: string;
   readonly content: Buffer;
+  /** The envelope sender that a mailbox has for it. */
+  readonly sender?: string;
   /** How much of all sources has been read after it, from 0 to 1; undefined if that is not known. */
   readonly share: number | undefined;
 }
 
 /** The largest message that is read. */
 const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
+/** A message cannot begin so, because a header's name has no space. */
+const FROM = 'From ';
 
 interface Source {
   readonly file: string;
@@ -38,9 +42,9 @@ export async function* readMessages(paths: readonly string[]): AsyncGenerator<St
     if (file !== '-' && (await beginsLikeMbox(file))) {
       let done = before;
       let number = 0;
-      for await (const content of mboxMessages(createReadStream(file), MAX_MESSAGE_BYTES)) {
-        done += content.length;
-        yield { name: `${file}:${++number}`, content, share: share(done) };
+      for await (const { bytes, sender } of readMbox(file, { maxMessageSize: MAX_MESSAGE_BYTES })) {
+        done += bytes.length;
+        yield { name: `${file}:${++number}`, content: bytes, sender: `<${sender}>`, share: share(done) };
       }
     } else {
       const stream = file === '-' ? process.stdin : createReadStream(file);
@@ -70,8 +74,8 @@ async function sourcesOf(path: string): Promise<Source[]> {
 
 async function beginsLikeMbox(file: string): Promise<boolean> {
   await using handle = await open(file);
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(16), 0, 16, 0);
-  return isMbox(buffer.subarray(0, bytesRead));
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(FROM.length), 0, FROM.length, 0);
+  return buffer.toString('latin1', 0, Math.min(bytesRead, FROM.length)) === FROM;
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

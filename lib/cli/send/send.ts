@@ -56,9 +56,9 @@ async function send(
 ): Promise<number> {
   const several = await areSeveral(paths);
   const report = new Report(output, { json: options.json ?? false, changes: options.diff ?? !several });
-  for await (const { name, content, share } of readMessages(paths)) {
+  for await (const { name, content, sender, share } of readMessages(paths)) {
     const message = splitMessage(content);
-    const envelope = envelopeOf(message, options);
+    const envelope = envelopeOf(message, options, sender);
     const facts = sessionFacts(options, envelope.sender[0]);
     const before = messageBefore(facts.mta, message, envelope);
     const started = performance.now();
