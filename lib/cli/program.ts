@@ -1,17 +1,18 @@
 /** The program `tsmilter`: finds the subcommand, and turns every outcome into an exit code and at most one line. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { MilterError } from '../internal/errors.js';
 import { type Act, type CommandContext, type Define, EXIT, type Register, UsageError } from './command.js';
 import { registerDoctor } from './doctor/doctor.js';
+import { registerInit } from './init/init.js';
 import { registerKey } from './key/key.js';
 import type { Output } from './output.js';
+import { packageVersion } from './package-version.js';
 import { registerRun } from './run/run.js';
 import { registerSend } from './send/send.js';
 
 /** In the order of the help. */
-const COMMANDS: readonly Register[] = [registerRun, registerSend, registerDoctor, registerKey];
+const COMMANDS: readonly Register[] = [registerInit, registerRun, registerSend, registerDoctor, registerKey];
 
 /**
  * Runs the program.
@@ -60,10 +61,6 @@ export function createProgram(output: Output, define: Define): Command {
     });
   for (const register of COMMANDS) register(program, define);
   return program;
-}
-
-function packageVersion(): string {
-  return JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')).version;
 }
 
 /** The program and its subcommand, for messages. */

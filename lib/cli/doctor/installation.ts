@@ -1,14 +1,12 @@
 /** The package on this machine: Node.js, the addon, libmilter. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { native } from '../../addon/native.js';
 import { MilterError } from '../../internal/errors.js';
+import { packageVersion } from '../package-version.js';
 import type { Finding } from './finding.js';
 
 /** Loads the addon. */
 export function checkInstallation(): Finding {
-  const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8'));
-  const about = `tsmilter ${version}`;
+  const about = `tsmilter ${packageVersion()}`;
   try {
     const libmilter = native().version().join('.');
     const message = `the addon works, with libmilter ${libmilter} under Node.js ${process.versions.node}`;
