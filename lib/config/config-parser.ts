@@ -1,10 +1,11 @@
 /** Reads configuration files in the format that pymilter uses. */
 import { basename, resolve } from 'node:path';
-import { badArgument } from '../internal/errors.js';
+import { badArgument, type MilterError } from '../internal/errors.js';
+import { suggestName } from '../internal/suggestions.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from '../utils/index.js';
 import { configError } from './config-error.js';
-import { readIniText, type Sections } from './ini-text.js';
+import { type IniOption, readIniText, type Sections } from './ini-text.js';
 import { interpolate } from './interpolate.js';
 import { readText } from './read-text.js';
 
@@ -41,7 +42,7 @@ const BOOLEANS = new Map([
  */
 export class MilterConfigParser {
   readonly #defaults: ReadonlyMap<string, string>;
-  readonly #fileDefaults = new Map<string, string>();
+  readonly #fileDefaults = new Map<string, IniOption>();
   readonly #sections: Sections = new Map();
   readonly #maxFileSize: number;
 
@@ -82,10 +83,10 @@ export class MilterConfigParser {
 
   /** As {@link read}, from a string; `source` names it in errors. A malformed text changes nothing. */
   readString(text: string, source = '<string>'): void {
-    for (const [name, options] of readIniText(text, source)) {
-      const known = name === DEFAULT_SECTION ? this.#fileDefaults : (this.#sections.get(name) ?? new Map());
-      for (const [option, value] of options) known.set(option, value);
-      if (name !== DEFAULT_SECTION) this.#sections.set(name, known);
+    for (const [name, section] of readIniText(text, source)) {
+      const known = name === DEFAULT_SECTION ? this.#fileDefaults : this.#sections.get(name)?.options;
+      for (const [option, value] of known ? section.options : []) known?.set(option, value);
+      if (!known) this.#sections.set(name, section);
     }
   }
 
@@ -107,12 +108,38 @@ export class MilterConfigParser {
   options(section: string): string[] {
     const found = this.#sections.get(section);
     if (!found) throw configError(`there is no section [${section}]`);
-    return [...found.keys()];
+    return [...found.options.keys()];
   }
 
   /** Whether a section has an option of its own. */
   hasOption(section: string, option: string): boolean {
-    return this.#sections.get(section)?.has(option.toLowerCase()) ?? false;
+    return this.#sections.get(section)?.options.has(option.toLowerCase()) ?? false;
+  }
+
+  /**
+   * Where an option is written, as `file:line`, for errors about its value: the place of the option, of its default in the section
+   * `DEFAULT`, of the section without the option, or null.
+   */
+  placeOf(section: string, option: string): string | null {
+    const found = this.#sections.get(section);
+    const name = option.toLowerCase();
+    return (found?.options.get(name) ?? this.#fileDefaults.get(name) ?? found)?.place ?? null;
+  }
+
+  /**
+   * Checks that the files have no other sections and options than these: a misspelt option would silently have no effect.
+   *
+   * @param known the names of options, in lower case, by section
+   * @throws MilterError ERR_MILTER_CONFIG with the place of the first unknown name, and a similar one that is known
+   */
+  checkNames(known: ReadonlyMap<string, readonly string[]>): void {
+    for (const [section, { place, options }] of this.#sections) {
+      const names = known.get(section);
+      if (!names) throw unknownName(place, `[${section}]`, section, [...known.keys()]);
+      for (const [name, option] of options) {
+        if (!names.includes(name)) throw unknownName(option.place, `[${section}] ${name}`, name, names);
+      }
+    }
   }
 
   /** The value of an option: from the section, otherwise from the defaults, otherwise `fallback`. Default: null */
@@ -220,14 +247,11 @@ export class MilterConfigParser {
 
   #findInFiles(section: string, option: string): string | undefined {
     const name = option.toLowerCase();
-    const options = this.#sections.get(section);
-    const value = options?.get(name) ?? this.#fileDefaults.get(name);
+    const options = this.#sections.get(section)?.options;
+    const find = (other: string) => (options?.get(other) ?? this.#fileDefaults.get(other))?.value;
+    const value = find(name);
     if (value === undefined) return undefined;
-    return interpolate(
-      value,
-      `[${section}] ${option}`,
-      (other) => options?.get(other) ?? this.#fileDefaults.get(other) ?? this.#defaults.get(other),
-    );
+    return interpolate(value, `[${section}] ${option}`, (other) => find(other) ?? this.#defaults.get(other));
   }
 
   #convert<T>(
@@ -253,6 +277,12 @@ export class MilterConfigParser {
       .flatMap((line) => (line.split('#')[0] as string).split(/\s+/))
       .filter((word) => word !== '');
   }
+}
+
+function unknownName(place: string, shown: string, name: string, known: readonly string[]): MilterError {
+  const similar = suggestName(name, known);
+  const advice = similar === undefined ? `known are ${known.join(', ')}` : `did you mean ${similar}?`;
+  return configError(`${place}: ${shown} is unknown; ${advice}`);
 }
 
 function entriesOf(value: string): string[] {

@@ -7,12 +7,25 @@
  */
 import { configError } from './config-error.js';
 
-/** Sections by name, with options by name in lower case, and values as they are written. */
-export type Sections = Map<string, Map<string, string>>;
+/** An option, with the place that errors about it name: `file:line`. */
+export interface IniOption {
+  /** As it is written. */
+  readonly value: string;
+  readonly place: string;
+}
+
+/** A section with its options by name in lower case. */
+export interface IniSection {
+  readonly place: string;
+  readonly options: Map<string, IniOption>;
+}
+
+export type Sections = Map<string, IniSection>;
 
 interface OpenOption {
   readonly name: string;
   readonly indent: number;
+  readonly place: string;
   readonly lines: string[];
 }
 
@@ -31,7 +44,7 @@ export function readIniText(text: string, source: string): Sections {
 class IniReader {
   readonly #source: string;
   readonly #sections: Sections = new Map();
-  #section: Map<string, string> | undefined;
+  #section: Map<string, IniOption> | undefined;
   #option: OpenOption | undefined;
 
   constructor(source: string) {
@@ -64,7 +77,7 @@ class IniReader {
       throw configError(`${place}: duplicate section [${name}]; put its options together`);
     }
     this.#section = new Map();
-    this.#sections.set(name, this.#section);
+    this.#sections.set(name, { place, options: this.#section });
   }
 
   #openOption(content: string, indent: number, place: string): void {
@@ -79,14 +92,15 @@ class IniReader {
     if (this.#section.has(name)) {
       throw configError(`${place}: duplicate option ${name} in this section; remove one of them`);
     }
-    this.#section.set(name, '');
-    this.#option = { name, indent, lines: [content.slice(end + 1).trim()] };
+    this.#section.set(name, { value: '', place });
+    this.#option = { name, indent, place, lines: [content.slice(end + 1).trim()] };
   }
 
   /** Empty lines within a value are kept; those after it are removed. */
   #closeOption(): void {
     if (!this.#option) return;
-    this.#section?.set(this.#option.name, this.#option.lines.join('\n').trimEnd());
+    const { name, place, lines } = this.#option;
+    this.#section?.set(name, { value: lines.join('\n').trimEnd(), place });
     this.#option = undefined;
   }
 }

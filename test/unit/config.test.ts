@@ -362,3 +362,37 @@ spam=file:spam.txt
     expect(() => config.getaddrset('s', 'set', join(folder, 'lists'))).toThrow(errorWith(CONFIG));
   });
 });
+
+describe('names and places', () => {
+  const text = '# comment\n[DEFAULT]\nshared = 1\n[one]\nfirst = a,\n  b\n\nsecond: c\n[two]\n';
+  const known = new Map([
+    ['one', ['first', 'second', 'third']],
+    ['two', ['other']],
+  ]);
+
+  it('an option has the place of its line; one that is not written that of its default or its section', () => {
+    const config = new MilterConfigParser();
+    config.readString(text, 'x.cfg');
+    config.readString('[one]\nsecond = d\n', 'local.cfg');
+    const placeOf = (section: string, option: string) => config.placeOf(section, option);
+    expect(placeOf('one', 'FIRST')).toBe('x.cfg:5');
+    expect(placeOf('one', 'second')).toBe('local.cfg:2');
+    expect(placeOf('one', 'shared')).toBe('x.cfg:3');
+    expect(placeOf('one', 'third')).toBe('x.cfg:4');
+    expect(placeOf('two', 'other')).toBe('x.cfg:9');
+    expect(placeOf('three', 'other')).toBeNull();
+  });
+
+  it('known names pass, and those of [DEFAULT], which are for any section', () => {
+    parse(text).checkNames(known);
+  });
+
+  it.each([
+    ['[one]\nfirst = a\n\nfist = b\n', '<string>:4: [one] fist is unknown; did you mean first?'],
+    ['[one]\nzzzzzz = b\n', '<string>:2: [one] zzzzzz is unknown; known are first, second, third'],
+    ['[twoo]\n', '<string>:1: [twoo] is unknown; did you mean two?'],
+    ['[__proto__]\n', '<string>:1: [__proto__] is unknown; known are one, two'],
+  ])('refuses %j', (wrong, message) => {
+    expect(() => parse(wrong).checkNames(known)).toThrow(errorWith({ ...CONFIG, message }));
+  });
+});
