@@ -39,6 +39,7 @@ const ALLOWED = [
   /^scripts\/(?:check-libmilter|libmilter-flags|native-build)\.js$/,
   /^examples\/.*\.(?:ts|mts|js|mjs|json|md)$/,
   /^examples\/spfmilter\/(?:spfmilter\.cfg|access)$/,
+  /^examples\/guard\/guard\.cfg$/,
   /^examples\/authmilter\/(?:authmilter\.cfg|signing-table|dmarc-policies)$/,
   /^examples\/systemd\/[\w-]+\/nolottery\.(?:service|socket)$/,
   /^docs\/(?!api\/).*\.md$/,

@@ -14,7 +14,7 @@ export function loginByAddress(address: string): string {
     'LOCAL_RULESETS',
     'SLocal_check_mail',
     'R$*\t$: $1 $| $&{client_addr}',
-    `R$* $| ${address}\t$: $1 $(login {auth_authen} $@ $&s $)`,
+    `R$* $| ${address}\t$: $1 $(login {auth_authen} $@ $&s $) $(login {auth_type} $@ PLAIN $)`,
     'R$* $| $*\t$: $1',
     'divert(0)dnl',
   ].join('\n');

@@ -1,0 +1,92 @@
+/**
+ * The production filter for Sendmail and Postfix: rules for each step of a message, configured in one file. Modelled on the
+ * features of bms.py, a filter for pymilter.
+ *
+ *     node guard.js [/etc/mail/guard.cfg]
+ *     node guard.js --check [/etc/mail/guard.cfg]    checks the file and ends
+ *     node guard.js --options                        prints all options, as Markdown
+ *
+ * docs/guard.md explains the configuration. The rules stand in examples/guard/rules, a directory for each step;
+ * examples/guard/README.md says how to add one. The filter logs to stdout, reads its files again when they change or on SIGHUP,
+ * and stops on SIGTERM and SIGINT.
+ */
+import { inspect, parseArgs } from 'node:util';
+import * as Milter from 'tsmilter';
+import { describeOptions } from './guard/describe';
+import { GuardFilter } from './guard/filter';
+import { exceptionPolicy } from './guard/frame-options';
+import { LiveConfig } from './guard/live-config';
+import { ConfigError } from './guard/options';
+import { rules } from './guard/rules';
+import { Log } from './shared/log';
+
+const CONFIGURATION = '/etc/mail/guard.cfg';
+const USAGE = `usage: guard.js [--check | --options] [FILE]    (FILE: the configuration, ${CONFIGURATION} by default)`;
+/** A line holds text of the message, whose senders choose how long it is. */
+const MAX_LINE = 2000;
+/** What rules may do to a message. */
+const RIGHTS =
+  Milter.ADDHDRS |
+  Milter.CHGHDRS |
+  Milter.CHGBODY |
+  Milter.CHGFROM |
+  Milter.ADDRCPT |
+  Milter.DELRCPT |
+  Milter.QUARANTINE;
+
+async function main(): Promise<void> {
+  const { file, check, options } = readArguments();
+  if (options) {
+    process.stdout.write(describeOptions(rules));
+    return;
+  }
+  let log: Log | undefined;
+  const live = await LiveConfig.open(file, rules, (message) => log?.write(message));
+  const { milter, rules: active } = live.current;
+  if (check) {
+    console.log(
+      `${file}: ${active.length} rules are on: ${active.map(({ name, mode }) => `${name} (${mode})`).join(', ')}`,
+    );
+    await live.close();
+    return;
+  }
+  log = new Log(milter.name ?? 'guard', MAX_LINE);
+  process.on('SIGHUP', () => void live.reload('SIGHUP'));
+  await serve(live, log);
+  await live.close();
+  log.write('stopped');
+}
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    options: { check: { type: 'boolean' }, options: { type: 'boolean' } },
+    allowPositionals: true,
+  });
+  const [file = CONFIGURATION, ...others] = positionals;
+  if (others.length > 0) throw new ConfigError(USAGE);
+  return { file, check: values.check === true, options: values.options === true };
+}
+
+async function serve(live: LiveConfig, log: Log): Promise<void> {
+  const { name, socketname, umask, untrapped_exception } = live.current.milter;
+  if (umask !== null) process.umask(umask);
+  Milter.setFlags(RIGHTS);
+  Milter.setExceptionPolicy(exceptionPolicy(untrapped_exception));
+  Milter.setErrorHook((error, step) => log.write(`untrapped exception in ${step}:`, inspect(error)));
+  await Milter.runmilter(name ?? 'guard', socketname, {
+    factory: () => new GuardFilter({ live, log }),
+    timeout: 600,
+    onListening: () => log.write('listening on', socketname),
+  });
+}
+
+main().catch((error: unknown) => {
+  // A problem that an administrator can correct is reported in one line; anything else needs its stack.
+  const known = error instanceof ConfigError || error instanceof Milter.MilterError || isUsageError(error);
+  console.error(`guard: ${known ? (error as Error).message : inspect(error)}`);
+  process.exitCode = 1;
+});
+
+function isUsageError(error: unknown): boolean {
+  return String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS');
+}

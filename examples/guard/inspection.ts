@@ -1,0 +1,110 @@
+/** Asks the rules of each step about a session and its messages, and remembers what they have found. */
+import type { ActiveRule } from './config';
+import type { MessageFacts } from './facts';
+import type { FactsAt, Outcome, Step } from './rule';
+import { type Judged, judge } from './verdict';
+
+type Report = (tag: string, ...words: readonly string[]) => void;
+
+/** What is found in a session holds for all of its messages; what is found in a message ends with it. */
+export class Inspection {
+  readonly #rules: readonly ActiveRule[];
+  readonly #log: Report;
+  #session: Judged[] = [];
+  #message: Judged[] = [];
+  #trust: string | null = null;
+  #demerits = 0;
+
+  constructor(rules: readonly ActiveRule[], log: Report) {
+    this.#rules = rules;
+    this.#log = log;
+  }
+
+  get demerits(): number {
+    return this.#demerits;
+  }
+
+  /** HELO may be said again, and then counts instead of the first one. */
+  beginHello(): void {
+    this.#session = this.#session.filter(({ rule }) => rule.step === 'connect');
+  }
+
+  beginMessage(): void {
+    this.#message = [];
+    this.#trust = null;
+  }
+
+  /** Keeps what a step has found about an accepted recipient. */
+  keep(found: readonly Judged[]): void {
+    this.#message.push(...found);
+  }
+
+  /** What holds for the message so far. A client that has logged in is not what its address seemed to be. */
+  found({ client }: MessageFacts): Judged[] {
+    return [...this.#session, ...this.#message].filter(
+      ({ rule }) => rule.clients.has(client.class) && !(rule.suspicion && this.#trust !== null),
+    );
+  }
+
+  async connect(facts: FactsAt['connect']): Promise<void> {
+    this.#session.push(...(await this.ask('connect', facts)));
+  }
+
+  async hello(facts: FactsAt['hello']): Promise<void> {
+    this.#session.push(...(await this.ask('hello', facts)));
+  }
+
+  async message(step: Exclude<Step, 'connect' | 'hello' | 'rcpt'>, facts: MessageFacts): Promise<void> {
+    this.#message.push(...(await this.ask(step, facts)));
+  }
+
+  /** Asks the rules of a step in order, until there is a rejection that nothing can drop. */
+  async ask<S extends Step>(step: S, facts: FactsAt[S]): Promise<Judged[]> {
+    const found: Judged[] = [];
+    for (const rule of this.#rules) {
+      if (rule.step !== step || !rule.clients.has(facts.client.class)) continue;
+      if (rule.suspicion && this.#trust !== null) continue;
+      const judged = await this.#askRule(rule, facts);
+      if (judged) found.push(judged);
+      if (judged?.mode === 'reject' && isFinal(rule)) break;
+    }
+    return found;
+  }
+
+  async #askRule(rule: ActiveRule, facts: FactsAt[Step]): Promise<Judged | null> {
+    const result = await rule.check({ ...facts, demerits: this.#demerits });
+    if (result === null) return null;
+    if ('trust' in result) {
+      this.#log(rule.tag, rule.mode === 'dry-run' ? 'dry-run:' : 'trust:', result.trust);
+      if (rule.mode !== 'dry-run') this.#trust = result.trust;
+      return null;
+    }
+    const judged = judge(rule, result);
+    this.#log(rule.tag, `${judged.mode}:`, result.reason);
+    if (judged.mode !== 'dry-run') this.#demerits += result.demerits ?? 0;
+    return judged;
+  }
+
+  /** Tells the rules what became of the message. A rule that fails then does not change it any more. */
+  async after(
+    facts: MessageFacts,
+    action: Outcome['action'],
+    found: readonly Judged[],
+    error?: unknown,
+  ): Promise<void> {
+    const findings = found.map(({ rule, finding, mode }) => ({ ...finding, rule: rule.name, mode }));
+    const outcome: Outcome = { action, findings, ...(error !== undefined && { error }) };
+    for (const rule of this.#rules) {
+      if (!rule.clients.has(facts.client.class)) continue;
+      try {
+        await rule.after(facts, outcome);
+      } catch (failure) {
+        this.#log(rule.tag, 'failed:', (failure as Error).message);
+      }
+    }
+  }
+}
+
+/** A login drops what was found before it, trust what a rule of suspicion has found. */
+const isFinal = ({ step, suspicion }: ActiveRule): boolean =>
+  step !== 'connect' && step !== 'hello' && !suspicion;

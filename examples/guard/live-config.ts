@@ -1,0 +1,81 @@
+/** The configuration in use, which is read again on SIGHUP and when the file changes. */
+import { unwatchFile, watchFile } from 'node:fs';
+import { type Config, readConfig } from './config';
+import type { AnyRule } from './rule';
+
+const INTERVAL_MS = 2000;
+
+type Report = (message: string) => void;
+
+export class LiveConfig {
+  readonly #file: string;
+  readonly #rules: readonly AnyRule[];
+  readonly #report: Report;
+  readonly #changed = () => void this.reload('a file has changed');
+  #current: Config;
+  #watched: readonly string[] = [];
+  #reloading: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  private constructor(file: string, rules: readonly AnyRule[], report: Report, config: Config) {
+    this.#file = file;
+    this.#rules = rules;
+    this.#report = report;
+    this.#current = config;
+    this.#watch(config.files);
+  }
+
+  /**
+   * @param report gets a line for each reload, and for what goes wrong later
+   * @throws as readConfig, if the file cannot be used the first time
+   */
+  static async open(file: string, rules: readonly AnyRule[], report: Report): Promise<LiveConfig> {
+    return new LiveConfig(file, rules, report, await readConfig(file, rules, report));
+  }
+
+  get current(): Config {
+    return this.#current;
+  }
+
+  /** The configuration for a session that begins now. The session releases its resources at its end. */
+  use(): Config {
+    this.#current.resources.use();
+    return this.#current;
+  }
+
+  /** Reads the file again. If it is wrong, everything stays as it was. Never rejects. */
+  reload(because: string): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#read(because));
+    return this.#reloading;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#watch([]);
+    await this.#reloading;
+    await this.#current.resources.release();
+  }
+
+  async #read(because: string): Promise<void> {
+    if (this.#closed) return;
+    try {
+      const config = await readConfig(this.#file, this.#rules, this.#report);
+      const old = this.#current;
+      this.#current = config;
+      if (!this.#closed) this.#watch(config.files);
+      this.#report(`CONFIG was read again: ${because}`);
+      await old.resources.release();
+    } catch (error) {
+      this.#report(`CONFIG ${(error as Error).message}; the old configuration stays in use`);
+    }
+  }
+
+  #watch(files: readonly string[]): void {
+    for (const file of this.#watched) if (!files.includes(file)) unwatchFile(file, this.#changed);
+    for (const file of files) {
+      if (!this.#watched.includes(file))
+        watchFile(file, { interval: INTERVAL_MS, persistent: false }, this.#changed);
+    }
+    this.#watched = files;
+  }
+}

@@ -1,0 +1,8 @@
+/** All rules, in the order in which they are asked: by step, and within a step as its directory says. */
+import type { AnyRule } from './rule';
+import { connectRules } from './rules/1-connect';
+import { helloRules } from './rules/2-hello';
+import { mailRules } from './rules/3-mail';
+import { rcptRules } from './rules/4-rcpt';
+
+export const rules: readonly AnyRule[] = [...connectRules, ...helloRules, ...mailRules, ...rcptRules];

@@ -1,0 +1,24 @@
+import { addresses } from '../../options';
+import { defineRule } from '../../rule';
+import { shown } from '../../shown';
+
+export const bannedSenders = defineRule({
+  name: 'banned_senders',
+  step: 'mail',
+  doc: 'The sender, or its domain, is banned at the level at which it is authenticated.',
+  options: {
+    senders: addresses(
+      'addresses, domains and patterns, with the levels of SPF at which they are banned: `example.org:!pass`, `*.example`; and files of them',
+    ),
+  },
+  async check({ message: { sender }, level }, { senders }) {
+    if (!senders.has(sender.address) && senders.size === 0) return null;
+    const authenticated = await level();
+    const found = senders.find(sender.address, authenticated);
+    if (found === undefined) return null;
+    return {
+      reason: `${shown(sender.address)} (${authenticated}) is banned: ${found.entry}`,
+      reply: `Mail from ${shown(sender.address)} is not accepted here.`,
+    };
+  },
+});

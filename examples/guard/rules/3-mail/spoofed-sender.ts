@@ -1,0 +1,17 @@
+import { defineRule } from '../../rule';
+import { shown } from '../../shown';
+
+export const spoofedSender = defineRule({
+  name: 'spoofed_sender',
+  step: 'mail',
+  doc: 'A client from outside, which has not logged in, sends mail for a domain of ours.',
+  prepare: (_options, { internalDomains }) => ({ internalDomains }),
+  check({ message: { sender } }, { internalDomains }) {
+    if (sender.address === '' || !internalDomains.has(sender.address)) return null;
+    return {
+      reason: `external mail from ${shown(sender.address)}`,
+      reply: `Mail from ${shown(sender.domain)} comes from our own servers only. Log in to send it.`,
+      demerits: 1,
+    };
+  },
+});

@@ -1,0 +1,17 @@
+/** What a rule may keep when it is prepared. */
+import type { AddressList } from 'tsmilter/lists';
+import type { Resources } from './resources';
+import type { State } from './state';
+
+export interface Services {
+  /** Stores of this host, or of several hosts together. */
+  readonly state: State;
+  /** The directory for files of rules: caches, archives. */
+  readonly directory: string;
+  /** Our own domains. */
+  readonly internalDomains: AddressList;
+  /** Closes what the rule has opened. */
+  readonly resources: Resources;
+  /** Writes a line to the log, for what concerns no single message. */
+  readonly report: (message: string) => void;
+}

@@ -1,0 +1,76 @@
+/** What the filter remembers: in SQLite on one host, in Redis for several. One line of the configuration chooses. */
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Greylist, type GreylistOptions, RedisStore, SqliteStore } from 'tsmilter/greylist';
+import {
+  RedisReputationStore,
+  Reputation,
+  type ReputationOptions,
+  SqliteReputationStore,
+} from 'tsmilter/reputation';
+import { ConfigError, type Option } from './options';
+import type { Resources } from './resources';
+
+/** How often what has expired is removed. */
+const CLEANING_INTERVAL_MS = 3_600_000;
+
+export type StateLocation = { readonly kind: 'sqlite' | 'redis'; readonly where: string };
+
+/** `sqlite:/directory` or `redis://host:port/database`. */
+export const stateLocation: Option<StateLocation> = {
+  doc: '`sqlite:` and a directory, or `redis://user:password@host:port/database` to share it between hosts',
+  fallback: 'sqlite:/var/lib/guard',
+  read(value, { directory }) {
+    const path = /^sqlite:(.+)$/i.exec(value)?.[1];
+    if (path !== undefined) return { kind: 'sqlite', where: resolve(directory, path) };
+    if (/^rediss?:\/\/./i.test(value) && URL.canParse(value)) return { kind: 'redis', where: value };
+    throw new ConfigError('must be sqlite:/directory or redis://host:port/database');
+  },
+};
+
+/** Opens stores for rules; they are closed with the configuration. */
+export class State {
+  readonly #location: StateLocation;
+  readonly #resources: Resources;
+  readonly #report: (message: string) => void;
+
+  constructor(location: StateLocation, resources: Resources, report: (message: string) => void) {
+    this.#location = location;
+    this.#resources = resources;
+    this.#report = report;
+  }
+
+  greylist(options: GreylistOptions): Greylist {
+    const { kind, where } = this.#location;
+    const store =
+      kind === 'redis' ? new RedisStore({ url: where }) : new SqliteStore(this.#file('greylist.db'));
+    return this.#kept(new Greylist(store, options));
+  }
+
+  reputation(options: ReputationOptions): Reputation {
+    const { kind, where } = this.#location;
+    const store =
+      kind === 'redis'
+        ? new RedisReputationStore({ url: where })
+        : new SqliteReputationStore(this.#file('reputation.db'));
+    return this.#kept(
+      new Reputation(store, { ...options, onFailure: (error) => this.#report(error.message) }),
+    );
+  }
+
+  #file(name: string): string {
+    // Who writes to whom is nobody else's business.
+    mkdirSync(this.#location.where, { recursive: true, mode: 0o700 });
+    return join(this.#location.where, name);
+  }
+
+  #kept<T extends { clean(): Promise<number>; close(): Promise<void> }>(store: T): T {
+    const clean = () => store.clean().catch((error: Error) => this.#report(error.message));
+    const timer = setInterval(clean, CLEANING_INTERVAL_MS).unref();
+    this.#resources.add(() => {
+      clearInterval(timer);
+      return store.close();
+    });
+    return store;
+  }
+}

@@ -1,0 +1,139 @@
+/** examples/guard: its configuration, its documentation, and what test/mta/guard.test.ts cannot show. */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { optionsOf, readConfig } from '../../examples/guard/config';
+import { describeOptions } from '../../examples/guard/describe';
+import { FRAME } from '../../examples/guard/frame-options';
+import { MODES, STEPS } from '../../examples/guard/rule';
+import { rules } from '../../examples/guard/rules';
+import { shown } from '../../examples/guard/shown';
+import { privateDirectory } from '../../tools/private-directory';
+import { projectRoot } from '../../tools/project-root';
+import { errorWith } from '../support/expect';
+
+const root = join(projectRoot, 'examples/guard');
+let directory: string;
+beforeAll(() => {
+  directory = privateDirectory('guard');
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const MINIMAL = '[milter]\nsocketname = s\nstate = sqlite:state\n';
+
+async function configOf(text: string) {
+  const file = join(directory, 'guard.cfg');
+  writeFileSync(file, text);
+  const config = await readConfig(file, rules, () => {});
+  await config.resources.release();
+  return config;
+}
+
+describe('the rules', () => {
+  it('stand in the directory of their step, in the order of the steps', () => {
+    const steps = rules.map(({ step }) => STEPS.indexOf(step));
+    expect(steps).toStrictEqual(steps.toSorted((a, b) => a - b));
+    const files = readdirSync(join(root, 'rules'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name !== 'index.ts')
+      .map(({ parentPath, name }) => {
+        const step = /(?:\d-)?(\w+)$/.exec(parentPath)?.[1];
+        return `${step} ${name.replace(/\.ts$/, '').replaceAll('-', '_')}`;
+      });
+    expect(rules.map(({ step, name }) => `${step} ${name}`).toSorted()).toStrictEqual(files.toSorted());
+  });
+
+  it('have names and options that the configuration can tell apart', () => {
+    const names = [...Object.keys(FRAME), ...rules.map(({ name }) => name)];
+    expect(new Set(names).size).toBe(names.length);
+    for (const rule of rules) {
+      expect(rule.name).toMatch(/^[a-z]+(?:_[a-z]+)*$/);
+      for (const common of ['mode', 'log_tag', 'clients', 'subject'])
+        expect(rule.options).not.toHaveProperty(common);
+    }
+  });
+});
+
+describe('the documentation', () => {
+  it('has the options as the rules declare them', () => {
+    const page = readFileSync(join(projectRoot, 'docs/guard.md'), 'utf8');
+    const [, options] = /<!-- options: [^\n]* -->\n([\s\S]*)<!-- end of options -->/.exec(page) ?? [];
+    expect(options?.trim()).toBe(describeOptions(rules).trim());
+  });
+
+  it('the sample configuration is valid, has every rule, and what is commented out in it is valid too', async () => {
+    const sample = readFileSync(join(root, 'guard.cfg'), 'utf8').replace('/var/lib/guard', 'state');
+    const config = await configOf(sample);
+    expect(config.milter.dry_run).toBe(true);
+    const sections = [...sample.matchAll(/^\[(\w+)\]$/gm)].map(([, name]) => name);
+    expect(sections).toStrictEqual([...Object.keys(FRAME), ...rules.map(({ name }) => name)]);
+    for (const [, name, value] of sample.matchAll(/^;(\w+) = (.*)$/gm)) {
+      const owner = rules.find((rule) => Object.hasOwn(rule.options, name as string));
+      const options = owner ? optionsOf(owner) : Object.assign({}, ...Object.values(FRAME));
+      expect(options).toHaveProperty([name as string]);
+      expect(value).not.toBe('');
+    }
+  });
+});
+
+describe('the configuration', () => {
+  it('has everything off by default', async () => {
+    const config = await configOf(MINIMAL);
+    expect(config.rules).toStrictEqual([]);
+    expect(config.milter.name).toBe('guard');
+  });
+
+  it.each(MODES.filter((mode) => mode !== 'off'))('mode %s for all rules at once', async (mode) => {
+    const config = await configOf(`[DEFAULT]\nmode = ${mode}\n${MINIMAL}`);
+    expect(config.rules.map(({ name }) => name)).toStrictEqual(rules.map(({ name }) => name));
+    expect(new Set(config.rules.map((rule) => rule.mode))).toStrictEqual(new Set([mode]));
+  });
+
+  const broken: [text: string, message: RegExp][] = [
+    ['', /guard\.cfg: \[milter\] socketname: is missing; set it to/],
+    ['[milter]\nname = x\n', /guard\.cfg:1: \[milter\] socketname: is missing/],
+    [`${MINIMAL}umask = 9\n`, /guard\.cfg:4: \[milter\] umask: 9 is not an octal/],
+    [`${MINIMAL}dry_run = perhaps\n`, /guard\.cfg:4: \[milter\] dry_run: perhaps is neither yes nor no/],
+    [
+      `${MINIMAL}untrapped_exception = x\n`,
+      /guard\.cfg:4: .*x is not one of tempfail, reject, continue, accept/,
+    ],
+    ['[milter]\nsocketname = s\nstate = mysql:x\n', /guard\.cfg:3: \[milter\] state: must be sqlite:/],
+    [`${MINIMAL}[clients]\ninternal_connect = 192.0.2\n`, /guard\.cfg:5: \[clients\] internal_connect: /],
+    [
+      `${MINIMAL}[greylist]\n\ndelay = soon\n`,
+      /guard\.cfg:6: \[greylist\] delay: soon is not a number from 0 to 86400/,
+    ],
+    [`${MINIMAL}[greylist]\ndelay = 99999\n`, /guard\.cfg:5: .*99999 is not a number/],
+    [
+      `${MINIMAL}[greylist]\nclients = internal, nobody\n`,
+      /guard\.cfg:5: .*nobody is not one of internal, relay/,
+    ],
+    [`${MINIMAL}[banned_ips]\nnetworks = file:none\n`, /guard\.cfg:5: \[banned_ips\] networks: .*none/],
+    [
+      `${MINIMAL}[dnsbl]\nmode = tag\nlists = zen.example zap\n`,
+      /guard\.cfg:5: \[dnsbl\] mode: lists: zen\.example zap is not/,
+    ],
+    [`${MINIMAL}[greylist]\nmod = off\n`, /guard\.cfg:5: \[greylist\] mod is unknown; did you mean mode\?/],
+    [`${MINIMAL}[graylist]\n`, /guard\.cfg:4: \[graylist\] is unknown; did you mean greylist\?/],
+    [`${MINIMAL}[zzzzzzzz]\n`, /guard\.cfg:4: \[zzzzzzzz\] is unknown; known are milter, clients, /],
+  ];
+  it.each(broken)('refuses %j', async (text, message) => {
+    await expect(configOf(text)).rejects.toThrow(errorWith({ message }));
+  });
+
+  it('refuses a record of SPF that is none, with the line of its file', async () => {
+    writeFileSync(join(directory, 'records'), '# ours\nexample.com v=spf1 -all\nexample.org spf\n');
+    await expect(configOf(`${MINIMAL}[authentication]\nsubstitutes = records\n`)).rejects.toThrow(
+      errorWith({
+        message: /guard\.cfg:5: .*records:3: "example\.org spf" is not a domain and its SPF record/,
+      }),
+    );
+  });
+});
+
+describe('text of clients', () => {
+  it('stays in its quotes and in its line', () => {
+    expect(shown('a"b\\c\nd')).toBe(String.raw`"a\"b\\c\\nd"`);
+    expect(shown('x'.repeat(1000)).length).toBeLessThan(210);
+  });
+});
