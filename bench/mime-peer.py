@@ -1,6 +1,7 @@
-"""pymilter's side of bench/mime.ts: reads, defangs and writes each message of the named files PASSES times.
+"""pymilter's side of bench/mime.ts: mime-peer.py WARMUP PASSES FILE ... reads, defangs and writes each message.
 
-Prints a line of JSON: the seconds of all passes of each message, and how many failed. The first pass is not counted.
+Prints a line of JSON: the milliseconds of CPU time for each message, and how many failed. Each message is handled for WARMUP
+milliseconds, which are not counted, and then PASSES times, a short one more often.
 """
 import io
 import json
@@ -12,9 +13,9 @@ import warnings
 warnings.simplefilter('ignore')
 import mime  # noqa: E402
 
-passes = int(sys.argv[1])
+warmup, passes = int(sys.argv[1]), int(sys.argv[2])
 messages = []
-for path in sys.argv[2:]:
+for path in sys.argv[3:]:
     with open(path, 'rb') as file:
         messages.append(file.read())
 
@@ -25,17 +26,22 @@ def run(source):
     return message.as_bytes()
 
 
-report, sys.stdout = sys.stdout, open(os.devnull, 'w')
-seconds = []
-failed = 0
-for source in messages:
+def milliseconds_for(source):
+    """None if pymilter fails on the message."""
+    count = passes * max(1, round(100_000 / len(source)))
     try:
+        warm = time.process_time() + warmup / 1000
         run(source)
-        begun = time.perf_counter()
-        for _ in range(passes):
+        while time.process_time() < warm:
             run(source)
-        seconds.append(time.perf_counter() - begun)
+        begun = time.process_time()
+        for _ in range(count):
+            run(source)
+        return (time.process_time() - begun) * 1000 / count
     except Exception:
-        failed += 1
-        seconds.append(None)
-report.write(json.dumps({'seconds': seconds, 'failed': failed}) + '\n')
+        return None
+
+
+report, sys.stdout = sys.stdout, open(os.devnull, 'w')
+milliseconds = [milliseconds_for(source) for source in messages]
+report.write(json.dumps({'milliseconds': milliseconds, 'failed': milliseconds.count(None)}) + '\n')

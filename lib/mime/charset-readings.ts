@@ -5,9 +5,14 @@
  * here gives the text for programs that decode otherwise, if there is a difference. What the characters beyond ASCII become
  * does not matter.
  */
+import { isAscii } from 'node:buffer';
 import { decodeUtf7, isUtf7, withoutShifts } from './charset-text.js';
 
 const ESCAPE = 0x1b;
+const SHIFT_OUT = 0x0e;
+const SHIFT_IN = 0x0f;
+const TILDE = 0x7e;
+const PLUS = 0x2b;
 
 type Reading = (html: Buffer, charsets: readonly string[]) => Buffer | null;
 
@@ -20,7 +25,7 @@ const withoutNul: Reading = (html) =>
 /** ISO-2022 and HZ: without the sequences that switch between character sets. */
 const stateless: Reading = (html, charsets) => {
   const isHz = charsets.some((charset) => charset.includes('hz'));
-  if (!html.includes(ESCAPE) && !html.includes(0x0e) && !html.includes(0x0f) && !(isHz && html.includes('~')))
+  if (![ESCAPE, SHIFT_OUT, SHIFT_IN, ...(isHz ? [TILDE] : [])].some((byte) => html.includes(byte)))
     return null;
   const text = withoutShifts(latin1(html));
   return Buffer.from(isHz ? text.replace(/~[{}\r\n]+/g, '') : text, 'latin1');
@@ -28,7 +33,7 @@ const stateless: Reading = (html, charsets) => {
 
 /** UTF-7, which some programs also detect by themselves. */
 const utf7: Reading = (html, charsets) => {
-  if (!html.includes('+')) return null;
+  if (!html.includes(PLUS)) return null;
   const text = latin1(html);
   const isMeant = charsets.some(isUtf7) || /utf-?7/i.test(text) || /\+A(?:Dw|D4|HM)/.test(text);
   return isMeant ? Buffer.from(decodeUtf7(text), 'utf8') : null;
@@ -50,7 +55,7 @@ const overlong: Reading = (html) => {
 /** Seven bits: programs that ignore the eighth bit where ASCII is declared. */
 const sevenBits: Reading = (html, charsets) => {
   if (!charsets.some((charset) => /ascii|646|iso-ir-6\b/.test(charset))) return null;
-  return html.some((byte) => byte > 0x7f) ? (html.map((byte) => byte & 0x7f) as Buffer) : null;
+  return isAscii(html) ? null : (html.map((byte) => byte & 0x7f) as Buffer);
 };
 
 /** The invariant characters of EBCDIC, from the codes that all its code pages share. */

@@ -1,8 +1,14 @@
 /** The content of a part as its header fields describe it, in every way that they can be read. */
-import { encodeBytes } from '../internal/bytes.js';
 import { encodingsOf, isIdentity } from './encoding-readings.js';
 import type { HeaderBlock } from './header-block.js';
-import { boundariesOf, mainValue, mediaType, type ParameterReadings, parseParameters } from './parameters.js';
+import {
+  boundariesOf,
+  mainValue,
+  mediaType,
+  NO_PARAMETERS,
+  type ParameterReadings,
+  parseParameters,
+} from './parameters.js';
 
 /** An attribute and its value, such as `['name', 'invoice.pdf']`. */
 export type NamePair = readonly [attribute: string, value: string];
@@ -42,8 +48,9 @@ export class Content {
   readonly encodings: readonly string[];
   /** Decoded as latin1; empty if this is not a multipart, or has no boundary. */
   readonly boundaries: ReadonlySet<string>;
+  readonly #contentType: ParameterReadings;
+  #disposition: ParameterReadings | undefined;
   #names: readonly NamePair[] | undefined;
-  readonly #parameters = new Map<string, ParameterReadings>();
 
   /**
    * @param defaultType the type of a part without Content-Type: message/rfc822 in a multipart/digest (RFC 2046 5.1.5)
@@ -52,17 +59,14 @@ export class Content {
   constructor(headers: HeaderBlock, defaultType: string, maxParameters: number) {
     this.#headers = headers;
     this.#maxParameters = maxParameters;
-    const types = headers.getAll('Content-Type').map((value) => mediaType(value) ?? 'text/plain');
-    this.types = types.length > 0 ? types : [defaultType];
+    const types = headers.getAll('Content-Type');
+    this.types = types.length > 0 ? types.map((value) => mediaType(value) ?? 'text/plain') : [defaultType];
     this.type = this.types[0] as string;
-    const encodings = headers.getAll('Content-Transfer-Encoding');
-    this.encoding = mainValue(encodings[0] ?? '');
-    this.encodings = encodingsOf(encodings.map(mainValue), headers.isAmbiguous);
-    this.boundaries = new Set(
-      boundariesOf(this.parameters('Content-Type')).map((boundary) =>
-        encodeBytes(boundary).toString('latin1'),
-      ),
-    );
+    const encodings = headers.getAll('Content-Transfer-Encoding').map(mainValue);
+    this.encoding = encodings[0] ?? '';
+    this.encodings = encodingsOf(encodings, headers.isAmbiguous);
+    this.#contentType = this.#read('Content-Type', types);
+    this.boundaries = boundariesOf(this.#contentType.parameters);
   }
 
   /** Whether it has a boundary, and so is tried as a multipart whatever its type is. */
@@ -127,42 +131,40 @@ export class Content {
 
   /** Whether a field has more parameters than are read. */
   get isOverloaded(): boolean {
-    return ['Content-Type', 'Content-Disposition'].some((field) => this.#readings(field).overloaded);
+    return this.#contentType.overloaded || this.#contentDisposition.overloaded;
   }
 
   /** All parameters of all fields of this name. */
   parameters(field: string): readonly NamePair[] {
-    return this.#readings(field).parameters;
-  }
-
-  #readings(field: string): ParameterReadings {
     const key = field.toLowerCase();
-    const found = this.#parameters.get(key) ?? this.#read(field);
-    this.#parameters.set(key, found);
-    return found;
+    if (key === 'content-type') return this.#contentType.parameters;
+    return (key === 'content-disposition' ? this.#contentDisposition : this.#read(field)).parameters;
   }
 
-  #read(field: string): ParameterReadings {
-    const values = this.#headers.getAll(field);
+  get #contentDisposition(): ParameterReadings {
+    this.#disposition ??= this.#read('Content-Disposition');
+    return this.#disposition;
+  }
+
+  #read(field: string, values = this.#headers.getAll(field)): ParameterReadings {
+    if (values.length === 0) return NO_PARAMETERS;
+    const readings = values.map((value) => parseParameters(value, this.#maxParameters));
     // Where a line was folded, some programs keep the blanks and some remove them.
     const joined = this.#headers.getAll(field, 'joined').filter((value) => !values.includes(value));
-    const readings = [...values, ...joined].map((value) => parseParameters(value, this.#maxParameters));
-    const usual = readings.slice(0, values.length).flatMap(({ parameters }) => parameters);
-    const known = new Set(usual.map(([name, value]) => `${name}=${value.replace(/\s+/g, '')}`));
-    const others = readings
-      .slice(values.length)
-      .flatMap(({ parameters }) => parameters)
-      .filter(([name, value]) => !known.has(`${name}=${value.replace(/\s+/g, '')}`) || name === 'boundary');
+    const others = joined.map((value) => parseParameters(value, this.#maxParameters));
+    const [only = NO_PARAMETERS] = readings;
+    if (readings.length <= 1 && others.length === 0) return only;
+    const usual = readings.flatMap(({ parameters }) => parameters);
     return {
-      parameters: [...usual, ...others],
-      overloaded: readings.some(({ overloaded }) => overloaded),
+      parameters: [...usual, ...newParameters(others, usual)],
+      overloaded: [...readings, ...others].some(({ overloaded }) => overloaded),
     };
   }
 
   /** Parameters of Content-Type and Content-Disposition whose own name contains `name`. */
   get names(): readonly NamePair[] {
-    this.#names ??= ['Content-Type', 'Content-Disposition'].flatMap((field) =>
-      this.parameters(field).filter(([attribute]) => attribute.includes('name')),
+    this.#names ??= [...this.#contentType.parameters, ...this.#contentDisposition.parameters].filter(
+      ([attribute]) => attribute.includes('name'),
     );
     return this.#names;
   }
@@ -170,4 +172,13 @@ export class Content {
   #isNamed(pattern: RegExp): boolean {
     return this.names.some(([, name]) => pattern.test(name));
   }
+}
+
+/** What the readings without the blanks of folds add to the usual ones: boundaries, and values that differ in more than blanks. */
+function newParameters(readings: readonly ParameterReadings[], usual: readonly NamePair[]): NamePair[] {
+  const textOf = ([name, value]: NamePair): string => `${name}=${value.replace(/\s+/g, '')}`;
+  const known = new Set(usual.map(textOf));
+  return readings
+    .flatMap(({ parameters }) => parameters)
+    .filter((pair) => !known.has(textOf(pair)) || pair[0] === 'boundary');
 }

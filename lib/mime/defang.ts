@@ -44,7 +44,8 @@ interface Settings {
   readonly scanZip: boolean;
   readonly scanHtml: boolean;
   readonly scanContainers: boolean;
-  readonly host: string;
+  /** Null for the name of this machine, which is asked for only if a warning is written. */
+  readonly host: string | null;
   readonly limits: MimeLimits;
 }
 
@@ -60,7 +61,7 @@ const OPTIONS: OptionNames<DefangOptions> = {
 };
 
 function settingsOf(options: DefangOptions, base?: Readonly<MimeLimits>): Settings {
-  const { savname = null, check = checkExt, host = hostname() } = options;
+  const { savname = null, check = checkExt, host = null } = options;
   const { scanRfc822 = true, scanZip = false, scanHtml = true, scanContainers = false } = options;
   if (typeof check !== 'function') throw badArgument('defang: check must be a function');
   const limits = resolveLimits(options, base);
@@ -79,7 +80,12 @@ const HIDDEN_SCRIPT = 'because it has a script that only some mail programs see'
 
 /** The first name that the check objects to. */
 function dangerousName(names: readonly NamePair[], check: NameCheck): string | undefined {
-  return names.find(([, name]) => check(name) || check(trimFilename(name)))?.[1];
+  for (const [, name] of names) {
+    if (check(name)) return name;
+    const trimmed = trimFilename(name);
+    if (trimmed !== name && check(trimmed)) return name;
+  }
+  return undefined;
 }
 
 /** Extensions that are also top-level domains. */
@@ -129,7 +135,7 @@ function replace(part: MimeMessage, danger: Danger, settings: Settings, result: 
   replaceWithWarning(
     part,
     { ...danger, name: oneLine(danger.name) },
-    oneLine(settings.host),
+    oneLine(settings.host ?? hostname()),
     settings.savname,
   );
   result.replaced.push(danger.name);

@@ -27,6 +27,8 @@ const KINDS: readonly (readonly [pattern: RegExp, encoding: string])[] = [
  * @param isAmbiguous whether some programs may not see the fields
  */
 export function encodingsOf(values: readonly string[], isAmbiguous: boolean): string[] {
+  const [first = ''] = values;
+  if (values.length <= 1 && !isAmbiguous && isDecodable(first)) return [isIdentity(first) ? '' : first];
   const found = new Set<string>();
   for (const value of values.length > 0 ? values : ['']) {
     if (isDecodable(value)) {

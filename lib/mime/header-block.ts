@@ -1,25 +1,16 @@
 /** The header fields of a part, with all their original bytes. */
 
-import { decodeBytes, encodeBytes } from '../internal/bytes.js';
+import { encodeBytes } from '../internal/bytes.js';
 import { checkField } from '../internal/wire-text.js';
+import { beginsField, type Folds, HeaderField } from './header-field.js';
 import { limitReached, type MimeLimits } from './limits.js';
-import { CR, firstLineBreak, LF, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
+import { firstLineBreak, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
+import { ordinaryField } from './ordinary-head.js';
 
-interface Field {
-  /** The name as it was written; empty for a line that is not a header field. */
-  readonly name: string;
-  readonly key: string;
-  /** The field with its line breaks. */
-  readonly raw: Buffer;
-}
-
-/** A field's name (RFC 5322 2.2), and the blanks that RFC 822 allowed before the colon. */
-const FIELD = /^([!-9;-~]+)[ \t]*:/;
 const CONTENT_FIELD = /(?:^|[\r\n])[^!-~\r\n]*content-[!-9;-~]+[ \t]*:/i;
-/** A field whose name has characters in it that some programs skip, such as NUL. */
-const HIDDEN_FIELD = /^[^:]{0,100}:/;
 /** The line by which an mbox file separates messages. */
 const MBOX_SEPARATOR = /^>?From /;
+const LONE_CR = /\r(?!\n)/;
 
 /**
  * Whether the bytes before an empty line are header fields, rather than the first paragraph of a part without any. They are if
@@ -28,18 +19,18 @@ const MBOX_SEPARATOR = /^>?From /;
  */
 export function looksLikeHead(bytes: Buffer): boolean {
   const first = bytes.toString('latin1', 0, lineEnd(bytes, 0));
-  return FIELD.test(first) || MBOX_SEPARATOR.test(first) || CONTENT_FIELD.test(bytes.toString('latin1'));
+  return beginsField(first) || MBOX_SEPARATOR.test(first) || CONTENT_FIELD.test(bytes.toString('latin1'));
 }
 
 /** Whether the bytes begin with a header field, and one of the fields of the first 64 KiB describes content. */
 export function beginsWithContentFields(bytes: Buffer): boolean {
   const first = bytes.toString('latin1', 0, Math.min(lineEnd(bytes, 0), 1000));
-  return FIELD.test(first) && CONTENT_FIELD.test(bytes.toString('latin1', 0, 64 * 1024));
+  return beginsField(first) && CONTENT_FIELD.test(bytes.toString('latin1', 0, 64 * 1024));
 }
 
 export class HeaderBlock {
   readonly #original: Buffer;
-  #fields: Field[];
+  #fields: HeaderField[] = [];
   /** The empty line; no bytes if the head ends without one. */
   readonly #separator: Buffer;
   #changed = false;
@@ -50,6 +41,8 @@ export class HeaderBlock {
    * second line break of CR CR LF. Some programs skip such lines; for them the head ends where it does here.
    */
   readonly earlyEnds: readonly number[];
+  /** Whether programs differ in which fields they see. */
+  readonly isAmbiguous: boolean;
 
   /**
    * @param raw the fields, and the empty line after them if there is one
@@ -59,33 +52,35 @@ export class HeaderBlock {
   constructor(raw: Buffer, limits: MimeLimits, lineBreak = '\n') {
     this.#original = raw;
     this.lineBreak = firstLineBreak(raw) ?? lineBreak;
-    this.#fields = [];
-    const earlyEnds = new Set<number>();
+    const text = raw.toString('latin1');
+    const earlyEnds: number[] = [];
     let at = 0;
-    while (at < raw.length) {
-      let end = lineEnd(raw, at);
-      if (end === at) break; // the empty line
-      let next = skipLineBreak(raw, end);
-      let early = isCrCrLf(end, next) ? next : -1;
-      while (raw[next] === SPACE || raw[next] === TAB) {
-        const begin = next;
-        end = lineEnd(raw, next);
-        next = skipLineBreak(raw, end);
-        if (early < 0 && (isBlank(raw, begin, end) || isCrCrLf(end, next))) early = next;
+    let isOrdinary = true;
+    while (at < text.length) {
+      const begin = at;
+      const ordinary = ordinaryField(text, begin);
+      if (ordinary) {
+        at = ordinary.end;
+        this.#fields.push(new HeaderField(ordinary.name, ordinary.name.toLowerCase(), text.slice(begin, at)));
+      } else if (lineEnd(raw, begin) === begin) {
+        break; // the empty line
+      } else {
+        isOrdinary = false;
+        const { end, early } = fieldEnd(raw, begin);
+        at = end;
+        const field = HeaderField.read(text.slice(begin, at));
+        if (field.name === '' && !(begin === 0 && MBOX_SEPARATOR.test(field.text))) earlyEnds.push(begin);
+        if (early >= 0) earlyEnds.push(early);
+        this.#fields.push(field);
       }
-      if (end - at > limits.maxHeaderLength)
-        throw limitReached('maxHeaderLength', limits.maxHeaderLength, 'bytes of a header field');
-      const read = field(raw.subarray(at, next));
-      if (read.name === '' && !(at === 0 && MBOX_SEPARATOR.test(raw.toString('latin1', 0, 6))))
-        earlyEnds.add(at);
-      if (early >= 0) earlyEnds.add(early);
-      this.#fields.push(read);
+      if (at - begin > limits.maxHeaderLength) checkLength(text.slice(begin, at), limits.maxHeaderLength);
       if (this.#fields.length > limits.maxHeaders)
         throw limitReached('maxHeaders', limits.maxHeaders, 'header fields of a part');
-      at = next;
     }
     this.#separator = raw.subarray(at);
-    this.earlyEnds = [...earlyEnds].slice(0, MAX_EARLY_ENDS);
+    this.earlyEnds = isOrdinary ? earlyEnds : [...new Set(earlyEnds)].slice(0, MAX_EARLY_ENDS);
+    isOrdinary &&= /^(?:\r?\n)?$/.test(text.slice(at));
+    this.isAmbiguous = this.earlyEnds.length > 0 || (!isOrdinary && LONE_CR.test(text));
   }
 
   /** Whether there are no fields at all. */
@@ -93,16 +88,9 @@ export class HeaderBlock {
     return this.#fields.length === 0;
   }
 
-  /** Whether programs differ in which fields they see. */
-  get isAmbiguous(): boolean {
-    return this.earlyEnds.length > 0 || hasLoneCr(this.#original);
-  }
-
   /** The names and values, in order. */
   entries(): [name: string, value: string][] {
-    return this.#fields
-      .filter(({ name }) => name !== '')
-      .map((each) => [each.name, fieldValue(each, 'kept')]);
+    return this.#fields.filter(({ name }) => name !== '').map((each) => [each.name, each.value('kept')]);
   }
 
   /**
@@ -110,9 +98,11 @@ export class HeaderBlock {
    *
    * @param folds whether the blanks after a fold are kept, as they should be, or removed with it
    */
-  getAll(name: string, folds: 'kept' | 'joined' = 'kept'): string[] {
+  getAll(name: string, folds: Folds = 'kept'): string[] {
     const key = name.toLowerCase();
-    return this.#fields.filter((each) => each.key === key).map((each) => fieldValue(each, folds));
+    const values: string[] = [];
+    for (const field of this.#fields) if (field.key === key) values.push(field.value(folds));
+    return values;
   }
 
   /** The names of all fields whose lower-case name `test` accepts, each once and in the letter case of the first. */
@@ -164,7 +154,7 @@ export class HeaderBlock {
   }
 
   get #startsWithSeparator(): boolean {
-    return MBOX_SEPARATOR.test(this.#fields[0]?.raw.toString('latin1', 0, 6) ?? '');
+    return MBOX_SEPARATOR.test(this.#fields[0]?.text ?? '');
   }
 
   /** The bytes; the original ones unless a field was changed. */
@@ -176,20 +166,15 @@ export class HeaderBlock {
 
   /** The bytes of the fields, without the empty line. */
   toFields(): Buffer {
-    const pieces: Buffer[] = [];
-    for (const { raw } of this.#fields) {
-      pieces.push(raw);
-      const last = raw[raw.length - 1];
-      if (last !== LF && last !== CR) pieces.push(Buffer.from(this.lineBreak));
-    }
-    return Buffer.concat(pieces);
+    const lines = this.#fields.map(({ text }) => (/[\r\n]$/.test(text) ? text : text + this.lineBreak));
+    return Buffer.from(lines.join(''), 'latin1');
   }
 
-  #create(name: string, value: string): Field {
+  #create(name: string, value: string): HeaderField {
     checkField('mime', 'headerName', name);
     checkField('mime', 'headerValue', value);
     const line = `${name}: ${value.replace(/\r?\n/g, this.lineBreak)}${this.lineBreak}`;
-    return { name, key: name.toLowerCase(), raw: encodeBytes(line) };
+    return new HeaderField(name, name.toLowerCase(), encodeBytes(line).toString('latin1'));
   }
 }
 
@@ -205,24 +190,22 @@ function isBlank(raw: Buffer, begin: number, end: number): boolean {
   return at === end;
 }
 
-function hasLoneCr(raw: Buffer): boolean {
-  for (let at = raw.indexOf(CR); at >= 0; at = raw.indexOf(CR, at + 1)) if (raw[at + 1] !== LF) return true;
-  return false;
+/** Where the field at `begin`, which may be any line, ends with its folds, and where its head may end before; -1 if nowhere. */
+function fieldEnd(raw: Buffer, begin: number): { end: number; early: number } {
+  let lineBreak = lineEnd(raw, begin);
+  let end = skipLineBreak(raw, lineBreak);
+  let early = isCrCrLf(lineBreak, end) ? end : -1;
+  while (raw[end] === SPACE || raw[end] === TAB) {
+    const fold = end;
+    lineBreak = lineEnd(raw, fold);
+    end = skipLineBreak(raw, lineBreak);
+    if (early < 0 && (isBlank(raw, fold, lineBreak) || isCrCrLf(lineBreak, end))) early = end;
+  }
+  return { end, early };
 }
 
-function field(raw: Buffer): Field {
-  const line = raw.toString('latin1', 0, Math.min(lineEnd(raw, 0), 1000));
-  const name = FIELD.exec(line)?.[1] ?? '';
-  if (name !== '') return { name, key: name.toLowerCase(), raw };
-  // For the readings, a field that hides its name has it; but it is not listed, and counts as garbage.
-  const hidden = HIDDEN_FIELD.exec(line)?.[0].slice(0, -1) ?? '';
-  const key = hidden.replace(/[^!-~]/g, '').toLowerCase();
-  return { name: '', key: key.startsWith('content-') ? key : '', raw };
-}
-
-/** The value, unfolded and trimmed. Bytes that are not UTF-8 are kept as lone surrogates (surrogateescape). */
-function fieldValue({ raw }: Field, folds: 'kept' | 'joined'): string {
-  return decodeBytes(raw.subarray(raw.indexOf(':') + 1))
-    .replace(folds === 'kept' ? /[\r\n]/g : /[\r\n]+[ \t]*/g, '')
-    .trim();
+/** @throws MilterError ERR_MILTER_MIME_LIMIT if the field is too long without its last line break */
+function checkLength(field: string, limit: number): void {
+  if (field.replace(/[\r\n]+$/, '').length > limit)
+    throw limitReached('maxHeaderLength', limit, 'bytes of a header field');
 }

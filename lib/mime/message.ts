@@ -64,8 +64,10 @@ export class MimeMessage {
   /** The content of a leaf as it is written, or that of an encoded message as it was read. */
   #body: readonly (Buffer | ByteSource)[] = [EMPTY];
   #parts: MimeMessage[] = [];
-  /** The bytes before, between and after the parts: one frame more than there are parts. */
-  #frames: readonly Buffer[] = [EMPTY];
+  /** The bytes in which {@link #frames} stand. */
+  #bytes: Buffer = EMPTY;
+  /** Where the bytes before, between and after the parts are: one frame more than there are parts. */
+  #frames: readonly (readonly [begin: number, end: number])[] = [[0, 0]];
 
   private constructor(
     parent: MimeMessage | null,
@@ -103,19 +105,20 @@ export class MimeMessage {
     const { root, count } = parseParts(bytes, limits, outer);
     const message = new MimeMessage(parent, root.entity, limits);
     message.#takeParsed(root, bytes);
-    for (const part of [...message.walk()]) part.#openEncodedMessage((outer.parts ?? 0) + count);
+    message.#openEncodedMessages((outer.parts ?? 0) + count);
     return message;
   }
 
   #takeParsed({ begin, bodyBegin, end, frames, parts }: ParsedPart, bytes: Buffer): void {
     this.#source = bytes.subarray(begin, end);
     if (this.#kind === 'leaf') this.#body = [bytes.subarray(bodyBegin, end)];
-    this.#frames = frames.map((frame) => bytes.subarray(...frame));
-    this.#parts = parts.map((inner) => {
+    this.#bytes = bytes;
+    this.#frames = frames;
+    for (const inner of parts) {
       const part = new MimeMessage(this, inner.entity, this.limits);
       part.#takeParsed(inner, bytes);
-      return part;
-    });
+      this.#parts.push(part);
+    }
   }
 
   /** @internal Makes a leaf of a part that was read from a stream. */
@@ -133,8 +136,15 @@ export class MimeMessage {
     const part = new MimeMessage(null, parsed.entity, limits, state);
     part.#depth = depthOf(parsed.entity);
     part.#takeParsed(parsed, bytes);
-    for (const inner of [...part.walk()]) inner.#openEncodedMessage(part.#depth);
+    part.#openEncodedMessages(part.#depth);
     return part;
+  }
+
+  /** Opens the attached messages in this part, but not those in them, which are opened when they are parsed. */
+  #openEncodedMessages(parts: number): void {
+    const inner = this.#parts;
+    this.#openEncodedMessage(parts);
+    for (const part of inner) part.#openEncodedMessages(parts);
   }
 
   /** Opens an attached message in base64 or quoted-printable. RFC 2046 5.2.1 forbids these encodings, but mail programs show it. */
@@ -485,7 +495,8 @@ export class MimeMessage {
       return;
     }
     const parts = this.#parts.map((part) => part.#pieces());
-    yield* joinParts(this.#frames, parts, this.lineBreak);
+    const frames = this.#frames.map(([begin, end]) => this.#bytes.subarray(begin, end));
+    yield* joinParts(frames, parts, this.lineBreak);
   }
 
   /** Head and content, in chunks. */

@@ -26,9 +26,12 @@ export interface ParameterReadings {
   readonly overloaded: boolean;
 }
 
+/** What a field without parameters says. */
+export const NO_PARAMETERS: ParameterReadings = { parameters: [], overloaded: false };
+
 /** A value that has one reading. Its parameters are found with {@link SIMPLE_PARAMETER}. */
 const SIMPLE =
-  /^[\w!#$&^.+-]+(?:\/[\w!#$&^.+-]+)?(?:[ \t]*;[ \t]*[\w-]+=(?:"(?:[\w \-.@#$&!~/+:]|(?<=[-_=."])[=?])*"|(?:[\w\-./+:@]|(?<=[-_.])=)+))*[ \t]*;?$/;
+  /^[\w!#$&^.+-]+(?:\/[\w!#$&^.+-]+)?(?:[ \t]*;[ \t]*[\w-]+=(?:"(?! )(?:[\w \-.@#$&!~/+:]|(?<=[-_=."])[=?])*(?<! )"|(?:[\w\-./+:@]|(?<=[-_.])=)+))*[ \t]*;?$/;
 const SIMPLE_PARAMETER = /;[ \t]*([\w-]+)=(?:"([^"]*)"|([^; \t]+))/g;
 
 /** Splits a field's value at semicolons outside quoted strings. The first piece is the main value. */
@@ -214,21 +217,32 @@ function valuesOf({ plain, segments }: Attribute): Values {
   return { usual: [...usual, ...plain], others };
 }
 
+/** Whether no program can read other parameters in a value than those that RFC 2045 5.1 says. Longer values are read carefully. */
+export const isSimpleValue = (value: string): boolean =>
+  value.length < 1000 && SIMPLE.test(value) && !value.includes('=?');
+
+/** The parameters of a simple value. Each has one value, which is read in one way unless it is an odd name. */
+function simpleParameters(value: string): ParameterReadings {
+  const parameters: Parameter[] = [];
+  SIMPLE_PARAMETER.lastIndex = 0;
+  for (let found = SIMPLE_PARAMETER.exec(value); found; found = SIMPLE_PARAMETER.exec(value)) {
+    const name = (found[1] as string).toLowerCase();
+    const text = found[2] ?? found[3] ?? '';
+    if (!name.includes('name') || isPlainName(text)) parameters.push([name, text]);
+    else parameters.push(...readingsIn(name, [text], [], new NameReader()));
+  }
+  return { parameters, overloaded: false };
+}
+
 /**
  * The parameters of a field's value.
  *
  * @param maxParameters of more, the rest is not read
  */
 export function parseParameters(value: string, maxParameters: number): ParameterReadings {
-  if (!value.includes('=')) return { parameters: [], overloaded: false };
+  if (!value.includes('=')) return NO_PARAMETERS;
+  if (isSimpleValue(value)) return simpleParameters(value);
   const names = new NameReader();
-  if (value.length < 1000 && SIMPLE.test(value) && !value.includes('=?')) {
-    const parameters = [...value.matchAll(SIMPLE_PARAMETER)].flatMap(
-      ([, name = '', quoted, token]): Parameter[] =>
-        readingsIn(name.toLowerCase(), [quoted ?? token ?? ''], [], names),
-    );
-    return { parameters, overloaded: false };
-  }
   const usual = new Attributes();
   const pieces = split(value).slice(1);
   for (const piece of pieces.slice(0, maxParameters)) {
@@ -314,10 +328,12 @@ const unquoted = (text: string): string => {
   return text.slice(begin, end);
 };
 
-/** All boundaries that mail programs may read: `b` for `"b"`, `""b""` and `"\"b\""`. An empty one counts. */
-export function boundariesOf(parameters: readonly Parameter[]): string[] {
-  return parameters
-    .filter(([name]) => name === 'boundary')
-    .flatMap(([, text]) => [text, unquoted(text)])
-    .map((text) => text.trimEnd());
+const NO_BOUNDARIES: ReadonlySet<string> = new Set();
+
+/** All boundaries that mail programs may read, as latin1: `b` for `"b"`, `""b""` and `"\"b\""`. An empty one counts. */
+export function boundariesOf(parameters: readonly Parameter[]): ReadonlySet<string> {
+  const found = parameters.filter(([name]) => name === 'boundary');
+  if (found.length === 0) return NO_BOUNDARIES;
+  const boundaries = found.flatMap(([, text]) => [text, unquoted(text)]).map((text) => text.trimEnd());
+  return new Set(boundaries.map((text) => encodeBytes(text).toString('latin1')));
 }

@@ -15,37 +15,46 @@ export interface ParsedPart {
   readonly frames: [begin: number, end: number][];
 }
 
-/** Takes the pieces of a part, one after the other, and notes where everything is. */
+/** Takes the pieces of a part, one after the other, and notes where everything is. Pieces belong to the innermost open part. */
 export class TreeBuilder {
-  readonly #parts = new Map<Entity, ParsedPart>();
+  readonly #open: ParsedPart[] = [];
   #at = 0;
   #root: ParsedPart | undefined;
+  #count = 0;
 
   add(piece: Piece): void {
-    const { entity } = piece;
-    if (piece.type === 'head') this.#begin(entity, piece.bytes.length);
-    const part = this.#parts.get(entity) as ParsedPart;
     if (piece.type === 'end') {
-      part.end = this.#at;
+      const part = this.#open.pop();
+      if (part) part.end = this.#at;
       return;
     }
-    if (piece.type === 'frame') {
+    const { length } = piece.bytes;
+    if (piece.type === 'head') this.#begin(piece.entity, length);
+    else if (piece.type === 'frame') {
       // The pieces of a frame are adjacent.
-      const frame = part.frames.at(-1) as [number, number];
+      const frame = this.#open.at(-1)?.frames.at(-1) as [number, number];
       if (frame[0] === frame[1]) frame[0] = this.#at;
-      frame[1] = this.#at + piece.bytes.length;
+      frame[1] = this.#at + length;
     }
-    this.#at += piece.bytes.length;
+    this.#at += length;
   }
 
   #begin(entity: Entity, headLength: number): void {
-    const bodyBegin = this.#at + headLength;
-    const part: ParsedPart = { entity, begin: this.#at, bodyBegin, end: 0, parts: [], frames: [[0, 0]] };
-    const parent = entity.parent && this.#parts.get(entity.parent);
+    const begin = this.#at;
+    const part: ParsedPart = {
+      entity,
+      begin,
+      bodyBegin: begin + headLength,
+      end: 0,
+      parts: [],
+      frames: [[0, 0]],
+    };
+    const parent = this.#open.at(-1);
     parent?.parts.push(part);
     parent?.frames.push([0, 0]);
     this.#root ??= part;
-    this.#parts.set(entity, part);
+    this.#open.push(part);
+    this.#count++;
   }
 
   /** The part that began first. */
@@ -55,7 +64,7 @@ export class TreeBuilder {
 
   /** How many parts there are, the first one included. */
   get count(): number {
-    return this.#parts.size;
+    return this.#count;
   }
 }
 

@@ -11,6 +11,7 @@ import { isIdentity } from './encoding-readings.js';
 import { HeaderBlock, looksLikeHead } from './header-block.js';
 import { limitReached, type MimeLimits } from './limits.js';
 import { CR, LF, lineBreakBefore, lineBreakEnd, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
+import { ordinaryHeadEnd } from './ordinary-head.js';
 
 /** A part, or the message itself, as its header fields describe it. */
 export interface Entity {
@@ -125,6 +126,10 @@ export class Scanner {
   /** @returns whether there is more to scan */
   #scanHead(final: boolean): boolean {
     const buffer = this.#buffer;
+    if (this.#seen === 0) {
+      const end = ordinaryHeadEnd(buffer, this.#position);
+      if (end - this.#position <= this.#limits.maxHeadSize && end >= 0) return this.#finishHead(end);
+    }
     let at = this.#position + this.#seen;
     for (;;) {
       const end = lineEnd(buffer, at);
@@ -191,7 +196,7 @@ export class Scanner {
 
   /** Where the first line of a head is that is a boundary of its own content; -1 if there is none. */
   #ownBoundary(bytes: Buffer, content: Content): number {
-    if (!content.isMultipart) return -1;
+    if (this.#dashLines.length === 0 || !content.isMultipart) return -1;
     for (const at of this.#dashLines) {
       const line = bytes.toString('latin1', at + 2, lineEnd(bytes, at)).trimEnd();
       if (at < bytes.length && content.boundaries.has(line)) return at;
