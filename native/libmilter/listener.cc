@@ -10,6 +10,7 @@
 #include "libmilter/descriptor_search.h"
 #include "libmilter/inet_address.h"
 #include "libmilter/open_diagnosis.h"
+#include "libmilter/socket_handover.h"
 #include "libmilter/socket_permissions.h"
 
 namespace milter {
@@ -96,6 +97,8 @@ std::optional<OpenFailure> Listener::openInherited(int fd, const std::string& sp
   if (!isListening(fd)) return OpenFailure{fcntl(fd, F_GETFD) < 0 ? "EBADF" : "ENOTSOCK", spec};
   const auto address = SocketAddress::of(fd);
   if (!openSocket(spec)) return OpenFailure{"ERR_MILTER_BAD_SOCKET", spec};
+  neverBlockAccept(fd);
+  inherited_ = fd;
   noteOpened(*address);
   return std::nullopt;
 }
@@ -108,12 +111,35 @@ void Listener::noteOpened(const SocketAddress& address) {
 
 void Listener::wakeListener() const {
   if (!address_) return;
+  if (handedOver_) {
+    (void)wakeup_.connect(*substitute_);
+    return;
+  }
   if (file_ && wakeup_.connect(file_->heldAddress())) return;
   if (!file_ || file_->isOwn()) (void)wakeup_.connect(address_->reachable());
 }
 
 void Listener::removeFile() const {
   if (file_) file_->removeIfOwn();
+}
+
+bool Listener::handOver() {
+  if (!inherited_) return false;
+  substitute_ = replaceListener(*inherited_);
+  if (!substitute_) return false;
+  // poll() waits in the queue of the socket that it was called with, but looks at what the number stands for
+  // when it is woken. So it needs a connection that it will see, and one that wakes it; the next filter gets
+  // the latter, with the others that wait.
+  (void)wakeup_.connect(*substitute_);
+  (void)wakeup_.connect(address_->reachable());
+  handedOver_ = true;
+  return true;
+}
+
+bool Listener::hasConnections() const {
+  bool found = false;
+  milter::forEachConnection(*address_, [&found](int) { found = true; });
+  return found;
 }
 
 void Listener::forEachConnection(const std::function<void(int fd)>& visit) const {

@@ -2,6 +2,7 @@
 // whose socket it removes, nor sets permissions, nor shows its descriptor.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -26,6 +27,12 @@ class Listener {
   void removeFile() const;
   // The bound TCP port, 0 for other sockets: `inet:0@host` lets the system choose one.
   int port() const { return address_ ? address_->port() : 0; }
+  // Leaves an inherited socket to the other processes that have it: from here on no connection is accepted,
+  // and none that waits is lost. False if the socket is the filter's own, or if it could not be done. Called
+  // once.
+  bool handOver();
+  // Whether a connection that came in on the socket is open. Only for inherited sockets.
+  bool hasConnections() const;
   // Calls `visit` with each of this process's connections that came in on the TCP address.
   void forEachConnection(const std::function<void(int fd)>& visit) const;
 
@@ -41,6 +48,9 @@ class Listener {
   std::string spec_;
   std::optional<UnixSocketFile> file_;  // of a unix socket that open() created
   std::optional<SocketAddress> address_;
+  std::optional<int> inherited_;             // the descriptor of a socket that another process opened
+  std::optional<SocketAddress> substitute_;  // set before handedOver_
+  std::atomic<bool> handedOver_{false};
   mutable WakeupSocket wakeup_;
 };
 

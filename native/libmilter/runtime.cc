@@ -131,8 +131,9 @@ void Runtime::stop(std::chrono::milliseconds drain) {
   if (phase_ != Phase::running) return;
   InFlight::bringForward(drainDeadline_, InFlight::Clock::now() + drain);
   if (stopping_.exchange(true)) return;
+  handedOver_ = listener_.handOver();
   // Done here, so that no transaction begins once stop() has returned.
-  shared_.inFlight.drain();
+  if (!handedOver_) shared_.inFlight.drain();
   stopRequested_.set_value();  // R3
 }
 
@@ -143,9 +144,24 @@ void Runtime::runStop() {
   smfiStopReturned_ = true;
 }
 
+// Once the socket is handed over there are no new connections, so those that are open are served to their
+// end, and a message of theirs is not refused because of the stop.
+void Runtime::awaitLastConnection() {
+  // An accept() that was under way when the socket was handed over has returned after the first of these.
+  constexpr std::chrono::milliseconds kPollInterval{100};
+  do {
+    std::this_thread::sleep_for(kPollInterval);
+  } while (InFlight::Clock::now().time_since_epoch().count() < drainDeadline_.load() &&
+           listener_.hasConnections());
+}
+
 void Runtime::drainAndStop() {
   using Clock = InFlight::Clock;
   stopRequested_.get_future().wait();
+  if (handedOver_) {
+    awaitLastConnection();
+    shared_.inFlight.drain();
+  }
   if (!shared_.inFlight.awaitIdle(drainDeadline_, true)) {
     shared_.dispatcher.releaseAll();
     // Time to write the replies to the questions that were released.

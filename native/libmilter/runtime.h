@@ -62,6 +62,7 @@ class Runtime final : public Process {
   void wakeLateStop();
   void drainAndStop();
   void runStop();
+  void awaitLastConnection();
 
   void finish(bool failed);
 
@@ -79,6 +80,7 @@ class Runtime final : public Process {
   std::atomic<Phase> phase_{Phase::idle};
   std::atomic<bool> serving_{false};
   std::atomic<bool> stopping_{false};
+  bool handedOver_ = false;               // set before stopRequested_
   std::promise<void> stopRequested_;      // set once, by stop()
   std::promise<void> smfiStopRequested_;  // set once, by drainAndStop()
   std::atomic<bool> smfiStopReturned_{false};
