@@ -1,7 +1,8 @@
 /** Contract 10: setreply, as its text stands on the wire. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from 'tsmilter';
-import type { Reply } from 'tsmilter/testing';
+import { type Reply, type Response, TestCtx } from 'tsmilter/testing';
+import { makeTelling, type Script } from '../fixtures/script.js';
 import type { ToldError } from '../fixtures/serve.js';
 import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
@@ -122,6 +123,70 @@ describe('replies', () => {
       const { verdict, reply } = await verdictOf(mta, handler);
       expectThat(verdict, handler).toBe('reject');
       expectThat(reply?.text, handler).toBe(wire('554', '5.7.0', [`refused in ${handler}`, 'for good']));
+    }
+  });
+
+  /** What MTA and test get of the first three steps of a session. */
+  async function firstSteps(script: Script): Promise<{ real: Response[]; simulated: Response[] }> {
+    const address = { family: 'inet', address: '192.0.2.1', port: 40_000 } as const;
+    await filter.use(script);
+    await using mta = await filter.session();
+    const real = [
+      await mta.connect('client.example', address),
+      await mta.helo('client.example'),
+      await mta.mail('<alice@client.example>'),
+    ];
+    const ctx = new TestCtx(makeTelling(script, () => {}));
+    await ctx.negotiate();
+    const simulated = [
+      await ctx.connect('client.example', address),
+      await ctx.helo('client.example'),
+      await ctx.envfrom('<alice@client.example>'),
+    ];
+    await ctx.close();
+    return { real, simulated };
+  }
+
+  it.each(['connect', 'hello'] as const)('in %s, as TestCtx has it', async (handler) => {
+    const at = handler === 'connect' ? 0 : 1;
+    for (const [answer, verdict, codes] of [
+      [REJECT, 'reject', ['500', '521', '550', '554', '571']],
+      [TEMPFAIL, 'tempfail', ['400', '421', '450', '451', '471']],
+    ] as const) {
+      for (const code of codes) {
+        const extended = `${code[0]}.7.1`;
+        for (const lines of [['no'], ['no', '', '100%%'], []]) {
+          const call = [['setreply', code, extended, ...lines]] as const;
+          const { real, simulated } = await firstSteps({
+            handlers: { connect: {}, hello: {}, envfrom: {}, [handler]: { call, answer } },
+          });
+          expect(simulated).toStrictEqual(real);
+          expect(real[at]?.verdict).toBe(verdict);
+          expect(real[at]?.reply?.text).toBe(wire(code, extended, lines.length > 0 ? lines : ['']).trim());
+        }
+        const call = [
+          ['setreply', code.replace(/^./, answer === REJECT ? '4' : '5'), null, 'of the other class'],
+        ] as const;
+        const other = await firstSteps({ handlers: { connect: {}, hello: {}, [handler]: { call, answer } } });
+        expect(other.simulated).toStrictEqual(other.real);
+        expect(other.real[at]).toStrictEqual({ verdict });
+      }
+    }
+  });
+
+  it('a text that was set in connect or hello is sent with a later refusal, as TestCtx has it', async () => {
+    for (const [first, second] of [
+      ['connect', 'hello'],
+      ['connect', 'envfrom'],
+      ['hello', 'envfrom'],
+    ] as const) {
+      const call = [['setreply', '550', '5.7.1', `set in ${first}`]] as const;
+      const { real, simulated } = await firstSteps({
+        handlers: { connect: {}, hello: {}, envfrom: {}, [first]: { call }, [second]: { answer: REJECT } },
+      });
+      expect(simulated).toStrictEqual(real);
+      const refused = real.find((response) => response.verdict === 'reject');
+      expect(refused?.reply?.text).toBe(`550 5.7.1 set in ${first}`);
     }
   });
 
