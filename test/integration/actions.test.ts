@@ -1,7 +1,7 @@
 /** Contract 15 and all other actions: the exact bytes that reach the MTA, in the filter's order. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCEPT, Base, DISCARD, REJECT } from 'tsmilter';
-import { type Modification, TestCtx } from 'tsmilter/testing';
+import { type Modification, Protocol, TestCtx } from 'tsmilter/testing';
 import type { ToldError } from '../fixtures/serve.js';
 import { expectThat } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
@@ -249,6 +249,45 @@ describe('actions', () => {
       expect(errors).toHaveLength(longer.length);
       for (const message of errors) expect(message).toMatch(/: 65536 bytes .* 65535$/);
     });
+  });
+
+  describe('the frame that libmilter and the MTA agree on', () => {
+    /** MILTER_MDS_64K, _256K and _1M in mfdef.h. libmilter answers with a bit of the offer if its build negotiates them. */
+    function agreedLimit(protocol: number): number {
+      if (protocol & Protocol.MDS_1M) return 1024 * 1024 - 1;
+      return protocol & Protocol.MDS_256K ? 256 * 1024 - 1 : 64 * 1024 - 1;
+    }
+
+    for (const [name, bits] of [
+      ['nothing', 0],
+      ['SMFIP_MDS_256K', Protocol.MDS_256K],
+      ['SMFIP_MDS_1M', Protocol.MDS_1M],
+      ['both', Protocol.MDS_256K | Protocol.MDS_1M],
+    ] as const) {
+      it(`offered ${name}: a change of the agreed size arrives whole, one byte more throws`, async () => {
+        const offer = { protocol: Protocol.ALL | bits };
+        const asked = await filter.session(offer);
+        const limit = agreedLimit(asked.negotiated.protocol);
+        await asked.close();
+        const value = 'v'.repeat(limit - 'X-A'.length - 2);
+        const call: Call[] = [
+          ['addheader', 'X-A', value],
+          ['addheader', 'X-A', `${value}v`],
+          ['replacebody', 'x'.repeat(2 * limit)],
+        ];
+        await filter.use({ handlers: { eom: { call } } });
+        await using mta = await filter.greeted(offer);
+        const { verdict, modifications } = await mta.message(ENVELOPE);
+        expect(verdict).toBe('continue');
+        expect(modifications).toStrictEqual([
+          { type: 'addheader', name: 'X-A', value },
+          { type: 'replacebody', body: Buffer.alloc(2 * limit, 'x') },
+        ]);
+        const [[, , error] = []] = await filter.eventsOf('error');
+        expect(error).toMatchObject({ code: 'ERR_MILTER_BAD_ARGUMENT' });
+        expect((error as ToldError).message).toMatch(new RegExp(` ${limit + 1} bytes .* ${limit}$`));
+      });
+    }
   });
 
   describe('bytes that are not UTF-8', () => {

@@ -81,6 +81,27 @@ describe('tsmilter/lowlevel', () => {
     expect(await filter.request('setmaxdatasize', 65535)).toBe(65535);
   });
 
+  it('setmaxdatasize is the limit of a change: it arrives whole, and one byte more throws', async () => {
+    const LIMIT = 200_000;
+    const longest = LIMIT - 'X-Long'.length - 2;
+    const old = await filter.request('setmaxdatasize', LIMIT);
+    await filter.request('addHeaders', [longest, longest + 1]);
+    await using mta = await filter.greeted({ maxFrameSize: LIMIT });
+    const { verdict, modifications } = await mta.message(ENVELOPE);
+    expect(verdict).toBe('accept');
+    expect(modifications.at(-1)).toStrictEqual({
+      type: 'addheader',
+      name: 'X-Long',
+      value: 'v'.repeat(longest),
+    });
+    expect(await filter.eventsOf('added')).toStrictEqual([
+      ['added', 'none'],
+      ['added', 'ERR_MILTER_BAD_ARGUMENT'],
+    ]);
+    await filter.request('addHeaders', []);
+    expect(await filter.request('setmaxdatasize', old)).toBe(LIMIT);
+  });
+
   it('opensocket gives the socket its mode', () => {
     expect(statSync(join(filter.directory, 'sock')).mode & 0o777).toBe(0o600);
   });
