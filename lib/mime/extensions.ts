@@ -8,19 +8,24 @@ export const PYMILTER_EXTENSIONS: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** Gmail, "File types blocked in Gmail" (support.google.com/mail/answer/6590), as of November 2026. */
+/** Google, "File types blocked in Gmail" (support.google.com/mail/answer/6590), compared in November 2026. */
 const GMAIL =
   'ade adp apk appx appxbundle bat cab chm cmd com cpl diagcab diagcfg diagpkg dll dmg ex ex_ exe hta img ins iso isp jar ' +
   'jnlp js jse lib lnk mde mjs msc msi msix msixbundle msp mst nsh pif ps1 scr sct shb sys vb vbe vbs vhd vxd wsc wsf wsh xll';
 
-/** Microsoft, "Blocked attachments in Outlook" (support.microsoft.com), as of November 2026. */
+/**
+ * Microsoft, compared in November 2026 with "Attachment file types restricted by Office Outlook 2007" (TechNet cc179163) and with
+ * the default BlockedFileTypes of an OwaMailboxPolicy in Exchange Online, to which `library-ms` and `search-ms` came in July 2025.
+ * Of the latter, `mht`, `mhtml`, `xml`, `vss` and `vst` are left out: the first three are read as HTML, the others are drawings.
+ * `application`, `bgi`, `cab`, `iso` and `searchconnector-ms` are on neither page; they are kept because they lead to programs.
+ */
 const OUTLOOK =
-  'ade adp app appcontent-ms application appref-ms asp aspx asx bas bat bgi cab cer chm cmd cnt com cpl crt csh der diagcab ' +
+  'ade adp app appcontent-ms application appref-ms asp aspx asx bas bat bgi cab cdxml cer chm cmd cnt com cpl crt csh der diagcab ' +
   'exe fxp gadget grp hlp hpj hta htc inf ins iso isp its jar jnlp js jse ksh library-ms lnk mad maf mag mam maq mar mas mat ' +
   'mau mav maw mcf mda mdb mde mdt mdw mdz msc msh msh1 msh1xml msh2 msh2xml mshxml msi msp mst msu ops osd pcd pif pl plg prf ' +
-  'prg printerexport ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 pst py pyc pyo pyw pyz pyzw reg scf scr sct ' +
-  'searchconnector-ms settingcontent-ms shb shs theme tmp udl url vb vbe vbp vbs vhd vhdx vsmacros vsw webpnp website ws wsc ' +
-  'wsf wsh xbap xll xnk';
+  'prg printerexport ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 pssc pst py pyc pyo pyw pyz pyzw reg scf scr sct search-ms ' +
+  'searchconnector-ms settingcontent-ms shb shs theme tmp udl url vb vbe vbp vbs vhd vhdx vsmacros vsw webpnp website ws wsb ' +
+  'wsc wsf wsh xbap xll xnk';
 
 /** Lately used to deliver malware, as of November 2026: disk images, shortcuts, queries, notebooks, add-ins, scripted pictures. */
 const LATELY_ABUSED = 'appinstaller iqy one onepkg rdp slk svg svgz wim xlam';

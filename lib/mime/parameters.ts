@@ -198,7 +198,7 @@ function* looseValues(value: string, at: number): Generator<string> {
 /** Adds every text that looks like a parameter. @returns whether there were too many to read */
 function readLoosely(value: string, attributes: Attributes, maxParameters: number): boolean {
   let count = 0;
-  let budget = 16 * value.length + 64 * 1024;
+  let budget = 8 * value.length + 64 * 1024;
   for (const { 0: beginning, index } of value.matchAll(BEGINNING)) {
     const attribute = beginning.slice(0, beginning.lastIndexOf('=')).trim();
     if (!RELEVANT.test(attribute)) continue;

@@ -35,6 +35,11 @@ export function decodeQuotedPrintable(chunks: readonly Uint8Array[], allocate: A
   let equals = 0;
   let high = 0;
   for (const chunk of chunks) {
+    if (state === State.Text && !chunk.includes(EQUALS)) {
+      decoded.set(chunk, length);
+      length += chunk.length;
+      continue;
+    }
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at] as number;
       if (state === State.SoftCr) {

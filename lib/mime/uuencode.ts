@@ -39,13 +39,16 @@ const sixBits = (bytes: Buffer, at: number, end: number): number =>
 /** Decodes the line from `begin` to `end` to `decoded`. @returns the length of `decoded` afterwards */
 function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer, from: number): number {
   const count = sixBits(bytes, begin, end);
-  for (let done = 0, at = begin + 1; done < count; done += 3, at += 4) {
+  // Blanks that are missing at the end stand for zeros.
+  const given = Math.min(count, Math.ceil((end - begin - 1) / 4) * 3);
+  decoded.fill(0, from + given, from + count);
+  for (let done = 0, at = begin + 1; done < given; done += 3, at += 4) {
     const bits =
       (sixBits(bytes, at, end) << 18) |
       (sixBits(bytes, at + 1, end) << 12) |
       (sixBits(bytes, at + 2, end) << 6) |
       sixBits(bytes, at + 3, end);
-    for (let index = 0; index < 3 && done + index < count; index++)
+    for (let index = 0; index < 3 && done + index < given; index++)
       decoded[from + done + index] = (bits >> (16 - 8 * index)) & 0xff;
   }
   return from + count;

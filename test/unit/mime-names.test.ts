@@ -35,6 +35,8 @@ describe('checkExt', () => {
       expect(checkExt(`a.${extension}`, PYMILTER_EXTENSIONS)).toBeNull();
     }
     for (const extension of PYMILTER_EXTENSIONS) expect(DANGEROUS_EXTENSIONS.has(extension)).toBe(true);
+    for (const extension of ['cdxml', 'library-ms', 'mjs', 'pssc', 'search-ms', 'wsb', 'xll'])
+      expect(checkExt(`a.${extension}`)).toBe(`a.${extension}`);
     for (const extension of 'pdf docx xlsx pptx txt csv ics eml zip jpg png mp4 html'.split(' '))
       expect(checkExt(`a.${extension}`)).toBeNull();
     expect(checkExt('a.pdf', new Set(['pdf']))).toBe('a.pdf');
