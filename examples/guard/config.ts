@@ -1,7 +1,10 @@
 /** Reads the configuration file, checks all of it, and prepares the rules that are on. */
 import { dirname, resolve } from 'node:path';
 import { MilterConfigParser } from 'tsmilter/config';
+import { bansIn } from './bans';
+import { Callbacks } from './callback';
 import type { ClientClass } from './client';
+import { resolverFor } from './dns';
 import { commonOptions, FRAME } from './frame-options';
 import { ConfigError, type Options, type ReadContext, type Values } from './options';
 import { Resources } from './resources';
@@ -93,26 +96,38 @@ class Reader {
       clients: await this.#section('clients', FRAME.clients),
       dns: await this.#section('dns', FRAME.dns),
       authentication: await this.#section('authentication', FRAME.authentication),
+      callback: await this.#section('callback', FRAME.callback),
     };
+    await this.#at('dns', 'nameservers', () => resolverFor(frame.dns));
     const { report } = this.#context;
+    const filesOfRules = frame.milter.directory ?? this.#context.directory;
     const services = {
       state: new State(frame.milter.state, this.resources, report),
-      directory: frame.milter.directory ?? this.#context.directory,
+      directory: filesOfRules,
+      bans: () => bansIn(filesOfRules),
+      callbacks: () => Callbacks.open(frame.callback, filesOfRules),
       internalDomains: frame.clients.internal_domains,
       resources: this.resources,
       report,
     };
     const active: ActiveRule[] = [];
     for (const rule of rules) {
-      const { mode, log_tag, clients, subject, ...own } = await this.#section(rule.name, optionsOf(rule));
-      if (mode === 'off') continue;
-      const prepared = await this.#at(rule.name, 'mode', () => rule.prepare(own, services));
+      const {
+        mode: own,
+        log_tag,
+        clients,
+        subject,
+        ...options
+      } = await this.#section(rule.name, optionsOf(rule));
+      if (own === 'off') continue;
+      const mode = frame.milter.dry_run ? 'dry-run' : own;
+      const prepared = await this.#at(rule.name, 'mode', () => rule.prepare(options, { ...services, mode }));
       active.push({
         ...prepared,
         name: rule.name,
         step: rule.step,
         suspicion: rule.suspicion,
-        mode: frame.milter.dry_run ? 'dry-run' : mode,
+        mode,
         tag: log_tag ?? rule.name.toUpperCase(),
         clients: new Set(clients),
         subject,

@@ -1,6 +1,7 @@
 /** The sections of the configuration that belong to no rule, and the options that every rule has. */
 import * as Milter from 'tsmilter';
 import { authenticationOptions } from './authentication';
+import { callbackOptions } from './callback';
 import { CLIENT_CLASSES } from './client';
 import {
   addresses,
@@ -82,6 +83,7 @@ export const FRAME = {
     ),
   },
   authentication: authenticationOptions,
+  callback: callbackOptions,
 };
 
 /** The options that every rule has. */

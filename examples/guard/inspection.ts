@@ -1,7 +1,7 @@
 /** Asks the rules of each step about a session and its messages, and remembers what they have found. */
 import type { ActiveRule } from './config';
 import type { MessageFacts } from './facts';
-import type { FactsAt, Outcome, Step } from './rule';
+import type { CheckResult, FactsAt, Outcome, Step } from './rule';
 import { type Judged, judge } from './verdict';
 
 type Report = (tag: string, ...words: readonly string[]) => void;
@@ -72,7 +72,7 @@ export class Inspection {
   }
 
   async #askRule(rule: ActiveRule, facts: FactsAt[Step]): Promise<Judged | null> {
-    const result = await rule.check({ ...facts, demerits: this.#demerits });
+    const result = await this.#check(rule, { ...facts, demerits: this.#demerits });
     if (result === null) return null;
     if ('trust' in result) {
       this.#log(rule.tag, rule.mode === 'dry-run' ? 'dry-run:' : 'trust:', result.trust);
@@ -85,6 +85,17 @@ export class Inspection {
     return judged;
   }
 
+  /** A rule that fails is the filter's failure, and defers the message; but a dry run never does anything to it. */
+  async #check(rule: ActiveRule, facts: FactsAt[Step]): Promise<CheckResult> {
+    try {
+      return await rule.check(facts);
+    } catch (error) {
+      if (rule.mode !== 'dry-run') throw error;
+      this.#log(rule.tag, 'failed:', (error as Error).message);
+      return null;
+    }
+  }
+
   /** Tells the rules what became of the message. A rule that fails then does not change it any more. */
   async after(
     facts: MessageFacts,
@@ -92,7 +103,12 @@ export class Inspection {
     found: readonly Judged[],
     error?: unknown,
   ): Promise<void> {
-    const findings = found.map(({ rule, finding, mode }) => ({ ...finding, rule: rule.name, mode }));
+    const findings = found.map(({ rule, finding, mode }) => ({
+      ...finding,
+      rule: rule.name,
+      step: rule.step,
+      mode,
+    }));
     const outcome: Outcome = { action, findings, ...(error !== undefined && { error }) };
     for (const rule of this.#rules) {
       if (!rule.clients.has(facts.client.class)) continue;

@@ -36,7 +36,14 @@ export type Values<O extends Options> = { readonly [Name in keyof O]: Awaited<Re
 
 /** One line of text; null if it is empty. */
 export function text(doc: string, fallback = ''): Option<string | null> {
-  return { doc, fallback, read: (value) => value || null };
+  return {
+    doc,
+    fallback,
+    read(value) {
+      if (value.includes('\n')) throw new ConfigError('must be one line');
+      return value || null;
+    },
+  };
 }
 
 /** A whole number within bounds. */

@@ -62,9 +62,13 @@ export type CheckResult = Finding | Trust | null;
 /** What became of a message. */
 export interface Outcome {
   /** `abandoned`: the client has not finished the message; `failed`: the filter has. */
-  readonly action: 'accept' | 'tag' | 'quarantine' | 'defer' | 'reject' | 'discard' | 'abandoned' | 'failed';
-  /** What counted, from the first step on, each with the name of its rule. */
-  readonly findings: readonly (Finding & { readonly rule: string; readonly mode: Mode })[];
+  readonly action: 'accept' | 'tag' | 'quarantine' | 'defer' | 'reject' | 'abandoned' | 'failed';
+  /** What counted, from the first step on, each with its rule. */
+  readonly findings: readonly (Finding & {
+    readonly rule: string;
+    readonly step: Step;
+    readonly mode: Mode;
+  })[];
   /** Of `failed`. */
   readonly error?: unknown;
 }

@@ -9,6 +9,7 @@ import type { MessageFacts, SessionFacts } from './facts';
 import { Inspection } from './inspection';
 import { mark, removeForged } from './marks';
 import type { Outcome } from './rule';
+import { shown } from './shown';
 import { type Judged, refuses, worstOf } from './verdict';
 
 export type Write = (tag: string, ...words: readonly string[]) => void;
@@ -17,7 +18,7 @@ export type Write = (tag: string, ...words: readonly string[]) => void;
 interface Current {
   readonly facts: MessageFacts;
   readonly abort: AbortController;
-  /** What recipients were refused for. */
+  /** What recipients were refused for, once for each rule. */
   readonly refused: Judged[];
 }
 
@@ -60,7 +61,7 @@ export class Session {
     const dns = resolverFor(config.dns, abort.signal);
     const known = await classify(client, config.clients, dns);
     const session = new Session(config, known, host, abort, dns, write);
-    write('CONNECT', `from ${client.hostname} at ${client.address ?? 'no address'}:`, known.class);
+    write('CONNECT', `from ${shown(client.hostname)} at ${client.address ?? 'no address'}:`, known.class);
     await session.#inspection.connect(session.#facts());
     return session;
   }
@@ -90,7 +91,7 @@ export class Session {
       this.#inspection.keep(found);
       return null;
     }
-    refused.push(worst);
+    if (!refused.some(({ rule }) => rule === worst.rule)) refused.push(worst);
     return worst;
   }
 

@@ -3,8 +3,13 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Reputation } from 'tsmilter/reputation';
+import { Srs } from 'tsmilter/srs';
 import { DnsServer } from '../../tools/dns-server';
+import { freePort } from '../../tools/free-ports';
+import { RedisServer } from '../../tools/redis';
 import { expectThat } from '../support/expect';
+import { SmtpScript } from '../support/smtp-script';
 import { clients, GuardFixture, type Trial, zone } from './support/guard-fixture';
 import { type Kind, kinds } from './support/mta-fixture';
 import { headersOf } from './support/view';
@@ -46,6 +51,32 @@ const CASES: readonly Case[] = [
     says: /5\.7\.1 Mail from "eve@spam\.example" is not accepted/,
   },
   { rule: 'spf', from: 'ann@fail.example', says: /5\.7\.23 SPF fail of "ann@fail\.example"/ },
+  {
+    rule: 'internal_null_sender',
+    at: clients.inside,
+    from: '',
+    says: /5\.7\.1 Only mail servers send bounces/,
+  },
+  {
+    rule: 'auth_sender',
+    user: 'ann',
+    from: 'joe@other.example',
+    says: /5\.7\.1 "ann" may not send mail as "joe@/,
+  },
+  {
+    rule: 'reputation',
+    from: 'joe@bad.example',
+    says: /5\.7\.1 Most of the recent mail from "bad\.example" was spam/,
+  },
+  { rule: 'private_relay', to: 'private@dest.test', says: /5\.7\.2 "private@dest\.test" does not get mail/ },
+  { rule: 'honeypot', to: 'trap@dest.test', says: /5\.1\.1 "trap@dest\.test" is not known/ },
+  {
+    rule: 'signed_bounce',
+    from: '',
+    to: 'signed@dest.test',
+    says: /5\.7\.1 "signed@dest\.test" has not sent/,
+  },
+  { rule: 'known_users', to: 'u-nobody@dest.test', says: /5\.1\.1 "u-nobody@dest\.test" is not known/ },
   { rule: 'greylist', at: clients.relay, atMost: 'defer', says: /4\.7\.1 Greylisted/ },
 ];
 
@@ -61,6 +92,9 @@ describe('guard', () => {
   beforeAll(async () => {
     dns = await DnsServer.start(zone);
     guard = await GuardFixture.start(dns);
+    // The filter and the test share its file, as two filters would.
+    await using reputation = new Reputation(path.join(guard.stateDirectory, 'reputation.db'));
+    for (let spam = 0; spam < 60; spam++) await reputation.record('bad.example', 'none', 'spam');
   });
   afterAll(async () => {
     await guard?.stop();
@@ -77,7 +111,7 @@ describe('guard', () => {
       test.each(CASES.map((each) => [each.rule, each] as const))('%s', async (rule, each) => {
         const effect = effectOf(each, mode);
         // Each mode has a recipient of its own, so that greylisting has never seen it.
-        const { reply, code, id } = await guard.send(kind, { ...each, to: `${mode}.${rule}@dest.test` });
+        const { reply, code, id } = await guard.send(kind, { to: `${mode}.${rule}@dest.test`, ...each });
         if (effect === 'defer' || effect === 'reject') {
           expectThat(code, reply).toBe(effect === 'defer' ? 451 : 550);
           expect(reply.replaceAll(/^(\d{3}.)[45]/gm, '$15')).toMatch(sourceOf(each.says));
@@ -137,6 +171,18 @@ describe('guard', () => {
       );
     });
 
+    test('a sender whom SPF trusts is spared rules of suspicion, also those that have been asked before', async () => {
+      fs.writeFileSync(path.join(guard.dir, 'trusted'), 'SPF-Pass:trusted.example OK\n');
+      await guard.configure({
+        dynamic_ptr: { mode: 'reject' },
+        greylist: { mode: 'defer', clients: 'dynamic' },
+        spf: { mode: 'reject', access_file: 'trusted' },
+      });
+      const trusted = await guard.send(kind, { at: clients.dynamic, from: 'ann@trusted.example' });
+      expectThat(trusted.code, trusted.reply).toBe(250);
+      expect((await guard.send(kind, { at: clients.dynamic })).code).toBe(550);
+    });
+
     test('a user who has logged in is not judged by address or HELO', async () => {
       await guard.configure({
         dynamic_ptr: { mode: 'reject' },
@@ -146,6 +192,42 @@ describe('guard', () => {
       const { code, reply } = await guard.send(kind, { user: 'mx.ours.test', from: 'ann@fail.example' });
       expectThat(code, reply).toBe(250);
       await guard.logged(/MAIL from "ann@fail\.example" user "mx\.ours\.test"/);
+    });
+  });
+
+  describe.each(kinds)('demerits, %s', (kind) => {
+    // An address for each MTA and mode: it is banned afterwards.
+    test.each(MODES.map((mode, at) => [mode, `127.0.${kind === 'sendmail' ? 20 : 21}.${at + 1}`] as const))(
+      'mode %s of the third recipient after two unknown ones',
+      async (mode, at) => {
+        const rules = { known_users: { mode: 'reject' }, banned_ips: { mode: 'reject' } };
+        await guard.configure({ ...rules, max_demerits: { mode, max: '2' } });
+        const to = ['u-one@dest.test', 'u-two@dest.test', 'rcpt@dest.test'];
+        const { code, reply, id } = await guard.send(kind, { at, to });
+        const refuses = mode === 'defer' || mode === 'reject';
+        expectThat(code, reply).toBe(mode === 'defer' ? 451 : mode === 'reject' ? 550 : 250);
+        if (refuses) expect(reply).toMatch(/ [45]\.7\.1 Too many errors/);
+        else await expectDelivered(kind, id, mode, 'max_demerits');
+
+        // The ban is written when the session ends.
+        if (refuses) await guard.bans(at);
+        const again = await guard.send(kind, { at });
+        expectThat(again.code, again.reply).toBe(refuses ? 550 : 250);
+      },
+    );
+  });
+
+  describe('bounces', () => {
+    test.each([
+      ['signed', 250],
+      ['forged', 550],
+    ])('to a recipient that is %s', async (what, expected) => {
+      await guard.configure({ signed_bounce: { mode: 'reject', domain: 'dest.test' } });
+      const secret = what === 'signed' ? 'a secret of ours' : 'a guess';
+      const srs = new Srs({ secrets: [secret], domain: 'dest.test' });
+      const to = srs.forward('<joe@other.example>').slice(1, -1);
+      const { code, reply } = await guard.send('postfix', { from: '', to });
+      expectThat(code, reply).toBe(expected);
     });
   });
 
@@ -167,6 +249,72 @@ describe('guard', () => {
       const { reply } = await guard.send('postfix', { from: `ann@${domain}` });
       expect(reply).toMatch(expected);
     });
+  });
+
+  describe("the sender's mail server", () => {
+    let server: SmtpScript;
+    beforeAll(async () => {
+      server = await SmtpScript.start({ 'RCPT TO:<nobody': '550 5.1.1 no such user' });
+      fs.writeFileSync(
+        path.join(guard.dir, 'asking'),
+        'SPF-None:told@asked.example DSN\nSPF-None:nobody-told@asked.example DSN\nSPF-None:asked.example CBV\n',
+      );
+    });
+    afterAll(() => server?.[Symbol.asyncDispose]());
+
+    const configure = (mode: Mode) =>
+      guard.configure({
+        spf: { mode, access_file: 'asking' },
+        callback: { port: String(server.port), private_hosts: 'yes' },
+      });
+
+    test.each([
+      ['ann', /^250/, 0],
+      [
+        'nobody',
+        /^550 5\.1\.8 SPF none of "nobody@asked\.example", and .* says: "550 5\.1\.1 no such user"/,
+        0,
+      ],
+      ['told', /^250/, 1],
+      ['nobody-told', /^550 5\.1\.8/, 0],
+    ])('is asked about %s once', async (user, expected, notices) => {
+      await configure('reject');
+      server.messages.length = 0;
+      for (const _again of [1, 2]) {
+        const { reply } = await guard.send('postfix', { from: `${user}@asked.example` });
+        expect(reply).toMatch(expected);
+      }
+      const asked = server.commands.filter((command) => command.includes(`RCPT TO:<${user}@`));
+      expect(asked).toHaveLength(1);
+      expect(server.messages).toHaveLength(notices);
+      for (const message of server.messages)
+        expect(message).toContain(`SPF none of "${user}@asked.example".`);
+    });
+
+    test('is not asked in dry run', async () => {
+      await configure('dry-run');
+      const { reply } = await guard.send('postfix', { from: 'nobody-else@asked.example' });
+      expect(reply).toMatch(/^250/);
+      expect(server.commands.filter((command) => command.includes('nobody-else'))).toStrictEqual([]);
+    });
+  });
+
+  test('Redis keeps the state with one line; without Redis, mail is accepted', async () => {
+    const port = await freePort();
+    const redis = await RedisServer.start(port);
+    try {
+      await guard.configure({
+        milter: { state: `redis://127.0.0.1:${port}/1` },
+        greylist: { mode: 'defer', delay: '0' },
+      });
+      const mail = { at: clients.relay, to: 'redis@dest.test' };
+      expect((await guard.send('postfix', mail)).code).toBe(451);
+      expect((await guard.send('postfix', mail)).code).toBe(250);
+    } finally {
+      await redis[Symbol.asyncDispose]();
+    }
+    expect((await guard.send('postfix', { at: clients.relay, to: 'lost@dest.test' })).code).toBe(250);
+    await guard.logged(/GREYLIST does not work/);
   });
 
   describe('the configuration', () => {

@@ -113,6 +113,8 @@ describe('the configuration', () => {
       `${MINIMAL}[dnsbl]\nmode = tag\nlists = zen.example zap\n`,
       /guard\.cfg:5: \[dnsbl\] mode: lists: zen\.example zap is not/,
     ],
+    [`${MINIMAL}[dns]\nnameservers = nowhere\n`, /guard\.cfg:5: \[dns\] nameservers: /],
+    [`${MINIMAL}[greylist]\nsubject = a\n  b\n`, /guard\.cfg:5: \[greylist\] subject: must be one line/],
     [`${MINIMAL}[greylist]\nmod = off\n`, /guard\.cfg:5: \[greylist\] mod is unknown; did you mean mode\?/],
     [`${MINIMAL}[graylist]\n`, /guard\.cfg:4: \[graylist\] is unknown; did you mean greylist\?/],
     [`${MINIMAL}[zzzzzzzz]\n`, /guard\.cfg:4: \[zzzzzzzz\] is unknown; known are milter, clients, /],

@@ -36,12 +36,15 @@ export const zone: Zone = {
   ...ptr(clients.listed, 'mail.listed.example'),
   '1.7.0.127.bl.test': { A: ['127.0.0.2'] },
   'pass.example': spf(`ip4:${clients.stranger} -all`),
+  'trusted.example': spf(`ip4:${clients.dynamic} -all`),
   'fail.example': spf('-all'),
   'partner.fail.example': spf('-all'),
   'soft.example': spf('~all'),
   'refused.soft.example': spf('~all'),
   'held.soft.example': spf('~all'),
   'wrong.example': spf('nonsense:x -all'),
+  'asked.example': { MX: [{ exchange: 'mx.asked.example', priority: 10 }] },
+  'mx.asked.example': { A: ['127.0.0.1'] },
   'down.example': { fault: 'SERVFAIL' },
 };
 
@@ -104,8 +107,18 @@ export class GuardFixture {
         banned_senders: { senders: '@spam.example' },
         // Whoever else sends a first message is to be judged by other rules alone.
         greylist: { clients: 'relay' },
+        auth_sender: { access_file: 'users-access' },
+        known_users: { domains: 'u-*@dest.test', users: 'u-ann@dest.test' },
+        private_relay: { recipients: 'private@dest.test' },
+        honeypot: { recipients: 'trap@dest.test' },
+        signed_bounce: { secrets_file: 'srs-secret', domain: 'srs.test', signed: 'signed@dest.test' },
       };
       const file = path.join(mtas.dir, 'guard.cfg');
+      fs.writeFileSync(
+        path.join(mtas.dir, 'users-access'),
+        'SMTP-Auth:ann@ours.test OK\nSMTP-Auth:ann@ REJECT\n',
+      );
+      fs.writeFileSync(path.join(mtas.dir, 'srs-secret'), 'a secret of ours\n', { mode: 0o600 });
       fs.writeFileSync(file, textOf(base));
       const filter = await Program.start(script, [file], /: listening on /, path.join(mtas.dir, 'tmp'));
       return new GuardFixture(mtas, base, filter);
@@ -117,6 +130,21 @@ export class GuardFixture {
 
   get dir(): string {
     return this.#mtas.dir;
+  }
+
+  get stateDirectory(): string {
+    const directory = path.join(this.dir, 'state');
+    fs.mkdirSync(directory, { recursive: true });
+    return directory;
+  }
+
+  /** Waits until the filter has banned an address. */
+  async bans(address: string): Promise<void> {
+    const file = path.join(this.dir, 'files/banned-ips');
+    await until(
+      `a ban of ${address}`,
+      () => fs.existsSync(file) && fs.readFileSync(file, 'utf8').includes(`[${address}]`),
+    );
   }
 
   /** What the filter has logged since the last configuration or message. */

@@ -1,14 +1,16 @@
 import { type AccessMap, MTAPolicy } from 'tsmilter/policy';
 import type { SpfCheck, SpfResultName } from 'tsmilter/spf';
+import type { Callbacks } from '../../callback';
+import type { MessageFacts } from '../../facts';
 import { accessMap, choice } from '../../options';
-import { type CheckResult, defineRule, type Mode } from '../../rule';
+import { type CheckResult, defineRule } from '../../rule';
 import { shown } from '../../shown';
 
-/** `ok` trusts the sender; the others are the most that a finding does. */
-const POLICIES = ['ok', 'continue', 'tag', 'quarantine', 'defer', 'reject'] as const;
+/** `ok` trusts the sender; `cbv` and `dsn` ask its mail server; the others are the most that a finding does. */
+const POLICIES = ['ok', 'continue', 'tag', 'quarantine', 'defer', 'reject', 'cbv', 'dsn'] as const;
 type Policy = (typeof POLICIES)[number];
 
-const policy = (result: string, fallback: Policy) =>
+const option = (result: string, fallback: Policy) =>
   choice(`what a ${result} does, at most`, POLICIES, fallback);
 
 /** What Sendmail's access map calls them. */
@@ -28,36 +30,34 @@ export const spf = defineRule({
     access_file: accessMap(
       "Sendmail's access map, or a file of its form, with policies by sender: `SPF-Fail:example.com`, `SPF-Softfail:`, `HELO-Fail:`; see below",
     ),
-    pass: policy('pass', 'continue'),
-    fail: policy('fail', 'reject'),
-    softfail: policy('softfail', 'continue'),
-    neutral: policy('neutral', 'continue'),
-    none: policy('domain without a record', 'continue'),
-    permerror: policy('wrong record', 'continue'),
-    temperror: policy('DNS that does not answer', 'defer'),
-    helo_fail: policy('fail of the HELO name', 'reject'),
+    pass: option('pass', 'continue'),
+    fail: option('fail', 'reject'),
+    softfail: option('softfail', 'continue'),
+    neutral: option('neutral', 'continue'),
+    none: option('domain without a record', 'continue'),
+    permerror: option('wrong record', 'continue'),
+    temperror: option('DNS that does not answer', 'defer'),
+    helo_fail: option('fail of the HELO name', 'reject'),
   },
-  prepare: ({ access_file, helo_fail, ...results }, { report }) => ({
+  prepare: async ({ access_file, helo_fail, ...results }, { report, callbacks, mode }) => ({
     map: access_file,
     results,
     helo_fail,
     report,
+    callbacks: mode === 'dry-run' ? null : await callbacks(),
   }),
-  async check(
-    { message: { sender }, helo, authentication },
-    { map, results, helo_fail, report },
-  ): Promise<CheckResult> {
-    const found = await authentication();
+  async check(facts, { map, results, helo_fail, report, callbacks }): Promise<CheckResult> {
+    const found = await facts.authentication();
     if (found.sender === null || found.forwarder !== null) return null;
-    const postmaster = `postmaster@${helo ?? ''}`;
+    const { address } = facts.message.sender;
+    const postmaster = `postmaster@${facts.helo ?? ''}`;
     const { result } = found.sender;
-    const own =
-      policyOf(map, `SPF-${capital(result)}`, sender.address || postmaster, report) ?? results[result];
-    const finding = findingOf(found.sender, own, sender.address);
-    if (finding !== null || result === 'pass' || sender.address === '' || found.helo?.result !== 'fail')
+    const own = policyOf(map, `SPF-${capital(result)}`, address || postmaster, report) ?? results[result];
+    const finding = await findingOf(found.sender, own, address || postmaster, facts, callbacks);
+    if (finding !== null || result === 'pass' || address === '' || found.helo?.result !== 'fail')
       return finding;
     const ofHelo = policyOf(map, 'HELO-Fail', postmaster, report) ?? helo_fail;
-    return findingOf(found.helo, ofHelo, helo ?? '');
+    return findingOf(found.helo, ofHelo, facts.helo ?? '', facts, callbacks);
   },
 });
 
@@ -77,17 +77,43 @@ function policyOf(
   return found ?? null;
 }
 
-function findingOf(check: SpfCheck, own: Policy, name: string): CheckResult {
+/** @param callbacks null in dry run: nobody is asked */
+async function findingOf(
+  check: SpfCheck,
+  policy: Policy,
+  name: string,
+  facts: MessageFacts,
+  callbacks: Callbacks | null,
+): Promise<CheckResult> {
   const { result, identity, explanation, explainedBy, problem } = check;
-  if (own === 'continue') return null;
+  if (policy === 'continue') return null;
   const what = `SPF ${result} of ${identity === 'helo' ? 'the HELO name ' : ''}${shown(name)}`;
-  if (own === 'ok') return { trust: what };
+  if (policy === 'ok') return { trust: what };
+  if (policy === 'cbv' || policy === 'dsn') return callbacks && ask(policy, callbacks, facts, what);
   // The domain's text must not look like our own (RFC 7208 6.2).
   const said = explainedBy === null ? explanation : `${explainedBy} explains: ${explanation}`;
   return {
     reason: problem === null ? what : `${what}: ${problem}`,
     reply: `${what}. ${said}`,
     detail: DETAILS[result] ?? '7.1',
-    atMost: own satisfies Mode,
+    atMost: policy,
+  };
+}
+
+async function ask(
+  policy: 'cbv' | 'dsn',
+  callbacks: Callbacks,
+  facts: MessageFacts,
+  what: string,
+): Promise<CheckResult> {
+  const { address } = facts.message.sender;
+  if (address === '') return null;
+  const said = await callbacks.refusal(policy === 'cbv' ? 'callback' : 'notice', facts, `${what}.`);
+  if (said === null) return null;
+  return {
+    reason: `${what}, and its mail server does not accept mail for it: ${shown(said)}`,
+    reply: `${what}, and the mail server of ${shown(address)} says: ${shown(said)}`,
+    // RFC 3463: a bad sender address
+    detail: '1.8',
   };
 }

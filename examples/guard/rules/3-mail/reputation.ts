@@ -1,0 +1,45 @@
+import { number } from '../../options';
+import { defineRule } from '../../rule';
+import { shown } from '../../shown';
+
+/** Steps whose findings say what a message is; those before them only who sends it. */
+const ABOUT_CONTENT: ReadonlySet<string> = new Set(['headers', 'body', 'content']);
+
+export const reputation = defineRule({
+  name: 'reputation',
+  step: 'mail',
+  doc: 'Most of the last messages of the domain, at the same level of authentication, were spam.',
+  suspicion: true,
+  options: {
+    min_score: number('a score below this is bad: from 0, all was spam, to 100, nothing was', 25, 0, 100),
+    min_confidence: number('a score with less confidence than this says nothing, from 0 to 100', 70, 0, 100),
+    half_life: number('days after which a message counts half', 30, 1, 3650),
+  },
+  prepare: ({ min_score, min_confidence, half_life }, { state }) => ({
+    min_score,
+    min_confidence,
+    store: state.reputation({ halfLife: half_life * 86_400_000 }),
+  }),
+  async check({ client, message: { sender }, level }, { store, min_score, min_confidence }) {
+    const name = sender.domain || client.address;
+    if (name === null) return null;
+    const authenticated = await level();
+    const { score, confidence } = await store.score(name, authenticated);
+    // The store counts from -100 to 100.
+    const share = Math.round((score + 100) / 2);
+    if (share >= min_score || confidence < min_confidence) return null;
+    return {
+      reason: `reputation of ${shown(name)} (${authenticated}) is ${share}, confidence ${Math.round(confidence)}`,
+      reply: `Most of the recent mail from ${shown(name)} was spam.`,
+    };
+  },
+  async after({ client, message: { sender }, level }, { action, findings }, { store }) {
+    const name = sender.domain || client.address;
+    if (name === null || action === 'failed' || action === 'abandoned') return;
+    const isSpam = findings.some(
+      ({ step, mode }) => ABOUT_CONTENT.has(step) && mode !== 'dry-run' && mode !== 'defer',
+    );
+    if (!isSpam && action !== 'accept') return;
+    await store.record(name, await level(), isSpam ? 'spam' : 'ham');
+  },
+});
