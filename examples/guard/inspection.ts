@@ -24,8 +24,9 @@ export class Inspection {
     return this.#demerits;
   }
 
-  /** HELO may be said again, and then counts instead of the first one. */
+  /** HELO may be said again, and then counts instead of the first one. It ends a message that has begun (RFC 5321 4.1.4). */
   beginHello(): void {
+    this.#trust = null;
     this.#session = this.#session.filter(({ rule }) => rule.step === 'connect');
   }
 
@@ -34,9 +35,13 @@ export class Inspection {
     this.#trust = null;
   }
 
-  /** Keeps what a step has found about an accepted recipient. */
+  /** Keeps what a step has found about an accepted recipient. One mark says the same as a hundred. */
   keep(found: readonly Judged[]): void {
-    this.#message.push(...found);
+    for (const judged of found) {
+      const { rule, mode, finding } = judged;
+      const isKnown = this.#message.some((known) => known.rule === rule && known.mode === mode);
+      if (!isKnown || finding.edit) this.#message.push(judged);
+    }
   }
 
   /** What holds for the message so far. A client that has logged in is not what its address seemed to be. */

@@ -171,6 +171,15 @@ describe('guard', () => {
       );
     });
 
+    test('what is found about many recipients is marked once', async () => {
+      await guard.configure({ known_users: { mode: 'tag' } });
+      const { id } = await guard.send(kind, {
+        to: ['u-one@dest.test', 'u-two@dest.test', 'u-ann@dest.test'],
+      });
+      const marks = headersOf(await guard.delivered(id)).filter((field) => field.startsWith('X-Guard:'));
+      expect(marks).toStrictEqual(['X-Guard: known_users; no user "u-one@dest.test"']);
+    });
+
     test('a sender whom SPF trusts is spared rules of suspicion, also those that have been asked before', async () => {
       fs.writeFileSync(path.join(guard.dir, 'trusted'), 'SPF-Pass:trusted.example OK\n');
       await guard.configure({
