@@ -25,6 +25,7 @@ export { uniqueID } from './filter/unique-id.js';
 export { DisabledAction, MilterError, type MilterErrorCode } from './internal/errors.js';
 export type { Logger, LogLevel, LogMethod } from './internal/logger.js';
 export type { GivenLogger, LogOptions } from './log/options.js';
+export type { MetricsOptions } from './metrics/options.js';
 export {
   getdiag,
   type ListeningAddress,

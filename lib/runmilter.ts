@@ -3,10 +3,15 @@
 import { native } from './addon/native.js';
 import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter/dispatch.js';
 import { badArgument } from './internal/errors.js';
+import { silentLogger } from './internal/logger.js';
 import { packageVersion } from './internal/package-version.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
 import { type FilterLog, logObserver, openLog } from './log/filter-log.js';
 import { LOG_OPTIONS, type LogOptions, normaliseLogOptions } from './log/options.js';
+import { messageTraces } from './metrics/message-traces.js';
+import { MetricsServer } from './metrics/metrics-server.js';
+import { METRICS_OPTIONS, type MetricsOptions, normaliseMetricsOptions } from './metrics/options.js';
+import { ThreadMetrics } from './metrics/thread-metrics.js';
 import {
   MAIN_OPTIONS,
   type MainOptions,
@@ -20,7 +25,7 @@ import { type FilterStart, runtime } from './runtime/runtime.js';
 import { checkSocketSpec } from './runtime/socket-spec.js';
 import type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
 import { currentFlags } from './session/flags.js';
-import { NO_SESSION } from './session/observer.js';
+import { combineObservers, NO_SESSION } from './session/observer.js';
 import {
   type NormalisedWorkerOptions,
   normaliseWorkerOptions,
@@ -30,7 +35,7 @@ import {
 import { WorkerPool } from './workers/worker-pool.js';
 
 /** Options of {@link runmilter}. */
-export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions, LogOptions {
+export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions, LogOptions, MetricsOptions {
   /** The filter's class, or a function that makes a filter object. Default: what setFactory has set. Not with `module`. */
   factory?: Factory;
   /** Seconds that the MTA may take for its next command before its session is closed; 0: libmilter's default, 7210. */
@@ -52,6 +57,7 @@ const RUN_OPTIONS: OptionNames<RunOptions> = {
   ...MAIN_OPTIONS,
   ...SOCKET_OPTIONS,
   ...LOG_OPTIONS,
+  ...METRICS_OPTIONS,
   ...WORKER_OPTIONS,
 };
 
@@ -61,6 +67,8 @@ export interface ListeningAddress {
   readonly socket: string;
   /** The TCP port, which the system chose for `inet:0`; 0 for a unix socket. */
   readonly port: number;
+  /** The URL of the metrics, where the option `metrics` asks for them; `unix:/path` for a socket. */
+  readonly metrics?: string;
 }
 
 /**
@@ -77,16 +85,21 @@ export async function runmilter(name: string, socket: string, options: RunOption
   // All of it before the socket opens: libmilter cannot close it again.
   checkWord("the filter's name", name);
   checkSocketSpec(socket);
-  const { main, workers, log: logOptions, ...settings } = normalise(options);
+  const { main, workers, log: logOptions, metrics: metricsAddress, ...settings } = normalise(options);
   if (options.factory) setFactory(options.factory);
   const log = openLog(name, logOptions);
+  const metrics = metricsAddress && new ThreadMetrics('main');
+  const pool = workers && createPool(name, main, workers, log, metrics);
+  const server = metricsAddress && metrics && new MetricsServer(metricsAddress, metrics, pool);
+  const metricsUrl = server ? await startMetrics(server) : undefined;
   let failure: { error: unknown } | undefined;
   const onReady = () => {
+    server?.serving();
     // Not before: the error of a start that fails says all.
     log?.logger.info(startFields(workers), 'started');
-    log?.logger.info({ socket, ...(runtime.port > 0 ? { port: runtime.port } : {}) }, 'listening');
+    log?.logger.info(listeningFields(socket, metricsUrl), 'listening');
     try {
-      options.onListening?.({ socket, port: runtime.port });
+      options.onListening?.({ socket, port: runtime.port, ...(metricsUrl && { metrics: metricsUrl }) });
     } catch (error) {
       failure = { error };
       void runtime.stop(0);
@@ -98,19 +111,43 @@ export async function runmilter(name: string, socket: string, options: RunOption
     ...settings,
     options: main,
     callbacks: filterCallbacks(),
-    workers: workers && createPool(name, main, workers, log),
-    ...(log
-      ? {
-          observation: { logger: log.logger, observer: logObserver(log.logger), prefix: '' },
-          onStarting: () => runtime.exceptions.setLogger(log.logger),
-          onStopping: () => log.logger.info('stopping'),
-        }
-      : {}),
+    workers: pool,
+    observation: {
+      logger: log?.logger ?? silentLogger,
+      observer: combineObservers([log && logObserver(log.logger), metrics, messageTraces()]),
+      prefix: '',
+    },
+    onStarting: () => runtime.exceptions.setLogger(log?.logger ?? null),
+    onStopping: () => {
+      server?.stopping();
+      log?.logger.info('stopping');
+    },
   };
-  await runtime.runFilter(filter, onReady);
+  try {
+    await runtime.runFilter(filter, onReady);
+  } finally {
+    await server?.close();
+  }
   log?.logger.info({ sessions: runtime.contexts[0] }, 'stopped');
   await log?.flush();
   if (failure) throw failure.error;
+}
+
+/** Before the filter itself: if its metrics cannot be had, it does not start. */
+async function startMetrics(server: MetricsServer): Promise<string> {
+  const release = runtime.reserve();
+  try {
+    return await server.start();
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** What the log tells when the socket accepts connections. */
+function listeningFields(socket: string, metrics: string | undefined): Record<string, unknown> {
+  const { port } = runtime;
+  return { socket, ...(port > 0 && { port }), ...(metrics && { metrics }) };
 }
 
 /** What the first line of the log tells. */
@@ -139,6 +176,7 @@ function normalise(options: RunOptions) {
     debug,
     workers,
     log: normaliseLogOptions(options),
+    metrics: normaliseMetricsOptions(options),
     main: normaliseMainOptions(options),
     socketOptions: normaliseSocketOptions(options),
   };
@@ -159,6 +197,7 @@ function createPool(
   options: NormalisedMainOptions,
   workers: NormalisedWorkerOptions,
   log: FilterLog | null,
+  metrics: ThreadMetrics | null,
 ): WorkerPool {
   const settings = {
     name,
@@ -167,11 +206,15 @@ function createPool(
     flags: currentFlags(),
     policy: runtime.exceptions.policy,
     log: log?.workers ?? null,
+    metrics: metrics !== null,
   };
   return new WorkerPool(
     workers,
     settings,
-    (error) => runtime.exceptions.report(error, 'a worker', NO_SESSION),
+    (error) => {
+      metrics?.workerDied();
+      runtime.exceptions.report(error, 'a worker', NO_SESSION);
+    },
     (items) => log?.write(items),
   );
 }

@@ -11,6 +11,7 @@
  *     message   a filter that gets whole messages
  *     filter    what users subclass             runtime   start, stop and sockets of libmilter
  *     log       what is written about sessions
+ *     metrics   what is counted in them
  *     session   one SMTP session on its JS thread
  *     addon     the native addon, typed
  *     internal  what everything may use
@@ -41,9 +42,10 @@ const MAY_IMPORT = {
   runtime: BELOW_FILTER,
   filter: BELOW_FILTER,
   log: BELOW_FILTER,
+  metrics: BELOW_FILTER,
   message: ['filter', ...BELOW_FILTER],
-  workers: ['log', 'filter', 'runtime', ...BELOW_FILTER],
-  face: ['workers', 'log', 'filter', 'runtime', ...BELOW_FILTER],
+  workers: ['log', 'metrics', 'filter', 'runtime', ...BELOW_FILTER],
+  face: ['workers', 'log', 'metrics', 'filter', 'runtime', ...BELOW_FILTER],
   'testing/wire': ['internal'],
   'testing/simulator': ['testing/wire', 'log', 'filter', 'runtime', ...BELOW_FILTER],
   testing: ['testing/wire', 'testing/simulator', 'internal'],

@@ -1,6 +1,7 @@
 /** DNS lookups for one message or SMTP session, with a cache, with limits, and without records that were not requested. */
 
 import { badArgument } from '../internal/errors.js';
+import { DNS_CHANNEL, publish } from '../internal/helper-events.js';
 import { printable } from '../internal/printable.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { AliasChain } from './alias-chain.js';
@@ -214,13 +215,18 @@ export class DnsSession {
 
   async #lookUp(question: DnsQuestion): Promise<Outcome> {
     const key = keyOf(question);
+    const begun = performance.now();
     const known = this.#cache.get(question) ?? this.#pending.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      publish(DNS_CHANNEL, 'cached', begun);
+      return known;
+    }
     const lookup = this.#ask(question);
     this.#pending.set(key, lookup);
     try {
       const outcome = await lookup;
       this.#cache.set(question, outcome);
+      publish(DNS_CHANNEL, resultOf(outcome), begun);
       return outcome;
     } finally {
       this.#pending.delete(key);
@@ -266,6 +272,11 @@ export class DnsSession {
       throw new DnsError('EBADRESP', type, name, `the server answered ${rcode}`);
     }
   }
+}
+
+function resultOf({ result }: Outcome): 'found' | 'nothing' | 'failed' {
+  if (!(result instanceof DnsError)) return 'found';
+  return result.nothing ? 'nothing' : 'failed';
 }
 
 /** An argument in a message. */

@@ -65,7 +65,6 @@ export interface WorkerRole {
   readonly options: NormalisedMainOptions;
   /** Where the contexts of this thread are counted. */
   readonly counts: ContextCounts;
-  readonly observation?: Observation;
 }
 
 /** A run from its start to its end. */
@@ -126,6 +125,17 @@ class Runtime {
   }
 
   // --- or in one go
+
+  /**
+   * Refuses at once what runFilter would refuse, for what has to be done before it.
+   * @returns takes it back
+   */
+  reserve(): () => void {
+    this.#checkStartable();
+    return () => {
+      if (this.#state.phase === 'idle') native().release();
+    };
+  }
 
   /**
    * Runs a filter from its registration to its end.
@@ -211,14 +221,14 @@ class Runtime {
    * Makes this thread a worker: it starts no filter of its own.
    * @returns takes sessions of the filter; resolves when it has stopped and the close handlers are done
    */
-  becomeWorker({ name, policy, options, counts, observation }: WorkerRole): () => Promise<void> {
+  becomeWorker({ name, policy, options, counts }: WorkerRole): (observation?: Observation) => Promise<void> {
     const { drainTimeout } = options;
     this.exceptions.setName(name);
     this.exceptions.setPolicy(policy);
     this.#counts = counts;
-    this.#observation = observation;
     this.#state = { phase: 'worker', drainTimeout };
-    return () => {
+    return (observation) => {
+      this.#observation = observation;
       const { promise, resolve } = withResolvers<boolean>();
       native().join(this.#dispatcher(options, () => {}, resolve).deliver);
       const over = promise.then(() => {});

@@ -27,6 +27,8 @@ export interface DispatcherOptions {
   readonly onStopped: (failed: boolean) => void;
 }
 
+const ERROR_CODES = { expired: 'ERR_MILTER_HANDLER_TIMEOUT', write_failed: 'ERR_MILTER_WRITE' } as const;
+
 export class Dispatcher {
   readonly #dependencies: SessionDependencies;
   readonly #options: DispatcherOptions;
@@ -55,7 +57,7 @@ export class Dispatcher {
       case MessageKind.expired:
         this.#fail(
           slot,
-          'ERR_MILTER_HANDLER_TIMEOUT',
+          'expired',
           'the JS thread did not answer in time',
           this.#dependencies.exceptions.policy,
         );
@@ -63,6 +65,7 @@ export class Dispatcher {
       case MessageKind.released:
         this.#sessions[slot]?.interrupt(
           new MilterError('ERR_MILTER_BAD_CONTEXT', 'the filter stops: the MTA was told to try again later'),
+          'released',
           TEMPFAIL,
           false, // an answer is expected to be late then
         );
@@ -70,7 +73,7 @@ export class Dispatcher {
       case MessageKind.writeFailed:
         this.#fail(
           slot,
-          'ERR_MILTER_WRITE',
+          'write_failed',
           'a modification could not be sent to the MTA: the message got a temporary failure',
           TEMPFAIL,
         );
@@ -105,16 +108,11 @@ export class Dispatcher {
   }
 
   /** A question was answered on libmilter's thread with this verdict. */
-  #fail(
-    slot: number,
-    code: 'ERR_MILTER_HANDLER_TIMEOUT' | 'ERR_MILTER_WRITE',
-    message: string,
-    verdict: number,
-  ): void {
-    const error = new MilterError(code, message);
+  #fail(slot: number, reason: 'expired' | 'write_failed', message: string, verdict: number): void {
+    const error = new MilterError(ERROR_CODES[reason], message);
     const session = this.#sessions[slot];
     this.#dependencies.exceptions.report(error, 'a session', session?.facts ?? NO_SESSION);
-    session?.interrupt(error, verdict);
+    session?.interrupt(error, reason, verdict);
   }
 
   /** libmilter has returned. Sessions that were open then get no message of their own: libmilter does not close them. */

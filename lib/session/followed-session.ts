@@ -16,7 +16,7 @@ import {
 } from '../addon/steps.js';
 import { printable } from '../internal/printable.js';
 import { MessageRecord, type Outcome, type ReplyRecord } from './message-record.js';
-import type { Observer } from './observer.js';
+import type { Interruption, Observer } from './observer.js';
 import type { Getsymval, SessionIdentity } from './session-identity.js';
 
 const OUTCOMES: ReadonlyMap<number, Outcome> = new Map<number, Outcome>([
@@ -91,8 +91,9 @@ export class FollowedSession {
   }
 
   /** A question was answered in place of its handlers, on libmilter's thread. */
-  interrupt(verdict: number): void {
+  interrupt(verdict: number, reason: Interruption): void {
     this.leave();
+    this.#observer.interrupted?.(this.#identity, reason);
     this.#decide(this.#step, verdict);
   }
 

@@ -15,6 +15,9 @@ export interface SessionFacts {
   readonly queueId: string | null;
 }
 
+/** Why a question was answered on libmilter's thread: its handlers took too long, the filter stops, or the MTA does not read. */
+export type Interruption = 'expired' | 'released' | 'write_failed';
+
 /** The facts about what belongs to no session. */
 export const NO_SESSION: SessionFacts = { session: null, client: null, queueId: null };
 
@@ -29,6 +32,8 @@ export interface Observer {
   handled?(session: SessionFacts, step: number, milliseconds: number): void;
   /** A question was answered, with that many events in its batch. */
   answered?(session: SessionFacts, events: number): void;
+  /** A question was answered in place of its handlers. */
+  interrupted?(session: SessionFacts, reason: Interruption): void;
   /** connect or helo got a verdict other than CONTINUE. */
   sessionDecided?(session: SessionFacts, step: number, verdict: Outcome): void;
   /** A message has its verdict, or ended without one. */
@@ -36,3 +41,31 @@ export interface Observer {
   /** A session has ended. */
   sessionEnded?(session: SessionFacts): void;
 }
+
+/** One observer that passes everything on to all of these; null for none. */
+export function combineObservers(all: readonly (Observer | null)[]): Observer | null {
+  const given = all.filter((one) => one !== null);
+  const [first, ...others] = given;
+  if (!first) return null;
+  if (others.length === 0) return first;
+  const each = <Name extends keyof Observer>(name: Name): Observer[Name] => {
+    const listeners = given.filter((one) => one[name]);
+    if (listeners.length === 0) return undefined;
+    return ((...args: unknown[]) => {
+      for (const one of listeners) (one[name] as (...args: unknown[]) => void)(...args);
+    }) as Observer[Name];
+  };
+  return Object.fromEntries(
+    OBSERVED.map((name) => [name, each(name)]).filter(([, listener]) => listener !== undefined),
+  );
+}
+
+const OBSERVED = [
+  'sessionBegun',
+  'handled',
+  'answered',
+  'interrupted',
+  'sessionDecided',
+  'messageEnded',
+  'sessionEnded',
+] as const satisfies readonly (keyof Observer)[];

@@ -21,7 +21,7 @@ import { FollowedSession } from './followed-session.js';
 import { HandlerWait } from './handler-wait.js';
 import { Negotiation } from './negotiation.js';
 import type { NegotiationOptions } from './negotiation-options.js';
-import type { SessionFacts } from './observer.js';
+import type { Interruption, SessionFacts } from './observer.js';
 import { SessionIdentity } from './session-identity.js';
 import { checkStatus } from './status.js';
 
@@ -86,11 +86,12 @@ export class Session implements Backend {
 
   /**
    * The open question has been answered without its handler, for the reason in `error`.
+   * @param reason why
    * @param verdict what the MTA was told
    * @param reportsLateAnswer whether the handler's own answer is reported when it comes
    */
-  interrupt(error: MilterError, verdict: number, reportsLateAnswer = true): void {
-    this.#followed?.interrupt(verdict);
+  interrupt(error: MilterError, reason: Interruption, verdict: number, reportsLateAnswer = true): void {
+    this.#followed?.interrupt(verdict, reason);
     this.#abandonHandler(reportsLateAnswer);
     this.context.interrupt(error);
   }

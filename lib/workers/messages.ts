@@ -1,6 +1,7 @@
 /** What the main thread and a worker send each other, on a channel that the filter's module does not see. */
 import type { MessagePort } from 'node:worker_threads';
 import type { WorkerLogItem, WorkerLogSettings } from '../log/worker-log.js';
+import type { Snapshot } from '../metrics/series.js';
 import type { NormalisedMainOptions } from '../runtime/options.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 
@@ -16,6 +17,8 @@ export interface WorkerSettings {
   readonly policy: ExceptionPolicy;
   /** How entries of the log are made; null if there is no log. */
   readonly log: WorkerLogSettings | null;
+  /** Whether metrics are collected. */
+  readonly metrics: boolean;
 }
 
 /** `workerData` of a worker. */
@@ -28,10 +31,17 @@ export interface WorkerStart {
   readonly port: MessagePort;
 }
 
-/** From a worker: the phase that it has reached, or entries of the log. */
+/** From a worker: the phase that it has reached, entries of the log, or its metrics. */
 export type WorkerMessage =
   | { readonly reached: 'serving' | 'finished' }
-  | { readonly log: readonly WorkerLogItem[] };
+  | { readonly log: readonly WorkerLogItem[] }
+  | { readonly metrics: Snapshot };
 
-/** To a worker: the main thread's new exception policy, or the number of log entries that have been written. */
-export type MainMessage = { readonly policy: ExceptionPolicy } | { readonly written: number };
+/**
+ * To a worker: the main thread's new exception policy, the number of log entries that have been written, or a request for the
+ * metrics.
+ */
+export type MainMessage =
+  | { readonly policy: ExceptionPolicy }
+  | { readonly written: number }
+  | { readonly collect: true };

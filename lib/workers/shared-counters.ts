@@ -19,7 +19,8 @@ const MADE = 0;
 const ENDED = 1;
 const HEARTBEATS = 2;
 const PHASE = 3;
-const WORDS = 4;
+const BEAT = 4;
+const WORDS = 5;
 
 /** One worker's context counts, heartbeats and phase. Only the worker writes them while it lives. */
 export class SharedCounters implements ContextCounts {
@@ -51,6 +52,14 @@ export class SharedCounters implements ContextCounts {
   }
   heartbeat(): void {
     Atomics.add(this.#words, HEARTBEATS, 1);
+  }
+
+  /** When the event loop has run last, by the clock of lib/metrics/health.ts; only with metrics. */
+  get beat(): number {
+    return Atomics.load(this.#words, BEAT);
+  }
+  set beat(time: number) {
+    this.#set(BEAT, time);
   }
 
   get phase(): Phase {

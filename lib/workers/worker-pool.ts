@@ -1,6 +1,7 @@
 /** The workers of a filter, as the thread that runs it sees them. */
 import type { MilterError } from '../internal/errors.js';
 import type { WorkerLogItem } from '../log/worker-log.js';
+import type { Snapshot } from '../metrics/series.js';
 import type { SessionHost } from '../runtime/runtime.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 import type { WorkerSettings } from './messages.js';
@@ -36,6 +37,19 @@ export class WorkerPool implements SessionHost {
       allEnded += contexts[1];
     }
     return [allMade, allEnded];
+  }
+
+  /** Workers that take sessions, and those of them whose event loops are blocked; only with metrics. */
+  get serving(): number {
+    return this.#slots.filter(({ state }) => state !== 'empty').length;
+  }
+  get blocked(): number {
+    return this.#slots.filter(({ state }) => state === 'blocked').length;
+  }
+
+  /** The metrics of all workers, including the dead. */
+  async collect(): Promise<Snapshot[]> {
+    return (await Promise.all(this.#slots.map((slot) => slot.collect()))).flat();
   }
 
   get cancelled(): boolean {

@@ -1,6 +1,8 @@
 /** One of the pool's places for a worker: a worker that dies is replaced by another. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MilterError } from '../internal/errors.js';
+import { isOld } from '../metrics/health.js';
+import { SeriesSet, type Snapshot, withoutGauges } from '../metrics/series.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 import { RestartBackoff } from './restart-backoff.js';
 import { Phase } from './shared-counters.js';
@@ -17,6 +19,8 @@ export class WorkerSlot {
   #supervised: Promise<void> = Promise.resolve();
   /** Contexts of the threads that have ended, all of which have ended with them. */
   #endedContexts = 0;
+  /** What these threads have counted. */
+  readonly #endedMetrics = new SeriesSet();
 
   /** @param report called with the error of each worker that has died */
   constructor(createThread: () => WorkerThread, report: (error: MilterError) => void) {
@@ -28,6 +32,21 @@ export class WorkerSlot {
   get contexts(): [made: number, ended: number] {
     const { made = 0, ended = 0 } = this.#thread?.counters ?? {};
     return [this.#endedContexts + made, this.#endedContexts + ended];
+  }
+
+  /** Whether its thread takes sessions, and whether its event loop runs. */
+  get state(): 'serving' | 'blocked' | 'empty' {
+    if (this.#thread?.counters.phase !== Phase.serving) return 'empty';
+    return isOld(this.#thread.counters.beat) ? 'blocked' : 'serving';
+  }
+
+  /** The metrics of all its threads. */
+  async collect(): Promise<Snapshot[]> {
+    const { state } = this;
+    const thread = this.#thread;
+    const live = state === 'serving' ? await thread?.collect() : thread?.metrics;
+    // A thread that has ended meanwhile is among the ended ones.
+    return [this.#endedMetrics.snapshot(), ...(live && thread === this.#thread ? [live] : [])];
   }
 
   /**
@@ -74,6 +93,7 @@ export class WorkerSlot {
 
   #vacate(thread: WorkerThread): void {
     this.#endedContexts += thread.counters.made;
+    this.#endedMetrics.merge(withoutGauges(thread.metrics));
     this.#thread = null;
   }
 

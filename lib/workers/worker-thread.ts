@@ -4,6 +4,7 @@ import { inspect, types } from 'node:util';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { MilterError } from '../internal/errors.js';
 import type { WorkerLogItem } from '../log/worker-log.js';
+import type { Snapshot } from '../metrics/series.js';
 import { STUCK_GRACE } from '../runtime/runtime.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 import type { MainMessage, WorkerMessage, WorkerSettings, WorkerStart } from './messages.js';
@@ -12,6 +13,9 @@ import { Phase, SharedCounters } from './shared-counters.js';
 
 /** Heartbeats that a worker may miss before it counts as stuck. */
 const MISSED_HEARTBEATS = 4;
+
+/** Milliseconds to wait for a worker's metrics. */
+const COLLECT_TIMEOUT = 1_000;
 
 /** An error's name and message in one line. */
 function summaryOf(error: unknown): string {
@@ -28,6 +32,10 @@ export class WorkerThread {
   readonly #label: string;
   readonly #worker: Worker;
   readonly #port: MessagePort;
+  /** The metrics that it has sent last. */
+  metrics: Snapshot = {};
+  #onMetrics = () => {};
+  #collecting: Promise<Snapshot> | null = null;
   #servingSince = 0;
   /** What the thread threw, in an object because it may be undefined. */
   #error: { cause: unknown } | undefined;
@@ -68,6 +76,7 @@ export class WorkerThread {
         clearInterval(watchdog);
         for (let left = receiveMessageOnPort(port1); left; left = receiveMessageOnPort(port1)) {
           if ('log' in left.message) writeLog(left.message.log);
+          if ('metrics' in left.message) this.metrics = left.message.metrics;
         }
         port1.close();
         this.counters.ended = this.counters.made; // its contexts have ended with it
@@ -79,6 +88,11 @@ export class WorkerThread {
         if ('log' in message) {
           writeLog(message.log);
           this.#post({ written: message.log.length });
+          return;
+        }
+        if ('metrics' in message) {
+          this.metrics = message.metrics;
+          this.#onMetrics();
           return;
         }
         if (message.reached === 'finished') {
@@ -101,6 +115,26 @@ export class WorkerThread {
 
   setPolicy(policy: ExceptionPolicy): void {
     this.#post({ policy });
+  }
+
+  /** Its metrics now, or those that it has sent last if it does not answer. */
+  collect(): Promise<Snapshot> {
+    this.#collecting ??= this.#collect().finally(() => {
+      this.#collecting = null;
+    });
+    return this.#collecting;
+  }
+
+  async #collect(): Promise<Snapshot> {
+    let timer: NodeJS.Timeout | undefined;
+    const sent = new Promise<void>((resolve) => {
+      this.#onMetrics = resolve;
+      timer = setTimeout(resolve, COLLECT_TIMEOUT);
+    });
+    this.#post({ collect: true });
+    await Promise.race([sent, this.ended]);
+    clearTimeout(timer);
+    return this.metrics;
   }
 
   #post(message: MainMessage): void {

@@ -1,13 +1,21 @@
 /** The main program of a worker thread: it loads the filter's module and takes sessions until the filter has stopped. */
 import { type MessagePort, threadId, workerData } from 'node:worker_threads';
 import { filterCallbacks } from '../filter/dispatch.js';
+import { silentLogger } from '../internal/logger.js';
 import { logObserver } from '../log/filter-log.js';
 import { WorkerLog, type WorkerLogSettings } from '../log/worker-log.js';
+import { BEAT_INTERVAL, sharedClock } from '../metrics/health.js';
+import { messageTraces } from '../metrics/message-traces.js';
+import { ThreadMetrics } from '../metrics/thread-metrics.js';
 import { runtime } from '../runtime/runtime.js';
 import { setFlags } from '../session/flags.js';
+import { combineObservers } from '../session/observer.js';
 import { loadFilterModule } from './filter-module.js';
 import type { MainMessage, WorkerMessage, WorkerStart } from './messages.js';
 import { Phase, SharedCounters } from './shared-counters.js';
+
+/** Milliseconds after which a worker sends its metrics without being asked. */
+const SEND_INTERVAL = 1_000;
 
 async function work({ settings, counters: memory, heartbeat, port }: WorkerStart): Promise<void> {
   const counters = new SharedCounters(memory);
@@ -19,28 +27,21 @@ async function work({ settings, counters: memory, heartbeat, port }: WorkerStart
   setFlags(settings.flags);
   const { name, policy, options } = settings;
   const log = settings.log && openWorkerLog(settings.log, port);
-  const observation = log && {
-    logger: log.logger,
-    observer: logObserver(log.logger),
-    prefix: `${threadId}-`,
-  };
   if (log) runtime.exceptions.setLogger(log.logger);
-  const serve = runtime.becomeWorker({
-    name,
-    policy,
-    options,
-    counts: counters,
-    ...(observation ? { observation } : {}),
-  });
+  const serve = runtime.becomeWorker({ name, policy, options, counts: counters });
   const stopped = await loadFilterModule(settings.module);
   await new Promise(setImmediate); // so that an unhandled rejection of the module's fails the start, not the service
   Object.assign(runtime.callbacks, filterCallbacks());
-  const served = serve();
+  const metrics = settings.metrics ? new ThreadMetrics(String(threadId)) : null;
+  const observer = combineObservers([log && logObserver(log.logger), metrics, messageTraces()]);
+  const served = serve({ logger: log?.logger ?? silentLogger, observer, prefix: `${threadId}-` });
   if (heartbeat > 0) setInterval(() => counters.heartbeat(), heartbeat).unref();
   port.on('message', (message: MainMessage) => {
     if ('policy' in message) runtime.setExceptionPolicy(message.policy);
-    else log?.written(message.written);
+    else if ('written' in message) log?.written(message.written);
+    else if (metrics) sendMetrics(metrics, port);
   });
+  if (metrics) keepMetrics(metrics, counters, port);
   port.unref();
   reach('serving');
   await served;
@@ -49,6 +50,22 @@ async function work({ settings, counters: memory, heartbeat, port }: WorkerStart
   log?.flush();
   // As in the main thread, the event loop ends when the module's own timers and connections are closed.
   port.close();
+}
+
+function sendMetrics(metrics: ThreadMetrics, port: MessagePort): void {
+  const message: WorkerMessage = { metrics: metrics.snapshot() };
+  port.postMessage(message);
+}
+
+/** Shows that the event loop runs, and sends the metrics now and then, so that those of a worker that dies are not lost. */
+function keepMetrics(metrics: ThreadMetrics, counters: SharedCounters, port: MessagePort): void {
+  const beat = () => {
+    counters.beat = sharedClock();
+  };
+  beat();
+  setInterval(beat, BEAT_INTERVAL).unref();
+  setInterval(() => sendMetrics(metrics, port), SEND_INTERVAL).unref();
+  process.on('exit', () => sendMetrics(metrics, port));
 }
 
 /** The log of this worker, which the main thread writes. */

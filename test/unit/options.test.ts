@@ -74,6 +74,7 @@ describe('runmilter', () => {
       logger: false,
       logFormat: 'text',
       logLevel: 'info',
+      metrics: 'inet:0',
       handlerTimeout: 1,
       progressInterval: 1,
       immediate: true,

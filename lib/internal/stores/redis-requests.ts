@@ -1,6 +1,7 @@
 /** Requests to a Redis server that may be slow, hang or go away. */
 
 import { badArgument, MilterError } from '../errors.js';
+import { publish, REDIS_CHANNEL } from '../helper-events.js';
 import { checkInteger, checkOptions, checkText, type OptionNames } from '../validate.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { loadPackage } from './packages.js';
@@ -148,14 +149,17 @@ export class RedisRequests {
     if (open !== undefined) throw this.#error(open);
     if (this.#connection.failure) this.#connection = this.#newConnection();
     const connection = this.#connection;
+    const begun = performance.now();
     const answer = this.#withTimeout(connection.connect().then(() => send(connection.client)));
     this.#pending.add(answer);
     try {
       const reply = await answer;
       this.#breaker.close();
+      publish(REDIS_CHANNEL, 'ok', begun);
       return reply;
     } catch (error) {
       // After an error reply such as "out of memory" the connection is still usable; after any other error it is replaced.
+      publish(REDIS_CHANNEL, 'failed', begun);
       const replied = isReply(error);
       if (!replied) connection.end(error as Error);
       const failure = (replied ? undefined : connection.failure) ?? (error as Error);

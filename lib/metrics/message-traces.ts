@@ -1,0 +1,55 @@
+/** A span of OpenTelemetry for each message, if the application has set up a tracer. */
+import { STEP_NAMES } from '../addon/steps.js';
+import type { MessageRecord } from '../session/message-record.js';
+import type { Observer, SessionFacts } from '../session/observer.js';
+
+type OpenTelemetry = typeof import('@opentelemetry/api');
+
+/** The package, which is optional; null if it is not installed. */
+function loadOpenTelemetry(): OpenTelemetry | null {
+  try {
+    return require('@opentelemetry/api') as OpenTelemetry;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether somebody has registered a tracer: the package's own does nothing, but would cost time for each message. */
+function hasTracer({ trace, ProxyTracerProvider }: OpenTelemetry): boolean {
+  const provider = trace.getTracerProvider();
+  if (!(provider instanceof ProxyTracerProvider)) return true;
+  return provider.getDelegate() !== new ProxyTracerProvider().getDelegate();
+}
+
+/** Makes a span for each message, from its first event to its end; null if nothing would get it. */
+export function messageTraces(): Observer | null {
+  const api = loadOpenTelemetry();
+  if (!api || !hasTracer(api)) return null;
+  const tracer = api.trace.getTracer('tsmilter');
+  return {
+    messageEnded: (session, message) => {
+      const span = tracer.startSpan('milter message', {
+        kind: api.SpanKind.SERVER,
+        startTime: performance.timeOrigin + message.begun,
+        attributes: attributesOf(session, message),
+      });
+      span.end();
+    },
+  };
+}
+
+function attributesOf({ session, client }: SessionFacts, message: MessageRecord) {
+  const { queueId, sender, outcome, step, recipientCount, refusedCount, bodyBytes, milliseconds } = message;
+  return {
+    'milter.session': session ?? '',
+    'milter.verdict': outcome,
+    'milter.step': STEP_NAMES[step] as string,
+    'milter.recipients': recipientCount,
+    'milter.recipients.refused': refusedCount,
+    'milter.body.bytes': bodyBytes,
+    'milter.handlers.ms': milliseconds,
+    ...(queueId === null ? {} : { 'milter.queue_id': queueId }),
+    ...(client === null ? {} : { 'client.address': client }),
+    ...(sender === null ? {} : { 'milter.sender': sender }),
+  };
+}

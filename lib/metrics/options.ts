@@ -1,0 +1,36 @@
+/** The option of runmilter that says where metrics are read. */
+import { isIP } from 'node:net';
+import { badArgument } from '../internal/errors.js';
+import { checkWord, type OptionNames } from '../internal/validate.js';
+
+/** Whether metrics are collected, and where they are read. */
+export interface MetricsOptions {
+  /**
+   * Serves metrics for Prometheus (`/metrics`) and the filter's health (`/healthz`, `/readyz`) by HTTP on `inet:port`, which is a port of
+   * 127.0.0.1, `inet:port@host`, `inet6:port@host` or `unix:/path`. Needs the package `prom-client`. Default: none of it.
+   */
+  metrics?: string;
+}
+
+export const METRICS_OPTIONS: OptionNames<MetricsOptions> = { metrics: true };
+
+/** Where the HTTP server listens. */
+export type MetricsAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+export function normaliseMetricsOptions({ metrics }: MetricsOptions): MetricsAddress | null {
+  if (metrics === undefined) return null;
+  checkWord('metrics', metrics);
+  const [, path] = /^(?:unix|local):(.+)$/.exec(metrics) ?? [];
+  if (path !== undefined) return { path };
+  const [, family, port, host] = /^(inet6?):(\d{1,5})(?:@(.+))?$/.exec(metrics) ?? [];
+  if (family === undefined || Number(port) > 65535) throw malformed(metrics);
+  const address = host?.replace(/^\[(.*)\]$/, '$1') ?? (family === 'inet6' ? '::1' : '127.0.0.1');
+  if (isIP(address) === 0 && address !== 'localhost') throw malformed(metrics);
+  return { host: address, port: Number(port) };
+}
+
+const malformed = (metrics: string) =>
+  badArgument(
+    `metrics must be unix:/path, inet:port, inet:port@address or inet6:port@address, not ${JSON.stringify(metrics)}`,
+  );

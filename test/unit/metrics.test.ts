@@ -1,0 +1,209 @@
+/** Metrics by themselves: options, sums over threads, the text for Prometheus, health, spans, and the dashboard. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { trace } from '@opentelemetry/api';
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base';
+import { CONNECT, EOM } from '#lib/addon/steps.js';
+import { Exposition, loadPromClient } from '#lib/metrics/exposition.js';
+import { FAMILIES, FAMILY_NAMES, type Family } from '#lib/metrics/families.js';
+import { BLOCKED_AFTER, HealthPhase, isOld, SharedHealth, sharedClock } from '#lib/metrics/health.js';
+import { messageTraces } from '#lib/metrics/message-traces.js';
+import { type MetricsOptions, normaliseMetricsOptions } from '#lib/metrics/options.js';
+import { SeriesSet, withoutGauges } from '#lib/metrics/series.js';
+import { ThreadMetrics } from '#lib/metrics/thread-metrics.js';
+import { MessageRecord } from '#lib/session/message-record.js';
+import { combineObservers, NO_SESSION, type Observer } from '#lib/session/observer.js';
+import { projectRoot } from '../../tools/project-root';
+import { errorWith } from '../support/expect';
+
+describe('options', () => {
+  it.each([
+    ['inet:9464', { host: '127.0.0.1', port: 9464 }],
+    ['inet:0@192.0.2.1', { host: '192.0.2.1', port: 0 }],
+    ['inet:9464@localhost', { host: 'localhost', port: 9464 }],
+    ['inet6:9464', { host: '::1', port: 9464 }],
+    ['inet6:9464@[2001:db8::1]', { host: '2001:db8::1', port: 9464 }],
+    ['unix:/run/f/metrics', { path: '/run/f/metrics' }],
+  ])('%s', (metrics, address) => expect(normaliseMetricsOptions({ metrics })).toStrictEqual(address));
+
+  it.each(['', '9464', 'inet:x', 'inet:65536', 'inet:1@host.example', 'unix:', 9464, null])(
+    '%j is refused',
+    (metrics) => {
+      expect(() => normaliseMetricsOptions({ metrics } as MetricsOptions)).toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT', message: /metrics/ }),
+      );
+    },
+  );
+});
+
+/** A message that has ended. */
+function ended(outcome: MessageRecord['outcome'], bytes = 10): MessageRecord {
+  const message = new MessageRecord();
+  Object.assign(message, {
+    outcome,
+    step: EOM,
+    bodyBytes: bytes,
+    recipientCount: 3,
+    refusedCount: 1,
+    queueId: 'Q1',
+  });
+  message.addChange('addheader');
+  return message;
+}
+
+describe('several threads', () => {
+  it('are added up; gauges of those that have ended are not', async () => {
+    const all = new SeriesSet();
+    for (const name of ['1', '2', '3']) {
+      const thread = new ThreadMetrics(name);
+      thread.sessionBegun();
+      thread.handled(NO_SESSION, EOM, 3);
+      thread.handled(NO_SESSION, EOM, 1e6);
+      thread.answered(NO_SESSION, 20);
+      thread.messageEnded(NO_SESSION, ended('reject'));
+      thread.interrupted(NO_SESSION, 'expired');
+      thread.sessionDecided(NO_SESSION, CONNECT, 'tempfail');
+      const snapshot = structuredClone(thread.snapshot());
+      all.merge(name === '3' ? withoutGauges(snapshot) : snapshot);
+      thread.close();
+    }
+    const lines = (await new Exposition(loadPromClient()).text(all.snapshot())).split('\n');
+    for (const line of [
+      '# TYPE tsmilter_messages_total counter',
+      'tsmilter_messages_total{verdict="reject",step="eom"} 3',
+      'tsmilter_sessions_total 3',
+      'tsmilter_sessions_open 2',
+      'tsmilter_body_bytes_total 30',
+      'tsmilter_recipients_total{verdict="taken"} 6',
+      'tsmilter_recipients_total{verdict="refused"} 3',
+      'tsmilter_changes_total{action="addheader"} 3',
+      'tsmilter_interrupted_total{reason="expired"} 3',
+      'tsmilter_session_verdicts_total{verdict="tempfail",step="connect"} 3',
+      '# TYPE tsmilter_handler_seconds histogram',
+      'tsmilter_handler_seconds_bucket{le="0.0025",step="eom"} 0',
+      'tsmilter_handler_seconds_bucket{le="0.005",step="eom"} 3',
+      'tsmilter_handler_seconds_bucket{le="60",step="eom"} 3',
+      'tsmilter_handler_seconds_bucket{le="+Inf",step="eom"} 6',
+      'tsmilter_handler_seconds_count{step="eom"} 6',
+      'tsmilter_batch_events_bucket{le="16"} 0',
+      'tsmilter_batch_events_bucket{le="32"} 3',
+      'tsmilter_batch_events_sum 60',
+    ])
+      expect(lines).toContain(line);
+    expect(lines.filter((line) => /^tsmilter_event_loop_lag_seconds\{thread="[12]"/.test(line))).toHaveLength(
+      6,
+    );
+  });
+});
+
+describe('observers', () => {
+  it('are all told, and only of what they want to know', () => {
+    const told: string[] = [];
+    const observer = (name: string): Observer => ({ messageEnded: () => void told.push(name) });
+    expect(combineObservers([null, null])).toBeNull();
+    const one = observer('a');
+    expect(combineObservers([null, one])).toBe(one);
+    const both = combineObservers([one, observer('b')]);
+    both?.messageEnded?.(NO_SESSION, ended('accept'));
+    expect(told).toStrictEqual(['a', 'b']);
+    expect(both?.handled).toBeUndefined();
+  });
+});
+
+describe('health', () => {
+  const health = () => {
+    const shared = new SharedHealth();
+    shared.beat(null);
+    return shared;
+  };
+
+  it('of a filter that starts, serves and stops', () => {
+    const shared = health();
+    expect(shared.health).toMatchObject({ broken: [], unready: [expect.stringMatching(/starting/)] });
+    shared.phase = HealthPhase.serving;
+    expect(new SharedHealth(shared.memory).health).toStrictEqual({ broken: [], unready: [] });
+    shared.phase = HealthPhase.stopping;
+    expect(shared.health).toMatchObject({ broken: [], unready: [expect.stringMatching(/stopping/)] });
+  });
+
+  it('needs a worker whose event loop runs', () => {
+    const shared = health();
+    shared.phase = HealthPhase.serving;
+    shared.beat({ serving: 0, blocked: 0 });
+    expect(shared.health.broken).toStrictEqual(['no worker takes sessions']);
+    shared.beat({ serving: 2, blocked: 2 });
+    expect(shared.health.broken).toStrictEqual(['all 2 workers are blocked']);
+    shared.beat({ serving: 2, blocked: 1 });
+    expect(shared.health.broken).toStrictEqual([]);
+  });
+
+  it('a sign of life gets old, also where the clock wraps around', () => {
+    expect(isOld(sharedClock())).toBe(false);
+    expect(isOld((sharedClock() - BLOCKED_AFTER - 1) | 0)).toBe(true);
+    expect(isOld((sharedClock() + 1) | 0)).toBe(false);
+  });
+});
+
+describe('spans', () => {
+  afterAll(() => trace.disable());
+
+  it('are made if the application has set up a tracer', () => {
+    expect(messageTraces()).toBeNull();
+    const exporter = new InMemorySpanExporter();
+    trace.setGlobalTracerProvider(
+      new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
+    );
+    const facts = { session: '7', client: 'c.example[192.0.2.1]', queueId: null };
+    messageTraces()?.messageEnded?.(facts, ended('reject'));
+    const [span] = exporter.getFinishedSpans();
+    expect(span?.name).toBe('milter message');
+    expect(span?.attributes).toMatchObject({
+      'milter.session': '7',
+      'milter.verdict': 'reject',
+      'milter.step': 'eom',
+      'milter.queue_id': 'Q1',
+      'client.address': 'c.example[192.0.2.1]',
+    });
+    expect(Math.abs((span?.startTime[0] ?? 0) - Date.now() / 1000)).toBeLessThan(60);
+  });
+});
+
+describe('the dashboard', () => {
+  interface Panel {
+    readonly id: number;
+    readonly type: string;
+    readonly gridPos: { readonly h: number; readonly w: number; readonly x: number; readonly y: number };
+    readonly targets?: readonly { readonly expr: string }[];
+  }
+  const dashboard = JSON.parse(readFileSync(join(projectRoot, 'docs/grafana-dashboard.json'), 'utf8')) as {
+    readonly panels: readonly Panel[];
+  };
+  const expressions = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+
+  it('asks for metrics and labels that there are, and for each metric', () => {
+    const suffixes = ({ type }: Family) => (type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']);
+    const known = new Set(
+      FAMILY_NAMES.flatMap((name) => suffixes(FAMILIES[name]).map((suffix) => name + suffix)),
+    );
+    const asked = expressions.flatMap((expr) => expr.match(/tsmilter_\w+/g) ?? []);
+    expect(asked.filter((name) => !known.has(name))).toStrictEqual([]);
+    const shown = FAMILY_NAMES.filter((name) => asked.some((one) => one.startsWith(name)));
+    const missing = ['tsmilter_sessions_total', 'tsmilter_session_verdicts_total'];
+    expect(FAMILY_NAMES.filter((name) => !shown.includes(name))).toStrictEqual(missing);
+  });
+
+  it('has panels that do not overlap, with numbers of their own', () => {
+    const { panels } = dashboard;
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, at) => `${x + (at % w)},${y + Math.floor(at / w)}`),
+    );
+    expect(new Set(cells).size).toBe(cells.length);
+    for (const { gridPos } of panels) expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
+  });
+});
