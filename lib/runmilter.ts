@@ -8,6 +8,7 @@ import { packageVersion } from './internal/package-version.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
 import { type FilterLog, logObserver, openLog } from './log/filter-log.js';
 import { LOG_OPTIONS, type LogOptions, normaliseLogOptions } from './log/options.js';
+import { tell } from './log/tell.js';
 import { messageTraces } from './metrics/message-traces.js';
 import { MetricsServer } from './metrics/metrics-server.js';
 import { METRICS_OPTIONS, type MetricsOptions, normaliseMetricsOptions } from './metrics/options.js';
@@ -96,8 +97,8 @@ export async function runmilter(name: string, socket: string, options: RunOption
   const onReady = () => {
     server?.serving();
     // Not before: the error of a start that fails says all.
-    log?.logger.info(startFields(workers), 'started');
-    log?.logger.info(listeningFields(socket, metricsUrl), 'listening');
+    tell(log?.logger, startFields(workers), 'started');
+    tell(log?.logger, listeningFields(socket, metricsUrl), 'listening');
     try {
       options.onListening?.({ socket, port: runtime.port, ...(metricsUrl && { metrics: metricsUrl }) });
     } catch (error) {
@@ -120,7 +121,7 @@ export async function runmilter(name: string, socket: string, options: RunOption
     onStarting: () => runtime.exceptions.setLogger(log?.logger ?? null),
     onStopping: () => {
       server?.stopping();
-      log?.logger.info('stopping');
+      tell(log?.logger, {}, 'stopping');
     },
   };
   try {
@@ -128,7 +129,7 @@ export async function runmilter(name: string, socket: string, options: RunOption
   } finally {
     await server?.close();
   }
-  log?.logger.info({ sessions: runtime.contexts[0] }, 'stopped');
+  tell(log?.logger, { sessions: runtime.contexts[0] }, 'stopped');
   await log?.flush();
   if (failure) throw failure.error;
 }

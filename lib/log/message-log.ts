@@ -5,6 +5,7 @@ import { printable } from '../internal/printable.js';
 import type { MessageRecord, Outcome, ReplyRecord } from '../session/message-record.js';
 import type { Observer, SessionFacts } from '../session/observer.js';
 import type { Fields } from './entry-logger.js';
+import { tell } from './tell.js';
 
 /** Characters of an address or a reply that are written. */
 const MAX_LENGTH = 320;
@@ -12,8 +13,9 @@ const MAX_LENGTH = 320;
 /** Writes a line for the end of each message, and for each session that ends, or is accepted, before its first message. */
 export function messageLog(logger: Logger): Observer {
   return {
-    messageEnded: (session, message) => logger.info(messageFields(session, message), 'message'),
-    sessionDecided: (session, step, verdict) => logger.info(sessionFields(session, step, verdict), 'session'),
+    messageEnded: (session, message) => tell(logger, messageFields(session, message), 'message'),
+    sessionDecided: (session, step, verdict) =>
+      tell(logger, sessionFields(session, step, verdict), 'session'),
   };
 }
 

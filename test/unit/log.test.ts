@@ -1,5 +1,5 @@
 /** The log: options, lines, what handlers write, and what is known of a message at its end. */
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import pino from 'pino';
 import * as Milter from 'tsmilter';
 import { TestCtx } from 'tsmilter/testing';
@@ -300,6 +300,26 @@ describe('a message', () => {
     expect(entries.filter(({ text }) => text === 'session').map(({ fields }) => fields)).toMatchObject([
       { client: 'bad.example[127.0.0.1]', verdict: 'reject', step: 'connect' },
     ]);
+  });
+
+  it('gets its verdict although the logger fails', async () => {
+    const lines = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const fails = () => {
+      throw new Error('the disk is full');
+    };
+    const logger = { debug: () => {}, info: fails, warn: fails, error: fails, isLevelEnabled: () => true };
+    class Accepts extends Milter.Base {
+      override eom(): Milter.Answer {
+        return Milter.ACCEPT;
+      }
+    }
+    try {
+      await using ctx = new TestCtx(Accepts, { logger });
+      expect((await ctx.feedMessage('\r\n')).verdict).toBe('accept');
+      expect(String(lines.mock.calls[0]?.[0])).toMatch(/^the logger has failed: Error: the disk is full/);
+    } finally {
+      lines.mockRestore();
+    }
   });
 
   it('a handler that times out is told with the verdict in its place', async () => {
