@@ -1,6 +1,6 @@
 /** SHA-256 of canonical bodies: one pass over the body serves all signatures of a message. */
 import { createHash, type Hash } from 'node:crypto';
-import { type BodyCanonicalizer, type ByteSink, bodyCanonicalizer } from './canonical-body.js';
+import { type BodyCanonicalizer, bodyCanonicalizer } from './canonical-body.js';
 import type { Canonicalization } from './canonical-header.js';
 
 /** The hash of a body, or of its first octets. */
@@ -26,7 +26,7 @@ class HashedBody {
 
   constructor(how: Canonicalization) {
     this.#gathered = new GatheredWrites((bytes) => this.#take(bytes));
-    this.#body = bodyCanonicalizer(how, (bytes) => this.#gathered.write(bytes));
+    this.#body = bodyCanonicalizer(how, (bytes, start, end) => this.#gathered.write(bytes, start, end));
   }
 
   request(limit: number): void {
@@ -116,32 +116,36 @@ export class BodyHashes {
 class GatheredWrites {
   static readonly #CAPACITY = 16 * 1024;
   static readonly #SHORT = 1024;
-  /** Up to here a loop copies faster than TypedArray.set. */
-  static readonly #FEW = 32;
+  /** Up to here a loop copies faster than TypedArray.set with the subarray that it needs. */
+  static readonly #FEW = 128;
 
-  readonly #sink: ByteSink;
+  readonly #take: (bytes: Uint8Array) => void;
   readonly #buffer = new Uint8Array(GatheredWrites.#CAPACITY);
   #used = 0;
 
-  constructor(sink: ByteSink) {
-    this.#sink = sink;
+  constructor(take: (bytes: Uint8Array) => void) {
+    this.#take = take;
   }
 
-  write(bytes: Uint8Array): void {
-    const { length } = bytes;
+  write(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
     if (length > GatheredWrites.#SHORT) {
       this.flush();
-      this.#sink(bytes);
+      this.#take(bytes.subarray(start, end));
       return;
     }
     if (this.#used + length > GatheredWrites.#CAPACITY) this.flush();
-    if (length > GatheredWrites.#FEW) this.#buffer.set(bytes, this.#used);
-    else for (let at = 0; at < length; at++) this.#buffer[this.#used + at] = bytes[at] as number;
+    if (length > GatheredWrites.#FEW) this.#buffer.set(bytes.subarray(start, end), this.#used);
+    else copy(bytes, start, end, this.#buffer, this.#used);
     this.#used += length;
   }
 
   flush(): void {
-    if (this.#used > 0) this.#sink(this.#buffer.subarray(0, this.#used));
+    if (this.#used > 0) this.#take(this.#buffer.subarray(0, this.#used));
     this.#used = 0;
   }
+}
+
+function copy(bytes: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+  for (let from = start, into = at; from < end; from++, into++) to[into] = bytes[from] as number;
 }

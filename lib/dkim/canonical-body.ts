@@ -11,8 +11,11 @@ const LF = 0x0a;
 const SPACE = 0x20;
 const TAB = 0x09;
 
-/** Takes canonical bytes; they are only valid during the call. */
-export type ByteSink = (bytes: Uint8Array) => void;
+/**
+ * Takes the canonical bytes from `start` to `end`, which are only valid during the call. Text with many runs of white space makes a call
+ * for every few words, so no subarray is made for each.
+ */
+export type ByteSink = (bytes: Uint8Array, start: number, end: number) => void;
 
 export interface BodyCanonicalizer {
   update(chunk: Uint8Array): void;
@@ -44,7 +47,7 @@ class HeldLineEnds {
 
   write(): void {
     for (let left = this.#count * 2; left > 0; left -= LINE_ENDS.length) {
-      this.#sink(left < LINE_ENDS.length ? LINE_ENDS.subarray(0, left) : LINE_ENDS);
+      this.#sink(LINE_ENDS, 0, Math.min(left, LINE_ENDS.length));
     }
     this.#count = 0;
   }
@@ -52,7 +55,7 @@ class HeldLineEnds {
   /** Forgets the empty lines at the end of the body, but for the end of its last line. */
   writeOne(): void {
     this.#count = 0;
-    this.#sink(LINE_ENDS.subarray(0, 2));
+    this.#sink(LINE_ENDS, 0, 2);
   }
 }
 
@@ -77,7 +80,7 @@ class SimpleBody implements BodyCanonicalizer {
         start = 1;
       } else {
         this.#held.write();
-        this.#sink(ONE_CR);
+        this.#sink(ONE_CR, 0, 1);
       }
     }
     let end = chunk.length;
@@ -92,7 +95,7 @@ class SimpleBody implements BodyCanonicalizer {
     }
     if (end > start) {
       this.#held.write();
-      this.#sink(chunk.subarray(start, end));
+      this.#sink(chunk, start, end);
     }
     this.#held.add(lineEnds);
   }
@@ -100,7 +103,7 @@ class SimpleBody implements BodyCanonicalizer {
   end(): void {
     if (this.#cr) {
       this.#held.write();
-      this.#sink(ONE_CR);
+      this.#sink(ONE_CR, 0, 1);
     }
     this.#held.writeOne();
   }
@@ -139,7 +142,7 @@ class RelaxedBody implements BodyCanonicalizer {
           continue;
         }
         this.#writeHeld();
-        this.#sink(ONE_CR);
+        this.#sink(ONE_CR, 0, 1);
       }
       if (byte === SPACE || byte === TAB) {
         this.#space = true;
@@ -150,7 +153,7 @@ class RelaxedBody implements BodyCanonicalizer {
       } else {
         const end = endOfRun(chunk, at);
         this.#writeHeld();
-        this.#sink(chunk.subarray(at, end));
+        this.#sink(chunk, at, end);
         at = end;
       }
     }
@@ -159,7 +162,7 @@ class RelaxedBody implements BodyCanonicalizer {
   end(): void {
     if (this.#cr) {
       this.#writeHeld();
-      this.#sink(ONE_CR);
+      this.#sink(ONE_CR, 0, 1);
     }
     if (!this.#empty) this.#held.writeOne();
   }
@@ -170,7 +173,7 @@ class RelaxedBody implements BodyCanonicalizer {
     this.#held.write();
     if (this.#space) {
       this.#space = false;
-      this.#sink(ONE_SPACE);
+      this.#sink(ONE_SPACE, 0, 1);
     }
   }
 }

@@ -29,8 +29,8 @@ function referenceHeader(name: string, value: string): string {
 
 function canonical(chunks: readonly Buffer[], how: Canonicalization): string {
   let text = '';
-  const body = bodyCanonicalizer(how, (bytes) => {
-    text += Buffer.from(bytes).toString('latin1');
+  const body = bodyCanonicalizer(how, (bytes, start, end) => {
+    text += Buffer.from(bytes.subarray(start, end)).toString('latin1');
   });
   for (const chunk of chunks) body.update(chunk);
   body.end();
@@ -113,9 +113,9 @@ describe.each(['simple', 'relaxed'] as const)('%s canonicalization of bodies', (
     const million = Buffer.from('\r\n'.repeat(500_000), 'latin1');
     let longest = 0;
     let length = 0;
-    const body = bodyCanonicalizer(how, (bytes) => {
-      longest = Math.max(longest, bytes.length);
-      length += bytes.length;
+    const body = bodyCanonicalizer(how, (_bytes, start, end) => {
+      longest = Math.max(longest, end - start);
+      length += end - start;
     });
     body.update(Buffer.from('x'));
     for (let nth = 0; nth < 8; nth++) body.update(million);
