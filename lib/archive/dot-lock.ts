@@ -49,10 +49,7 @@ export class DotLock {
   private constructor(path: string, descriptor: number, staleAfter: number) {
     this.#path = path;
     this.#descriptor = descriptor;
-    this.#touch = setInterval(() => {
-      const now = Date.now() / 1000;
-      futimesSync(descriptor, now, now);
-    }, staleAfter / 3).unref();
+    this.#touch = setInterval(() => touch(descriptor), staleAfter / 3).unref();
   }
 
   /**
@@ -78,6 +75,15 @@ export class DotLock {
     const own = fstatSync(this.#descriptor);
     closeSync(this.#descriptor);
     if (statsOf(this.#path)?.ino === own.ino) unlinkSync(this.#path);
+  }
+}
+
+function touch(descriptor: number): void {
+  const now = Date.now() / 1000;
+  try {
+    futimesSync(descriptor, now, now);
+  } catch {
+    // The disk fails. So will the append, which then says so.
   }
 }
 

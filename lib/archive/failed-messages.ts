@@ -60,7 +60,7 @@ export class FailedMessages {
    * @throws MilterError ERR_MILTER_ARCHIVE for a message larger than `maxMessageSize`; errors of the file system, such as ENOSPC
    */
   async save(facts: SavedFacts, message: Chunks): Promise<string> {
-    const time = facts.savedAt.replaceAll(':', '-');
+    const time = new Date(facts.savedAt).toISOString().replaceAll(':', '-');
     const path = join(this.#directory, `${time}-${randomBytes(6).toString('hex')}${SUFFIX}`);
     const unfinished = path + UNFINISHED;
     const file = await open(unfinished, 'wx', 0o600);

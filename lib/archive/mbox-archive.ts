@@ -139,7 +139,8 @@ export class MboxArchive {
   async #open(): Promise<FileHandle> {
     const { mode } = this.#options;
     const file = await open(this.#path, FLAGS, mode).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ELOOP') throw archiveError(this.#path, 'is a symbolic link', error);
+      if (error.code === 'ELOOP' || error.code === 'EMLINK')
+        throw archiveError(this.#path, 'is a symbolic link', error);
       throw error;
     });
     try {

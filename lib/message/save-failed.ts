@@ -39,9 +39,16 @@ export function saveFailed(
   const { onError = printError, ...storage } = options;
   checkFunctionOrNull('saveFailed: onError', onError);
   const normalised = storageOptions(storage);
+  const report = (error: unknown) => {
+    try {
+      onError(error);
+    } catch (hookError) {
+      for (const each of [hookError, error]) printError(each);
+    }
+  };
   return () => {
     const filter = makeFilter(factory);
-    new SessionRecorder(filter, failed, normalised, onError).attach();
+    new SessionRecorder(filter, failed, normalised, report).attach();
     return filter;
   };
 }

@@ -131,10 +131,16 @@ export class SessionRecorder {
   /** Records something; a message that cannot be recorded, as on a full disk, is forgotten, and the filter goes on. */
   #record(record: () => Promise<void> | void): Promise<void> | undefined {
     const message = this.#message;
-    return record()?.catch((error: unknown) => {
+    const fail = (error: unknown) => {
       this.#end(message);
       this.#onError(error);
-    });
+    };
+    try {
+      return record()?.catch(fail);
+    } catch (error) {
+      fail(error);
+      return undefined;
+    }
   }
 
   #call(handler: HandlerName, original: AnyHandler, args: unknown[]): unknown {

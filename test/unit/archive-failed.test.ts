@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import * as Milter from 'tsmilter';
 import { FailedMessages, type FailedMessagesOptions, readSaved, type SavedFacts } from 'tsmilter/archive';
 import { MessageFilter, saveFailed } from 'tsmilter/message';
@@ -329,6 +329,25 @@ describe('a filter whose messages are saved', () => {
     expect(errors.splice(0)).toStrictEqual([
       errorWith({ code: expect.stringMatching(/^E(NOTDIR|EXIST)$/) as never }),
     ]);
+  });
+
+  it('goes on if the hook for errors throws', async () => {
+    Noting.fails = 'eom';
+    const stderr = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const factory = saveFailed(Noting, store({ maxMessageSize: 100 }), {
+      onError: () => {
+        throw new Error('the hook');
+      },
+    });
+    try {
+      await using ctx = new TestCtx(factory, OPTIONS);
+      expect((await ctx.feedMessage(MESSAGE)).verdict).toBe('tempfail');
+      const lines = stderr.mock.calls.join('');
+      expect(lines).toMatch(/could not be saved: Error: the hook/);
+      expect(lines).toMatch(/could not be saved: MilterError: .*more than 100 bytes/);
+    } finally {
+      stderr.mockRestore();
+    }
   });
 
   it('is refused at once if it is none', () => {
