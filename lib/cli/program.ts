@@ -3,16 +3,28 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { MilterError } from '../internal/errors.js';
 import { type Act, type CommandContext, type Define, EXIT, type Register, UsageError } from './command.js';
+import { registerCompletion } from './completion/completion.js';
 import { registerDoctor } from './doctor/doctor.js';
 import { registerInit } from './init/init.js';
+import { registerInspect } from './inspect/inspect.js';
 import { registerKey } from './key/key.js';
 import type { Output } from './output.js';
 import { packageVersion } from './package-version.js';
+import { registerReplay } from './replay/replay.js';
 import { registerRun } from './run/run.js';
 import { registerSend } from './send/send.js';
 
 /** In the order of the help. */
-const COMMANDS: readonly Register[] = [registerInit, registerRun, registerSend, registerDoctor, registerKey];
+const COMMANDS: readonly Register[] = [
+  registerInit,
+  registerRun,
+  registerSend,
+  registerReplay,
+  registerInspect,
+  registerDoctor,
+  registerKey,
+  registerCompletion,
+];
 
 /**
  * Runs the program.

@@ -33,8 +33,10 @@ export type MilterErrorCode =
   | 'EBADF'
   /** The host or service name of an `inet:` or `inet6:` socket is unknown; a name that does not exist (tsmilter/dns). */
   | 'ENOTFOUND'
-  /** The owner or group for a unix socket is unknown, or this user may not set it. */
+  /** This user may not give a unix socket that owner or group. */
   | 'EPERM'
+  /** The system has no user or group of the name that is given for a unix socket. */
+  | 'ERR_MILTER_UNKNOWN_ACCOUNT'
   /** The socket's description cannot be understood. */
   | 'ERR_MILTER_BAD_SOCKET'
   /** libmilter could not open the socket, and no reason could be found; syslog may have it. */

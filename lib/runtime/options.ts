@@ -91,10 +91,17 @@ function accountName(option: 'owner' | 'group', value: string | number | undefin
   return name;
 }
 
+/** Permissions of more than 0o777 are mostly octal digits that were read as a decimal number. */
+function checkMode(mode: number): void {
+  if (mode > 0o777 && /^[0-7]{3,4}$/.test(String(mode)))
+    throw badArgument(`mode must not be ${mode}, a decimal number: write 0o${mode}`);
+  checkInteger('mode', mode, 0, 0o777);
+}
+
 /** The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
 export function normaliseSocketOptions(options: SocketOptions): NormalisedSocketOptions {
   const { mode } = options;
-  if (mode !== undefined) checkInteger('mode', mode, 0, 0o777);
+  if (mode !== undefined) checkMode(mode);
   return {
     removeSocket: options.removeSocket ?? true,
     mode: mode ?? null,

@@ -29,11 +29,24 @@ const ADVICE: Partial<Record<MilterErrorCode, (about: string) => string>> = {
     `${about}: no such open descriptor; start the filter by socket activation, or name a socket`,
   ENOTFOUND: (about) => `${about}: unknown host or service name`,
   EPERM: (about) =>
-    `${about}: not permitted; the filter's user must be in the socket's group, and the name must exist`,
-  ERR_MILTER_BAD_SOCKET: (about) =>
-    `${JSON.stringify(about)} is not a socket that libmilter knows: write unix:/path, inet:port@host, ` +
-    'inet6:port@host, or fd:number where the library has it',
+    `${about}: not permitted; only root can choose any owner and group, other users must be in the socket's group`,
+  ERR_MILTER_UNKNOWN_ACCOUNT: (about) =>
+    `${about}: the system does not know that name; correct it, or create the account`,
+  ERR_MILTER_BAD_SOCKET: (about) => {
+    const meant = fromPostfix(about);
+    return meant === null
+      ? `${JSON.stringify(about)} is not a socket that libmilter knows: write unix:/path, inet:port@host, ` +
+          'inet6:port@host, or fd:number where the library has it'
+      : `${JSON.stringify(about)} is how Postfix spells a socket; libmilter has the port first: write ${meant}`;
+  },
 };
+
+/** What libmilter calls a socket that is spelled for Postfix, `inet:host:port`; null for any other text. */
+function fromPostfix(spec: string): string | null {
+  const [, bracketed, plain, port] = /^inet6?:(?:\[([^\]@]+)\]|([^:@[\]]+)):(\d{1,5})$/i.exec(spec) ?? [];
+  if (bracketed !== undefined) return `inet6:${port}@${bracketed}`;
+  return plain === undefined ? null : `inet:${port}@${plain}`;
+}
 
 /** The error for a code of errno's or of this package's, as the native side reports it. */
 export function startError(code: string, about: string): MilterError {

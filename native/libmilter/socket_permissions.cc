@@ -47,12 +47,14 @@ std::optional<OpenFailure> SocketPermissions::resolve(const OpenOptions& options
   mode_ = options.mode;
   if (options.owner) {
     const auto id = userId(*options.owner);
-    if (!id || (!isRoot && *id != geteuid())) return OpenFailure{"EPERM", "owner " + *options.owner};
+    if (!id) return OpenFailure{"ERR_MILTER_UNKNOWN_ACCOUNT", "owner " + *options.owner};
+    if (!isRoot && *id != geteuid()) return OpenFailure{"EPERM", "owner " + *options.owner};
     owner_ = *id;
   }
   if (options.group) {
     const auto id = groupId(*options.group);
-    if (!id || (!isRoot && !isOwnGroup(*id))) return OpenFailure{"EPERM", "group " + *options.group};
+    if (!id) return OpenFailure{"ERR_MILTER_UNKNOWN_ACCOUNT", "group " + *options.group};
+    if (!isRoot && !isOwnGroup(*id)) return OpenFailure{"EPERM", "group " + *options.group};
     group_ = *id;
   }
   return std::nullopt;

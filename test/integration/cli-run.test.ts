@@ -42,7 +42,8 @@ async function verdictAt(spec: string) {
 describe('tsmilter run', () => {
   it('runs a filter, says where it listens, and stops with 0', async () => {
     await using run = new CliProcess(['run', filter, '--socket', socket, '--mode', '0640', '--workers', '2']);
-    await run.said(/^stamp: listening on unix:.*\/sock, 2 workers$/m);
+    await run.said(/info {2}stamp: started .*workers=2$/m);
+    await run.said(/info {2}stamp: listening socket=unix:.*\/sock$/m);
     expect(statSync(join(directory, 'sock')).mode & 0o777).toBe(0o640);
     const { verdict, modifications } = await verdictAt(socket);
     expect([verdict, modifications]).toStrictEqual([
@@ -52,14 +53,24 @@ describe('tsmilter run', () => {
     expect(await run.stop()).toMatchObject({
       status: 0,
       stdout: '',
-      stderr: expect.stringMatching(/stamp: stopped\n$/),
+      stderr: expect.stringMatching(/stamp: stopped sessions=1\n$/),
     });
   });
 
   it('names the port that the system chose', async () => {
     await using run = new CliProcess(['run', filter, '--socket', 'inet:0@127.0.0.1', '--workers', '1']);
-    const [, spec = ''] = await run.said(/listening on (inet:\d+@127\.0\.0\.1), 1 worker$/m);
-    expect((await verdictAt(spec)).verdict).toBe('accept');
+    const [, port] = await run.said(/stamp: listening socket=inet:0@127\.0\.0\.1 port=(\d+)$/m);
+    expect((await verdictAt(`inet:${port}@127.0.0.1`)).verdict).toBe('accept');
+  });
+
+  it('says nothing with --log-level none, but for a socket that is open to all hosts', async () => {
+    const args = ['--workers', '1', '--log-level', 'none'];
+    await using run = new CliProcess(['run', filter, '--socket', 'inet:0', ...args]);
+    await run.said(/^inet:0 is open to all hosts: write inet:0@127\.0\.0\.1 unless/m);
+    await using silent = new CliProcess(['run', filter, '--socket', socket, ...args]);
+    await using session = await MtaSession.open(socket, { retry: true, timeout: 30_000 });
+    await session.close();
+    expect(await silent.stop()).toStrictEqual({ status: 0, stdout: '', stderr: '' });
   });
 
   it('reads a file, whose settings options override', async () => {
@@ -70,10 +81,10 @@ describe('tsmilter run', () => {
     writeFileSync(
       config,
       `[milter]\nfilter = f.cjs\nname = configured\nsocket = unix:${failing}/other\nmode = 600\nworkers = 1\n` +
-        'on-error = reject\nhandler-timeout = 30s\nimmediate = no\n[its-own]\nmode = secret\n',
+        'on-error = reject\nhandler-timeout = 30s\nimmediate = no\nlog-format = json\n[its-own]\nmode = secret\n',
     );
     await using run = new CliProcess(['run', '--config', config, '--socket', socket]);
-    await run.said(/^configured: listening on unix:.*cli-run.*\/sock, 1 worker$/m);
+    await run.said(/"name":"configured".*"socket":"unix:.*cli-run[^"]*\/sock".*"msg":"listening"/);
     expect(statSync(join(directory, 'sock')).mode & 0o777).toBe(0o600);
     const { verdict, response } = await verdictAt(socket);
     expect([verdict, response.reply?.text]).toStrictEqual([
@@ -84,13 +95,13 @@ describe('tsmilter run', () => {
 
   it('--watch starts the filter again when its file changes, and after a failed start', async () => {
     await using run = new CliProcess(['run', filter, '--socket', socket, '--workers', '1', '--watch']);
-    await run.said(/^stamp: listening/m);
+    await run.said(/stamp: listening/);
     writeFileSync(join(directory, 'notes.txt'), 'not a source');
     writeFileSync(filter, 'class {');
     await run.said(/^stamp\.cjs has changed: starting again$/m);
     await run.said(/^tsmilter run: worker 1 .*stamp\.cjs.*SyntaxError.*\nwaiting for a change/m);
     writeFileSync(filter, stamping('two'));
-    await run.said(/^stamp: listening/m, 2);
+    await run.said(/stamp: listening/, 2);
     expect((await verdictAt(socket)).modifications).toMatchObject([{ value: 'two' }]);
     expect(run.stderr).not.toContain('notes.txt');
     expect((await run.stop()).status).toBe(0);

@@ -13,6 +13,7 @@ import { checkSpf } from 'tsmilter/spf';
 import { MtaSession, TestCtx } from 'tsmilter/testing';
 import { iniplist, unsign } from 'tsmilter/utils';
 import { suggestName } from '#lib/internal/suggestions.js';
+import { normaliseSocketOptions } from '#lib/runtime/options.js';
 import { errorWith } from '../support/expect';
 
 const refused = (message: RegExp) => ({ name: 'MilterError', code: 'ERR_MILTER_BAD_ARGUMENT', message });
@@ -129,6 +130,19 @@ describe('other functions with options', () => {
       );
     });
   }
+});
+
+it('a mode in decimal is refused with the octal number that was meant', () => {
+  expect(() => normaliseSocketOptions({ mode: 660 })).toThrow(
+    errorWith({
+      code: 'ERR_MILTER_BAD_ARGUMENT',
+      message: 'mode must not be 660, a decimal number: write 0o660',
+    }),
+  );
+  expect(() => normaliseSocketOptions({ mode: 999 })).toThrow(
+    errorWith({ message: /from 0 to 511, not 999/ }),
+  );
+  expect(normaliseSocketOptions({ mode: 0o660 }).mode).toBe(0o660);
 });
 
 describe('suggestName', () => {

@@ -46,6 +46,16 @@ const BAD = [
 ];
 
 describe('checkSocketSpec', () => {
+  it.each([
+    ['inet:127.0.0.1:8890', 'inet:8890@127.0.0.1'],
+    ['inet:localhost:25', 'inet:25@localhost'],
+    ['inet:[::1]:8890', 'inet6:8890@::1'],
+  ])('knows %s, which is for Postfix, as %s', (spec, meant) => {
+    const message = `${JSON.stringify(spec)} is how Postfix spells a socket; libmilter has the port first: write ${meant}`;
+    expect(() => checkSocketSpec(spec)).toThrow(errorWith({ code: 'ERR_MILTER_BAD_SOCKET', message }));
+    checkSocketSpec(meant);
+  });
+
   for (const spec of GOOD) it(`takes ${spec}`, () => checkSocketSpec(spec));
 
   for (const spec of BAD) {

@@ -1,6 +1,5 @@
 /** `tsmilter run`: runs a filter. */
 import { statSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { parse, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
@@ -64,20 +63,27 @@ async function run(
   const { socket } = settings;
   if (socket === undefined) throw new UsageError('say where to listen: --socket unix:/run/myfilter/sock');
   if (isWatched) return await watch({ module, config, args, output });
-  const { filter: _, name = parse(module).name, socket: __, maxMemory, onError, ...rest } = settings;
-  const { workers = availableParallelism() } = settings;
+  if (/^inet6?:[^@]+$/i.test(socket)) {
+    output.error(
+      `${socket} is open to all hosts: write ${socket}@127.0.0.1 unless the MTA is on another one`,
+    );
+  }
+  const {
+    filter: _,
+    name = parse(module).name,
+    socket: __,
+    maxMemory,
+    onError,
+    logLevel,
+    ...rest
+  } = settings;
   if (onError !== undefined) setExceptionPolicy(POLICIES[onError]);
   await runmilter(name, socket, {
     ...rest,
     module,
-    workers,
     ...(maxMemory !== undefined && { resourceLimits: { maxOldGenerationSizeMb: maxMemory } }),
-    onListening: ({ port }) =>
-      output.error(
-        `${name}: listening on ${withPort(socket, port)}, ${workers === 1 ? '1 worker' : `${workers} workers`}`,
-      ),
+    ...(logLevel === 'none' ? { logger: false } : logLevel !== undefined && { logLevel }),
   });
-  output.error(`${name}: stopped`);
   return EXIT.ok;
 }
 
@@ -87,9 +93,4 @@ function existing(filter: string | undefined): string {
   const path = resolve(filter);
   if (statSync(path, { throwIfNoEntry: false })?.isFile()) return path;
   throw new UsageError(`${filter}: there is no such file`);
-}
-
-/** A socket as the MTA's configuration needs it: with the port that the system chose for `inet:0`. */
-function withPort(socket: string, port: number): string {
-  return socket.replace(/^(inet6?:)0(?=@|$)/i, `$1${port}`);
 }

@@ -1,4 +1,5 @@
 /** The settings of `tsmilter run`: each is an option of the command line and a line of the configuration file. */
+import { LOG_LEVELS, type LogLevel } from '../../internal/logger.js';
 import type { RunOptions } from '../../runmilter.js';
 import { asIs, count, duration, fileMode, oneOf, type Parse, size, truth } from '../values.js';
 
@@ -23,12 +24,15 @@ export interface RunSettings
     | 'drainTimeout'
     | 'removeSocket'
     | 'uncaughtErrors'
+    | 'logFormat'
   > {
   filter?: string;
   name?: string;
   socket?: string;
   maxMemory?: number;
   onError?: OnError;
+  /** `none` turns the log off. */
+  logLevel?: LogLevel | 'none';
 }
 
 /** How a setting is written. */
@@ -101,6 +105,12 @@ export const SETTINGS: {
     value: '<size>',
     about: 'memory for events that wait, all sessions together; default: 128M',
     parse: size,
+  },
+  logFormat: { value: '<format>', about: 'lines of text (default) or of JSON', parse: oneOf('text', 'json') },
+  logLevel: {
+    value: '<level>',
+    about: `the least serious level of the log: ${LOG_LEVELS.join(', ')}; or none; default: info`,
+    parse: oneOf(...LOG_LEVELS, 'none'),
   },
   backlog: { value: '<n>', about: 'connections that may wait to be accepted', parse: count(1) },
   debug: { value: '<level>', about: "libmilter's own trace on stdout, 0 to 6", parse: count(0, 6) },

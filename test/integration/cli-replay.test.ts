@@ -1,0 +1,173 @@
+/** `tsmilter replay`, `tsmilter inspect` and `tsmilter completion`. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Base, type CONTINUE } from 'tsmilter';
+import { FailedMessages } from 'tsmilter/archive';
+import { saveFailed } from 'tsmilter/message';
+import { MtaSession, TestCtx } from 'tsmilter/testing';
+import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
+import { projectRoot } from '../../tools/project-root.js';
+import { CliProcess, tsmilter } from '../support/cli.js';
+
+let directory: string;
+const inDirectory = (name: string) => join(directory, name);
+
+beforeAll(() => {
+  directory = privateDirectory('cli-replay');
+  writeFileSync(
+    inDirectory('filter.mjs'),
+    `import * as Milter from 'file://${projectRoot}/dist/index.js';
+     export class Filter extends Milter.Base {
+       envfrom(sender) {
+         this.facts = [sender, this.getsymval('{auth_authen}'), this.getsymval('i')].join(' ');
+         return Milter.CONTINUE;
+       }
+       header(name, value) {
+         return value === 'spam' ? Milter.REJECT : Milter.CONTINUE;
+       }
+       eom() {
+         this.addheader('X-Facts', this.facts);
+         return Milter.ACCEPT;
+       }
+     }`,
+  );
+  mkdirSync(inDirectory('spam'));
+  for (const name of ['spam/1', 'spam/2']) writeFileSync(inDirectory(name), 'Subject: spam\n\nx\n');
+  writeFileSync(inDirectory('ham.eml'), 'Subject: ham\n\nx\n');
+});
+afterAll(() => removeDirectory(directory));
+
+describe('tsmilter replay', () => {
+  const replay = (...args: string[]) => tsmilter(['replay', inDirectory('filter.mjs'), ...args]);
+
+  it('shows what becomes of a message, with the facts of the options', async () => {
+    const args = ['--auth', 'alice', '--mta', 'sendmail', '--queue-id', 'Q1', '--from', 'a@example.com'];
+    const { status, stdout } = await replay(inDirectory('ham.eml'), ...args);
+    expect(stdout).toMatch(
+      /ham\.eml: accepted\nheaders\n@@ .*\n Subject: ham\n\+X-Facts: <a@example\.com> alice Q1\n$/,
+    );
+    expect(status).toBe(0);
+  });
+
+  it('has an exit code for tests', async () => {
+    const expected = await replay(inDirectory('spam'), '--expect', 'rejected');
+    expect([expected.status, expected.stderr]).toStrictEqual([0, '']);
+    const { status, stderr } = await replay(
+      inDirectory('spam'),
+      inDirectory('ham.eml'),
+      '--expect',
+      'rejected',
+    );
+    expect([status, stderr]).toStrictEqual([
+      1,
+      expect.stringMatching(/ham\.eml: expected rejected, got accepted\n$/),
+    ]);
+    expect((await replay(inDirectory('spam'))).status).toBe(69);
+  });
+
+  it('runs a message that was saved with its session', async () => {
+    class Failing extends Base {
+      override header(): typeof CONTINUE {
+        throw new Error('failed');
+      }
+    }
+    const failed = new FailedMessages(inDirectory('failed'));
+    const options = { errorHook: () => {}, macros: { envfrom: { auth_authen: 'bob', i: 'Q2' } } };
+    await using ctx = new TestCtx(saveFailed(Failing, failed), options);
+    await ctx.feedMessage('Subject: saved\n\nx\n', { sender: '<saved@example.com>' });
+    const { status, stdout } = await replay(inDirectory('failed'), '--diff');
+    expect(stdout).toMatch(
+      /accepted\nheaders\n@@ .*\n Subject: saved\n\+X-Facts: <saved@example\.com> bob Q2\n1 message: /,
+    );
+    expect(status).toBe(0);
+  });
+
+  it('a filter that cannot be loaded is one line', async () => {
+    writeFileSync(inDirectory('broken.mjs'), 'throw new TypeError("boo");');
+    const { status, stderr } = await tsmilter(['replay', inDirectory('broken.mjs'), inDirectory('ham.eml')]);
+    expect([status, stderr]).toStrictEqual([
+      1,
+      expect.stringMatching(
+        /^tsmilter replay: .*broken\.mjs cannot be loaded: TypeError: boo \(.*broken\.mjs:1:7\)\n$/,
+      ),
+    ]);
+  });
+});
+
+describe('tsmilter inspect', () => {
+  it('shows steps, arguments and macros, escaped, and ends with its sessions open', async () => {
+    const socket = `unix:${directory}/inspect`;
+    await using inspect = new CliProcess(['inspect', socket, '--mode', '600']);
+    await inspect.said(/listening on unix/);
+    const session = await MtaSession.open(socket, {
+      macros: { connect: { j: 'mx.example' }, mail: { i: 'Q1' } },
+    });
+    await session.connect('client.example', { family: 'inet', address: '192.0.2.1', port: 99 });
+    await session.helo('h\u001b[2J');
+    const message = {
+      sender: ['<a@x>', 'SIZE=9'],
+      recipients: ['<b@x>'],
+      headers: [['Subject', 'a\n b']],
+      body: 'hi\r\n',
+    } as const;
+    expect((await session.message(message)).verdict).toBe('continue');
+    await inspect.said(/^1 bodyeob/m);
+    expect(
+      inspect.stdout
+        .split('\n')
+        .map((line) => line.trimEnd())
+        .filter(Boolean),
+    ).toStrictEqual([
+      '1 optneg   version 6, actions 0x1ff, protocol 0x1fffff',
+      '1 macros   for connect: j=mx.example',
+      '1 connect  client.example inet 192.0.2.1 port 99',
+      '1 helo     h\\u001b[2J',
+      '1 macros   for mail: i=Q1',
+      '1 mail     <a@x> SIZE=9',
+      '1 rcpt     <b@x>',
+      '1 data',
+      '1 header   Subject a\\n b',
+      '1 eoh',
+      '1 body     4 bytes',
+      '1 bodyeob',
+    ]);
+    const garbage = await MtaSession.open(socket, { negotiate: false });
+    await garbage.sendRaw(Buffer.from('GET / HTTP/1.0\r\n\r\n'));
+    await inspect.said(/^2 error .*more than the limit/m);
+    expect((await inspect.stop()).status).toBe(0);
+    expect(existsSync(inDirectory('inspect'))).toBe(false);
+    session.destroy();
+  });
+});
+
+describe('tsmilter completion', () => {
+  it('bash: completes subcommands, theirs, and options', async () => {
+    const { stdout: script } = await tsmilter(['completion', 'bash']);
+    const complete = (...words: string[]) => {
+      const call = `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _tsmilter; echo "\${COMPREPLY[*]}"`;
+      const { stdout, stderr } = spawnSync('bash', ['-c', `${script}\n${call}`], { encoding: 'utf8' });
+      return stdout.trim() + stderr;
+    };
+    expect(complete('tsmilter', 're')).toBe('replay');
+    expect(complete('tsmilter', 'key', 'g')).toBe('generate');
+    expect(complete('tsmilter', 'key', 'check', '--name')).toBe('--nameserver');
+    expect(complete('tsmilter', 'send', 'unix:/x', '--queue')).toBe('--queue-id');
+  });
+
+  it.each(['zsh', 'fish'])('%s: names subcommands and options', async (shell) => {
+    const { status, stdout } = await tsmilter(['completion', shell]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/doctor/);
+    expect(stdout).toMatch(/queue-id/);
+  });
+
+  it('another shell is an error of one line', async () => {
+    const { status, stderr } = await tsmilter(['completion', 'csh']);
+    expect([status, stderr]).toStrictEqual([
+      2,
+      expect.stringMatching(/'csh' is invalid.*bash, zsh, fish.*\n$/),
+    ]);
+  });
+});
