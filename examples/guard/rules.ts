@@ -4,5 +4,14 @@ import { connectRules } from './rules/1-connect';
 import { helloRules } from './rules/2-hello';
 import { mailRules } from './rules/3-mail';
 import { rcptRules } from './rules/4-rcpt';
+import { headerRules } from './rules/5-headers';
+import { bodyRules } from './rules/6-body';
 
-export const rules: readonly AnyRule[] = [...connectRules, ...helloRules, ...mailRules, ...rcptRules];
+export const rules: readonly AnyRule[] = [
+  ...connectRules,
+  ...helloRules,
+  ...mailRules,
+  ...rcptRules,
+  ...headerRules,
+  ...bodyRules,
+];

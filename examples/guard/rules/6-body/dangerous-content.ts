@@ -1,0 +1,41 @@
+import { checkExt, defang } from 'tsmilter/mime';
+import { flag, list } from '../../options';
+import { defineRule } from '../../rule';
+import { shown } from '../../shown';
+
+export const dangerousContent = defineRule({
+  name: 'dangerous_content',
+  step: 'body',
+  doc: 'An attachment has a name that harms the computer it is opened on, or HTML has a script. Mode `tag` puts a warning in place of the attachment, and removes the script.',
+  clients: ['internal', 'authenticated', 'relay', 'external', 'dynamic'],
+  options: {
+    extensions: list('extensions that are dangerous as well, without the dot'),
+    scan_zip: flag('look at the names in ZIP files', true),
+    scan_containers: flag('refuse archives that cannot be opened: RAR, 7z, ISO and others', false),
+    scan_html: flag('look for scripts', true),
+  },
+  prepare: ({ extensions, scan_zip, scan_containers, scan_html }) => ({
+    own: new Set(extensions.map((extension) => extension.replace(/^\./, '').toLowerCase())),
+    options: { scanZip: scan_zip, scanContainers: scan_containers, scanHtml: scan_html },
+  }),
+  async check({ message }, { own, options }) {
+    const content = await message.mime();
+    const names = new Set<string>();
+    const check = (name: string) => {
+      const isOwn = own.has(name.slice(name.lastIndexOf('.') + 1).toLowerCase());
+      const dangerous = isOwn ? name : checkExt(name);
+      if (dangerous) names.add(name);
+      return dangerous;
+    };
+    if (!(await defang(content, { ...options, check }))) return null;
+    const reason =
+      names.size > 0
+        ? `attachments ${[...names].map(shown).join(', ')}`
+        : 'a script, or a file that cannot be opened';
+    return {
+      reason,
+      reply: 'Your message has content that is not accepted here.',
+      edit: (edited) => edited.use(content),
+    };
+  },
+});

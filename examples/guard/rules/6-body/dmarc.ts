@@ -1,0 +1,49 @@
+import { ArcVerifier } from 'tsmilter/arc';
+import { DkimVerifier } from 'tsmilter/dkim';
+import { checkDmarc, type DmarcResult } from 'tsmilter/dmarc';
+import type { MessageFacts } from '../../facts';
+import { addresses, list } from '../../options';
+import { defineRule, type Mode } from '../../rule';
+import { shown } from '../../shown';
+
+/** Asks for the author's domain: its signatures, SPF, and whether a forwarder we trust has vouched for them. */
+async function evaluate(
+  { message, dns, authentication }: MessageFacts,
+  trustedSealers: readonly string[],
+): Promise<DmarcResult> {
+  const verifier = new DkimVerifier({ resolver: dns, leadingSpace: true });
+  const arc = new ArcVerifier(verifier);
+  for (const field of message.headers) verifier.header(field.name, field.wire);
+  verifier.eoh();
+  for await (const chunk of message.body.stream()) verifier.body(chunk);
+  const [dkim, chain, { sender: spf }] = await Promise.all([verifier.eom(), arc.eom(), authentication()]);
+  const from = message.headers.fields('From').map(({ unfolded }) => unfolded);
+  return checkDmarc({ from, dkim, arc: chain, ...(spf && { spf }) }, { resolver: dns, trustedSealers });
+}
+
+const AT_MOST = { quarantine: 'quarantine', reject: 'reject' } as const satisfies Record<string, Mode>;
+
+export const dmarc = defineRule({
+  name: 'dmarc',
+  step: 'body',
+  doc: 'The domain of the From field asks that this message be held or refused (DMARC): neither SPF nor DKIM shows that it is the author. Its policy is the most severe effect.',
+  clients: ['external', 'dynamic', 'relay'],
+  options: {
+    trusted_sealers: list('domains whose ARC seals count: forwarders and mailing lists that we trust'),
+    exempt: addresses('author domains whose policy is not followed'),
+  },
+  async check(facts, { trusted_sealers, exempt }) {
+    const {
+      result,
+      disposition,
+      domain = '',
+      policyDomain = domain,
+    } = await evaluate(facts, trusted_sealers);
+    if (result !== 'fail' || disposition === 'none' || exempt.has(`postmaster@${domain}`)) return null;
+    return {
+      reason: `DMARC fail of ${shown(domain)}, p=${disposition}`,
+      reply: `${shown(policyDomain)} asks that mail which it has not authenticated be refused (DMARC).`,
+      atMost: AT_MOST[disposition],
+    };
+  },
+});

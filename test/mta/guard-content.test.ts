@@ -1,0 +1,164 @@
+// The rules of the production filter about header and content, behind both MTAs: each in each of its modes, as the client hears
+// it and as the message is delivered.
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { DnsServer, type Zone } from '../../tools/dns-server';
+import { expectThat } from '../support/expect';
+import { clients, GuardFixture, type Sections, type Trial, zone } from './support/guard-fixture';
+import { type Kind, kinds } from './support/mta-fixture';
+import { headersOf } from './support/view';
+
+const MODES = ['off', 'dry-run', 'tag', 'quarantine', 'defer', 'reject'] as const;
+type Mode = (typeof MODES)[number];
+
+/** A message that one rule finds something about. */
+interface Case extends Trial {
+  readonly rule: string;
+  readonly options?: Readonly<Record<string, string>>;
+  /** The most severe effect. */
+  readonly atMost?: Mode;
+  /** In the log. */
+  readonly reason: RegExp;
+  /** What mode `tag` does in place of a field X-Guard; checks the delivered message. */
+  readonly mended?: (text: string) => void;
+}
+
+const attachment = (name: string, content: string) =>
+  [
+    '--b',
+    'Content-Type: text/plain',
+    '',
+    'see the attachment',
+    '--b',
+    `Content-Type: application/octet-stream; name="${name}"`,
+    `Content-Disposition: attachment; filename="${name}"`,
+    '',
+    content,
+    '--b--',
+    '',
+  ].join('\r\n');
+const MULTIPART = ['MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary=b'];
+
+/** What domains of authors ask for; src.test is that of the fixture's messages. */
+const policies: Zone = {
+  '_dmarc.src.test': { TXT: ['v=DMARC1; p=quarantine'] },
+  '_dmarc.strict.example': { TXT: ['v=DMARC1; p=reject'] },
+};
+
+const CASES: readonly Case[] = [
+  {
+    rule: 'subject_words',
+    options: { words: 'Lottery, you have won' },
+    headers: ['Subject: =?utf-8?Q?The_l=C2=ADottery?= is yours'],
+    reason: /has "Lottery"/,
+  },
+  {
+    rule: 'from_words',
+    options: { words: 'casino' },
+    // The fixture's own From comes first, and both MTAs let a second one pass.
+    headers: ['From: "Casino Royale" <joe@stranger.example>'],
+    reason: /has "casino"/,
+  },
+  {
+    rule: 'unreadable_charset',
+    options: { charsets: 'gb2312, big5' },
+    headers: ['Subject: =?GB2312?B?xOO6ww==?='],
+    reason: /character set "gb2312"/,
+  },
+  { rule: 'from_mismatch', reason: /From "author@src\.test", sender "joe@stranger\.example"/ },
+  {
+    rule: 'hide_path',
+    at: clients.inside,
+    from: 'ann@ours.test',
+    headers: ['Received: from desk.ours.test by secret.ours.test; Mon, 1 Jan 2024 00:00:00 +0000'],
+    reason: /1 Received fields/,
+    mended: (text) => expect(text).not.toContain('secret.ours.test'),
+  },
+  {
+    rule: 'supply_sender',
+    at: clients.inside,
+    from: 'ann@ours.test',
+    reason: /From "author@src\.test" is sent by "ann@ours\.test"/,
+    mended: (text) => expect(text).toMatch(/^Sender: <ann@ours\.test>\r?$/m),
+  },
+  {
+    rule: 'dmarc',
+    atMost: 'quarantine',
+    reason: /DMARC fail of "src\.test", p=quarantine/,
+  },
+  {
+    rule: 'dangerous_content',
+    headers: MULTIPART,
+    body: attachment('invoice.pdf.exe', 'MZ harmful'),
+    reason: /attachments "invoice\.pdf\.exe"/,
+    mended: (text) => {
+      expect(text).not.toContain('MZ harmful');
+      expect(text).toContain('WARNING.TXT');
+    },
+  },
+];
+
+/** What a finding of this mode does to a message of this case. */
+function effectOf({ atMost }: Case, mode: Mode): Mode {
+  return atMost !== undefined && MODES.indexOf(mode) > MODES.indexOf(atMost) ? atMost : mode;
+}
+
+describe('guard', () => {
+  let dns: DnsServer;
+  let guard: GuardFixture;
+
+  beforeAll(async () => {
+    dns = await DnsServer.start({ ...zone, ...policies });
+    guard = await GuardFixture.start(dns);
+  });
+  afterAll(async () => {
+    await guard?.stop();
+    await dns?.close();
+  });
+
+  const sectionsOf = ({ rule, options }: Case, mode: Mode): Sections => ({ [rule]: { mode, ...options } });
+
+  describe.each(CASES.map((each) => [each.rule, each] as const))('%s', (rule, each) => {
+    describe.each(MODES)('mode %s', (mode) => {
+      beforeAll(() => guard.configure(sectionsOf(each, mode)));
+
+      test.each(kinds)('%s', async (kind) => {
+        const effect = effectOf(each, mode);
+        const { reply, code, id } = await guard.send(kind, each);
+        if (effect === 'defer' || effect === 'reject') {
+          expectThat(code, reply).toBe(effect === 'defer' ? 451 : 550);
+        } else {
+          expectThat(code, reply).toBe(250);
+          await expectDelivered(kind, id, effect, each);
+        }
+        if (mode === 'off') {
+          await guard.logged(/ACCEPT message/);
+          expect(guard.log).not.toContain(`${rule.toUpperCase()} `);
+        } else {
+          await guard.logged(new RegExp(`${rule.toUpperCase()} ${effect}: .*${each.reason.source}`));
+        }
+      });
+    });
+  });
+
+  async function expectDelivered(kind: Kind, id: string, mode: Mode, { rule, mended }: Case): Promise<void> {
+    expect(await guard.wasDelivered(kind, id)).toBe(mode !== 'quarantine');
+    if (mode === 'quarantine') return;
+    const delivered = await guard.delivered(id);
+    const marks = headersOf(delivered).filter((field) => field.startsWith('X-Guard:'));
+    const marked = mode === 'tag' && mended === undefined;
+    expect(marks.map((field) => field.replace(/;[\s\S]*/, ''))).toStrictEqual(
+      marked ? [`X-Guard: ${rule}`] : [],
+    );
+    if (mode === 'tag') mended?.(delivered.text);
+  }
+
+  describe.each(kinds)('%s', (kind) => {
+    test('DMARC: of several authors the strictest domain counts, unless it is exempt', async () => {
+      const mail = { headers: ['From: boss@strict.example'] };
+      await guard.configure({ dmarc: { mode: 'reject' } });
+      expect((await guard.send(kind, mail)).reply).toMatch(/^550 5\.7\.1 "strict\.example" asks/);
+      await guard.configure({ dmarc: { mode: 'reject', exempt: '@strict.example' } });
+      expect((await guard.send(kind, mail)).code).toBe(250);
+    });
+  });
+});
