@@ -59,6 +59,7 @@ const C_NOOP = { name: 'C, no handler', peer: 'c', variant: 'noop' } as const;
 const PYMILTER = { name: 'pymilter', peer: 'pymilter', variant: 'plain' } as const;
 const PYMILTER_NOREPLY = { name: 'pymilter, no reply', peer: 'pymilter', variant: 'noreply' } as const;
 const MILTER = { name: 'tsmilter', peer: 'tsmilter', variant: 'plain' } as const;
+const MILTER_NOREPLY = { name: 'tsmilter, no reply', peer: 'tsmilter', variant: 'noreply' } as const;
 const IMMEDIATE = { name: 'tsmilter, immediate', peer: 'tsmilter', variant: 'immediate' } as const;
 const WORKER_1 = { name: 'tsmilter, 1 worker', peer: 'tsmilter', variant: 'workers-1' } as const;
 const WORKERS_2 = { name: 'tsmilter, 2 workers', peer: 'tsmilter', variant: 'workers-2' } as const;
@@ -78,6 +79,7 @@ export const contenders = {
   PYMILTER,
   PYMILTER_NOREPLY,
   MILTER,
+  MILTER_NOREPLY,
   IMMEDIATE,
   WORKER_1,
   WORKERS_2,

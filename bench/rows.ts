@@ -13,6 +13,7 @@ const {
   PYMILTER_NOREPLY,
   PYMILTER_EOM,
   MILTER,
+  MILTER_NOREPLY,
   IMMEDIATE,
   MILTER_EOM,
   WORKER_1,
@@ -116,6 +117,7 @@ const ALL = [
   C_ONE_EACH,
   PYMILTER_NOREPLY,
   C_NOREPLY,
+  MILTER_NOREPLY,
   C_HEADERS,
   WORKERS_2,
 ];
@@ -129,6 +131,8 @@ const REPLIES =
   'The rest is the cost of passing events to one thread, which C pays as well (compare "C, one thread").';
 const HAND_OVER =
   'Each of the 22 events of a message goes to the JS thread and back. C is no faster if it does the same (compare "C, one thread, immediate").';
+const ONE_HAND_OVER =
+  'One handover for the message is left, and a reply to the body, neither of which C has (compare "C, one thread").';
 const COPY =
   'A body that JS may keep is copied and passed to another thread, as in "C, one thread". ' +
   'The rest is memory: JS keeps the body until its garbage collector runs, so that each batch takes new pages.';
@@ -152,6 +156,8 @@ const RATES: readonly Target[] = [
   { of: C_ONE_EACH, metric: 'perSecond', against: PYMILTER },
   { of: IMMEDIATE, metric: 'perSecond', against: C_ONE_EACH },
   { of: WORKERS_2, metric: 'perSecond', against: MILTER },
+  { of: MILTER_NOREPLY, metric: 'perSecond', against: PYMILTER_NOREPLY, least: 2, bound: ONE_HAND_OVER },
+  { of: MILTER_NOREPLY, metric: 'perSecond', against: C_NOREPLY, least: 0.65, bound: ONE_HAND_OVER },
 ];
 
 /** One handler awaits 100 ms, and 20 ms pass between SMTP commands. */

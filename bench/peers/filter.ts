@@ -91,5 +91,5 @@ export class OnlyEom extends Milter.Base {
   }
 }
 
-export const factory = wait > 0 ? Waiting : Plain;
+export const factory: typeof Plain = wait > 0 ? Waiting : Plain;
 export default factory;

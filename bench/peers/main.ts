@@ -3,11 +3,14 @@
  *
  *     main.js SOCKET VARIANT WAIT BURN
  *
- * VARIANT is `plain`, `immediate`, `eom` (no other handler), `logged` (plain, with the default log) or `workers-N`. WAIT and BURN are milliseconds: see filter.ts.
+ * VARIANT is `plain`, `noreply` (handlers for which the MTA does not wait, but for body and eom), `immediate`, `eom` (no other handler),
+ * `logged` (plain, with the default log) or `workers-N`. WAIT and BURN are milliseconds: see filter.ts.
  */
 import { join } from 'node:path';
 import * as Milter from 'tsmilter';
 import { calibrate } from './work';
+
+const NOREPLY = ['connect', 'hello', 'envfrom', 'envrcpt', 'data', 'header', 'eoh', 'unknown'];
 
 async function main([socket = '', variant = '', wait = '0', burn = '0']: string[]): Promise<void> {
   // Once, before there are workers, which would disturb each other.
@@ -21,8 +24,10 @@ async function main([socket = '', variant = '', wait = '0', burn = '0']: string[
     return Milter.runmilter('bench', socket, options);
   }
   const { factory, OnlyEom } = (await import(module)) as typeof import('./filter');
+  if (variant === 'noreply') Object.assign(factory, { noreply: NOREPLY });
   const options: Record<string, Milter.RunOptions> = {
     plain: { factory, logger: false },
+    noreply: { factory, logger: false },
     immediate: { factory, immediate: true, logger: false },
     eom: { factory: OnlyEom, logger: false },
     logged: { factory },

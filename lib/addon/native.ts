@@ -2,6 +2,7 @@
 
 import { MilterError } from '../internal/errors.js';
 import { HEADER_CONSTANTS } from './constants.js';
+import type { Events } from './events.js';
 import { ActionKind, MessageKind, StartResult } from './kinds.js';
 import { isOtherBuild, otherNodeNeeded } from './other-build.js';
 import { rebuildCommand } from './rebuild-command.js';
@@ -29,10 +30,9 @@ export interface NegotiatedOptions {
   readonly deferred: number;
   /** Steps for which "no reply" was negotiated. */
   readonly silent: number;
+  /** The macros that are kept with collected events of steps that have their own, with blanks in between. */
+  readonly macros: string;
 }
-
-/** The events of a message, flat: step, number of arguments, the arguments, the next step, ... */
-export type Events = readonly unknown[];
 
 /** Takes one message; `slot` identifies the session until its `closed` has been delivered. */
 export type Deliver = (kind: number, slot: number, question: number, events: Events) => void;
@@ -90,10 +90,14 @@ export interface Addon {
     second: string | null,
   ): boolean;
   resetDeadline(slot: number, question: number): boolean;
-  answer(slot: number, question: number, verdict: number): boolean;
+  /** `beforeLast`: the verdict is that of an event before the last one, and ends the run of the handlers. */
+  answer(slot: number, question: number, verdict: number, beforeLast: boolean): boolean;
   answerNegotiation(slot: number, question: number, verdict: number, options: NegotiatedOptions): boolean;
   /** What the session negotiated, or took over from an earlier session on its connection. */
-  negotiatedOptions(slot: number, question: number): [actions: number, protocol: number] | undefined;
+  negotiatedOptions(
+    slot: number,
+    question: number,
+  ): [actions: number, protocol: number, deferred: number, macros: string] | undefined;
 }
 
 let loaded: Addon | undefined;

@@ -15,6 +15,7 @@ import {
 } from '../addon/steps.js';
 import { badArgument } from '../internal/errors.js';
 import type { SessionPlan } from '../session/context.js';
+import { macroName } from '../session/kept-macros.js';
 import type { DecodePolicy } from './decode.js';
 import {
   type ClassMetadata,
@@ -162,7 +163,9 @@ function makePlan(target: FilterClass, base: FilterClass): Plan {
   const flags = readClassMetadata(target, base);
   if (flags.rejectedRecipients) protocol |= P_RCPT_REJ;
   if (flags.headerLeadingSpace) protocol |= P_HDR_LEADSPC;
-  return { handled, noreply, nocallback, protocol, symlists, decode, immediate: flags.immediate ?? null };
+  const macros = new Set(symlists.flatMap(([, names]) => names.map(macroName)));
+  const immediate = flags.immediate ?? null;
+  return { handled, noreply, nocallback, protocol, symlists, macros, decode, immediate };
 }
 
 const plans = new WeakMap<object, Plan>();

@@ -73,6 +73,8 @@ export type MilterErrorCode =
   | 'ERR_MILTER_HANDLER_TIMEOUT'
   /** A handler answered after an answer had been given in its place. */
   | 'ERR_MILTER_LATE_ANSWER'
+  /** A macro was asked for in a step without reply, and another step's value may have replaced it. */
+  | 'ERR_MILTER_MACRO_NOT_KEPT'
   /** A modification could not be sent to the MTA. */
   | 'ERR_MILTER_WRITE'
   /** A message, or a ZIP file in it, reaches a limit (tsmilter/mime). */

@@ -1,7 +1,7 @@
 /** From an event, as the native side delivers it, to the callback of its step. */
 
 import { CONTINUE } from '../addon/constants.js';
-import type { Events } from '../addon/native.js';
+import type { Events } from '../addon/events.js';
 import { CONNECT, STEP_NAMES, type StepName } from '../addon/steps.js';
 import type { Callbacks } from './callbacks.js';
 import type { Context } from './context.js';

@@ -38,6 +38,8 @@ export interface SessionPlan {
   readonly handled: number;
   /** Whether every event is answered by itself; null leaves it to the option. */
   readonly immediate: boolean | null;
+  /** The macros that the class asks for, as far as is known. Shared by its sessions, which add to it. */
+  readonly macros: Set<string>;
 }
 
 /** In place of a step: no handler is running that could act. */
@@ -137,7 +139,8 @@ export class Context {
    * The value of a macro, or null if the MTA has not sent it. In any handler but close.
    * For single letters, `{x}` and `x` name the same macro; longer names need their braces. docs/macros.md says which macros
    * are sent when. libmilter: smfi_getsymval.
-   * @throws MilterError ERR_MILTER_BAD_CONTEXT while the MTA waits for no handler of this session
+   * @throws MilterError ERR_MILTER_BAD_CONTEXT while the MTA waits for no handler of this session; ERR_MILTER_MACRO_NOT_KEPT in a
+   *   handler marked noreply, for a name that neither MTA sends by default, when it may have been replaced
    */
   getsymval(name: string): string | null {
     checkWord('getsymval: name', name);

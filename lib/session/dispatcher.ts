@@ -4,8 +4,8 @@
  */
 
 import { TEMPFAIL } from '../addon/constants.js';
+import type { Events } from '../addon/events.js';
 import { MessageKind } from '../addon/kinds.js';
-import type { Events } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
 import type { SessionDependencies } from './dependencies.js';
 import { NO_SESSION } from './observer.js';
@@ -52,7 +52,7 @@ export class Dispatcher {
         if (!this.#stopped) this.#sessionFor(slot).ask(question, events);
         break;
       case MessageKind.closed:
-        this.#close(slot);
+        this.#close(slot, events);
         break;
       case MessageKind.expired:
         this.#fail(
@@ -96,7 +96,8 @@ export class Dispatcher {
     return session;
   }
 
-  #close(slot: number): void {
+  /** @param events those that the session has left */
+  #close(slot: number, events: Events = []): void {
     const session = this.#sessions[slot];
     if (!session) return;
     this.#sessions[slot] = undefined;
@@ -104,7 +105,7 @@ export class Dispatcher {
     session.close(() => {
       this.#options.counts.ended++;
       if (--this.#closing === 0) this.#onAllClosed?.();
-    });
+    }, events);
   }
 
   /** A question was answered on libmilter's thread with this verdict. */

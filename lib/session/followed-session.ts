@@ -1,8 +1,8 @@
 /** One session as its observer is told of it: the ends of its messages, its verdicts, and how long its handlers took. */
 
 import { ACCEPT, CONTINUE, DISCARD, NOREPLY, REJECT, SKIP, TEMPFAIL } from '../addon/constants.js';
+import type { Events } from '../addon/events.js';
 import { ActionKind } from '../addon/kinds.js';
-import type { Events } from '../addon/native.js';
 import {
   ABORT,
   BODY,
@@ -32,11 +32,14 @@ const ACTION_NAMES = Object.keys(ActionKind) as (keyof typeof ActionKind)[];
 const GOES_ON: ReadonlySet<number> = new Set([CONTINUE, NOREPLY, SKIP]);
 const REFUSALS: ReadonlySet<number> = new Set([REJECT, TEMPFAIL]);
 
-/** Whether this verdict is the last one on its message. */
-function endsMessage(step: number, verdict: number): boolean {
+/**
+ * Whether this verdict is the last one on its message.
+ * @param deferred whether it takes effect at the end of the message, whichever step it is the verdict of
+ */
+function endsMessage(step: number, verdict: number, deferred: boolean): boolean {
   if (step === EOM || step === ABORT) return true;
   if (!(bitOf(step) & TRANSACTION_STEPS) || GOES_ON.has(verdict)) return false;
-  return step !== ENVRCPT || !REFUSALS.has(verdict);
+  return deferred || step !== ENVRCPT || !REFUSALS.has(verdict);
 }
 
 function outcomeOf(step: number, verdict: number): Outcome {
@@ -80,21 +83,24 @@ export class FollowedSession {
     this.#entered = now; // the next handler of the batch is called at once
   }
 
-  /** A question is about to be answered: while it is open, macros can be read. */
-  decide(step: number, verdict: number): void {
-    if (this.#message && endsMessage(step, verdict)) {
+  /**
+   * A question is about to be answered: while it is open, macros can be read.
+   * @param deferred whether the step's verdict takes effect at the end of the message
+   */
+  decide(step: number, verdict: number, deferred: boolean): void {
+    if (this.#message && endsMessage(step, verdict, deferred)) {
       const queueId = this.#getsymval('i');
       if (queueId === undefined) return; // already answered in the handlers' place: interrupt() is called
       this.#identity.knownQueueId ??= queueId && printable(queueId);
     }
-    this.#decide(step, verdict);
+    this.#decide(step, verdict, deferred);
   }
 
   /** A question was answered in place of its handlers, on libmilter's thread. */
   interrupt(verdict: number, reason: Interruption): void {
     this.leave();
     this.#observer.interrupted?.(this.#identity, reason);
-    this.#decide(this.#step, verdict);
+    this.#decide(this.#step, verdict, false);
   }
 
   /** A change was requested. */
@@ -113,9 +119,9 @@ export class FollowedSession {
     this.#observer.sessionEnded?.(this.#identity);
   }
 
-  #decide(step: number, verdict: number): void {
+  #decide(step: number, verdict: number, deferred: boolean): void {
     if (this.#asked > 0) this.#endQuestion();
-    if (endsMessage(step, verdict)) this.#endMessage(step, outcomeOf(step, verdict));
+    if (endsMessage(step, verdict, deferred)) this.#endMessage(step, outcomeOf(step, verdict));
     else if (step === ENVRCPT && REFUSALS.has(verdict)) this.#refuseRecipient();
     else if ((step === CONNECT || step === HELO) && !GOES_ON.has(verdict))
       this.#observer.sessionDecided?.(this.#identity, step, outcomeOf(step, verdict));

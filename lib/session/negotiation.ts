@@ -6,6 +6,7 @@ import { ABORT, bitOf, CLOSE, DEFERRABLE, EOH, EOM, HEADER, NEGOTIABLE, STEP_NAM
 import type { Callbacks } from './callbacks.js';
 import type { Context } from './context.js';
 import { currentFlags } from './flags.js';
+import { keptNames } from './kept-macros.js';
 import type { NegotiationOptions } from './negotiation-options.js';
 
 /** MILTER_MDS_256K and MILTER_MDS_1M in mfdef.h. libmilter shows these bits of an offer if it has agreed to them. */
@@ -34,11 +35,13 @@ export function protocolFor(handled: number): number {
  * header and eoh are deferred with "no reply" even where the MTA does not know it: libmilter then replies CONTINUE by
  * itself. body is deferred with replies: libmilter 8.17 drops eom where body data comes with the end of the message
  * and the body step is without reply (st_bodyend in its engine.c), so each chunk is answered CONTINUE at once.
+ * The other steps are deferred where the filter has chosen "no reply" for them.
  *
  * @param handled the steps with a handler
  * @param offered the protocol that the MTA offers
  * @param actions the rights that negotiate has chosen
  * @param protocol the protocol that negotiate has chosen
+ * @param macros the macros that the filter asks for, besides the common ones
  */
 export function completeNegotiation(
   handled: number,
@@ -46,6 +49,7 @@ export function completeNegotiation(
   actions: number,
   protocol: number,
   immediate: boolean,
+  macros: Iterable<string> = [],
 ): NegotiatedOptions {
   let asked = 0;
   let silent = 0;
@@ -56,10 +60,18 @@ export function completeNegotiation(
     if (protocol & nr) silent |= bitOf(step);
   }
   asked |= handled & (bitOf(EOM) | bitOf(ABORT) | bitOf(CLOSE));
-  const deferred = immediate ? 0 : asked & DEFERRABLE;
+  const deferred = immediate ? 0 : asked & (DEFERRABLE | silent);
   const withoutReply = deferred & (bitOf(HEADER) | bitOf(EOH));
   const added = (withoutReply & bitOf(HEADER) ? P_NR_HDR : 0) | (withoutReply & bitOf(EOH) ? P_NR_EOH : 0);
-  return { actions, protocol, added: added & ~protocol, asked, deferred, silent: silent | withoutReply };
+  return {
+    actions,
+    protocol,
+    added: added & ~protocol,
+    asked,
+    deferred,
+    silent: silent | withoutReply,
+    macros: deferred & ~DEFERRABLE ? keptNames(macros) : '',
+  };
 }
 
 /** The negotiation of one session, with the filter as one side. */
@@ -104,6 +116,7 @@ export class Negotiation {
       this.#options[0],
       this.#options[1],
       context.plan?.immediate ?? immediate,
+      context.plan?.macros,
     );
     if (verdict === CONTINUE) {
       context.actions = negotiated.actions;

@@ -1,6 +1,5 @@
 /** What a session is called in the log and in reports of errors, and its own log. */
 
-import type { Events } from '../addon/native.js';
 import { type Logger, silentLogger } from '../internal/logger.js';
 import { printable } from '../internal/printable.js';
 import type { SessionFacts } from './observer.js';
@@ -55,10 +54,9 @@ export class SessionIdentity implements SessionFacts {
     return this.#log;
   }
 
-  /** The session begins with connect. */
-  connected(events: Events): void {
-    // The step, the number of arguments, family, port, flowinfo, scopeid, hostname, address
-    const [hostname, address] = events.slice(6, 8) as [string, string | undefined];
+  /** The session begins: the arguments of connect, which are family, port, flowinfo, scopeid, hostname, address. */
+  connected(args: readonly unknown[]): void {
+    const [hostname, address] = args.slice(4) as [string, string | undefined];
     const named = address !== undefined && !hostname.startsWith('[');
     this.client = printable(named ? `${hostname}[${address}]` : hostname);
   }

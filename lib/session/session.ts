@@ -2,16 +2,25 @@
  * One session on its JS thread: runs the handlers of its events one by one, in order, each awaited, and answers.
  *
  * A question is a batch of events whose last one libmilter's thread waits on. Its answer is the first verdict other than
- * CONTINUE, or that on the last event. Only one question is open at a time. A handler that is still running when its
- * question has been answered without it (because it timed out, or the filter stops) runs to its end, but its answer is
- * only reported (R6).
+ * CONTINUE, or that on the last event; that on a step without reply outside of a message does not count. Only one question is
+ * open at a time. A handler that is still running when its question has been answered without it (because it timed out, or the
+ * filter stops) runs to its end, but its answer is only reported (R6).
  */
 
 import { ALL_OPTS, CONTINUE, NOREPLY, SKIP } from '../addon/constants.js';
+import { type Events, stepIn, WITH_MACROS } from '../addon/events.js';
 import { ActionKind } from '../addon/kinds.js';
-import type { Events } from '../addon/native.js';
 import type { Status } from '../addon/status.js';
-import { ABORT, bitOf, CLOSE, CONNECT, EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
+import {
+  ABORT,
+  bitOf,
+  CLOSE,
+  CONNECT,
+  EOM,
+  NEGOTIATE,
+  STEP_NAMES,
+  TRANSACTION_STEPS,
+} from '../addon/steps.js';
 import { MilterError } from '../internal/errors.js';
 import type { Logger } from '../internal/logger.js';
 import { callHandler } from './call-handler.js';
@@ -19,31 +28,16 @@ import { type Backend, Context } from './context.js';
 import type { SessionDependencies } from './dependencies.js';
 import { FollowedSession } from './followed-session.js';
 import { HandlerWait } from './handler-wait.js';
+import { addAsked, KeptMacros, macroNotKept } from './kept-macros.js';
 import { Negotiation } from './negotiation.js';
 import type { NegotiationOptions } from './negotiation-options.js';
 import type { Interruption, SessionFacts } from './observer.js';
+import { comesAgain, endsWith, NO_QUESTION, type Run } from './run.js';
 import { SessionIdentity } from './session-identity.js';
 import { checkStatus } from './status.js';
 
-/** The run of a question's handlers. */
-interface Run {
-  readonly question: number;
-  readonly events: Events;
-  /** Where the next event begins. */
-  at: number;
-  /** Steps (header, body) whose further events in this batch are not wanted. */
-  skipped: number;
-}
-
 const isPromise = (value: unknown): value is PromiseLike<unknown> =>
   typeof (value as PromiseLike<unknown> | null)?.then === 'function';
-
-/** Whether this step is the last of the events, in which libmilter's thread waits. */
-function endsWith(events: Events, step: number): boolean {
-  let last = -1;
-  for (let at = 0; at < events.length; at += 2 + (events[at + 1] as number)) last = events[at] as number;
-  return last === step;
-}
 
 export class Session implements Backend {
   readonly context: Context;
@@ -56,6 +50,14 @@ export class Session implements Backend {
   /** Whether a question has come yet. */
   #started = false;
   #negotiation: Negotiation | null = null;
+  /** The steps that are collected, and the macros that are kept with them. */
+  #deferred = 0;
+  #macroNames = '';
+  /** The run of handlers, and the macros of its present event if they were kept. */
+  #run: Run | null = null;
+  #keptMacros: KeptMacros | null = null;
+  /** libmilter has ended the session; the handlers of the events that were left run. */
+  #closing = false;
   /** The handler that is awaited. */
   #wait: HandlerWait | null = null;
 
@@ -80,8 +82,10 @@ export class Session implements Backend {
       this.#started = true;
       if (events[0] !== NEGOTIATE) this.#adoptNegotiated(question);
     }
-    if (events[0] === CONNECT) this.#identity.connected(events);
-    this.#advance({ question, events, at: 0, skipped: 0 });
+    const end = (step: number, verdict: number, beforeLast: boolean) => {
+      if (!this.#answer(question, step, verdict, beforeLast)) this.#reportLateAnswer(step);
+    };
+    this.#advance({ question, events, step: NEGOTIATE, at: 0, skipped: 0, end });
   }
 
   /**
@@ -96,9 +100,20 @@ export class Session implements Backend {
     this.context.interrupt(error);
   }
 
-  /** The session is over; `onClosed` is called when the close handler is done. */
-  close(onClosed: () => void): void {
+  /**
+   * The session is over; `onClosed` is called when the close handler is done.
+   * @param events those that nothing has followed: steps without reply, whose handlers run first
+   */
+  close(onClosed: () => void, events: Events = []): void {
     this.#abandonHandler();
+    this.#question = NO_QUESTION;
+    this.#closing = true;
+    const end = () => this.#callCloseHandler(onClosed);
+    if (events.length === 0) end();
+    else this.#advance({ question: NO_QUESTION, events, step: NEGOTIATE, at: 0, skipped: 0, end });
+  }
+
+  #callCloseHandler(onClosed: () => void): void {
     this.context.detach();
     const finish = () => {
       this.context.end();
@@ -129,10 +144,13 @@ export class Session implements Backend {
   }
 
   getsymval(name: string): string | null | undefined {
-    return this.#dependencies.addon.getsymval(this.#slot, this.#question, name);
+    if (!this.#keptMacros) return this.#presentMacro(name);
+    const value = this.#keptMacros.get(name);
+    return value === undefined ? this.#unkeptMacro(name, this.#run as Run) : value;
   }
 
   setreply(code: string, extended: string | null, lines: readonly string[]): boolean | undefined {
+    if (this.#closing) return true; // of a step without reply: nobody would have got it
     const done = this.#dependencies.addon.setreply(this.#slot, this.#question, code, extended, lines);
     if (done) this.#followed?.replied(code, extended, lines);
     return done;
@@ -148,28 +166,54 @@ export class Session implements Backend {
     return queued;
   }
 
+  // --- macros
+
+  #presentMacro(name: string): string | null | undefined {
+    return this.#dependencies.addon.getsymval(this.#slot, this.#question, name);
+  }
+
+  /**
+   * A macro that was not kept. If the MTA has none by now, it had none then: libmilter forgets the macros of later steps only,
+   * unless the same step has come again. @throws MilterError ERR_MILTER_MACRO_NOT_KEPT
+   */
+  #unkeptMacro(name: string, run: Run): null {
+    if (this.context.plan) addAsked(this.context.plan.macros, name);
+    if (!comesAgain(run) && this.#presentMacro(name) === null) return null;
+    throw macroNotKept(name, STEP_NAMES[run.step] as string);
+  }
+
   // --- the run of a question's handlers
 
   #advance(run: Run): void {
+    this.#run = run;
     const { context } = this;
     const { callbacks } = this.#dependencies;
     const { events } = run;
     while (run.at < events.length) {
-      const at = run.at;
-      const step = events[at] as number;
-      const count = events[at + 1] as number;
-      run.at = at + 2 + count;
+      const word = events[run.at] as number;
+      const step = stepIn(word);
+      let at = run.at + 2;
+      let count = events[run.at + 1] as number;
+      run.step = step;
+      run.at = at + count;
+      this.#keptMacros = null;
+      if (word & WITH_MACROS) {
+        this.#keptMacros = new KeptMacros(events[at] as string, this.#macroNames);
+        at++;
+        count--;
+      }
       let verdict: number;
       if (run.skipped & bitOf(step)) {
         verdict = SKIP;
       } else {
         context.enter(step);
-        this.#followed?.enter(step, events, at + 2);
+        if (step === CONNECT) this.#identity.connected(events.slice(at, at + count));
+        this.#followed?.enter(step, events, at);
         try {
           const result =
             step === NEGOTIATE
-              ? this.#negotiate(events, at + 2)
-              : callHandler(callbacks, context, step, events, at + 2, count);
+              ? this.#negotiate(events, at)
+              : callHandler(callbacks, context, step, events, at, count);
           if (isPromise(result)) {
             this.#await(run, step, result);
             context.leave();
@@ -187,23 +231,28 @@ export class Session implements Backend {
   }
 
   /** Whether the run goes on after this verdict. Where it does not, the verdict is the question's answer. */
-  #proceed(run: Run, step: number, verdict: number): boolean {
+  #proceed(run: Run, step: number, answered: number): boolean {
+    const verdict = this.#deferred & ~TRANSACTION_STEPS & bitOf(step) ? CONTINUE : answered;
     const last = run.at >= run.events.length;
     if (!last && (verdict === CONTINUE || verdict === NOREPLY)) return true;
     if (!last && verdict === SKIP) {
       run.skipped |= bitOf(step);
       return true;
     }
-    if (!this.#answer(run.question, step, verdict)) this.#reportLateAnswer(step);
+    run.end(step, verdict, !last);
+    this.#keptMacros = null;
     return false;
   }
 
   /** Whether the answer was the first one. */
-  #answer(question: number, step: number, verdict: number): boolean {
+  #answer(question: number, step: number, verdict: number, beforeLast: boolean): boolean {
     const { addon, options } = this.#dependencies;
-    this.#followed?.decide(step, verdict);
-    if (step !== NEGOTIATE || !this.#negotiation) return addon.answer(this.#slot, question, verdict);
+    this.#followed?.decide(step, verdict, (this.#deferred & bitOf(step)) !== 0);
+    if (step !== NEGOTIATE || !this.#negotiation) {
+      return addon.answer(this.#slot, question, verdict, beforeLast);
+    }
     const negotiated = this.#negotiation.conclude(verdict, options.immediate, this.#followed !== null);
+    if (verdict === CONTINUE) this.#rememberDeferred(negotiated.deferred, negotiated.macros);
     return addon.answerNegotiation(this.#slot, question, verdict, negotiated);
   }
 
@@ -216,7 +265,16 @@ export class Session implements Backend {
   /** What an earlier session on the same connection negotiated holds for this one (QUIT_NC). */
   #adoptNegotiated(question: number): void {
     const negotiated = this.#dependencies.addon.negotiatedOptions(this.#slot, question);
-    if (negotiated) [this.context.actions, this.context.protocol] = negotiated;
+    if (!negotiated) return;
+    const [actions, protocol, deferred, macros] = negotiated;
+    this.context.actions = actions;
+    this.context.protocol = protocol;
+    this.#rememberDeferred(deferred, macros);
+  }
+
+  #rememberDeferred(deferred: number, macros: string): void {
+    this.#deferred = deferred;
+    this.#macroNames = macros;
   }
 
   #check(step: number, value: unknown): Status | typeof ALL_OPTS {

@@ -1,6 +1,7 @@
 #include "binding/environment_state.h"
 
 #include <iterator>
+#include <sstream>
 #include <utility>
 
 #include "binding/text.h"
@@ -16,6 +17,8 @@ struct NapiFailure {};
 void check(napi_status status) {
   if (status != napi_ok) throw NapiFailure();
 }
+
+constexpr uint32_t kWithMacros = 0x100;
 
 napi_value numberToJs(napi_env env, uint32_t number) {
   napi_value value;
@@ -83,6 +86,17 @@ void EnvironmentState::deliverOne(const Napi::Function& deliver, Message& messag
   check(status);
 }
 
+std::shared_ptr<const std::vector<std::string>> EnvironmentState::macroNames(const std::string& list) {
+  if (list.empty()) return nullptr;
+  if (list != macroList_) {
+    std::istringstream words(list);
+    macroNames_ = std::make_shared<const std::vector<std::string>>(std::istream_iterator<std::string>(words),
+                                                                   std::istream_iterator<std::string>());
+    macroList_ = list;
+  }
+  return macroNames_;
+}
+
 uint32_t EnvironmentState::assignSlot(const std::shared_ptr<Session>& session) {
   if (session->slot != Session::kNoSlot) return session->slot;
   if (freeSlots_.empty()) {
@@ -97,7 +111,7 @@ uint32_t EnvironmentState::assignSlot(const std::shared_ptr<Session>& session) {
 }
 
 // Flat, to save an object for each event: step, number of arguments, the arguments, the next event's step,
-// ...
+// ... An event with kWithMacros in its step has its macros before its other arguments (lib/addon/native.ts).
 napi_value EnvironmentState::eventsToJs(const std::shared_ptr<Batch>& batch) {
   napi_value list;
   check(napi_create_array(env_, &list));
@@ -108,10 +122,12 @@ napi_value EnvironmentState::eventsToJs(const std::shared_ptr<Batch>& batch) {
   };
   for (const Event& event : batch->events()) {
     const unsigned numbers = numbersOf(event.step);
-    push(numberToJs(env_, static_cast<uint32_t>(event.step)));
+    const uint32_t first = event.withMacros ? 1 : 0;
+    push(numberToJs(env_, static_cast<uint32_t>(event.step) | (event.withMacros ? kWithMacros : 0)));
     push(numberToJs(env_, numbers + event.count));
+    if (event.withMacros) push(toJs(env_, batch->argument(event, 0)));
     for (unsigned i = 0; i < numbers; ++i) push(numberToJs(env_, event.numbers[i]));
-    for (uint32_t i = 0; i < event.count; ++i) {
+    for (uint32_t i = first; i < event.count; ++i) {
       const std::string_view argument = batch->argument(event, i);
       push(event.step == Step::body ? chunkToJs(batch, argument) : toJs(env_, argument));
     }

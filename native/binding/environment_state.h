@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -39,6 +40,10 @@ class EnvironmentState {
   // delivered; otherwise null.
   Session* session(uint32_t slot) const { return slot < sessions_.size() ? sessions_[slot].get() : nullptr; }
 
+  // The names in `list`, with blanks in between; null if there are none. Most sessions have the same list, so
+  // the last one is kept.
+  std::shared_ptr<const std::vector<std::string>> macroNames(const std::string& list);
+
   // Passes all waiting messages to `deliver`. The wake-up calls this.
   void deliverPending(const Napi::Function& deliver);
 
@@ -55,6 +60,8 @@ class EnvironmentState {
   AsyncWakeup wakeup_;
   std::vector<std::shared_ptr<Session>> sessions_;  // by slot
   std::vector<uint32_t> freeSlots_;
+  std::string macroList_;
+  std::shared_ptr<const std::vector<std::string>> macroNames_;  // of macroList_
 };
 
 }  // namespace milter

@@ -94,11 +94,12 @@ Napi::Value resetDeadline(const Napi::CallbackInfo& info) {
                             call.session && call.session->pendingReply().resetDeadline(call.question));
 }
 
-// answer(slot, question, verdict): boolean
+// answer(slot, question, verdict, beforeLast): boolean
 Napi::Value answer(const Napi::CallbackInfo& info) {
   const Call call(info);
   Answer answer;
   answer.verdict = static_cast<Verdict>(info[2].As<Napi::Number>().Int32Value());
+  answer.beforeLast = info[3].As<Napi::Boolean>().Value();
   const bool given = call.session && call.session->pendingReply().answer(call.question, answer);
   return Napi::Boolean::New(info.Env(), given);
 }
@@ -110,13 +111,18 @@ Napi::Value answerNegotiation(const Napi::CallbackInfo& info) {
   const auto number = [&](const char* name) { return options.Get(name).As<Napi::Number>().Uint32Value(); };
   Answer answer;
   answer.verdict = static_cast<Verdict>(info[2].As<Napi::Number>().Int32Value());
-  answer.options = {number("actions"), number("protocol"), number("added"),
-                    number("asked"),   number("deferred"), number("silent")};
+  answer.options = {number("actions"),
+                    number("protocol"),
+                    number("added"),
+                    number("asked"),
+                    number("deferred"),
+                    number("silent"),
+                    EnvironmentState::of(info.Env()).macroNames(textFrom(options.Get("macros")))};
   const bool given = call.session && call.session->pendingReply().answer(call.question, answer);
   return Napi::Boolean::New(info.Env(), given);
 }
 
-// negotiatedOptions(slot, question): [actions, protocol] | undefined
+// negotiatedOptions(slot, question): [actions, protocol, deferred, macros] | undefined
 Napi::Value negotiatedOptions(const Napi::CallbackInfo& info) {
   const Call call(info);
   NegotiatedOptions found;
@@ -125,9 +131,14 @@ Napi::Value negotiatedOptions(const Napi::CallbackInfo& info) {
       !call.session->withMta(call.question, [&](Mta&) { found = call.session->negotiatedOptions(); })) {
     return info.Env().Undefined();
   }
-  const uint32_t words[] = {found.actions, found.protocol};
-  Napi::Array list = Napi::Array::New(info.Env(), std::size(words));
+  std::string macros;
+  if (found.macros) {
+    for (const std::string& name : *found.macros) macros += (macros.empty() ? "" : " ") + name;
+  }
+  const uint32_t words[] = {found.actions, found.protocol, found.deferred};
+  Napi::Array list = Napi::Array::New(info.Env(), std::size(words) + 1);
   for (uint32_t i = 0; i < std::size(words); ++i) list[i] = Napi::Number::New(info.Env(), words[i]);
+  list[static_cast<uint32_t>(std::size(words))] = Napi::Value(info.Env(), toJs(info.Env(), macros));
   return list;
 }
 

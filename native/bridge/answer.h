@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,8 @@ struct NegotiatedOptions {
   StepMask asked = ~StepMask{0};    // steps with a handler; the others are answered on libmilter's thread
   StepMask deferred = 0;            // steps whose events are collected and answered at the end of the message
   StepMask silent = 0;              // steps for which "no reply" was negotiated
+  // The macros whose values are kept with a collected event of a step that has macros of its own.
+  std::shared_ptr<const std::vector<std::string>> macros;
 };
 
 // The text of an SMTP reply.
@@ -67,6 +70,7 @@ struct SmtpReply {
 
 struct Answer {
   Verdict verdict = Verdict::cont;
+  bool beforeLast = false;    // the verdict of an event before the last one; later handlers were not called
   NegotiatedOptions options;  // to negotiate only
 };
 

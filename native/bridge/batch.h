@@ -21,6 +21,7 @@ struct Slice {
 // One call of one handler. Its text and body arguments are the slices [first, first + count).
 struct Event {
   Step step;
+  bool withMacros;  // the first argument is the text of Batch::addMacros()
   uint32_t first;
   uint32_t count;
   // negotiate: actions, protocol and two words reserved by the protocol. connect: family, port, flow
@@ -49,7 +50,7 @@ class Batch {
   Event& addEvent(Step step, bool last = false) {
     last_ = last;
     if (events_.empty()) startedAt_ = std::chrono::steady_clock::now();
-    events_.push_back({step, static_cast<uint32_t>(slices_.size()), 0, {0, 0, 0, 0}});
+    events_.push_back({step, false, static_cast<uint32_t>(slices_.size()), 0, {0, 0, 0, 0}});
     return events_.back();
   }
   // Adds an argument to the last event.
@@ -61,6 +62,12 @@ class Batch {
     slices_.push_back({static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(text.size())});
     bytes_.append(text);
     ++events_.back().count;
+  }
+
+  // Adds the macros of the last event, before its arguments: name, NUL, value, NUL, name, ...
+  void addMacros(std::string_view text) {
+    addArgument(text);
+    events_.back().withMacros = true;
   }
 
  private:

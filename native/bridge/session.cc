@@ -21,7 +21,7 @@ Verdict Session::negotiate(const uint32_t (&offer)[4]) {
   if (!queue_ || shared_.inFlight.draining()) return unavailableVerdict(Step::negotiate);
   Event& event = batch_.addEvent(Step::negotiate);
   std::copy(std::begin(offer), std::end(offer), event.numbers);
-  const Verdict verdict = ask(Step::negotiate);
+  const Verdict verdict = ask(Step::negotiate).verdict;
   // All of the offer, which may be less than everything.
   if (verdict == Verdict::allOpts) options_.actions = offer[0];
   return verdict;
@@ -39,7 +39,11 @@ std::optional<Verdict> Session::answerWithoutHandler(Step step) {
       mta_->setreply({"451", "4.3.2", {"filter is stopping, try again later"}});
       return Verdict::tempfail;
     }
-    if (step == Step::envfrom) leaveTransaction();  // an earlier one may have ended without any callback
+    if (step == Step::envfrom && inTransaction_) {
+      // The earlier one has ended without any callback. As in an abort, its verdict does not matter any more.
+      if (!batch_.empty()) ask(Step::abort);
+      leaveTransaction();
+    }
     enterTransaction();
   }
   if (step == Step::eom && deferredReply_) mta_->setreply(*std::exchange(deferredReply_, std::nullopt));
@@ -55,35 +59,61 @@ std::optional<Verdict> Session::answerWithoutHandler(Step step) {
 }
 
 Verdict Session::deliver(Step step, bool alone) {
-  if (!has(options_.deferred, step)) {
-    const Verdict verdict = ask(step);
-    if (verdict != Verdict::skip) return finish(step, verdict);
-    // Remembered for an MTA that goes on all the same, or does not know SKIP.
-    skipped_ |= bit(step);
-    return (options_.protocol & kProtocolSkip) != 0 ? finish(step, verdict) : defaultVerdict(step);
-  }
-  const auto age = PendingReply::Clock::now() - batch_.startedAt();
-  if (alone || batch_.size() >= kMaxBatchBytes || age >= shared_.settings.maxBatchAge()) {
-    const Verdict verdict = ask(step);
-    if (verdict == Verdict::skip) {
-      skipped_ |= bit(step);
-    } else if (verdict != Verdict::cont && verdict != Verdict::noreply) {
-      deferredVerdict_ = verdict;
+  if (has(options_.deferred, step)) {
+    if (alone || batch_.size() >= kMaxBatchBytes || batchIsOld()) {
+      const Verdict verdict = ask(step).verdict;
+      if (verdict == Verdict::skip) skipped_ |= bit(step);
+      decideMessage(verdict);
     }
+    return defaultVerdict(step);
   }
-  return defaultVerdict(step);
+  const auto [verdict, beforeLast] = ask(step);
+  if (step == Step::abort) return finish(step, Verdict::cont);
+  if (beforeLast && step != Step::eom) {
+    // It is not this step that the handler answered: a refused recipient, for one, would let the others pass.
+    decideMessage(verdict);
+    return defaultVerdict(step);
+  }
+  if (verdict != Verdict::skip) return finish(step, verdict);
+  // Remembered for an MTA that goes on all the same, or does not know SKIP.
+  skipped_ |= bit(step);
+  return (options_.protocol & kProtocolSkip) != 0 ? finish(step, verdict) : defaultVerdict(step);
+}
+
+bool Session::batchIsOld() const {
+  return !batch_.empty() && PendingReply::Clock::now() - batch_.startedAt() >= shared_.settings.maxBatchAge();
+}
+
+void Session::keepMacros() {
+  std::string text;
+  for (const std::string& name : *options_.macros) {
+    const char* const value = mta_->getsymval(name);
+    if (value == nullptr) continue;
+    text.append(name).push_back('\0');
+    text.append(value).push_back('\0');
+  }
+  batch_.addMacros(text);
+}
+
+void Session::decideMessage(Verdict verdict) {
+  if (!inTransaction_ || verdict == Verdict::cont || verdict == Verdict::noreply ||
+      verdict == Verdict::skip) {
+    return;
+  }
+  deferredVerdict_ = verdict;
 }
 
 Verdict Session::defaultVerdict(Step step) const {
   return has(options_.silent, step) ? Verdict::noreply : Verdict::cont;
 }
 
-Verdict Session::ask(Step step) {
+Session::BatchAnswer Session::ask(Step step) {
   currentStep_ = step;
+  const size_t events = batch_.events().size();
   const uint32_t question = pendingReply_.open(shared_.settings.answerTimeout());
   if (question == PendingReply::kReleased) {
     dropBatch();
-    return unavailableVerdict(step);
+    return unanswered(unavailableVerdict(step), events);
   }
   post(MessageKind::question, question, std::exchange(batch_, {}));
   const PendingReply::Result result = pendingReply_.await(*mta_, shared_.inFlight);
@@ -92,18 +122,24 @@ Verdict Session::ask(Step step) {
   switch (result.outcome) {
     case PendingReply::Outcome::answered:
       if (step == Step::negotiate && result.answer.verdict == Verdict::cont) options_ = result.answer.options;
-      return result.answer.verdict;
+      return {result.answer.verdict, result.answer.beforeLast};
     case PendingReply::Outcome::writeFailed:
       post(MessageKind::writeFailed, question, {});
-      return Verdict::tempfail;
+      return unanswered(Verdict::tempfail, events);
     case PendingReply::Outcome::expired:
       post(MessageKind::expired, question, {});
-      return applyExceptionPolicy(step);
+      return unanswered(applyExceptionPolicy(step), events);
     case PendingReply::Outcome::released:
       post(MessageKind::released, question, {});
-      return unavailableVerdict(step);
+      return unanswered(unavailableVerdict(step), events);
   }
-  return Verdict::tempfail;
+  return unanswered(Verdict::tempfail, events);
+}
+
+// If there were earlier events, the message has lost them too, and not only the step that waits.
+Session::BatchAnswer Session::unanswered(Verdict verdict, size_t events) {
+  if (events > 1) decideMessage(verdict);
+  return {verdict, false};
 }
 
 // A filter that stops is treated like one that is not there. If only the session's JS thread is missing, the
@@ -171,7 +207,6 @@ void Session::dropBatch() {
 }
 
 void Session::leaveTransaction() {
-  dropBatch();
   skipped_ = 0;
   deferredVerdict_.reset();
   deferredReply_.reset();
@@ -184,7 +219,8 @@ void Session::close() {
   const InFlight::CallbackScope scope(shared_.inFlight);
   pendingReply_.release();
   leaveTransaction();
-  if (knownToJs_) post(MessageKind::closed, 0, {});
+  if (knownToJs_) post(MessageKind::closed, 0, std::move(batch_));
+  dropBatch();
 }
 
 void Session::post(MessageKind kind, uint32_t question, Batch&& batch) {

@@ -43,7 +43,10 @@ class Session : public std::enable_shared_from_this<Session> {
     const InFlight::CallbackScope scope(shared_.inFlight);
     if (const auto verdict = answerWithoutHandler(step)) return *verdict;
     const bool alone = shared_.bufferedBytes.full();
-    std::forward<Fill>(fill)(batch_, batch_.addEvent(step, alone));
+    const bool waits = !alone && !batchIsOld();
+    Event& event = batch_.addEvent(step, alone);
+    if (waits && keepsMacros(step)) keepMacros();
+    std::forward<Fill>(fill)(batch_, event);
     buffered_.hold(batch_.memory());
     return deliver(step, alone);
   }
@@ -55,7 +58,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // this and all later events are refused for now. Returns the verdict for libmilter.
   Verdict fail(Step step) noexcept;
 
-  // R4: never waits. The JS context works no more; its close handler runs afterwards.
+  // R4: never waits. The JS context works no more. The events that are left in the batch are handed over with
+  // the message `closed`: their handlers and the close handler run afterwards.
   void close();
 
   // --- the JS thread
@@ -80,15 +84,32 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   static constexpr size_t kMaxBatchBytes = size_t{256} * 1024;
 
+  // The answer to a batch.
+  struct BatchAnswer {
+    Verdict verdict;
+    bool beforeLast;  // see Answer
+  };
+
   // The verdict for an event that no handler needs to see; nullopt for others.
   std::optional<Verdict> answerWithoutHandler(Step step);
   // Passes the events on, or keeps them in the batch. `alone`: does not wait for others to follow this one.
   Verdict deliver(Step step, bool alone);
+  bool batchIsOld() const;
+  // Whether a collected event of this step is answered from the macros that were kept with it.
+  bool keepsMacros(Step step) const {
+    return options_.macros && has(options_.deferred & ~kDeferrableSteps, step);
+  }
+  // The next event replaces the MTA's macros: keeps the values that the last one can ask for.
+  void keepMacros();
+  // Keeps the verdict on the message for its end.
+  void decideMessage(Verdict verdict);
   void dropBatch();
   // The verdict where no handler's counts.
   Verdict defaultVerdict(Step step) const;
   // Hands the batch over and parks until it is answered (R1, R5).
-  Verdict ask(Step step);
+  BatchAnswer ask(Step step);
+  // `verdict` in place of the handlers' for a batch of `events`.
+  BatchAnswer unanswered(Verdict verdict, size_t events);
   // The verdict while no JS thread can answer.
   Verdict unavailableVerdict(Step step) const;
   // The verdict in place of an answer that did not come in time.

@@ -40,7 +40,9 @@ inline void waitUntil(const char* what, const std::function<bool()>& condition) 
 // Remembers the actions that are performed. The `failAt`th one, counted from 0, and all later ones fail.
 class FakeMta final : public Mta {
  public:
-  const char* getsymval(const std::string& name) override { return name == "i" ? "queue-id" : nullptr; }
+  const char* getsymval(const std::string& name) override {
+    return name == "i" && !queueId.empty() ? queueId.c_str() : nullptr;
+  }
   bool setreply(const SmtpReply& given) override {
     reply = given.code + (given.lines.empty() ? "" : " " + given.lines.front());
     return true;
@@ -59,8 +61,9 @@ class FakeMta final : public Mta {
   }
 
   int failAt = -1;
-  std::function<void()> gate;  // called before each action, with no lock held
-  std::string reply;           // the last one; used by the parked thread, or by the one inside withMta()
+  std::function<void()> gate;        // called before each action, with no lock held
+  std::string queueId = "queue-id";  // the macro i; used like `reply`
+  std::string reply;  // the last one; used by the parked thread, or by the one inside withMta()
 
  private:
   std::mutex mutex_;

@@ -19,10 +19,12 @@ class FakeJsThread {
   // Answers a question through message.session->pendingReply(), before it returns or not at all.
   using Responder = std::function<void(Message&)>;
 
-  // `onStart` runs first on the thread.
+  // `onStart` runs first on the thread; `onClosed` gets the messages `closed`.
   explicit FakeJsThread(
-      Responder responder, std::function<void()> onStart = [] {})
-      : respond_(std::move(responder)), thread_([this, onStart = std::move(onStart)] {
+      Responder responder, std::function<void()> onStart = [] {}, Responder onClosed = [](Message&) {})
+      : respond_(std::move(responder)),
+        onClosed_(std::move(onClosed)),
+        thread_([this, onStart = std::move(onStart)] {
           onStart();
           run();
         }) {}
@@ -75,9 +77,11 @@ class FakeJsThread {
       seen_.push_back(line);
     }
     if (message.kind == MessageKind::question) respond_(message);
+    if (message.kind == MessageKind::closed) onClosed_(message);
   }
 
   const Responder respond_;
+  const Responder onClosed_;
   std::mutex mutex_;
   std::condition_variable woken_;
   bool wake_ = false;

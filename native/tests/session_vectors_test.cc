@@ -1,5 +1,6 @@
 // The rules of a session, as test/vectors/session.txt has them; the simulator in lib/testing runs through the
 // same.
+#include <atomic>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -52,7 +53,9 @@ std::string trimmed(const std::string& text) {
 // A session, and a JS thread that calls the handlers of a vector as lib/session/session.ts does.
 class Scene {
  public:
-  Scene() : jsThread_([this](Message& message) { answer(message); }) {
+  Scene()
+      : jsThread_([this](Message& message) { answer(message); }, [] {},
+                  [this](Message& message) { close(message); }) {
     shared_.settings.setMaxBatchAge(std::chrono::hours(1));
     shared_.dispatcher.add(jsThread_.queue(), Dispatcher::Role::serving);
     auto mta = std::make_unique<FakeMta>();
@@ -69,7 +72,15 @@ class Scene {
       if (word.rfind("deferred=", 0) == 0) options.deferred = maskOf(list);
       if (word.rfind("silent=", 0) == 0) options.silent = maskOf(list);
     }
+    options.macros = std::make_shared<const std::vector<std::string>>(1, "i");
+    deferred_ = options.deferred;
     session_->adopt(options);
+  }
+
+  // The macro i, for which every handler asks from now on.
+  void setMacro(std::istringstream& words) {
+    asksMacro_ = true;
+    words >> mta_->queueId;
   }
 
   void setHandler(std::istringstream& words) {
@@ -85,6 +96,11 @@ class Scene {
   std::string run(const std::string& event) {
     called_.clear();
     mta_->reply.clear();
+    if (event == "close") {
+      session_->close();
+      waitUntil("the close handler", [this] { return closed_.load(); });
+      return "close |" + called_;
+    }
     const size_t colon = event.find(':');
     const size_t bytes = colon == std::string::npos ? 0 : std::stoul(event.substr(colon + 1));
     const Verdict verdict = session_->handle(stepNamed(event.substr(0, colon)), [&](Batch& batch, Event&) {
@@ -100,24 +116,41 @@ class Scene {
   }
 
  private:
-  // The first verdict other than CONTINUE ends the question; SKIP ends a step within it.
+  void close(Message& message) {
+    runHandlers(message);
+    called_ += " close";
+    closed_ = true;
+  }
+
   void answer(Message& message) {
+    message.session->pendingReply().answer(message.question, runHandlers(message));
+  }
+
+  // The first verdict other than CONTINUE ends the question; SKIP ends a step within it. A collected step
+  // outside of a message has no verdict.
+  Answer runHandlers(const Message& message) {
+    Answer answer;
     Verdict verdict = Verdict::cont;
     StepMask skipped = 0;
     const std::vector<Event>& events = message.batch.events();
     for (size_t i = 0; i < events.size(); ++i) {
       const Step step = events[i].step;
       const bool last = i + 1 == events.size();
-      verdict = (skipped & bit(step)) != 0 ? Verdict::skip : call(message, step);
+      verdict = (skipped & bit(step)) != 0 ? Verdict::skip : call(message, events[i]);
+      if ((deferred_ & ~kTransactionSteps & bit(step)) != 0) verdict = Verdict::cont;
+      answer = answerOf(verdict);
+      answer.beforeLast = !last;
       if (verdict == Verdict::skip && !last) skipped |= bit(step);
       const bool goesOn = verdict == Verdict::cont || verdict == Verdict::noreply || verdict == Verdict::skip;
       if (!goesOn) break;
     }
-    message.session->pendingReply().answer(message.question, answerOf(verdict));
+    return answer;
   }
 
-  Verdict call(const Message& message, Step step) {
+  Verdict call(const Message& message, const Event& event) {
+    const Step step = event.step;
     called_ += std::string(" ") + kStepNames[static_cast<unsigned>(step)];
+    if (asksMacro_) called_ += "=" + macroOf(message, event);
     const Handler& handler = handlers_[step];
     if (!handler.reply.empty()) {
       const size_t space = handler.reply.find(' ');
@@ -127,10 +160,21 @@ class Scene {
     return step == Step::abort ? Verdict::cont : handler.verdict;
   }
 
+  // What getsymval says in the event's handler, as in lib/session/session.ts.
+  std::string macroOf(const Message& message, const Event& event) {
+    if (!event.withMacros) return mta_->queueId;
+    // i, NUL, the value, NUL; nothing if the MTA had not sent it.
+    const std::string_view kept = message.batch.argument(event, 0);
+    return kept.empty() ? "" : std::string(kept.substr(2, kept.size() - 3));
+  }
+
   SharedState shared_;
   // Used by the JS thread while the session is parked, and by this one otherwise.
   std::map<Step, Handler> handlers_;
   std::string called_;
+  StepMask deferred_ = 0;
+  bool asksMacro_ = false;
+  std::atomic<bool> closed_{false};
   FakeJsThread jsThread_;
   FakeMta* mta_ = nullptr;
   std::shared_ptr<Session> session_;
@@ -155,6 +199,8 @@ int main() {
       ++vectors;
     } else if (first == "options") {
       scene->setOptions(words);
+    } else if (first == "macro") {
+      scene->setMacro(words);
     } else if (first == "handler") {
       scene->setHandler(words);
     } else if (const std::string found = scene->run(first); found != line) {

@@ -126,6 +126,22 @@ describe('macros', () => {
         }
       });
 
+      // They run after the steps that follow, with other macros: the second recipient's, and those of the message's end.
+      test('handlers without reply see the same ones as immediate handlers', async () => {
+        const noreply = ['connect', 'hello', 'unknown', 'envfrom', 'envrcpt', 'data'];
+        const collected = await found(kind, names, { noreply });
+        const oneByOne = await found(kind, names, { noreply, immediate: true });
+        const fixed = (seen: Map<Step, Found>, step: Step) => ({
+          ...seen.get(step),
+          i: typeof seen.get(step)?.i,
+        });
+        for (const step of steps) {
+          expectThat(fixed(collected, step), step).toStrictEqual(fixed(oneByOne, step));
+        }
+        const queueIds = steps.map((step) => collected.get(step)?.i).filter((id) => id !== null);
+        expect(new Set(queueIds).size).toBe(1);
+      });
+
       // The handlers of header, eoh and body run when the MTA has come to the end of the message.
       test('deferred handlers see the same ones as immediate handlers, and those of eom', async () => {
         const seen = await found(kind, names, {});

@@ -59,6 +59,7 @@ function optionsOf(line: string) {
     asked: list('asked', 0xffffffff),
     deferred: list('deferred', 0),
     silent: list('silent', 0),
+    macros: 'i',
   };
 }
 
@@ -66,8 +67,9 @@ function optionsOf(line: string) {
 async function run({ lines }: Vector): Promise<string[]> {
   let called: string[] = [];
   let reply = '';
+  let macro: string | null = null;
   const mta: Mta = {
-    getsymval: () => null,
+    getsymval: (name) => (name === 'i' ? macro : null),
     setreply: (code, _extended, texts) => {
       reply = `${code} ${texts.join(' ')}`;
       return true;
@@ -87,7 +89,7 @@ async function run({ lines }: Vector): Promise<string[]> {
     STEP_NAMES.map((step) => [
       step,
       (context: Context) => {
-        called.push(step);
+        called.push(macro === null || step === 'close' ? step : `${step}=${context.getsymval('i')}`);
         const handler = handlers.get(step);
         if (handler?.code) context.setreply(handler.code, null, handler.text);
         return handler?.verdict ?? CONTINUE;
@@ -103,12 +105,18 @@ async function run({ lines }: Vector): Promise<string[]> {
   const found: string[] = [];
   for (const line of lines) {
     const [event] = line.split(' ') as [string];
-    if (event === 'options' || event === 'handler') {
+    if (event === 'macro') macro = line.slice('macro '.length);
+    if (event === 'options' || event === 'handler' || event === 'macro') {
       found.push(line);
       continue;
     }
     called = [];
     reply = '';
+    if (event === 'close') {
+      await bridge.close();
+      found.push(['close |', ...called].join(' '));
+      continue;
+    }
     const [step, bytes] = event.split(':');
     const number = STEP_NAMES.indexOf(step as StepName);
     const verdict = await bridge.handle(number, 'x'.repeat(Number(bytes ?? 0)));

@@ -1,5 +1,6 @@
 /** Events of a session that are passed to its handlers together: the counterpart of native/bridge/batch.h. */
 import { types } from 'node:util';
+import { WITH_MACROS } from '../../addon/events.js';
 import { encodeBytes } from '../../internal/bytes.js';
 
 /** A batch is handed over when its text and body reach this many bytes. */
@@ -18,8 +19,10 @@ export class Batch {
     return this.#bytes >= MAX_BYTES;
   }
 
-  add(step: number, args: readonly unknown[]): void {
-    this.events.push(step, args.length, ...args);
+  /** @param macros those of the event, where they are kept: see Events in lib/addon/events.ts */
+  add(step: number, args: readonly unknown[], macros: string | null = null): void {
+    if (macros === null) this.events.push(step, args.length, ...args);
+    else this.events.push(step | WITH_MACROS, args.length + 1, macros, ...args);
     for (const arg of args) {
       if (typeof arg === 'string') this.#bytes += encodeBytes(arg).length;
       else if (types.isUint8Array(arg)) this.#bytes += arg.length;

@@ -10,6 +10,7 @@ import type { NegotiatedOptions } from '../../addon/native.js';
 import {
   ABORT,
   bitOf,
+  DEFERRABLE,
   ENVFROM,
   ENVRCPT,
   EOM,
@@ -38,6 +39,7 @@ const UNNEGOTIATED: NegotiatedOptions = {
   asked: 0xffffffff,
   deferred: 0,
   silent: 0,
+  macros: '',
 };
 
 /** Whether no further step of the message follows this verdict on one of its steps. */
@@ -91,17 +93,31 @@ export class Bridge implements SessionCalls {
 
   /** Passes an event to its handler, or adds it to the batch; resolves to the verdict for libmilter. */
   async handle(step: number, ...args: readonly unknown[]): Promise<number> {
+    await this.#endLostTransaction(step);
     const verdict = this.#answerWithoutHandler(step);
     if (verdict !== null) return verdict;
-    this.#batch.add(step, args);
+    this.#batch.add(step, args, this.#macrosOf(step));
     return this.#deliver(step);
+  }
+
+  /** The macros to be kept with an event; null where none are. */
+  #macrosOf(step: number): string | null {
+    if (this.#options.macros === '' || !(this.#options.deferred & ~DEFERRABLE & bitOf(step))) return null;
+    return this.#options.macros
+      .split(' ')
+      .map((name) => [name, this.#mta.getsymval(name)])
+      .filter(([, value]) => value !== null)
+      .map(([name, value]) => `${name}\0${value}\0`)
+      .join('');
   }
 
   /** Ends the session; resolves when the close handler is done. */
   close(): Promise<void> {
     this.#leaveTransaction();
     const session = this.#session;
-    return session ? new Promise((resolve) => session.close(resolve)) : Promise.resolve();
+    const { events } = this.#batch;
+    this.#batch = new Batch();
+    return session ? new Promise((resolve) => session.close(resolve, events)) : Promise.resolve();
   }
 
   // --- the handlers' side
@@ -142,17 +158,21 @@ export class Bridge implements SessionCalls {
     return this.#pendingReply.isOpen(question);
   }
 
-  answer(_slot: number, question: number, verdict: number): boolean {
-    return this.#pendingReply.answer(question, { verdict });
+  answer(_slot: number, question: number, verdict: number, beforeLast: boolean): boolean {
+    return this.#pendingReply.answer(question, { verdict, beforeLast });
   }
 
   answerNegotiation(_slot: number, question: number, verdict: number, options: NegotiatedOptions): boolean {
     return this.#pendingReply.answer(question, { verdict, options });
   }
 
-  negotiatedOptions(_slot: number, question: number): [actions: number, protocol: number] | undefined {
+  negotiatedOptions(
+    _slot: number,
+    question: number,
+  ): [actions: number, protocol: number, deferred: number, macros: string] | undefined {
     if (!this.#pendingReply.isOpen(question)) return undefined;
-    return [this.#options.actions, this.#options.protocol];
+    const { actions, protocol, deferred, macros } = this.#options;
+    return [actions, protocol, deferred, macros];
   }
 
   // --- a step
@@ -161,15 +181,19 @@ export class Bridge implements SessionCalls {
     return (this.#options[set] & bitOf(step)) !== 0;
   }
 
+  /** The message before may have ended without a last step. */
+  async #endLostTransaction(step: number): Promise<void> {
+    if (step !== ENVFROM || !this.#inTransaction) return;
+    if (!this.#batch.empty) await this.#ask(ABORT);
+    this.#leaveTransaction();
+  }
+
   /** The answer to an event that no handler needs to see; null if one does. */
   #answerWithoutHandler(step: number): number | null {
     // libmilter passes it on between messages too, after some steps were negotiated away; Postfix sends it after every
     // message.
     if (step === ABORT && !this.#inTransaction) return CONTINUE;
-    if (bitOf(step) & TRANSACTION_STEPS) {
-      if (step === ENVFROM) this.#leaveTransaction(); // the message before may have ended without a last step
-      this.#inTransaction = true;
-    }
+    if (bitOf(step) & TRANSACTION_STEPS) this.#inTransaction = true;
     if (step === EOM && this.#reply) {
       this.#mta.setreply(...this.#reply);
       this.#reply = null;
@@ -190,7 +214,12 @@ export class Bridge implements SessionCalls {
 
   async #deliver(step: number): Promise<number> {
     if (!this.#has('deferred', step)) {
-      const { verdict } = await this.#ask(step);
+      const { verdict, beforeLast } = await this.#ask(step);
+      if (step === ABORT) return this.#finish(step, CONTINUE);
+      if (beforeLast && step !== EOM) {
+        this.#decideMessage(verdict);
+        return this.#defaultVerdict(step);
+      }
       if (verdict !== SKIP) return this.#finish(step, verdict);
       this.#skipped |= bitOf(step); // for an MTA that ignores SKIP, or does not know it
       return this.#options.protocol & P_SKIP ? this.#finish(step, verdict) : this.#defaultVerdict(step);
@@ -199,9 +228,15 @@ export class Bridge implements SessionCalls {
     if (this.#batch.full) {
       const { verdict } = await this.#ask(step);
       if (verdict === SKIP) this.#skipped |= bitOf(step);
-      else if (verdict !== CONTINUE && verdict !== NOREPLY) this.#deferredVerdict = verdict;
+      this.#decideMessage(verdict);
     }
     return this.#defaultVerdict(step);
+  }
+
+  /** Keeps the verdict on the message for its end. */
+  #decideMessage(verdict: number): void {
+    if (!this.#inTransaction || verdict === CONTINUE || verdict === NOREPLY || verdict === SKIP) return;
+    this.#deferredVerdict = verdict;
   }
 
   /** The answer for libmilter where no handler decides. */
@@ -237,7 +272,6 @@ export class Bridge implements SessionCalls {
   }
 
   #leaveTransaction(): void {
-    this.#batch = new Batch();
     this.#skipped = 0;
     this.#deferredVerdict = null;
     this.#reply = null;

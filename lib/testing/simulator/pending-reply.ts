@@ -9,6 +9,8 @@ import type { Action, Mta } from './mta.js';
 /** The answer to a question. */
 export interface HandlerAnswer {
   readonly verdict: number;
+  /** The verdict of an event before the last one. */
+  readonly beforeLast?: boolean;
   /** With the answer to negotiate. */
   readonly options?: NegotiatedOptions;
 }
