@@ -59,10 +59,6 @@ const before = (text: string, mark: string): string => {
 
 /** The other readings of a name, one step each. They apply to each other's results. */
 const STEPS: readonly ((name: string) => readonly string[])[] = [
-  // Twice, because a decoded word may hold another one.
-  ...[0, 1].map(
-    () => (name: string) => (name.includes('=?') ? READERS.map((reader) => decodeWords(name, reader)) : []),
-  ),
   (name) => (name.includes('%') ? [percentDecoded(name)] : []),
   (name) => (/\+A/.test(name) ? [decodeUtf7(name)] : []),
   // Ideographic and full-width forms, which Windows maps to ASCII.
@@ -93,11 +89,23 @@ export const MAX_NAME_LENGTH = 4096;
 export const usualName = (name: string): string =>
   name.includes('=?') && name.length <= MAX_NAME_LENGTH ? decodeWords(name, READERS[0] as WordReader) : name;
 
+/** Adds what encoded words decode to, and what the words in that decode to. What has been decoded once is not decoded again. */
+function addDecodedWords(found: Set<string>): void {
+  const decoded = new Set<string>();
+  for (let round = 0; round < 2; round++) {
+    for (const name of [...found]) {
+      if (decoded.has(name) || !name.includes('=?')) continue;
+      decoded.add(name);
+      for (const reader of READERS) if (found.size < MAX_READINGS) found.add(decodeWords(name, reader));
+    }
+  }
+}
+
 /** The readings of a name; the first is the usual one. */
 export function readingsOfName(name: string): string[] {
   if (isPlainName(name)) return [name];
-  const usual = usualName(name);
-  const found = new Set([usual, name]);
+  const found = new Set([usualName(name), name]);
+  addDecodedWords(found);
   for (const step of STEPS) {
     for (const each of [...found])
       for (const reading of step(each)) if (found.size < MAX_READINGS) found.add(reading);

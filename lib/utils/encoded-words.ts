@@ -34,11 +34,13 @@ const withoutLanguage = (charset: string): string => charset.replace(/\*.*$/, ''
 export function decodeWords(value: string, reader: WordReader): string {
   const pieces: string[] = [];
   let done = 0;
-  let run = null as { charset: string; bytes: Buffer[] } | null;
+  /** Adjacent words, and the text of the first one. */
+  let run = null as { charset: string; bytes: Buffer[]; text: string } | null;
   /** Whether the last piece is a decoded word. */
   let afterWord = false;
   const finishRun = () => {
-    if (run) pieces.push(reader.decode(Buffer.concat(run.bytes), run.charset) as string);
+    if (run?.bytes.length === 1) pieces.push(run.text);
+    else if (run) pieces.push(reader.decode(Buffer.concat(run.bytes), run.charset) as string);
     afterWord ||= run !== null;
     run = null;
   };
@@ -47,13 +49,14 @@ export function decodeWords(value: string, reader: WordReader): string {
   )) {
     const charset = withoutLanguage(label);
     const bytes = encoding.toLowerCase() === 'b' ? reader.base64(text) : decodeQ(text);
-    if (bytes === null || reader.decode(bytes, charset) === null) continue;
+    const decoded = bytes && reader.decode(bytes, charset);
+    if (bytes === null || decoded === null) continue;
     const between = value.slice(done, index);
     const adjacent = (run !== null || afterWord) && /^\s*$/.test(between);
     if (!adjacent || run?.charset !== charset) {
       finishRun();
       if (!adjacent) pieces.push(between);
-      run = { charset, bytes: [] };
+      run = { charset, bytes: [], text: decoded };
     }
     run?.bytes.push(bytes);
     done = index + word.length;

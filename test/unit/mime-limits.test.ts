@@ -218,6 +218,10 @@ describe('defanging takes linear, not quadratic time', () => {
       'stray equals signs',
       leaf('Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable', '=z= ='),
     ],
+    [
+      'lines of uuencode without data',
+      leaf('Content-Type: text/html\nContent-Transfer-Encoding: x-uuencode', '_\n'),
+    ],
     ['beginnings of files', leaf('Content-Type: text/plain', 'begin 644 a.txt\n')],
     ['lines of dashes without a boundary', leaf('Content-Type: multipart/mixed', '--a \n')],
   ];
@@ -283,6 +287,7 @@ describe('parsing takes linear, not quadratic time', () => {
     ['line breaks before a field', (n) => parse(`A: b\n${'\n'.repeat(n)}x`)],
     ['line breaks in a head', (n) => unlimited(`Content-Type: text/html\nA: b\n${' \n'.repeat(n / 2)}x`)],
     ['a word without an equals sign', (n) => names(`name=a; ${'x'.repeat(n)}`)],
+    ['quotes without semicolons', (n) => names('name="a,b'.repeat(n / 9))],
     ['backslashes before semicolons', (n) => names('name=a\\;'.repeat(n / 8))],
     ['own boundaries', (n) => unlimited(`Content-Type: a/b; boundary=c\n${'--b\n'.repeat(n / 4)}\nx`)],
     ['garbage in a head', (n) => unlimited(`A: b\n${'garbage\n'.repeat(n / 8)}\nx`)],
