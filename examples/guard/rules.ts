@@ -6,6 +6,7 @@ import { mailRules } from './rules/3-mail';
 import { rcptRules } from './rules/4-rcpt';
 import { headerRules } from './rules/5-headers';
 import { bodyRules } from './rules/6-body';
+import { contentRules } from './rules/7-content';
 
 export const rules: readonly AnyRule[] = [
   ...connectRules,
@@ -14,4 +15,5 @@ export const rules: readonly AnyRule[] = [
   ...rcptRules,
   ...headerRules,
   ...bodyRules,
+  ...contentRules,
 ];

@@ -36,10 +36,14 @@ export const reputation = defineRule({
   async after({ client, message: { sender }, level }, { action, findings }, { store }) {
     const name = sender.domain || client.address;
     if (name === null || action === 'failed' || action === 'abandoned') return;
-    const isSpam = findings.some(
-      ({ step, mode }) => ABOUT_CONTENT.has(step) && mode !== 'dry-run' && mode !== 'defer',
+    const counting = findings.filter(({ mode }) => mode !== 'dry-run');
+    // What is deferred at most, such as a scanner that does not answer, says nothing about the message.
+    const isSpam = counting.some(
+      ({ step, mode, atMost }) => ABOUT_CONTENT.has(step) && mode !== 'defer' && atMost !== 'defer',
     );
-    if (!isSpam && action !== 'accept') return;
+    // A copy or an alias is no suspicion.
+    const isHam = (action === 'accept' || action === 'tag') && counting.every(({ step }) => step === 'end');
+    if (!isSpam && !isHam) return;
     await store.record(name, await level(), isSpam ? 'spam' : 'ham');
   },
 });
