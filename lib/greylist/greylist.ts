@@ -8,7 +8,8 @@ import {
   checkText,
   type OptionNames,
 } from '../internal/validate.js';
-import { type ClientNetworks, clientNetwork, foldSender } from './normalise.js';
+import { type ClientNetworks, clientNetwork } from '../utils/client-network.js';
+import { foldSender } from './normalise.js';
 import type { Rules } from './rules.js';
 import { SqliteStore } from './sqlite-store.js';
 import type { GreylistStore } from './store.js';

@@ -1,29 +1,4 @@
-/** What counts as the same client and the same sender in a greylist. */
-import ipaddr from 'ipaddr.js';
-import { readIp, textOf } from '../utils/ip.js';
-
-/** Prefix lengths of the networks whose clients count as one. */
-export interface ClientNetworks {
-  readonly ipv4Prefix: number;
-  readonly ipv6Prefix: number;
-}
-
-/**
- * The network of a client, such as `192.0.2.0/24`: large senders retry from another host of the same network. Text that is not an
- * address is returned unchanged, and so is an address if its whole length is compared.
- */
-export function clientNetwork(ip: string, { ipv4Prefix, ipv6Prefix }: ClientNetworks): string {
-  const address = readIp(ip);
-  if (address === undefined) return ip;
-  const bytes = address.toByteArray();
-  const bits = address.kind() === 'ipv4' ? ipv4Prefix : ipv6Prefix;
-  if (bits >= bytes.length * 8) return ip;
-  for (const at of bytes.keys()) {
-    const kept = Math.min(8, Math.max(0, bits - at * 8));
-    bytes[at] = (bytes[at] as number) & (0xff << (8 - kept));
-  }
-  return `${textOf(ipaddr.fromByteArray(bytes))}/${bits}`;
-}
+/** What counts as the same sender in a greylist. */
 
 /** BATV: `prvs=0123abcdef=user`, older `prvs=user/0123abcdef`, and Barracuda's `btv1==0123abcdef==user`. */
 const BATV = [/^prvs=[0-9a-f]{6,16}=(.+)$/is, /^prvs=(.+)\/[0-9a-f]{6,16}$/is, /^btv1==[0-9a-z]+==(.+)$/is];

@@ -26,3 +26,15 @@ export async function fillReputation(file: string, count: number, time: number):
     .run(count, `d${time}-`, time - count);
   database.close();
 }
+
+/** Adds counters of one point each, which end at `end`, to a file of rate limits. */
+export async function fillRateLimits(file: string, count: number, end: number): Promise<void> {
+  const database = new Sqlite(file);
+  database
+    .prepare(`
+      WITH RECURSIVE counter(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter WHERE n < ?)
+      INSERT INTO counters (key, points, expire) SELECT 'sender:hour:' || ? || n, 1, ? FROM counter
+    `)
+    .run(count, `${end}-`, end);
+  database.close();
+}

@@ -9,10 +9,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AddrCache } from 'tsmilter/cache';
 import { Greylist, SqliteStore } from 'tsmilter/greylist';
 import { AccessMap } from 'tsmilter/policy';
+import { RateLimiter, SqliteRateLimitStore } from 'tsmilter/ratelimit';
 import { Reputation, SqliteReputationStore } from 'tsmilter/reputation';
 import { cpuMilliseconds, largestTurn, mostEntriesInATurn } from '../support/event-loop';
 import { expectThat } from '../support/expect';
-import { fillReputation, fillTriples } from '../support/full-stores';
+import { fillRateLimits, fillReputation, fillTriples } from '../support/full-stores';
 
 const TRIPLES = 200_000;
 const LINES = 40_000;
@@ -98,6 +99,24 @@ describe('one turn of the event loop', () => {
       expectThat(await largestTurn(cpuMilliseconds, work), work.name).toBeLessThan(MOST_MILLISECONDS);
     }
     expect(removed).toBeGreaterThan(10_000);
+  });
+
+  it('full rate limits in SQLite: counters, which remove those that have ended and the oldest', async () => {
+    const file = join(directory, 'limits.db');
+    const limits = { sender: { hour: { points: 5, duration: HOUR } } };
+    await new RateLimiter(file, { limits }).close();
+    await fillRateLimits(file, 20_000, Date.now() - HOUR);
+    await fillRateLimits(file, TRIPLES, Date.now() + HOUR);
+    const store = new SqliteRateLimitStore(file, { maxEntries: TRIPLES });
+    await using limiter = new RateLimiter(store, { limits, whenStoreFails: 'throw' });
+    await limiter.consume('sender', 'warm@up.example');
+    const consuming = await largestTurn(cpuMilliseconds, async () => {
+      for (let at = 0; at < 500; at++) {
+        await limiter.consume('sender', `made-up${at}@example.com`);
+        if (at % 10 === 0) await new Promise(setImmediate);
+      }
+    });
+    expect(consuming).toBeLessThan(MOST_MILLISECONDS);
   });
 
   it('an AddrCache: load and compact', async () => {

@@ -41,6 +41,7 @@ export interface RedisClient {
   connect(): Promise<unknown>;
   destroy(): void;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  del(key: string): Promise<number>;
   hVals(key: string): Promise<string[]>;
   scan(
     cursor: string,
