@@ -3,6 +3,7 @@
  * @module tsmilter/archive
  */
 export { FailedMessages, type FailedMessagesOptions } from './failed-messages.js';
+export type { Chunks } from './from-lines.js';
 export { MboxArchive, type MboxArchiveOptions, type MboxEnvelope } from './mbox-archive.js';
 export { type MboxMessage, type ReadMboxOptions, readMbox } from './read-mbox.js';
 export {

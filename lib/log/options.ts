@@ -3,11 +3,9 @@ import { badArgument } from '../internal/errors.js';
 import { LOG_LEVELS, type LogLevel } from '../internal/logger.js';
 import type { OptionNames } from '../internal/validate.js';
 
-/**
- * A method of a log; it gets fields and a text.
- */
+/** A method of a log; it gets fields and a text, or a text alone. */
 // biome-ignore lint/suspicious/noExplicitAny: the types of a library's methods differ in ways that do not matter here
-type AnyLogMethod = (...args: any[]) => unknown;
+export type AnyLogMethod = (...args: any[]) => unknown;
 
 /** A log of the application's own: a pino logger, or anything with these methods of one. */
 export interface GivenLogger {

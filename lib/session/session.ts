@@ -8,7 +8,7 @@
  */
 
 import { ALL_OPTS, CONTINUE, NOREPLY, SKIP } from '../addon/constants.js';
-import { type Events, stepIn, WITH_MACROS } from '../addon/events.js';
+import { type Events, WITH_MACROS } from '../addon/events.js';
 import { ActionKind } from '../addon/kinds.js';
 import type { Status } from '../addon/status.js';
 import {
@@ -191,12 +191,12 @@ export class Session implements Backend {
     const { events } = run;
     while (run.at < events.length) {
       const word = events[run.at] as number;
-      const step = stepIn(word);
+      const step = word & ~WITH_MACROS;
       let at = run.at + 2;
       let count = events[run.at + 1] as number;
       run.step = step;
       run.at = at + count;
-      this.#keptMacros = null;
+      if (this.#keptMacros !== null) this.#keptMacros = null;
       if (word & WITH_MACROS) {
         this.#keptMacros = new KeptMacros(events[at] as string, this.#macroNames);
         at++;
@@ -232,9 +232,10 @@ export class Session implements Backend {
 
   /** Whether the run goes on after this verdict. Where it does not, the verdict is the question's answer. */
   #proceed(run: Run, step: number, answered: number): boolean {
-    const verdict = this.#deferred & ~TRANSACTION_STEPS & bitOf(step) ? CONTINUE : answered;
     const last = run.at >= run.events.length;
-    if (!last && (verdict === CONTINUE || verdict === NOREPLY)) return true;
+    if (!last && (answered === CONTINUE || answered === NOREPLY)) return true;
+    const verdict = this.#deferred & ~TRANSACTION_STEPS & bitOf(step) ? CONTINUE : answered;
+    if (!last && verdict === CONTINUE) return true;
     if (!last && verdict === SKIP) {
       run.skipped |= bitOf(step);
       return true;

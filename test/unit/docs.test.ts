@@ -21,7 +21,7 @@ const blocks = pages.flatMap((page) => page.blocks);
 const inLanguage = (...languages: string[]): Block[] =>
   blocks.filter(({ language }) => languages.includes(language));
 
-const CONFIGURATION = ['ini', 'm4'];
+const CONFIGURATION = ['ini', 'm4', 'yaml'];
 /** What a command prints. */
 const OUTPUT = 'text';
 
@@ -100,9 +100,12 @@ describe('configuration in the documentation', () => {
   /** As tools/mta/sendmail.ts has it. */
   const M4 = /^INPUT_MAIL_FILTER\(`\w+', `S=(?:local|inet6?):[^,\s]+(?:, [FT]=[^,\s]+)*'\)dnl$/;
 
+  /** Prometheus's: nested keys, and lists of them. */
+  const YAML = /^ *(?:- )?[a-z_]+:(?: \S.*)?$/;
+
   for (const block of inLanguage(...CONFIGURATION)) {
     it(`${placeOf(block)} is well-formed`, () => {
-      const form = block.language === 'm4' ? M4 : INI;
+      const form = { m4: M4, yaml: YAML }[block.language] ?? INI;
       for (const line of block.text.trimEnd().split('\n')) expect(line).toMatch(form);
     });
   }
