@@ -7,6 +7,7 @@ import { rcptRules } from './rules/4-rcpt';
 import { headerRules } from './rules/5-headers';
 import { bodyRules } from './rules/6-body';
 import { contentRules } from './rules/7-content';
+import { endRules } from './rules/8-end';
 
 export const rules: readonly AnyRule[] = [
   ...connectRules,
@@ -16,4 +17,5 @@ export const rules: readonly AnyRule[] = [
   ...headerRules,
   ...bodyRules,
   ...contentRules,
+  ...endRules,
 ];

@@ -1,4 +1,6 @@
 // The production filter behind both MTAs: rules that ask scanners, that send copies, and that remember.
+import * as fs from 'node:fs';
+import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Clamd } from 'tsmilter/scan';
 import { scanned } from '../../examples/guard/scanner';
@@ -103,5 +105,70 @@ test.each(wrongAddress)('the address %s is refused with its line', async (addres
   await guard.tryConfiguration(
     { clamd: { mode, address } },
     /guard\.cfg:\d+.*\[clamd\] address: .* host:port/,
+  );
+});
+
+describe.each(kinds)('%s, at the end', (kind) => {
+  const recipientsOf = async (id: string) =>
+    (await guard.delivered(id)).rcptTo.map(({ address }) => address).toSorted();
+  const copy = { senders: '@src.example', recipients: 'watched@dest.test', copy_to: 'copy@dest.test' };
+  const pair = { aliases: '@src.example old@dest.test: new@dest.test other@dest.test' };
+  const FROM = 'joe@src.example';
+
+  test.each<[string, Trial, readonly string[]]>([
+    ['of a sender', { from: FROM }, ['copy@dest.test', 'rcpt@dest.test']],
+    [
+      'to a recipient',
+      { to: ['a@dest.test', 'Watched@dest.test'] },
+      ['Watched@dest.test', 'a@dest.test', 'copy@dest.test'],
+    ],
+    ['of others', { from: '' }, ['rcpt@dest.test']],
+  ])('a blind copy: mail %s', async (_, mail, expected) => {
+    await guard.configure({ blind_copy: { mode: 'tag', ...copy } });
+    const { id, code, reply } = await guard.send(kind, mail);
+    expectThat(code, reply).toBe(250);
+    expect(await recipientsOf(id)).toStrictEqual(expected);
+  });
+
+  test.each<[string, Trial, readonly string[]]>([
+    [
+      'fits',
+      { from: FROM, to: ['old@dest.test', 'b@dest.test'] },
+      ['b@dest.test', 'new@dest.test', 'other@dest.test'],
+    ],
+    ['has another sender', { to: 'old@dest.test' }, ['old@dest.test']],
+    ['has another recipient', { from: FROM }, ['rcpt@dest.test']],
+  ])('an alias whose pair %s', async (_, mail, expected) => {
+    await guard.configure({ smart_alias: { mode: 'tag', ...pair } });
+    const { id, code, reply } = await guard.send(kind, mail);
+    expectThat(code, reply).toBe(250);
+    expect(await recipientsOf(id)).toStrictEqual(expected);
+  });
+
+  test('the archive has what is accepted, as it arrived', async () => {
+    const file = path.join(guard.dir, `archive-${kind}/mbox`);
+    const honeypot = { mode: 'reject', recipients: 'trap@dest.test' };
+    const archive = { mode: 'tag', file };
+    await guard.configure({ archive, honeypot });
+    expect((await guard.send(kind, { to: 'trap@dest.test' })).code).toBe(550);
+    const { id } = await guard.send(kind, { body: 'From here on\r\n' });
+    const text = fs.readFileSync(file, 'utf8');
+    expect(text.match(/^From .*/gm)).toStrictEqual([expect.stringMatching(/^From joe@stranger\.example /)]);
+    expect(text).toContain(id);
+    expect(text).toMatch(/^>From here on$/m);
+    await guard.configure({ archive: { ...archive, mode: 'dry-run' } });
+    expect((await guard.send(kind)).code).toBe(250);
+    expect(fs.readFileSync(file, 'utf8')).toBe(text);
+  });
+});
+
+test.each([
+  ['blind_copy', 'copy_to', 'ann'],
+  ['smart_alias', 'aliases', 'a@b.test: c@d.test'],
+  ['smart_alias', 'aliases', 'a@b.test c@d.test:'],
+])('[%s] %s = %s is refused with its line', async (rule, option, value) => {
+  await guard.tryConfiguration(
+    { [rule]: { mode: 'tag', [option]: value } },
+    new RegExp(`guard\\.cfg:\\d+.*\\[${rule}\\] ${option}: .* is not`),
   );
 });

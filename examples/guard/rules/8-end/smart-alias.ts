@@ -1,0 +1,63 @@
+import { AddressList } from 'tsmilter/lists';
+import { readMailboxes } from '../../mailboxes';
+import { ConfigError, type Option, type ReadContext } from '../../options';
+import { defineRule } from '../../rule';
+import { shown } from '../../shown';
+
+/** Mail of a sender to a recipient goes to others. */
+interface Alias {
+  readonly senders: AddressList;
+  readonly recipients: AddressList;
+  readonly to: readonly string[];
+}
+
+async function aliasOf(line: string, { resources }: ReadContext): Promise<Alias> {
+  // A name with a slash or a colon would be a file or a level to the list.
+  const [, sender, recipient, to = ''] = /^([^\s:/]+)\s+([^\s:/]+)\s*:(.*)$/.exec(line) ?? [];
+  const targets = readMailboxes(to);
+  if (sender === undefined || recipient === undefined || targets.length === 0)
+    throw new ConfigError(`${line} is not of the form: sender recipient: new-recipient`);
+  const open = async (entry: string) => {
+    const list = await AddressList.open([entry]);
+    resources.add(() => list.close());
+    return list;
+  };
+  return { senders: await open(sender), recipients: await open(recipient), to: targets };
+}
+
+const aliases: Option<readonly Alias[]> = {
+  doc: 'a line for each pair: sender, recipient, a colon, and who gets the mail in place of the recipient: `@partner.example bob@example.com: ann@example.com`',
+  fallback: '',
+  async read(value, context) {
+    const lines = value.split('\n').map((line) => line.trim());
+    const found: Alias[] = [];
+    for (const line of lines) if (line !== '') found.push(await aliasOf(line, context));
+    return found;
+  },
+};
+
+export const smartAlias = defineRule({
+  name: 'smart_alias',
+  step: 'end',
+  doc: 'Mail of this sender to this recipient is meant for others. Mode `tag` sends it to them; the first pair that fits a recipient counts.',
+  clients: ['internal', 'authenticated', 'relay', 'external', 'dynamic'],
+  options: { aliases },
+  check({ message: { sender, recipients } }, { aliases: pairs }) {
+    const ofSender = pairs.filter(({ senders }) => senders.has(sender.address));
+    const found = [...recipients].flatMap((recipient) => {
+      const pair = ofSender.find(({ recipients: meant }) => meant.has(recipient.address));
+      return pair ? [{ recipient, to: pair.to }] : [];
+    });
+    if (found.length === 0) return null;
+    const names = found.map(
+      ({ recipient, to }) => `${shown(recipient.address)} to ${to.map(shown).join(', ')}`,
+    );
+    return {
+      reason: names.join('; '),
+      reply: 'Your message is not accepted.',
+      edit: (message) => {
+        for (const { recipient, to } of found) message.recipients.replace(recipient, ...to);
+      },
+    };
+  },
+});
