@@ -23,7 +23,7 @@ export { Milter } from './filter/milter.js';
 export { dictfromlist, envcallback, param2dict } from './filter/params.js';
 export { uniqueID } from './filter/unique-id.js';
 export { DisabledAction, MilterError, type MilterErrorCode } from './internal/errors.js';
-export { LOG_LEVELS, type Logger, type LogLevel, type LogMethod } from './internal/logger.js';
+export type { Logger, LogLevel, LogMethod } from './internal/logger.js';
 export type { AnyLogMethod, GivenLogger, LogOptions } from './log/options.js';
 export type { MetricsOptions } from './metrics/options.js';
 export {

@@ -1,8 +1,17 @@
 /** What writes a log: the levels, and the methods, which are pino's. */
 
+/** How serious an entry is. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
 /** From the most detailed to the most serious. */
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+export const LOG_LEVELS = [
+  'trace',
+  'debug',
+  'info',
+  'warn',
+  'error',
+  'fatal',
+] as const satisfies readonly LogLevel[];
 
 /** Writes an entry: a text, or fields and a text. Further arguments fill in the text's `%s`, `%d`, `%j` and `%o`. */
 export interface LogMethod {

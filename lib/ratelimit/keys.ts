@@ -5,11 +5,10 @@ import { type ClientNetworks, clientNetwork } from '../utils/client-network.js';
 import { readIp, textOf } from '../utils/ip.js';
 import { foldText } from '../utils/spellings.js';
 
-/** What a limit applies to. */
-export const LIMITED_BY = ['client', 'account', 'sender', 'recipient'] as const;
-
 /** What a limit applies to: see {@link RateLimiter.consume}. */
-export type LimitedBy = (typeof LIMITED_BY)[number];
+export type LimitedBy = 'client' | 'account' | 'sender' | 'recipient';
+
+export const LIMITED_BY: readonly LimitedBy[] = ['client', 'account', 'sender', 'recipient'];
 
 /**
  * The key under which a store counts: a digest, which has the same length for all names, so that untrusted names cannot fill the
