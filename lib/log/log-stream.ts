@@ -50,8 +50,10 @@ export class LogStream {
 
   /** @param urgent whether the line should not wait for others */
   write(lines: string, urgent: boolean): void {
+    // The first write makes libuv create its threads. Later the system may have none left, and libuv would abort the process.
+    const first = this.#opened === null;
     this.#stream.write(lines);
-    if (urgent) this.#stream.flush(ignore);
+    if (urgent || first) this.#stream.flush(ignore);
     else this.#timer ??= setTimeout(this.#onTimer, FLUSH_INTERVAL).unref();
   }
 
