@@ -41,6 +41,10 @@ export type Question = 'callback' | 'notice';
 /** What a server has said about the address itself; everything else, such as a dislike of this host, is about something else. */
 const ABOUT_ADDRESS: ReadonlySet<string> = new Set(['address', 'dns', 'rcpt']);
 
+/** Most servers say at RCPT, too, what they have against the client: 5.7.X is about policy (RFC 3463 3.8). */
+const isAboutAddress = ([code, text, stage]: DsnRefusal): boolean =>
+  code >= 500 && ABOUT_ADDRESS.has(stage) && !(stage === 'rcpt' && /^5\.7\./.test(text));
+
 export class Callbacks {
   readonly #settings: Settings;
   readonly #asked: Readonly<Record<Question, AddrCache<string>>>;
@@ -68,12 +72,14 @@ export class Callbacks {
    */
   async refusal(question: Question, facts: MessageFacts, reason: string): Promise<string | null> {
     const { address } = facts.message.sender;
+    // A name without a domain has no server; to the cache it would be that of a domain.
+    if (!address.includes('@')) return null;
     const cache = this.#asked[question];
     const known = cache.get(address);
     if (known !== undefined) return known;
     const refusal = await this.#ask(question, facts, reason);
     if (refusal === null) cache.set(address);
-    else if (refusal[0] >= 500 && ABOUT_ADDRESS.has(refusal[2])) {
+    else if (isAboutAddress(refusal)) {
       const text = `${refusal[0]} ${refusal[1]}`;
       cache.set(address, text);
       return text;

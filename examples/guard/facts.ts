@@ -12,8 +12,10 @@ export interface SessionFacts {
   readonly helo: string | null;
   /** The name of this host, as the MTA says it. */
   readonly host: string;
-  /** The DNS questions that this session, or this message, may still ask. */
+  /** The DNS questions that this session, or this message, may still ask; SPF has as many of its own. */
   readonly dns: DnsSession;
+  /** As many again, for what must not fail because a sender has used up the others. */
+  freshDns(): DnsSession;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** What the client has lost so far in this session. */

@@ -163,6 +163,7 @@ export class Session {
       helo: this.#helo,
       host: this.#host,
       dns: this.#dns,
+      freshDns: () => resolverFor(this.#config.dns, this.#abort.signal),
       signal: this.#abort.signal,
       demerits: this.#inspection.demerits,
     };
@@ -171,8 +172,8 @@ export class Session {
   #messageFacts(message: Transaction, signal: AbortSignal): MessageFacts {
     const { auth, sender } = message;
     const client: Client = auth === null ? this.#client : { ...this.#client, class: 'authenticated' };
-    const dns = resolverFor(this.#config.dns, signal);
-    const session: SessionFacts = { ...this.#facts(), client, dns, signal };
+    const freshDns = () => resolverFor(this.#config.dns, signal);
+    const session: SessionFacts = { ...this.#facts(), client, dns: freshDns(), freshDns, signal };
     let asked: Promise<Authentication> | undefined;
     const authentication = () => {
       asked ??= this.#authenticate(session, sender.address);
@@ -182,7 +183,9 @@ export class Session {
   }
 
   async #authenticate(facts: SessionFacts, sender: string): Promise<Authentication> {
-    const found = await authenticate(facts, sender, this.#config.authentication);
+    // A sender's record may cause as many questions as there may be; then there must be some left for others.
+    const own = { ...facts, dns: facts.freshDns() };
+    const found = await authenticate(own, sender, this.#config.authentication);
     if (found.sender !== null)
       this.#write('AUTHENTICATION', found.level, `SPF ${found.sender.result}`, found.forwarder ?? '');
     return found;

@@ -42,6 +42,9 @@ const MULTIPART = ['MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary
 const policies: Zone = {
   '_dmarc.src.test': { TXT: ['v=DMARC1; p=quarantine'] },
   '_dmarc.strict.example': { TXT: ['v=DMARC1; p=reject'] },
+  'greedy.example': {
+    TXT: [`v=spf1 ${[1, 2, 3, 4, 5, 6].map((n) => `a:h${n}.greedy.example`).join(' ')} -all`],
+  },
 };
 
 const CASES: readonly Case[] = [
@@ -153,6 +156,23 @@ describe('guard', () => {
   }
 
   describe.each(kinds)('%s', (kind) => {
+    test('DMARC: a sender whose SPF record asks for more than it may has not used up the questions of others', async () => {
+      await guard.configure({ dns: { max_lookups: '4' }, dmarc: { mode: 'reject' } });
+      const { id } = await guard.send(kind, { from: 'eve@greedy.example' });
+      expect(await guard.wasDelivered(kind, id)).toBe(false);
+      await guard.logged(/DMARC quarantine: /);
+    });
+
+    test('content with more parts than can be checked is removed', async () => {
+      await guard.configure({ dangerous_content: { mode: 'tag' } });
+      const body = `${'--b\r\n\r\n\r\n'.repeat(1_001)}${attachment('x.exe', 'MZ harmful')}`;
+      const { id, code, reply } = await guard.send(kind, { headers: MULTIPART, body });
+      expectThat(code, reply).toBe(250);
+      const { text } = await guard.delivered(id);
+      expect(text).not.toContain('MZ harmful');
+      expect(text).toContain('was removed');
+    });
+
     test('DMARC: of several authors the strictest domain counts, unless it is exempt', async () => {
       const mail = { headers: ['From: boss@strict.example'] };
       await guard.configure({ dmarc: { mode: 'reject' } });

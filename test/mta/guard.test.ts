@@ -221,7 +221,7 @@ describe('guard', () => {
         // The ban is written when the session ends.
         if (refuses) await guard.bans(at);
         const again = await guard.send(kind, { at });
-        expectThat(again.code, again.reply).toBe(refuses ? 550 : 250);
+        expectThat(again.code, again.reply).toBe(refuses ? 451 : 250); // a ban ends
       },
     );
   });

@@ -10,7 +10,10 @@ export const bannedIps = defineRule({
   },
   prepare: async ({ networks: list }, { bans }) => ({ list, bans: await bans() }),
   check({ client: { address } }, { list, bans }) {
-    if (address === null || !(list.has(address) || bans.has(address))) return null;
-    return { reason: `${address} is banned`, reply: `Mail from ${address} is not accepted here.` };
+    if (address === null) return null;
+    const reply = `Mail from ${address} is not accepted here.`;
+    if (list.has(address)) return { reason: `${address} is banned`, reply };
+    // Others may send from there as well, and the ban ends.
+    return bans.has(address) ? { reason: `${address} is banned for a while`, reply, atMost: 'defer' } : null;
   },
 });

@@ -1,9 +1,13 @@
 import { number } from '../../options';
-import { defineRule } from '../../rule';
+import { defineRule, type Outcome } from '../../rule';
 import { shown } from '../../shown';
 
-/** Steps whose findings say what a message is; those before them only who sends it. */
-const ABOUT_CONTENT: ReadonlySet<string> = new Set(['headers', 'body', 'content']);
+/** Whether a finding says that the message is spam: a scanner's does, and what a rule about the content holds or refuses. */
+function meansSpam({ step, mode, atMost }: Outcome['findings'][number]): boolean {
+  // What is deferred at most, such as a scanner that does not answer, says nothing about the message.
+  if (mode === 'dry-run' || mode === 'defer' || atMost === 'defer') return false;
+  return step === 'content' || (step === 'body' && mode !== 'tag');
+}
 
 export const reputation = defineRule({
   name: 'reputation',
@@ -36,13 +40,9 @@ export const reputation = defineRule({
   async after({ client, message: { sender }, level }, { action, findings }, { store }) {
     const name = sender.domain || client.address;
     if (name === null || action === 'failed' || action === 'abandoned') return;
-    const counting = findings.filter(({ mode }) => mode !== 'dry-run');
-    // What is deferred at most, such as a scanner that does not answer, says nothing about the message.
-    const isSpam = counting.some(
-      ({ step, mode, atMost }) => ABOUT_CONTENT.has(step) && mode !== 'defer' && atMost !== 'defer',
-    );
-    // A copy or an alias is no suspicion.
-    const isHam = (action === 'accept' || action === 'tag') && counting.every(({ step }) => step === 'end');
+    const isSpam = findings.some(meansSpam);
+    // A copy or an alias is no suspicion; what a rule finds in dry run is.
+    const isHam = (action === 'accept' || action === 'tag') && findings.every(({ step }) => step === 'end');
     if (!isSpam && !isHam) return;
     await store.record(name, await level(), isSpam ? 'spam' : 'ham');
   },

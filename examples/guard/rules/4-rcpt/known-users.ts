@@ -2,6 +2,9 @@ import { addresses } from '../../options';
 import { defineRule } from '../../rule';
 import { shown } from '../../shown';
 
+/** Postmaster (RFC 5321 4.5.1), and recipients that we have signed: the rule signed_bounce judges these. */
+const ALWAYS_KNOWN = /^(?:postmaster@|srs[01][=+-]|prvs=)/i;
+
 export const knownUsers = defineRule({
   name: 'known_users',
   step: 'rcpt',
@@ -12,7 +15,7 @@ export const knownUsers = defineRule({
     users: addresses('all their users, and files of them: `ann@example.com`, `file:users`'),
   },
   check({ recipient: { address } }, { domains, users }) {
-    if (!domains.has(address) || users.has(address)) return null;
+    if (!domains.has(address) || users.has(address) || ALWAYS_KNOWN.test(address)) return null;
     return {
       reason: `no user ${shown(address)}`,
       reply: `${shown(address)} is not known here.`,

@@ -1,7 +1,25 @@
-import { checkExt, defang } from 'tsmilter/mime';
+import { MilterError } from 'tsmilter';
+import type { Transaction } from 'tsmilter/message';
+import { checkExt, defang, type MimeMessage } from 'tsmilter/mime';
 import { flag, list } from '../../options';
 import { defineRule } from '../../rule';
 import { shown } from '../../shown';
+
+/** Null if it exceeds the limits of tsmilter/mime: nobody knows then what it has. */
+async function readContent(message: Transaction): Promise<MimeMessage | null> {
+  try {
+    return await message.mime();
+  } catch (error) {
+    if (error instanceof MilterError && error.code === 'ERR_MILTER_MIME_LIMIT') return null;
+    throw error;
+  }
+}
+
+function removeContent(message: Transaction): void {
+  message.headers.delete('Content-Transfer-Encoding');
+  message.headers.set('Content-Type', 'text/plain');
+  message.body = 'The content of this message was removed: it had more parts than can be checked.\r\n';
+}
 
 export const dangerousContent = defineRule({
   name: 'dangerous_content',
@@ -19,7 +37,13 @@ export const dangerousContent = defineRule({
     options: { scanZip: scan_zip, scanContainers: scan_containers, scanHtml: scan_html },
   }),
   async check({ message }, { own, options }) {
-    const content = await message.mime();
+    const content = await readContent(message);
+    if (content === null)
+      return {
+        reason: 'more parts than can be checked',
+        reply: 'Your message has more parts than can be checked.',
+        edit: removeContent,
+      };
     const names = new Set<string>();
     const check = (name: string) => {
       const isOwn = own.has(name.slice(name.lastIndexOf('.') + 1).toLowerCase());

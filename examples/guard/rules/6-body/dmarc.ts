@@ -8,7 +8,7 @@ import { shown } from '../../shown';
 
 /** Asks for the author's domain: its signatures, SPF, and whether a forwarder we trust has vouched for them. */
 async function evaluate(
-  { message, dns, authentication }: MessageFacts,
+  { message, dns, freshDns, authentication }: MessageFacts,
   trustedSealers: readonly string[],
 ): Promise<DmarcResult> {
   const verifier = new DkimVerifier({ resolver: dns, leadingSpace: true });
@@ -18,7 +18,10 @@ async function evaluate(
   for await (const chunk of message.body.stream()) verifier.body(chunk);
   const [dkim, chain, { sender: spf }] = await Promise.all([verifier.eom(), arc.eom(), authentication()]);
   const from = message.headers.fields('From').map(({ unfolded }) => unfolded);
-  return checkDmarc({ from, dkim, arc: chain, ...(spf && { spf }) }, { resolver: dns, trustedSealers });
+  return checkDmarc(
+    { from, dkim, arc: chain, ...(spf && { spf }) },
+    { resolver: freshDns(), trustedSealers },
+  );
 }
 
 const AT_MOST = { quarantine: 'quarantine', reject: 'reject' } as const satisfies Record<string, Mode>;
@@ -27,18 +30,20 @@ export const dmarc = defineRule({
   name: 'dmarc',
   step: 'body',
   doc: 'The domain of the From field asks that this message be held or refused (DMARC): neither SPF nor DKIM shows that it is the author. Its policy is the most severe effect.',
-  clients: ['external', 'dynamic', 'relay'],
   options: {
     trusted_sealers: list('domains whose ARC seals count: forwarders and mailing lists that we trust'),
     exempt: addresses('author domains whose policy is not followed'),
   },
   async check(facts, { trusted_sealers, exempt }) {
-    const {
-      result,
-      disposition,
-      domain = '',
-      policyDomain = domain,
-    } = await evaluate(facts, trusted_sealers);
+    const evaluated = await evaluate(facts, trusted_sealers);
+    const { result, disposition, reason = result, domain = '', policyDomain = domain } = evaluated;
+    if (result === 'temperror')
+      return {
+        reason: `DMARC temperror of ${shown(domain)}: ${reason}`,
+        reply: `The policy of ${shown(domain)} cannot be read at present.`,
+        detail: '4.3',
+        atMost: 'defer',
+      };
     if (result !== 'fail' || disposition === 'none' || exempt.has(`postmaster@${domain}`)) return null;
     return {
       reason: `DMARC fail of ${shown(domain)}, p=${disposition}`,
