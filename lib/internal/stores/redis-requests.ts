@@ -231,5 +231,6 @@ function isNoReply(failure: Error): boolean {
 
 /** Removes user and password from a URL, for messages. */
 function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//');
+  // A password may have an @ of its own: the last one before the path ends it.
+  return url.replace(/\/\/[^/]*@/, '//');
 }
