@@ -7,6 +7,7 @@ import { type LineOptions, lineFormat } from './line-format.js';
 import { isJournal, LogStream } from './log-stream.js';
 import { messageLog } from './message-log.js';
 import type { GivenLogger, NormalisedLogOptions } from './options.js';
+import { unlessLoggerFails } from './tell.js';
 import type { WorkerLogItem, WorkerLogSettings } from './worker-log.js';
 
 /** The log in the thread that runs the filter. */
@@ -58,7 +59,9 @@ function givenLog(given: GivenLogger): FilterLog {
     workers: level && { level, lines: null },
     write: (items) => {
       for (const [itemLevel, content] of items) {
-        if (typeof content !== 'string') passOn(given, { level: itemLevel, ...content });
+        if (typeof content === 'string') continue;
+        // An error here would be nobody's: it is a worker that has logged.
+        unlessLoggerFails(() => passOn(given, { level: itemLevel, ...content }));
       }
     },
     flush: async () => {},

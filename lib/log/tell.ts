@@ -9,8 +9,13 @@ export function tell(
   fields: Readonly<Record<string, unknown>>,
   text: string,
 ): void {
+  unlessLoggerFails(() => logger?.info(fields, text));
+}
+
+/** Calls `write`; an error that a logger of the application throws is printed. */
+export function unlessLoggerFails(write: () => void): void {
   try {
-    logger?.info(fields, text);
+    write();
   } catch (error) {
     writeLine(process.stderr, `the logger has failed: ${errorText(error)}`);
   }

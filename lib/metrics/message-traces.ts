@@ -1,5 +1,7 @@
 /** A span of OpenTelemetry for each message, if the application has set up a tracer. */
 import { STEP_NAMES } from '../addon/steps.js';
+import { errorText } from '../internal/error-text.js';
+import { writeLine } from '../internal/output.js';
 import type { MessageRecord } from '../session/message-record.js';
 import type { Observer, SessionFacts } from '../session/observer.js';
 
@@ -28,12 +30,17 @@ export function messageTraces(): Observer | null {
   const tracer = api.trace.getTracer('tsmilter');
   return {
     messageEnded: (session, message) => {
-      const span = tracer.startSpan('milter message', {
-        kind: api.SpanKind.SERVER,
-        startTime: performance.timeOrigin + message.begun,
-        attributes: attributesOf(session, message),
-      });
-      span.end();
+      // The MTA is waiting, and a sampler or a processor of spans is the application's own.
+      try {
+        const span = tracer.startSpan('milter message', {
+          kind: api.SpanKind.SERVER,
+          startTime: performance.timeOrigin + message.begun,
+          attributes: attributesOf(session, message),
+        });
+        span.end();
+      } catch (error) {
+        writeLine(process.stderr, `OpenTelemetry has failed: ${errorText(error)}`);
+      }
     },
   };
 }

@@ -2,7 +2,7 @@
  * The HTTP server of a filter's metrics and health, in a thread of its own. It reads the health in shared memory, and asks the
  * filter's thread for the metrics.
  */
-import { unlinkSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -109,9 +109,13 @@ const server = createServer(
 );
 server.maxConnections = MAX_CONNECTIONS;
 
-/** Whether a path is that of a socket that no process listens on. */
+/** Whether a path is that of a socket that no process listens on. Another file refuses connections as well. */
 function isStale(path: string): Promise<boolean> {
   return new Promise((resolve) => {
+    if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) {
+      resolve(false);
+      return;
+    }
     const probe = connect(path, () => {
       probe.destroy();
       resolve(false);
@@ -125,7 +129,7 @@ server.on('error', async (error: NodeJS.ErrnoException) => {
   if (error.code === 'EADDRINUSE' && 'path' in address && !retried) {
     retried = true;
     if (await isStale(address.path)) {
-      unlinkSync(address.path);
+      rmSync(address.path, { force: true });
       server.listen(address);
       return;
     }

@@ -1,4 +1,5 @@
 /** The metrics and the health of a running filter, as a client of its HTTP server gets them. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -198,6 +199,22 @@ describe('the server', () => {
       expect(await filter.phase('failed')).toMatchObject({ name: 'MilterError', code: 'EADDRINUSE' });
     } finally {
       taken.close();
+    }
+  });
+
+  it('a file that is no socket is left alone', async () => {
+    const directory = privateDirectory('metrics');
+    const path = join(directory, 'important');
+    writeFileSync(path, 'kept');
+    try {
+      await using filter = await FilterProcess.start('measured', {
+        options: { metrics: `unix:${path}` },
+        until: 'failed',
+      });
+      expect(await filter.phase('failed')).toMatchObject({ name: 'MilterError', code: 'EADDRINUSE' });
+      expect(readFileSync(path, 'utf8')).toBe('kept');
+    } finally {
+      removeDirectory(directory);
     }
   });
 
