@@ -1,17 +1,10 @@
 /** tsmilter/reputation in a real Redis. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient } from 'redis';
-import {
-  MilterError,
-  RedisReputationStore,
-  type RedisStoreOptions,
-  Reputation,
-  SqliteReputationStore,
-} from 'tsmilter/reputation';
+import { MilterError, RedisReputationStore, type RedisStoreOptions, Reputation } from 'tsmilter/reputation';
 import { RedisServer } from '../../tools/redis';
 import { Clock } from '../support/clock';
-import { errorWith, expectThat } from '../support/expect';
-import { Random } from '../support/random';
+import { errorWith } from '../support/expect';
 import { exported, testReputationStore } from '../support/reputation-table';
 import { runProcesses } from '../support/run-processes';
 
@@ -36,40 +29,6 @@ const HOUR = 3_600_000;
 
 describe('a reputation in Redis', () => {
   testReputationStore(() => storeIn(server));
-
-  it('has the records that the one in SQLite has, whatever happens', async () => {
-    const random = new Random(20260101);
-    const clock = new Clock();
-    const options = { host: 'a', now: clock.now, lifetime: 24 * HOUR };
-    await using sqlite = new Reputation(new SqliteReputationStore(':memory:'), options);
-    await using redis = new Reputation(storeIn(server), options);
-    for (let step = 0; step < 600; step++) {
-      clock.time += [0, 1, -1, HOUR, -HOUR, 24 * HOUR - 1, 24 * HOUR][
-        random.below(random.chance(0.1) ? 7 : 4)
-      ] as number;
-      const name = `d${random.below(3)}.example`;
-      if (random.chance(0.3)) {
-        const entry = {
-          id: `${name}:pass`,
-          host: 'ab'[random.below(2)] as string,
-          changed: clock.time + random.below(3) - 1,
-          outcomes: ['Dzli', 'Azli', 'azli', 'DzliDzlj'][random.below(4)] as string,
-        };
-        expectThat(await redis.merge([entry, entry]), `step ${step}`).toBe(
-          await sqlite.merge([entry, entry]),
-        );
-      } else {
-        const outcome = random.chance(0.5) ? 'ham' : 'spam';
-        for (const each of [sqlite, redis]) await each.record(name, 'pass', outcome);
-      }
-      expectThat(await redis.score(name, 'pass'), `step ${step}`).toStrictEqual(
-        await sqlite.score(name, 'pass'),
-      );
-    }
-    expect((await exported(redis)).length).toBeGreaterThan(0);
-    for (const each of [sqlite, redis]) await each.clean();
-    expect(await exported(redis)).toStrictEqual(await exported(sqlite));
-  });
 
   it('is shared by processes of several hosts', async () => {
     await runProcesses(
