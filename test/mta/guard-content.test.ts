@@ -1,14 +1,12 @@
 // The rules of the production filter about header and content, behind both MTAs: each in each of its modes, as the client hears
 // it and as the message is delivered.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { MODES, type Mode } from '../../examples/guard/rule';
 import { DnsServer, type Zone } from '../../tools/dns-server';
 import { expectThat } from '../support/expect';
-import { clients, GuardFixture, type Sections, type Trial, zone } from './support/guard-fixture';
+import { clients, effectOf, GuardFixture, type Sections, type Trial, zone } from './support/guard-fixture';
 import { type Kind, kinds } from './support/mta-fixture';
 import { headersOf } from './support/view';
-
-const MODES = ['off', 'dry-run', 'tag', 'quarantine', 'defer', 'reject'] as const;
-type Mode = (typeof MODES)[number];
 
 /** A message that one rule finds something about. */
 interface Case extends Trial {
@@ -99,11 +97,6 @@ const CASES: readonly Case[] = [
     },
   },
 ];
-
-/** What a finding of this mode does to a message of this case. */
-function effectOf({ atMost }: Case, mode: Mode): Mode {
-  return atMost !== undefined && MODES.indexOf(mode) > MODES.indexOf(atMost) ? atMost : mode;
-}
 
 describe('guard', () => {
   let dns: DnsServer;

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Clamd } from 'tsmilter/scan';
+import { MODES, type Mode } from '../../examples/guard/rule';
 import { scanned } from '../../examples/guard/scanner';
 import { DnsServer } from '../../tools/dns-server';
 import { freePort } from '../../tools/free-ports';
@@ -11,9 +12,6 @@ import { expectThat } from '../support/expect';
 import { clients, GuardFixture, type Trial, zone } from './support/guard-fixture';
 import { kinds } from './support/mta-fixture';
 import { headersOf } from './support/view';
-
-const MODES = ['off', 'dry-run', 'tag', 'quarantine', 'defer', 'reject'] as const;
-type Mode = (typeof MODES)[number];
 
 let dns: DnsServer;
 let guard: GuardFixture;

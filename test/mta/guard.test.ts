@@ -5,17 +5,15 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Reputation } from 'tsmilter/reputation';
 import { Srs } from 'tsmilter/srs';
+import { MODES, type Mode } from '../../examples/guard/rule';
 import { DnsServer } from '../../tools/dns-server';
 import { freePort } from '../../tools/free-ports';
 import { RedisServer } from '../../tools/redis';
 import { expectThat } from '../support/expect';
 import { SmtpScript } from '../support/smtp-script';
-import { clients, GuardFixture, type Trial, zone } from './support/guard-fixture';
+import { clients, effectOf, GuardFixture, type Trial, zone } from './support/guard-fixture';
 import { type Kind, kinds } from './support/mta-fixture';
 import { headersOf } from './support/view';
-
-const MODES = ['off', 'dry-run', 'tag', 'quarantine', 'defer', 'reject'] as const;
-type Mode = (typeof MODES)[number];
 
 /** A message that one rule finds something about, and no other. */
 interface Case extends Trial {
@@ -79,11 +77,6 @@ const CASES: readonly Case[] = [
   { rule: 'known_users', to: 'u-nobody@dest.test', says: /5\.1\.1 "u-nobody@dest\.test" is not known/ },
   { rule: 'greylist', at: clients.relay, atMost: 'defer', says: /4\.7\.1 Greylisted/ },
 ];
-
-/** What a finding of this mode does to a message of this case. */
-function effectOf({ atMost }: Case, mode: Mode): Mode {
-  return atMost !== undefined && MODES.indexOf(mode) > MODES.indexOf(atMost) ? atMost : mode;
-}
 
 describe('guard', () => {
   let dns: DnsServer;

@@ -1,6 +1,7 @@
 /** The production filter behind both MTAs, configured anew for each test. */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { MODES, type Mode } from '../../../examples/guard/rule';
 import type { DnsServer, Zone } from '../../../tools/dns-server';
 import { type SinkMessage, SmtpClient } from '../../../tools/mta';
 import { projectRoot } from '../../../tools/project-root';
@@ -67,6 +68,11 @@ export interface Tried {
   readonly reply: string;
   readonly code: number;
   readonly id: string;
+}
+
+/** What a finding of this mode does to a message, of which `atMost` is the most severe effect. */
+export function effectOf({ atMost }: { readonly atMost?: Mode }, mode: Mode): Mode {
+  return atMost !== undefined && MODES.indexOf(mode) > MODES.indexOf(atMost) ? atMost : mode;
 }
 
 export type Sections = Readonly<Record<string, Readonly<Record<string, string>>>>;
