@@ -1,6 +1,7 @@
 #include "bridge/in_flight.h"
 
 #include <thread>
+#include <utility>
 
 namespace milter {
 
@@ -30,10 +31,10 @@ void InFlight::noteSlow() {
   slowChanged_.notify_one();
 }
 
-void InFlight::awaitSlow() {
+bool InFlight::awaitSlow(std::chrono::milliseconds most) {
   std::unique_lock<std::mutex> lock(slowMutex_);
-  slowChanged_.wait(lock, [this] { return slow_; });
-  slow_ = false;
+  slowChanged_.wait_for(lock, most, [this] { return slow_; });
+  return std::exchange(slow_, false);
 }
 
 }  // namespace milter

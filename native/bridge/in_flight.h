@@ -64,8 +64,8 @@ class InFlight {
 
   // A callback has been parked for kSlow while the watchdog sleeps.
   void noteSlow();
-  // Sleeps until noteSlow().
-  void awaitSlow();
+  // Sleeps until noteSlow(), for `most` at the longest. True if there was one.
+  bool awaitSlow(std::chrono::milliseconds most);
   bool watchdogActive() const { return watchdogActive_.load(); }
   void setWatchdogActive(bool active) { watchdogActive_.store(active); }
   static constexpr std::chrono::milliseconds kSlow{10};

@@ -1,6 +1,7 @@
 #include "libmilter/descriptor_search.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "libmilter/socket_spec.h"
@@ -28,6 +29,11 @@ bool isListening(int fd) {
   int listening = 0;
   socklen_t length = sizeof listening;
   return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening != 0;
+}
+
+bool isReadable(int fd) {
+  pollfd one{fd, POLLIN, 0};
+  return ::poll(&one, 1, 0) == 1 && (one.revents & (POLLIN | POLLHUP)) != 0;
 }
 
 void forEachConnection(const SocketAddress& listening, const std::function<void(int fd)>& visit) {

@@ -8,6 +8,8 @@
 namespace milter {
 
 bool isListening(int fd);
+// Whether a read would return at once, if only to say that the peer has hung up.
+bool isReadable(int fd);
 
 // Calls `visit` with each connected or connecting socket whose local end belongs to a listener at
 // `listening`.

@@ -142,6 +142,12 @@ bool Listener::hasConnections() const {
   return found;
 }
 
+bool Listener::hasUnreadConnection() const {
+  bool found = false;
+  milter::forEachConnection(*address_, [&found](int fd) { found = found || isReadable(fd); });
+  return found;
+}
+
 void Listener::forEachConnection(const std::function<void(int fd)>& visit) const {
   if (port() != 0) milter::forEachConnection(*address_, visit);
 }

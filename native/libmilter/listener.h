@@ -31,8 +31,10 @@ class Listener {
   // and none that waits is lost. False if the socket is the filter's own, or if it could not be done. Called
   // once.
   bool handOver();
-  // Whether a connection that came in on the socket is open. Only for inherited sockets.
+  // Whether a connection that came in on the socket is open.
   bool hasConnections() const;
+  // Whether one has something that libmilter has not read yet: bytes, or the end of the connection.
+  bool hasUnreadConnection() const;
   // Calls `visit` with each of this process's connections that came in on the TCP address.
   void forEachConnection(const std::function<void(int fd)>& visit) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "libmilter/spawn_detached.h"
 
@@ -14,12 +15,19 @@ using std::chrono::milliseconds;
 constexpr milliseconds kMinPause{10};
 constexpr milliseconds kMaxPause{320};
 constexpr int kMaxConnections = 32;
+// How often to look for sessions that wait while no callback is slow.
+constexpr milliseconds kLook{250};
 
 }  // namespace
 
 void PoolStarvationWatchdog::run() {
-  for (;;) {
-    inFlight_.awaitSlow();
+  auto activity = inFlight_.activity();
+  while (!retired_) {
+    const bool slow = inFlight_.awaitSlow(kLook);
+    const auto before = std::exchange(activity, inFlight_.activity());
+    // While callbacks come and go, threads become free, and take what waits. So the descriptors are searched
+    // only in a filter that rests.
+    if (!slow && !(activity == before && sessionsMayWait())) continue;
     do {
       inFlight_.setWatchdogActive(true);
       watch();
@@ -29,13 +37,17 @@ void PoolStarvationWatchdog::run() {
   }
 }
 
-// While callbacks wait, connects whenever nothing has moved for a while. One connection helps one waiting
+bool PoolStarvationWatchdog::sessionsMayWait() const {
+  return inFlight_.callbacks() > 0 || listener_.hasUnreadConnection();
+}
+
+// While sessions may wait, connects whenever nothing has moved for a while. One connection helps one waiting
 // session. If it helped, twice as many follow the next time; if not, the next one comes later.
 void PoolStarvationWatchdog::watch() {
   milliseconds pause = kMinPause;
   int count = 1;
   bool connected = false;
-  while (inFlight_.callbacks() > 0 && !retired_) {
+  while (!retired_ && sessionsMayWait()) {
     const auto before = inFlight_.activity();
     std::this_thread::sleep_for(pause);
     if (inFlight_.activity() != before) {

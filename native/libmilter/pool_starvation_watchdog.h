@@ -7,8 +7,9 @@
 // which handles the connection and then takes a waiting session. So a connection that ends at once
 // (Listener::wakeListener) provides a thread for such a session.
 //
-// This is done only while callbacks wait and none begins or ends. It does no harm to a libmilter without a
-// pool.
+// This is done only while none of our callbacks begins or ends, and either one of them waits, or a connection
+// has bytes that libmilter does not read: peers that have stopped in the middle of a frame hold libmilter's
+// threads where no callback shows it. It does no harm to a libmilter without a pool.
 #pragma once
 
 #include <atomic>
@@ -25,13 +26,14 @@ class PoolStarvationWatchdog {
   PoolStarvationWatchdog(const PoolStarvationWatchdog&) = delete;
   PoolStarvationWatchdog& operator=(const PoolStarvationWatchdog&) = delete;
 
-  // Runs until the process ends (R7). Sleeps while handlers answer quickly.
-  [[noreturn]] void run();
-  // libmilter has ended, and nothing can be done for its sessions any more.
+  // Runs until libmilter has ended. Sleeps while handlers answer quickly.
+  void run();
+  // libmilter has ended, and nothing can be done for its sessions any more. Any thread.
   void retire() { retired_ = true; }
 
  private:
   void watch();
+  bool sessionsMayWait() const;
 
   InFlight& inFlight_;
   const Listener& listener_;

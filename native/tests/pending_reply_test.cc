@@ -170,7 +170,8 @@ void reportsASlowAnswer() {
   FakeMta mta;
   InFlight inFlight;
   Asker asker(pendingReply, mta, inFlight);
-  inFlight.awaitSlow();
+  CHECK(inFlight.awaitSlow(std::chrono::minutes(1)));
+  CHECK(!inFlight.awaitSlow(std::chrono::milliseconds(1)));  // it is told once
   CHECK(pendingReply.answer(asker.question, answerOf(Verdict::cont)));
   CHECK(asker.done().outcome == PendingReply::Outcome::answered);
 }
