@@ -13,7 +13,9 @@ import { CLEAN_END, ObservedFilter } from './support/observed-filter.js';
 
 /** A user that has no processes and threads except this test's. */
 const UID = 54_321;
-/** More than there are threads for. */
+/** Threads that the filter may create for sessions. */
+const THREADS = 24;
+/** Many more than there are threads for. */
 const SESSIONS = 40;
 const WHY =
   process.platform !== 'linux' || process.getuid?.() !== 0 ? 'only root on Linux can do that' : false;
@@ -54,7 +56,7 @@ describeUnless(WHY, 'without threads (RLIMIT_NPROC)', () => {
     const count = (what: 'task' | 'fd') => readdirSync(`/proc/${filter.pid}/${what}`).length;
     await serves(await filter.open());
     const [descriptors, threads] = [count('fd'), count('task')];
-    allowThreads(filter, threads + 24);
+    allowThreads(filter, threads + THREADS);
     const verdicts: string[] = [];
     const waiting: Promise<unknown>[] = [];
     for (let i = 0; i < SESSIONS; i++) {
@@ -66,9 +68,10 @@ describeUnless(WHY, 'without threads (RLIMIT_NPROC)', () => {
         await filter.event('parked', undefined, waiting.length);
       } else await session.close();
     }
-    const served = verdicts.indexOf('tempfail');
-    expectThat(served, `${verdicts}`).toBeGreaterThan(4);
-    expect(verdicts.slice(served)).toStrictEqual(Array(SESSIONS - served).fill('tempfail'));
+    // Not in this order: a thread that is idle, or helps with the start, may end meanwhile, and makes room for another session.
+    expect(new Set(verdicts)).toStrictEqual(new Set(['continue', 'tempfail']));
+    expectThat(waiting.length, `${verdicts}`).toBeGreaterThan(4);
+    expectThat(waiting.length, `${verdicts}`).toBeLessThan(SESSIONS - 5);
     filter.tell({ do: 'release' });
     await Promise.all(waiting);
     await until('all connections closed', () => count('fd') <= descriptors);
