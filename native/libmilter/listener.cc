@@ -109,10 +109,11 @@ void Listener::noteOpened(const SocketAddress& address) {
   wakeup_.prepare(address.family());
 }
 
-void Listener::wakeListener() const {
+void Listener::wakeListener() {
   if (!address_) return;
+  const std::lock_guard<std::mutex> lock(wakeMutex_);
   if (handedOver_) {
-    (void)wakeup_.connect(*substitute_);
+    thread_.interrupt();
     return;
   }
   if (file_ && wakeup_.connect(file_->heldAddress())) return;
@@ -125,15 +126,12 @@ void Listener::removeFile() const {
 
 bool Listener::handOver() {
   if (!inherited_) return false;
-  substitute_ = replaceListener(*inherited_);
-  if (!substitute_) return false;
-  // poll() waits in the queue of the socket that it was called with, but looks at what the number stands for
-  // when it is woken. So it needs a connection that it will see, and one that wakes it; the next filter gets
-  // the latter, with the others that wait.
-  (void)wakeup_.connect(*substitute_);
-  (void)wakeup_.connect(address_->reachable());
-  handedOver_ = true;
-  return true;
+  // A connection that is to wake libmilter must not be left to the next filter.
+  const std::lock_guard<std::mutex> lock(wakeMutex_);
+  handedOver_ = replaceListener(*inherited_);
+  // libmilter waits for the old socket, until it is woken.
+  if (handedOver_) thread_.interrupt();
+  return handedOver_;
 }
 
 bool Listener::hasConnections() const {

@@ -2,12 +2,13 @@
 // whose socket it removes, nor sets permissions, nor shows its descriptor.
 #pragma once
 
-#include <atomic>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 
 #include "bridge/process.h"
+#include "libmilter/listener_thread.h"
 #include "libmilter/socket_address.h"
 #include "libmilter/socket_spec.h"
 #include "libmilter/unix_socket_file.h"
@@ -21,8 +22,11 @@ class Listener {
   // that only one can ever be opened: later calls succeed for the same `spec`, and fail for another.
   std::optional<OpenFailure> open(const std::string& spec, const OpenOptions& options);
 
-  // Connects and hangs up, which ends the wait of libmilter's listener in poll().
-  void wakeListener() const;
+  // Runs libmilter on this thread until it has stopped. False if it failed.
+  bool run() { return thread_.run(); }
+  // Ends the wait of libmilter's listener in poll(): by a connection that hangs up, as long as the socket is
+  // ours. Any thread.
+  void wakeListener();
   // Removes the unix socket's file if it is still the one that open() created.
   void removeFile() const;
   // The bound TCP port, 0 for other sockets: `inet:0@host` lets the system choose one.
@@ -50,10 +54,11 @@ class Listener {
   std::string spec_;
   std::optional<UnixSocketFile> file_;  // of a unix socket that open() created
   std::optional<SocketAddress> address_;
-  std::optional<int> inherited_;             // the descriptor of a socket that another process opened
-  std::optional<SocketAddress> substitute_;  // set before handedOver_
-  std::atomic<bool> handedOver_{false};
-  mutable WakeupSocket wakeup_;
+  std::optional<int> inherited_;  // the descriptor of a socket that another process opened
+  std::mutex wakeMutex_;
+  bool handedOver_ = false;  // guarded by wakeMutex_
+  WakeupSocket wakeup_;
+  ListenerThread thread_;
 };
 
 }  // namespace milter

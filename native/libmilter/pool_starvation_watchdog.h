@@ -21,8 +21,7 @@ namespace milter {
 
 class PoolStarvationWatchdog {
  public:
-  PoolStarvationWatchdog(InFlight& inFlight, const Listener& listener)
-      : inFlight_(inFlight), listener_(listener) {}
+  PoolStarvationWatchdog(InFlight& inFlight, Listener& listener) : inFlight_(inFlight), listener_(listener) {}
   PoolStarvationWatchdog(const PoolStarvationWatchdog&) = delete;
   PoolStarvationWatchdog& operator=(const PoolStarvationWatchdog&) = delete;
 
@@ -36,7 +35,7 @@ class PoolStarvationWatchdog {
   bool sessionsMayWait() const;
 
   InFlight& inFlight_;
-  const Listener& listener_;
+  Listener& listener_;
   std::atomic<bool> retired_{false};
 };
 

@@ -110,7 +110,7 @@ void Runtime::wakeLateStop() {
 }
 
 void Runtime::runMain() {
-  const bool failed = smfi_main() != MI_SUCCESS;
+  const bool failed = !listener_.run();
   // When smfi_stop closes the listener's socket, smfi_main may report that as a failure.
   finish(failed && !stopping_);
 }

@@ -2,10 +2,11 @@
 #include "libmilter/socket_handover.h"
 
 #include <fcntl.h>
-#include <poll.h>
+#include <libmilter/mfapi.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -13,6 +14,7 @@
 
 #include "bridge/process.h"
 #include "check.h"
+#include "libmilter/descriptor_search.h"
 #include "libmilter/inet_address.h"
 #include "libmilter/listener.h"
 
@@ -35,64 +37,69 @@ int connectTo(const SocketAddress& address) {
   return fd;
 }
 
-bool isReadable(int fd) {
-  pollfd poll{fd, POLLIN, 0};
-  return ::poll(&poll, 1, 0) == 1 && (poll.revents & POLLIN) != 0;
-}
-
 void checkReplaced(int socket) {
   const auto address = *SocketAddress::of(socket);
   const int kept = ::dup(socket);  // as the service manager has it
   const int waiting = connectTo(address);
   CHECK(isReadable(socket));
 
-  const auto substitute = replaceListener(socket);
-  CHECK(substitute && substitute->family() == address.family());
+  CHECK(replaceListener(socket));
   CHECK(!isReadable(socket));
-  CHECK(::accept(socket, nullptr, nullptr) < 0 && errno == EAGAIN);
+  CHECK(::accept(socket, nullptr, nullptr) < 0 && errno == ENOTSOCK);
   CHECK((::fcntl(socket, F_GETFD) & FD_CLOEXEC) != 0);
   const int later = connectTo(address);
+  CHECK(!isReadable(socket));
   for (int i = 0; i < 2; ++i) {
     CHECK(isReadable(kept));
     ::close(::accept(kept, nullptr, nullptr));
   }
-
-  // And it can still be woken.
-  const int wakeup = connectTo(*substitute);
-  CHECK(isReadable(socket));
-  for (const int fd : {wakeup, later, waiting, kept, socket}) ::close(fd);
+  CHECK(!isReadable(kept));
+  for (const int fd : {later, waiting, kept, socket}) ::close(fd);
 }
 
+// libmilter's own listener is in poll() when it is handed over, goes on, and can be stopped.
 void listenerHandsOver() {
   const int socket = listenOn(inet("127.0.0.1"));
   const auto address = *SocketAddress::of(socket);
   const int kept = ::dup(socket);
   CHECK(Process::get().registerFilter("test", 0));
-  Listener listener;
+  auto& listener = *new Listener;  // R7
   CHECK(!listener.open("fd:" + std::to_string(socket), {}));
   CHECK(!listener.hasConnections());
   CHECK((::fcntl(socket, F_GETFL) & O_NONBLOCK) != 0);
 
+  static std::atomic<bool> ended{false};
+  static std::atomic<bool> stopped{false};
+  std::thread([&listener] {
+    listener.run();
+    ended = true;
+  }).detach();
   const int client = connectTo(address);
-  const int accepted = ::accept(socket, nullptr, nullptr);
-  // libmilter's listener, which waits meanwhile.
-  bool woken = false;
-  std::thread poller([&] {
-    pollfd poll{socket, POLLIN, 0};
-    woken = ::poll(&poll, 1, 5'000) == 1;
-  });
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  waitUntil("libmilter's accept()", [&] { return listener.hasConnections(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // time to wait in poll() again
   CHECK(listener.handOver());
-  poller.join();
-  CHECK(woken);
-  CHECK(listener.hasConnections());
-  ::close(::accept(socket, nullptr, nullptr));
-  CHECK(!isReadable(socket));
-  listener.wakeListener();
-  CHECK(isReadable(socket));
-  ::close(accepted);
-  CHECK(!listener.hasConnections());
-  for (const int fd : {client, kept}) ::close(fd);
+  const int next = connectTo(address);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  // Nothing but that client waits for the next filter: what wakes libmilter is no connection.
+  CHECK(isReadable(kept));
+  ::close(::accept(kept, nullptr, nullptr));
+  CHECK(!isReadable(kept));
+  CHECK(!ended);
+  ::close(client);
+  waitUntil("the end of the connection", [&] { return !listener.hasConnections(); });
+
+  // smfi_stop() waits for the mutex that the listener holds in poll(): for 5 s, unless that is interrupted.
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread([] {
+    smfi_stop();
+    stopped = true;
+  }).detach();
+  waitUntil("the stop", [&] {
+    listener.wakeListener();
+    return stopped.load();
+  });
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(4));
+  for (const int fd : {next, kept}) ::close(fd);
 }
 
 void ownSocketStays() {
