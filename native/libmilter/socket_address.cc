@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 namespace milter {
 namespace {
@@ -18,7 +19,7 @@ const sockaddr_in6& in6(const SocketAddress& address) {
 }
 
 // The path of a unix socket, which need not end in a NUL; empty for a socket without a name.
-std::string pathOf(const SocketAddress& address) {
+std::string_view pathOf(const SocketAddress& address) {
   const size_t start = offsetof(sockaddr_un, sun_path);
   if (address.length() <= start) return "";
   const char* const path = reinterpret_cast<const sockaddr_un*>(address.get())->sun_path;

@@ -18,7 +18,13 @@ thread_local bool exempt = false;
 constexpr int kNone = 0;
 std::atomic<int> allocationsLeft{kNone};  // the one that makes this 0 fails
 
-bool fails() { return !exempt && allocationsLeft.load() != kNone && --allocationsLeft == kNone; }
+// The end of the session before may allocate at the same time.
+bool fails() {
+  if (exempt) return false;
+  int left = allocationsLeft.load();
+  while (left != kNone && !allocationsLeft.compare_exchange_weak(left, left - 1)) continue;
+  return left == 1;
+}
 
 }  // namespace
 
