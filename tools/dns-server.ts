@@ -1,4 +1,4 @@
-/** A DNS server (dns2) on a port of 127.0.0.1, UDP and TCP, that serves a zone and misbehaves on demand. */
+/** A DNS server (dns2) on loopback, UDP and TCP, that serves a zone and misbehaves on demand. */
 import type { AddressInfo } from 'node:net';
 import { freePort } from './free-ports';
 
@@ -64,8 +64,14 @@ const FIELDS: Record<RecordType, (value: never) => object> = {
 
 const typeName = (type: number) => Object.keys(TYPE).find((name) => TYPE[name] === type) as RecordType;
 
+/** Where it listens. */
+export interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
 export class DnsServer implements AsyncDisposable {
-  /** `127.0.0.1:port`, as dns.Resolver's setServers takes it. */
+  /** `address:port`, as dns.Resolver's setServers takes it. */
   readonly address: string;
   /** The queries in order, over UDP and TCP: `A example.com`. */
   readonly queries: string[] = [];
@@ -78,9 +84,9 @@ export class DnsServer implements AsyncDisposable {
 
   readonly #server: Dns2Server;
 
-  private constructor(server: Dns2Server, port: number, zone: Zone) {
+  private constructor(server: Dns2Server, { address, port }: Place, zone: Zone) {
     this.#server = server;
-    this.address = `127.0.0.1:${port}`;
+    this.address = `${address}:${port}`;
     this.zone = zone;
     server.on('request', (request, send) => {
       if (this.delay > 0) setTimeout(() => this.#answer(request, send), this.delay);
@@ -88,17 +94,17 @@ export class DnsServer implements AsyncDisposable {
     });
   }
 
-  static async start(zone: Zone = {}): Promise<DnsServer> {
+  /** @param place for programs that know no port but 53, an address of the loopback network with it. Default: 127.0.0.1, any port */
+  static async start(zone: Zone = {}, place?: Place): Promise<DnsServer> {
     // The same port for UDP and TCP.
     for (;;) {
-      const port = await freePort();
+      const at = place ?? { address: '127.0.0.1', port: await freePort() };
       const server = dns2.createServer({ udp: true, tcp: true });
       try {
-        const at = { port, address: '127.0.0.1' };
         await listening(server, at);
-        return new DnsServer(server, port, zone);
+        return new DnsServer(server, at, zone);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+        if (place || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
       }
     }
   }
@@ -157,7 +163,7 @@ export class DnsServer implements AsyncDisposable {
 }
 
 /** dns2 reports an address in use only by an event of its parts. */
-function listening(server: Dns2Server, at: { port: number; address: string }): Promise<unknown> {
+function listening(server: Dns2Server, at: Place): Promise<unknown> {
   const { udp, tcp } = (server as unknown as { servers: Record<string, NodeJS.EventEmitter> }).servers;
   return new Promise((resolve, reject) => {
     for (const part of [udp, tcp]) part?.once('error', reject);

@@ -31,6 +31,7 @@ export function installation(): Installation {
     path.join(lib, 'postfix'),
     path.join(lib, 'rspamd'),
     ...triplet.map((name) => path.join(lib, name)),
+    lib,
   ];
   return { root, libraryPath: folders.join(':'), versions: readVersions() };
 }

@@ -33,9 +33,10 @@ export interface FilterTimeouts {
 export interface MtaOptions {
   /**
    * The socket of each endpoint's filter, as for libmilter: `/path`, `unix:/path`, `inet:port@127.0.0.1`,
-   * `inet6:port@::1`. An endpoint without one accepts everything. Default: none.
+   * `inet6:port@::1`; or those of several filters, in the order in which they are asked. An endpoint without one accepts
+   * everything. Default: none.
    */
-  readonly filters?: Partial<Readonly<Record<EndpointName, string>>>;
+  readonly filters?: Partial<Readonly<Record<EndpointName, string | readonly string[]>>>;
   /** The port of 127.0.0.1 to which everything is delivered. */
   readonly sinkPort: number;
   /** Default: `tempfail`. */

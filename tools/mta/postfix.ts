@@ -92,8 +92,8 @@ function endpointLines(ports: EndpointPorts, options: MtaOptions): string {
   return openEndpoints
     .map((endpoint) => {
       const host = endpoint === 'inet6' ? `[${hostOf(endpoint)}]` : hostOf(endpoint);
-      const filter = options.filters?.[endpoint];
-      const spelled = filter ? postfixSpelling(parseMilterAddress(filter)) : '';
+      const filters = [options.filters?.[endpoint] ?? []].flat();
+      const spelled = filters.map((one) => postfixSpelling(parseMilterAddress(one))).join();
       return `${host}:${ports[endpoint]} inet n - n - 0 smtpd\n  -o smtpd_milters=${spelled}`;
     })
     .join('\n');

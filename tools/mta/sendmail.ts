@@ -88,10 +88,12 @@ function filterLines(options: MtaOptions): string {
   const failure = { tempfail: 'F=T, ', reject: 'F=R, ', accept: '' }[options.whenFilterFails ?? 'tempfail'];
   const times = `T=C:${connect}s;S:${command}s;R:${command}s;E:${content}s`;
   return Object.entries(options.filters ?? {})
-    .map(([endpoint, address]) => {
-      const socket = sendmailSpelling(parseMilterAddress(address));
-      return `MAIL_FILTER(\`${endpoint}', \`S=${socket}, ${failure}${times}')dnl`;
-    })
+    .flatMap(([endpoint, addresses]) =>
+      [addresses].flat().map((address, at) => {
+        const socket = sendmailSpelling(parseMilterAddress(address));
+        return `MAIL_FILTER(\`${endpoint}${at}', \`S=${socket}, ${failure}${times}')dnl`;
+      }),
+    )
     .join('\n');
 }
 
@@ -105,7 +107,8 @@ function endpointLines(ports: EndpointPorts, options: MtaOptions): string {
         `Port=${ports[endpoint]}`,
         `Name=${endpoint}`,
       ];
-      if (options.filters?.[endpoint]) settings.push(`InputMailFilters=${endpoint}`);
+      const names = [options.filters?.[endpoint] ?? []].flat().map((_, at) => `${endpoint}${at}`);
+      if (names.length > 0) settings.push(`InputMailFilters=${names.join(';')}`);
       return `DAEMON_OPTIONS(\`${settings.join(', ')}')dnl`;
     })
     .join('\n');
