@@ -2,12 +2,7 @@
 import { parseAuthRes } from '../authres/index.js';
 import { canonicalHeader, type HeaderField } from '../dkim/canonical-header.js';
 import type { DkimVerifier } from '../dkim/index.js';
-import {
-  type Checked,
-  type KeyedSignature,
-  type SignedMessage,
-  unsignedField,
-} from '../dkim/signed-message.js';
+import { type Checked, type SignedMessage, unsignedField } from '../dkim/signed-message.js';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { type Chain, type FieldSet, readChain } from './chain.js';
@@ -99,7 +94,7 @@ export class ArcVerifier {
       known.delete(keyName(signature));
       return async () => ({ result: 'policy', reason: 'there are too many different keys (maxKeys)' });
     }
-    return answered(message, signature, message.begin(messageSignature, signature));
+    return message.begin(messageSignature, signature);
   }
 }
 
@@ -148,27 +143,11 @@ async function checkSeal(
   const { seal } = sets[instance - 1] as FieldSet;
   const late = message.timeFault({ signedAt: seal.signedAt, expiresAt: undefined });
   if (late) return late;
-  const check = () =>
-    message.checkKeyed(
-      seal,
-      () => undefined,
-      () => sealedText(sets.slice(0, instance)),
-    );
-  return await answered(message, seal, check)();
-}
-
-/** A key that was not found because a limit of DNS questions was reached says nothing of the chain, just as one of a server that fails. */
-function answered(
-  message: SignedMessage,
-  signature: KeyedSignature,
-  check: () => Promise<Checked>,
-): () => Promise<Checked> {
-  return async () => {
-    const checked = await check();
-    if (checked.result !== 'permerror') return checked;
-    const lookup = await message.askForKey(signature);
-    return 'keys' in lookup || !lookup.unanswered ? checked : { ...checked, result: 'temperror' };
-  };
+  return await message.checkKeyed(
+    seal,
+    () => undefined,
+    () => sealedText(sets.slice(0, instance)),
+  );
 }
 
 function sealedText(sets: readonly FieldSet[]): string {

@@ -10,8 +10,8 @@ export interface TxtResolver {
 /** The keys under a name, or why there is none. */
 export type KeyLookup =
   | { readonly keys: readonly KeyRecord[] }
-  /** `temporary`: DNS may know it later. `unanswered`: DNS has not said that there is none. */
-  | { readonly reason: string; readonly temporary: boolean; readonly unanswered?: boolean };
+  /** `temporary`: DNS has not said that there is none, and may know it later. */
+  | { readonly reason: string; readonly temporary: boolean };
 
 /** A name should have one key record (RFC 6376 3.6.2.2); an untrusted domain may publish many. */
 const MAX_RECORDS = 4;
@@ -47,11 +47,8 @@ export class KeyLookups {
       if (failure === 'nonexistent' || failure === 'nodata')
         return { reason: 'DNS has no key record', temporary: false };
       const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-      return {
-        reason: `DNS: ${String(message ?? code)}`,
-        temporary: failure !== 'permanent',
-        unanswered: true,
-      };
+      // A sender who uses up the questions of a session must not make the signature of another domain look invalid.
+      return { reason: `DNS: ${String(message ?? code)}`, temporary: true };
     }
     return this.#read(records);
   }

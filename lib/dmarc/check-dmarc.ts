@@ -101,7 +101,7 @@ async function checkDomain(
     return { ...about, ...evaluated, publishedPolicy, policy, overrides };
   } catch (error) {
     if (!(error instanceof DnsUnanswered)) throw error;
-    return { ...about, result: error.temporary ? 'temperror' : 'permerror', reason: error.message };
+    return { ...about, result: 'temperror', reason: error.message };
   }
 }
 

@@ -55,8 +55,7 @@ export async function reportDestinations(
       destinations.push(...(await verified(policyDomain, uri, records)));
     } catch (error) {
       if (!(error instanceof Refused || error instanceof DnsUnanswered)) throw error;
-      const temporary = error instanceof DnsUnanswered && error.temporary;
-      refused.push({ uri: uri.uri, reason: error.message, temporary });
+      refused.push({ uri: uri.uri, reason: error.message, temporary: error instanceof DnsUnanswered });
     }
   }
   const once = new Map(destinations.map((destination) => [destination.address, destination]));

@@ -9,16 +9,11 @@ const MAX_QUERIES = 8;
 const MAX_RECORD = 8192;
 const MAX_RECORDS = 64;
 
-/** DNS has not told what had to be known. */
-export class DnsUnanswered extends Error {
-  /** Whether it may tell later. */
-  readonly temporary: boolean;
-
-  constructor(message: string, temporary: boolean) {
-    super(message);
-    this.temporary = temporary;
-  }
-}
+/**
+ * DNS has not told what had to be known. That a limit of questions was reached is no other case: the sender, who has caused them, must
+ * not make the policy of another domain disappear.
+ */
+export class DnsUnanswered extends Error {}
 
 /** A record, and the domain that has published it. */
 export interface PublishedRecord {
@@ -107,7 +102,7 @@ export class PolicyRecords {
       const failure = dnsFailureOf(error);
       if (failure === 'nonexistent' || failure === 'nodata') return failure;
       const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown };
-      throw new DnsUnanswered(`DNS: ${String(message ?? code)}`, failure !== 'permanent');
+      throw new DnsUnanswered(`DNS: ${String(message ?? code)}`);
     }
   }
 }

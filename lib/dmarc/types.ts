@@ -9,7 +9,7 @@ import type { DmarcPolicy, DmarcRecord } from './record.js';
  * - `none`: no policy applies to the author's domain.
  * - `pass`: SPF or DKIM has authenticated a domain that is aligned with the author's.
  * - `fail`: neither has.
- * - `temperror`: DNS did not answer; another try may succeed. Never a reason to refuse the message for good.
+ * - `temperror`: DNS did not answer, or a limit of DNS questions was reached; another try may succeed. Never a reason to refuse the message for good.
  * - `permerror`: the message has no author's domain that could be checked.
  */
 export type DmarcResultName = 'none' | 'pass' | 'fail' | 'temperror' | 'permerror';

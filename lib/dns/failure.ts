@@ -5,7 +5,7 @@
  * - `nodata`: the name exists, but has no record of the type.
  * - `temporary`: DNS cannot tell at present, or the time of the session is used up: temperror in RFC 6376, 7208, 8601 and 9989.
  * - `permanent`: asking again will not help, because a limit is exceeded by the number of questions, aliases or records:
- *   permerror in these RFCs.
+ *   permerror in RFC 7208. Checks whose limit a sender could use up to the harm of another domain treat it as temporary.
  */
 export type DnsFailure = 'nonexistent' | 'nodata' | 'temporary' | 'permanent';
 

@@ -323,6 +323,13 @@ describe('a key record', () => {
   ])('for which DNS says %s is a %s (6.1.2)', async (code, result) => {
     expect(await first(made({}), { 'r._domainkey.example.com': dnsError(code) })).toMatchObject({ result });
   });
+
+  it('for which a session has no question left is a temperror, as a sender could use up those of another domain', async () => {
+    const limit = Object.assign(dnsError('ERR_MILTER_DNS_LIMIT'), { temporary: false });
+    expect(await first(made({}), { 'r._domainkey.example.com': limit })).toMatchObject({
+      result: 'temperror',
+    });
+  });
 });
 
 describe('limits', () => {

@@ -358,10 +358,10 @@ describe('failures of DNS (5.3.6)', () => {
     },
   );
 
-  it('a limit of questions is permerror, and nothing is done either', async () => {
+  it('a limit of questions is temperror: a sender could use them up to hide the policy of another domain', async () => {
     const limit = Object.assign(dnsError('ERR_MILTER_DNS_LIMIT'), { temporary: false });
     expect(await check(policies({ 'example.com': limit }))).toMatchObject({
-      result: 'permerror',
+      result: 'temperror',
       disposition: 'none',
     });
   });
