@@ -3,6 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Greylist, type GreylistOptions, RedisStore, SqliteStore } from 'tsmilter/greylist';
 import {
+  RateLimiter,
+  type RateLimiterOptions,
+  RedisRateLimitStore,
+  SqliteRateLimitStore,
+} from 'tsmilter/ratelimit';
+import {
   RedisReputationStore,
   Reputation,
   type ReputationOptions,
@@ -33,6 +39,7 @@ export class State {
   readonly #location: StateLocation;
   readonly #resources: Resources;
   readonly #report: (message: string) => void;
+  readonly #onFailure = (error: Error) => this.#report(error.message);
 
   constructor(location: StateLocation, resources: Resources, report: (message: string) => void) {
     this.#location = location;
@@ -44,7 +51,7 @@ export class State {
     const { kind, where } = this.#location;
     const store =
       kind === 'redis' ? new RedisStore({ url: where }) : new SqliteStore(this.#file('greylist.db'));
-    return this.#kept(new Greylist(store, options));
+    return this.#cleaned(new Greylist(store, options));
   }
 
   reputation(options: ReputationOptions): Reputation {
@@ -53,9 +60,19 @@ export class State {
       kind === 'redis'
         ? new RedisReputationStore({ url: where })
         : new SqliteReputationStore(this.#file('reputation.db'));
-    return this.#kept(
-      new Reputation(store, { ...options, onFailure: (error) => this.#report(error.message) }),
-    );
+    return this.#cleaned(new Reputation(store, { ...options, onFailure: this.#onFailure }));
+  }
+
+  /** What it counts expires by itself. */
+  rateLimiter(options: RateLimiterOptions): RateLimiter {
+    const { kind, where } = this.#location;
+    const store =
+      kind === 'redis'
+        ? new RedisRateLimitStore({ url: where })
+        : new SqliteRateLimitStore(this.#file('limits.db'));
+    const limiter = new RateLimiter(store, { ...options, onFailure: this.#onFailure });
+    this.#resources.add(() => limiter.close());
+    return limiter;
   }
 
   #file(name: string): string {
@@ -64,8 +81,8 @@ export class State {
     return join(this.#location.where, name);
   }
 
-  #kept<T extends { clean(): Promise<number>; close(): Promise<void> }>(store: T): T {
-    const clean = () => store.clean().catch((error: Error) => this.#report(error.message));
+  #cleaned<T extends { clean(): Promise<number>; close(): Promise<void> }>(store: T): T {
+    const clean = () => store.clean().catch(this.#onFailure);
     const timer = setInterval(clean, CLEANING_INTERVAL_MS).unref();
     this.#resources.add(() => {
       clearInterval(timer);

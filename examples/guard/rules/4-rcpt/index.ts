@@ -5,6 +5,7 @@ import { honeypot } from './honeypot';
 import { knownUsers } from './known-users';
 import { maxDemerits } from './max-demerits';
 import { privateRelay } from './private-relay';
+import { rateLimit } from './rate-limit';
 import { signedBounce } from './signed-bounce';
 
 export const rcptRules: readonly AnyRule[] = [
@@ -13,5 +14,6 @@ export const rcptRules: readonly AnyRule[] = [
   honeypot,
   signedBounce,
   knownUsers,
+  rateLimit,
   greylist,
 ];
