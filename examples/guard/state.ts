@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Greylist, type GreylistOptions, RedisStore, SqliteStore } from 'tsmilter/greylist';
+import { type AddressMemory, RedisAddressMemory, SqliteAddressMemory } from 'tsmilter/lists';
 import {
   RateLimiter,
   type RateLimiterOptions,
@@ -73,6 +74,16 @@ export class State {
     const limiter = new RateLimiter(store, { ...options, onFailure: this.#onFailure });
     this.#resources.add(() => limiter.close());
     return limiter;
+  }
+
+  /** The addresses to which our own users have written. */
+  addresses(): AddressMemory {
+    const { kind, where } = this.#location;
+    return this.#cleaned(
+      kind === 'redis'
+        ? new RedisAddressMemory({ url: where })
+        : new SqliteAddressMemory(this.#file('addresses.db')),
+    );
   }
 
   #file(name: string): string {

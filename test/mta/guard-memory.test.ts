@@ -94,3 +94,86 @@ test('Redis counts what several hosts have sent; without it, nothing is limited'
   expect((await guard.send('postfix', mail)).code).toBe(250);
   await guard.logged(/ratelimit in Redis at redis:\/\/127\.0\.0\.1/);
 });
+
+describe.each(kinds)('auto_whitelist, %s', (kind) => {
+  const rules = (mode: Mode) => ({
+    auto_whitelist: { mode },
+    dynamic_ptr: { mode: 'reject' },
+    greylist: { mode: 'defer', clients: 'external, dynamic' },
+  });
+  /** A client that is not trusted otherwise; SPF passes for trusted.example alone. */
+  const answer = (user: string): Trial => ({ at: clients.dynamic, from: `${user}.${kind}@trusted.example` });
+  const mailTo = (user: string, more: Trial = {}): Trial => ({
+    at: clients.inside,
+    from: 'ann@ours.test',
+    to: `${user}.${kind}@trusted.example`,
+    ...more,
+  });
+
+  test('somebody whom a user has written to is trusted, if SPF passes', async () => {
+    await guard.configure(rules('tag'));
+    expect((await guard.send(kind, answer('friend'))).code).toBe(550);
+    expect((await guard.send(kind, mailTo('friend'))).code).toBe(250);
+    const { code, reply } = await guard.send(kind, answer('friend'));
+    expectThat(code, reply).toBe(250);
+    expect(guard.log).toContain(
+      `AUTO_WHITELIST trust: our users have written to "friend.${kind}@trusted.example"`,
+    );
+    // The same address, which somebody else has forged.
+    const forged = { ...answer('friend'), at: clients.stranger };
+    expect((await guard.send(kind, forged)).code).toBe(451);
+  });
+
+  test('a user who has logged in makes somebody known as well', async () => {
+    await guard.configure(rules('tag'));
+    expect((await guard.send(kind, mailTo('login', { at: clients.user, user: 'ann' }))).code).toBe(250);
+    expect((await guard.send(kind, answer('login'))).code).toBe(250);
+  });
+
+  test.each<[string, Trial]>([
+    ['bounces', { from: '' }],
+    ['automatic', { headers: ['Auto-Submitted: auto-replied (vacation)'] }],
+    ['lists', { headers: ['Precedence: bulk'] }],
+    ['outside', { at: clients.stranger, from: 'joe@stranger.example' }],
+  ])('nobody is known by %s', async (user, more) => {
+    await guard.configure({ auto_whitelist: { mode: 'tag' } });
+    expect((await guard.send(kind, mailTo(user, more))).code).toBe(250);
+    await guard.configure(rules('tag'));
+    expect((await guard.send(kind, answer(user))).code).toBe(550);
+  });
+
+  test('mail that is refused makes nobody known', async () => {
+    await guard.configure({ ...rules('tag'), internal_sender: { mode: 'reject' } });
+    expect((await guard.send(kind, mailTo('refused', { from: 'joe@other.example' }))).code).toBe(550);
+    expect((await guard.send(kind, answer('refused'))).code).toBe(550);
+  });
+
+  test('dry run learns, and trusts nobody', async () => {
+    await guard.configure(rules('dry-run'));
+    expect((await guard.send(kind, mailTo('dry'))).code).toBe(250);
+    expect((await guard.send(kind, answer('dry'))).code).toBe(550);
+    expect(guard.log).toContain('AUTO_WHITELIST dry-run: our users have written to');
+  });
+});
+
+test('hosts share by Redis whom users have written to; without it, nobody is trusted and nothing refused', async () => {
+  const port = await freePort();
+  const configure = () =>
+    guard.configure({
+      milter: { state: `redis://127.0.0.1:${port}/1` },
+      auto_whitelist: { mode: 'tag' },
+      dynamic_ptr: { mode: 'reject' },
+    });
+  const answer = { at: clients.dynamic, from: 'redis@trusted.example' };
+  const redis = await RedisServer.start(port);
+  try {
+    await configure();
+    await guard.send('postfix', { at: clients.inside, from: 'ann@ours.test', to: 'redis@trusted.example' });
+    expect((await guard.send('postfix', answer)).code).toBe(250);
+  } finally {
+    await redis[Symbol.asyncDispose]();
+  }
+  expect((await guard.send('postfix', answer)).code).toBe(550);
+  await guard.logged(/AUTO_WHITELIST does not work: addresses in Redis/);
+  expect((await guard.send('postfix', { from: 'joe@pass.example' })).code).toBe(250);
+});

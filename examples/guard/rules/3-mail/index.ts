@@ -1,6 +1,7 @@
 /** Rules about the sender, in the order in which they are asked. */
 import type { AnyRule } from '../../rule';
 import { authSender } from './auth-sender';
+import { autoWhitelist } from './auto-whitelist';
 import { bannedSenders } from './banned-senders';
 import { internalNullSender } from './internal-null-sender';
 import { internalSender } from './internal-sender';
@@ -15,5 +16,6 @@ export const mailRules: readonly AnyRule[] = [
   spoofedSender,
   bannedSenders,
   spf,
+  autoWhitelist,
   reputation,
 ];
