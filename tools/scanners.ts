@@ -163,6 +163,13 @@ export async function startRspamd(): Promise<
 logging { type = "console"; level = "warning"; }
 lua = ${file('rules.lua', rule)};
 regexp { }
+classifier "bayes" {
+  tokenizer { name = "osb"; }
+  backend = "sqlite3";
+  cache { type = "sqlite3"; path = ${JSON.stringify(join(dir, 'learned'))}; }
+  statfile { symbol = "BAYES_HAM"; path = ${JSON.stringify(join(dir, 'ham'))}; spam = false; }
+  statfile { symbol = "BAYES_SPAM"; path = ${JSON.stringify(join(dir, 'spam'))}; spam = true; }
+}
 metric { name = "default"; actions { reject = 15; add_header = 6; greylist = 4; } }
 worker "normal" { bind_socket = "127.0.0.1:${port}"; count = 1; }
 worker "controller" { bind_socket = "127.0.0.1:${controller}"; count = 1; password = "${password}"; secure_ip = []; }

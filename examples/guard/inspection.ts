@@ -106,7 +106,7 @@ export class Inspection {
     facts: MessageFacts,
     action: Outcome['action'],
     found: readonly Judged[],
-    error?: unknown,
+    { whole, error }: { readonly whole: boolean; readonly error?: unknown },
   ): Promise<void> {
     const findings = found.map(({ rule, finding, mode }) => ({
       ...finding,
@@ -114,7 +114,7 @@ export class Inspection {
       step: rule.step,
       mode,
     }));
-    const outcome: Outcome = { action, findings, ...(error !== undefined && { error }) };
+    const outcome: Outcome = { action, whole, findings, ...(error !== undefined && { error }) };
     for (const rule of this.#rules) {
       if (!rule.clients.has(facts.client.class)) continue;
       try {

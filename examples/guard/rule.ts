@@ -48,6 +48,10 @@ export interface Finding {
   readonly atMost?: Mode;
   /** How much the client loses by it; see the rule `max_demerits`. Default: 0. */
   readonly demerits?: number;
+  /** Whether the message is spam for certain: that counts against the sender, and scanners learn it. Default: no. */
+  readonly spam?: boolean;
+  /** At RCPT: the recipient is accepted, and the refusal told when the whole message has arrived. Default: no. */
+  readonly late?: boolean;
   /** What mode `tag` does to the message in place of a field X-Guard. */
   readonly edit?: (message: Transaction) => void | Promise<void>;
 }
@@ -63,6 +67,8 @@ export type CheckResult = Finding | Trust | null;
 export interface Outcome {
   /** `abandoned`: the client has not finished the message; `failed`: the filter has. */
   readonly action: 'accept' | 'tag' | 'quarantine' | 'defer' | 'reject' | 'abandoned' | 'failed';
+  /** Whether the message has arrived as a whole. */
+  readonly whole: boolean;
   /** What counted, from the first step on, each with its rule. */
   readonly findings: readonly (Finding & {
     readonly rule: string;

@@ -8,6 +8,7 @@ import { headerRules } from './rules/5-headers';
 import { bodyRules } from './rules/6-body';
 import { contentRules } from './rules/7-content';
 import { endRules } from './rules/8-end';
+import { aroundRules } from './rules/around';
 
 export const rules: readonly AnyRule[] = [
   ...connectRules,
@@ -18,4 +19,5 @@ export const rules: readonly AnyRule[] = [
   ...bodyRules,
   ...contentRules,
   ...endRules,
+  ...aroundRules,
 ];

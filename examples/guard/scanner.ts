@@ -19,7 +19,8 @@ function addressOf(value: string): Address {
   throw new ConfigError(`${value} is neither a path, such as /run/clamav/clamd.ctl, nor host:port`);
 }
 
-function address(example: string): Option<Address | null> {
+/** Where a scanner listens. */
+export function address(example: string): Option<Address | null> {
   return {
     doc: `where it listens: a path, or \`host:port\`, such as \`${example}\`; empty: it is not asked`,
     fallback: '',

@@ -20,7 +20,12 @@ interface Current {
   readonly abort: AbortController;
   /** What recipients were refused for, once for each rule. */
   readonly refused: Judged[];
+  /** Whether the message has arrived as a whole. */
+  whole: boolean;
 }
+
+/** What does not wait for the end of the message. */
+const isNow = ({ finding }: Judged): boolean => finding.late !== true;
 
 export class Session {
   readonly #config: Config;
@@ -77,16 +82,16 @@ export class Session {
     if (this.#helo === null) await this.hello(null);
     this.#inspection.beginMessage();
     const abort = new AbortController();
-    this.#current = { facts: this.#messageFacts(message, abort.signal), abort, refused: [] };
+    this.#current = { facts: this.#messageFacts(message, abort.signal), abort, refused: [], whole: false };
     await this.#inspection.message('mail', this.#current.facts);
   }
 
   /** What the recipient is refused for, or null. */
   async rcpt(recipient: EnvelopeAddress): Promise<Judged | null> {
     const { facts, refused } = this.#message();
-    const before = this.#inspection.found(facts);
+    const before = this.#inspection.found(facts).filter(isNow);
     const found = refuses(worstOf(before)) ? [] : await this.#inspection.ask('rcpt', { ...facts, recipient });
-    const worst = worstOf([...before, ...found]);
+    const worst = worstOf([...before, ...found.filter(isNow)]);
     if (!refuses(worst)) {
       this.#inspection.keep(found);
       return null;
@@ -99,12 +104,15 @@ export class Session {
   async headers(): Promise<Judged | null> {
     const { facts } = this.#message();
     await this.#inspection.message('headers', facts);
-    return this.#refusal();
+    const worst = worstOf(this.#inspection.found(facts).filter(isNow));
+    return refuses(worst) ? worst : null;
   }
 
   /** The same when all is known. Otherwise the message has been marked as the rules ask for. */
   async end(): Promise<Judged | null> {
-    const { facts } = this.#message();
+    const current = this.#message();
+    const { facts } = current;
+    current.whole = true;
     for (const step of ['body', 'content', 'end'] as const) {
       await this.#inspection.message(step, facts);
       const refusal = this.#refusal();
@@ -119,11 +127,11 @@ export class Session {
     const current = this.#current;
     if (current === null) return;
     this.#current = null;
-    const { facts, abort, refused } = current;
+    const { facts, abort, refused, whole } = current;
     const isRefused = action === 'abandoned' && facts.message.recipients.length === 0 && refused.length > 0;
     const became = isRefused && worstOf(refused)?.mode === 'reject' ? 'reject' : isRefused ? 'defer' : action;
     const found = [...new Set([...this.#inspection.found(facts), ...refused])];
-    await this.#inspection.after(facts, became, found, error);
+    await this.#inspection.after(facts, became, found, { whole, error });
     abort.abort();
   }
 

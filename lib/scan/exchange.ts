@@ -81,6 +81,8 @@ async function converse(
 
 async function send(socket: Socket, request: AsyncIterable<Uint8Array>, half: boolean): Promise<void> {
   for await (const piece of request) {
+    // Writing nothing fails, too, if the scanner has answered and gone.
+    if (piece.length === 0) continue;
     // What has arrived is read first: a write to a scanner that has answered and gone would lose its answer.
     await setImmediate();
     if (socket.destroyed || socket.readableEnded) return;

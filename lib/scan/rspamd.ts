@@ -79,15 +79,19 @@ export class Rspamd {
   /** Has a message checked. @throws ScanError if there is no result; the reason of `options.signal` */
   async check(source: ScanSource, envelope: RspamdEnvelope = {}): Promise<RspamdResult> {
     const answer = await this.#post('/checkv2', headersOf(envelope), source, envelope);
-    return resultOf(answer);
+    return resultOf(parseAnswer(answer));
   }
 
   /**
-   * Teaches a message as spam or ham. The address must be that of rspamd's controller (port 11334).
-   * @throws ScanError; the reason of `options.signal`
+   * Teaches a message as spam or ham to the Bayes classifier. The address must be that of rspamd's controller (port 11334).
+   * @returns whether it was new. @throws ScanError; the reason of `options.signal`
    */
-  async learn(source: ScanSource, as: 'spam' | 'ham', options: ScanOptions = {}): Promise<void> {
-    await this.#post(`/learn${as}`, this.#password ? { Password: this.#password } : {}, source, options);
+  async learn(source: ScanSource, as: 'spam' | 'ham', options: ScanOptions = {}): Promise<boolean> {
+    const password = this.#password ? { Password: this.#password } : {};
+    const answer = await this.#post(`/learn${as}`, password, source, options);
+    if (isKnown(answer)) return false;
+    parseAnswer(answer);
+    return true;
   }
 
   /** Closes connections that are kept for the next scan. */
@@ -100,7 +104,7 @@ export class Rspamd {
     headers: Record<string, string | string[]>,
     source: ScanSource,
     options: ScanOptions,
-  ): Promise<Record<string, unknown>> {
+  ): Promise<Answered> {
     const { address, maxSize, timeout } = this.#settings;
     using deadline = new Deadline(timeout, options.signal);
     const { signal } = deadline;
@@ -114,7 +118,7 @@ export class Rspamd {
       const sent = pipeline(piecesOf('rspamd', source, maxSize), post);
       // Either may fail first; neither may be left without a handler.
       const [answered] = await Promise.all([response.then(readAll), sent]);
-      return parseAnswer(answered);
+      return answered;
     } catch (error) {
       throw failureOf('rspamd', error, deadline, options.signal);
     }
@@ -137,6 +141,10 @@ async function readAll(response: IncomingMessage): Promise<Answered> {
   }
   return { status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString('utf8') };
 }
+
+/** Older versions answer 404, and say why. */
+const isKnown = ({ status, text }: Answered): boolean =>
+  status === 208 || (status === 404 && /has been already learned as \w+, ignore it"\}\s*$/.test(text));
 
 function parseAnswer({ status, text }: Answered): Record<string, unknown> {
   let answer: unknown;

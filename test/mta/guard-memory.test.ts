@@ -1,9 +1,13 @@
 // Rules of the production filter that remember, behind both MTAs.
+import * as fs from 'node:fs';
+import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Reputation } from 'tsmilter/reputation';
 import { MODES, type Mode } from '../../examples/guard/rule';
 import { DnsServer } from '../../tools/dns-server';
 import { freePort } from '../../tools/free-ports';
 import { RedisServer } from '../../tools/redis';
+import { startRspamd, startSpamd } from '../../tools/scanners';
 import { expectThat } from '../support/expect';
 import { clients, effectOf, GuardFixture, type Trial, zone } from './support/guard-fixture';
 import { kinds } from './support/mta-fixture';
@@ -176,4 +180,117 @@ test('hosts share by Redis whom users have written to; without it, nobody is tru
   expect((await guard.send('postfix', answer)).code).toBe(550);
   await guard.logged(/AUTO_WHITELIST does not work: addresses in Redis/);
   expect((await guard.send('postfix', { from: 'joe@pass.example' })).code).toBe(250);
+});
+
+describe('a honeypot', () => {
+  let spamd: Awaited<ReturnType<typeof startSpamd>>;
+  let rspamd: Awaited<ReturnType<typeof startRspamd>>;
+
+  beforeAll(async () => {
+    [spamd, rspamd] = await Promise.all([startSpamd(), startRspamd()]);
+    fs.writeFileSync(path.join(guard.dir, 'rspamd-password'), `${rspamd.password}\n`, { mode: 0o600 });
+  });
+  afterAll(async () => {
+    await spamd?.stop();
+    await rspamd?.stop();
+  });
+
+  const training = () => ({
+    spamd: `${spamd.path}`,
+    rspamd: `127.0.0.1:${rspamd.controller}`,
+    rspamd_password_file: 'rspamd-password',
+  });
+  /** Words enough for a classifier; no two messages have the same. */
+  const words = (name: string) =>
+    `${Array.from({ length: 60 }, (_, nth) => `${name}${nth}abc`).join(' ')}\r\n`;
+  const LEARNED = /TRAINING rspamd has learned a message of "joe@stranger\.example"/;
+  const trap = (name: string): Trial => ({ to: 'trap@dest.test', body: words(name) });
+
+  describe.each(kinds)('%s', (kind) => {
+    test.each(MODES)('mode %s teaches scanners what it gets', async (mode) => {
+      await guard.configure({
+        honeypot: { mode, read_message: 'yes' },
+        training: { mode: 'tag', ...training() },
+      });
+      const { code, reply, id } = await guard.send(kind, trap(`${kind}${mode.replace('-', '')}`));
+      expectThat(code, reply).toBe(mode === 'reject' ? 550 : mode === 'defer' ? 451 : 250);
+      if (mode === 'reject') expect(reply).toMatch(/5\.1\.1 "trap@dest\.test" is not known here/);
+      if (code === 250) expect(await guard.wasDelivered(kind, id)).toBe(mode !== 'quarantine');
+      if (mode === 'off' || mode === 'dry-run') {
+        await guard.logged(/ACCEPT message/);
+        expect(guard.log).not.toContain('TRAINING');
+      } else {
+        await guard.logged(LEARNED);
+        expect(guard.log).toContain('TRAINING spamd has learned a message of "joe@stranger.example"');
+      }
+    });
+
+    test('the refusal is for all recipients of the message, and is told at its end', async () => {
+      await guard.configure({
+        honeypot: { mode: 'reject', read_message: 'yes' },
+        known_users: { mode: 'reject' },
+        training: { mode: 'tag', ...training() },
+      });
+      const to = ['rcpt@dest.test', 'trap@dest.test', 'u-ann@dest.test'];
+      expect((await guard.send(kind, { to, body: words(`${kind}all`) })).code).toBe(550);
+      await guard.logged(LEARNED);
+      // A recipient who is refused for something else is refused at once.
+      const { reply } = await guard.send(kind, {
+        to: ['trap@dest.test', 'u-nobody@dest.test'],
+        body: words(`${kind}two`),
+      });
+      expect(guard.log).toMatch(/REJECT known_users: to "u-nobody@dest\.test"/);
+      expect(reply).toMatch(/5\.1\.1 "trap@dest\.test"/);
+    });
+
+    test('it is refused at once, and teaches nothing, unless it is to be read', async () => {
+      await guard.configure({ honeypot: { mode: 'reject' }, training: { mode: 'tag', ...training() } });
+      const { code } = await guard.send(kind, { to: ['rcpt@dest.test', 'trap@dest.test'] });
+      expect(code).toBe(250);
+      await guard.logged(/REJECT honeypot: to "trap@dest\.test"/);
+    });
+
+    test('counts against the sender, also if it is refused at once', async () => {
+      await using reputation = new Reputation(path.join(guard.stateDirectory, 'reputation.db'));
+      for (const read_message of ['yes', 'no']) {
+        const domain = `${kind}-${read_message}.example`;
+        await guard.configure({ honeypot: { mode: 'reject', read_message }, reputation: { mode: 'tag' } });
+        expect((await guard.send(kind, { from: `eve@${domain}`, to: 'trap@dest.test' })).code).toBe(550);
+        await guard.configure({});
+        expect(await reputation.score(domain, 'none')).toMatchObject({ messages: 1, score: -100 });
+      }
+    });
+  });
+
+  test('what was learned is spam to the scanners themselves', async () => {
+    await guard.configure({
+      honeypot: { mode: 'quarantine', read_message: 'yes' },
+      training: { mode: 'tag', ...training() },
+    });
+    await guard.send('postfix', trap('asked'));
+    await guard.logged(LEARNED);
+    const stat = await fetch(`http://127.0.0.1:${rspamd.controller}/stat`, {
+      headers: { Password: rspamd.password },
+    });
+    expect(((await stat.json()) as { learned: number }).learned).toBeGreaterThan(0);
+  });
+
+  test('dry run says what would be learned', async () => {
+    await guard.configure({
+      honeypot: { mode: 'reject', read_message: 'yes' },
+      training: { mode: 'dry-run', ...training() },
+    });
+    expect((await guard.send('postfix', trap('dry'))).code).toBe(550);
+    await guard.logged(/TRAINING dry-run: rspamd would learn a message of/);
+    expect(guard.log).not.toContain('has learned');
+  });
+
+  test('a scanner that is away changes nothing', async () => {
+    await guard.configure({
+      honeypot: { mode: 'quarantine' },
+      training: { mode: 'tag', spamd: `127.0.0.1:${await freePort()}` },
+    });
+    expect((await guard.send('postfix', trap('away'))).code).toBe(250);
+    await guard.logged(/TRAINING spamd has not learned a message of .*: "spamd: no connection/);
+  });
 });

@@ -130,6 +130,17 @@ describe('rspamd', () => {
     expect(await rspamd.check(mail('hello'))).toMatchObject({ action: 'no action', symbols: [] });
   });
 
+  it('learns', async () => {
+    const controller = new Rspamd({ port: server.controller, password: server.password });
+    const message = mail(
+      'a message',
+      `${Array.from({ length: 50 }, (_, nth) => `word${nth}`).join(' ')}\r\n`,
+    );
+    expect(await controller.learn(message, 'spam')).toBe(true);
+    expect(await controller.learn(message, 'spam')).toBe(false);
+    controller.close();
+  });
+
   it('refuses to learn without the password', async () => {
     const controller = new Rspamd({ port: server.controller, password: 'wrong' });
     await expect(controller.learn(mail('x'), 'spam')).rejects.toThrow(failure('refused'));

@@ -2,11 +2,11 @@ import { number } from '../../options';
 import { defineRule, type Outcome } from '../../rule';
 import { shown } from '../../shown';
 
-/** Whether a finding says that the message is spam: a scanner's does, and what a rule about the content holds or refuses. */
-function meansSpam({ step, mode, atMost }: Outcome['findings'][number]): boolean {
+/** Whether a finding says that the message is spam: a honeypot's and a scanner's do, and what a rule about the content holds or refuses. */
+function meansSpam({ step, mode, atMost, spam = false }: Outcome['findings'][number]): boolean {
   // What is deferred at most, such as a scanner that does not answer, says nothing about the message.
   if (mode === 'dry-run' || mode === 'defer' || atMost === 'defer') return false;
-  return step === 'content' || (step === 'body' && mode !== 'tag');
+  return spam || step === 'content' || (step === 'body' && mode !== 'tag');
 }
 
 export const reputation = defineRule({
