@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
+import { TIMEOUT } from '../../tools/wait.js';
 import { expectThat } from '../support/expect.js';
 import { inLanes } from '../support/in-lanes.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -55,9 +56,8 @@ test('control: a filter in a worker serves, stops, and the process ends', async 
 });
 
 test('terminate() while a worker loads the addon, or is inside one of its functions', async () => {
-  const rounds = 200;
-  await using filter = await host({ fixture: 'terminator', listening: false, more: { rounds } });
-  await filter.event('survived', undefined, 1, 60_000);
+  await using filter = await host({ fixture: 'terminator', listening: false, more: { seconds: 5 } });
+  await filter.event('survived', undefined, 1, 2 * TIMEOUT);
   expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
 });
 

@@ -87,7 +87,9 @@ describe('one turn of the event loop', () => {
       }
     };
     const exporting = async () => {
-      for await (const { id } of reputation.export(NOW)) expect(id).toMatch(/^made-up|^warm/);
+      let others = 0; // expect() for each would take longer than the export
+      for await (const { id } of reputation.export(NOW)) if (!/^made-up|^warm/.test(id)) others++;
+      expect(others).toBe(0);
     };
     const merging = async () => {
       expect(await other.merge(reputation.export(NOW - HOUR - 10_000))).toBeGreaterThan(10_000);
