@@ -15,7 +15,7 @@ import { setEnvironmentData } from 'node:worker_threads';
 import * as Milter from 'tsmilter';
 import { type Config, readConfig } from './authmilter/config';
 import { AuthFilter } from './authmilter/filter';
-import { LiveSettings, reloadOnHangup } from './authmilter/live-settings';
+import { LiveSettings } from './authmilter/live-settings';
 import { openLog } from './authmilter/log';
 import { ConfigError } from './authmilter/options';
 import { Reports, sendDueReports } from './authmilter/reports';
@@ -51,16 +51,18 @@ async function serve(file: string): Promise<void> {
   const { milter } = live.current;
   const log = openLog(milter.name);
   live.reportTo(log);
-  reloadOnHangup();
 
   if (milter.umask !== null) process.umask(milter.umask);
   Milter.setFlags(RIGHTS);
   Milter.setExceptionPolicy(milter.untrappedException);
-  Milter.setErrorHook((error, step) => log.write(`untrapped exception in ${step}:`, inspect(error)));
+  Milter.setErrorHook((error, step) => {
+    if (step !== 'reload') log.write(`untrapped exception in ${step}:`, inspect(error)); // `live` has logged its own
+  });
   const reports = new Reports(live.current.reports, log); // also where workers open their own: a mistake ends the start
   await Milter.runmilter(milter.name, milter.socket, {
     ...sessionsOf(milter, file, live, log, reports),
     timeout: 600,
+    reload: () => live.reload('SIGHUP'),
     onListening: () => log.write('listening on', milter.socket),
   });
   live.close();

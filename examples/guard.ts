@@ -51,7 +51,6 @@ async function main(): Promise<void> {
     return;
   }
   log = new Log(milter.name ?? 'guard', MAX_LINE);
-  process.on('SIGHUP', () => void live.reload('SIGHUP'));
   await serve(live, log);
   await live.close();
   log.write('stopped');
@@ -72,10 +71,13 @@ async function serve(live: LiveConfig, log: Log): Promise<void> {
   if (umask !== null) process.umask(umask);
   Milter.setFlags(RIGHTS);
   Milter.setExceptionPolicy(exceptionPolicy(untrapped_exception));
-  Milter.setErrorHook((error, step) => log.write(`untrapped exception in ${step}:`, inspect(error)));
+  Milter.setErrorHook((error, step) => {
+    if (step !== 'reload') log.write(`untrapped exception in ${step}:`, inspect(error)); // `live` has reported its own
+  });
   await Milter.runmilter(name ?? 'guard', socketname, {
     factory: () => new GuardFilter({ live, log }),
     timeout: 600,
+    reload: () => live.reload('SIGHUP'),
     onListening: () => log.write('listening on', socketname),
   });
 }

@@ -6,7 +6,7 @@ import { badArgument } from './internal/errors.js';
 import { silentLogger } from './internal/logger.js';
 import { packageVersion } from './internal/package-version.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
-import { type FilterLog, logObserver, openLog } from './log/filter-log.js';
+import { logObserver, openLog } from './log/filter-log.js';
 import { LOG_OPTIONS, type LogOptions, normaliseLogOptions } from './log/options.js';
 import { tell } from './log/tell.js';
 import { messageTraces } from './metrics/message-traces.js';
@@ -16,27 +16,33 @@ import { ThreadMetrics } from './metrics/thread-metrics.js';
 import {
   MAIN_OPTIONS,
   type MainOptions,
-  type NormalisedMainOptions,
   normaliseMainOptions,
   normaliseSocketOptions,
   SOCKET_OPTIONS,
   type SocketOptions,
 } from './runtime/options.js';
 import { type FilterStart, runtime } from './runtime/runtime.js';
+import { SERVICE_MANAGER_OPTIONS, type ServiceManagerOptions } from './runtime/service-manager.js';
 import { checkSocketSpec } from './runtime/socket-spec.js';
 import type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
-import { currentFlags } from './session/flags.js';
-import { combineObservers, NO_SESSION } from './session/observer.js';
+import { combineObservers } from './session/observer.js';
+import { Supervision } from './supervision.js';
+import { createPool } from './workers/create-pool.js';
 import {
   type NormalisedWorkerOptions,
   normaliseWorkerOptions,
   WORKER_OPTIONS,
   type WorkerOptions,
 } from './workers/options.js';
-import { WorkerPool } from './workers/worker-pool.js';
 
 /** Options of {@link runmilter}. */
-export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions, LogOptions, MetricsOptions {
+export interface RunOptions
+  extends MainOptions,
+    SocketOptions,
+    WorkerOptions,
+    LogOptions,
+    MetricsOptions,
+    ServiceManagerOptions {
   /** The filter's class, or a function that makes a filter object. Default: what setFactory has set. Not with `module`. */
   factory?: Factory;
   /** Seconds that the MTA may take for its next command before its session is closed; 0: libmilter's default, 7210. */
@@ -47,6 +53,12 @@ export interface RunOptions extends MainOptions, SocketOptions, WorkerOptions, L
   debug?: number;
   /** Called when the socket accepts connections. */
   onListening?: (address: ListeningAddress) => void;
+  /**
+   * Called on SIGHUP, to read again what the filter was configured with; the filter serves meanwhile. If it throws or rejects, that is
+   * logged. Default: the static method `reload` of the filter's class. Workers have their own: the module's export `reload`, or
+   * that of the class. docs/reload.md
+   */
+  reload?: () => unknown;
 }
 
 const RUN_OPTIONS: OptionNames<RunOptions> = {
@@ -55,10 +67,12 @@ const RUN_OPTIONS: OptionNames<RunOptions> = {
   backlog: true,
   debug: true,
   onListening: true,
+  reload: true,
   ...MAIN_OPTIONS,
   ...SOCKET_OPTIONS,
   ...LOG_OPTIONS,
   ...METRICS_OPTIONS,
+  ...SERVICE_MANAGER_OPTIONS,
   ...WORKER_OPTIONS,
 };
 
@@ -73,10 +87,10 @@ export interface ListeningAddress {
 }
 
 /**
- * Runs a filter until it is stopped: by {@link stop}, SIGTERM or SIGINT.
+ * Runs a filter until it is stopped: by {@link stop}, SIGTERM or SIGINT. SIGHUP reloads it.
  *
  * @param name the filter's name, in replies and logs
- * @param socket `unix:/path`, `local:/path`, `inet:port@host`, `inet6:port@host`, `fd:N` where the library has it
+ * @param socket `unix:/path`, `local:/path`, `inet:port@host`, `inet6:port@host`, `fd:N` or `fd:NAME` where the library has it
  * @returns resolves when the filter has stopped and its socket is gone
  * @throws MilterError whose code says what is wrong with the start: EADDRINUSE, EACCES, ENOENT, ERR_MILTER_BAD_SOCKET,
  *   ERR_MILTER_IN_USE, ERR_MILTER_ALREADY_RUN, ERR_MILTER_BAD_ARGUMENT also for an unknown option, ERR_MILTER_WORKER where
@@ -90,7 +104,14 @@ export async function runmilter(name: string, socket: string, options: RunOption
   if (options.factory) setFactory(options.factory);
   const log = openLog(name, logOptions);
   const metrics = metricsAddress && new ThreadMetrics('main');
-  const pool = workers && createPool(name, main, workers, log, metrics);
+  const supervision = new Supervision({
+    systemd: options.systemd ?? true,
+    signals: main.signals,
+    reload: options.reload,
+    logger: log?.logger,
+  });
+  const { countsMessages } = supervision;
+  const pool = workers && createPool(workers, { name, options: main, log, metrics, countsMessages });
   const server = metricsAddress && metrics && new MetricsServer(metricsAddress, metrics, pool);
   const metricsUrl = server ? await startMetrics(server) : undefined;
   let failure: { error: unknown } | undefined;
@@ -104,7 +125,9 @@ export async function runmilter(name: string, socket: string, options: RunOption
     } catch (error) {
       failure = { error };
       void runtime.stop(0);
+      return;
     }
+    supervision.ready();
   };
   const filter: FilterStart = {
     name,
@@ -115,18 +138,28 @@ export async function runmilter(name: string, socket: string, options: RunOption
     workers: pool,
     observation: {
       logger: log?.logger ?? silentLogger,
-      observer: combineObservers([log && logObserver(log.logger), metrics, messageTraces()]),
+      observer: combineObservers([
+        log && logObserver(log.logger),
+        metrics,
+        messageTraces(),
+        supervision.observer,
+      ]),
       prefix: '',
     },
-    onStarting: () => runtime.exceptions.setLogger(log?.logger ?? null),
+    onStarting: () => {
+      runtime.exceptions.setLogger(log?.logger ?? null);
+      supervision.start(pool);
+    },
     onStopping: () => {
       server?.stopping();
+      supervision.stopping();
       tell(log?.logger, {}, 'stopping');
     },
   };
   try {
     await runtime.runFilter(filter, onReady);
   } finally {
+    supervision.close();
     await server?.close();
   }
   tell(log?.logger, { sessions: runtime.contexts[0] }, 'stopped');
@@ -169,6 +202,8 @@ function normalise(options: RunOptions) {
   checkInteger('timeout', timeout, 0);
   if (backlog !== undefined) checkInteger('backlog', backlog, 1);
   if (debug !== undefined) checkInteger('debug', debug, 0);
+  if (options.reload !== undefined && typeof options.reload !== 'function')
+    throw badArgument('reload must be a function');
   const workers = normaliseWorkerOptions(options);
   checkFilterIsGiven(options.factory ?? currentFactory(), workers);
   return {
@@ -191,33 +226,6 @@ function checkFilterIsGiven(factory: Factory | null, workers: NormalisedWorkerOp
       'runmilter takes a factory or a module, not both: leave out factory (and setFactory), and export the filter from the module',
     );
   }
-}
-
-function createPool(
-  name: string,
-  options: NormalisedMainOptions,
-  workers: NormalisedWorkerOptions,
-  log: FilterLog | null,
-  metrics: ThreadMetrics | null,
-): WorkerPool {
-  const settings = {
-    name,
-    module: workers.module,
-    options,
-    flags: currentFlags(),
-    policy: runtime.exceptions.policy,
-    log: log?.workers ?? null,
-    metrics: metrics !== null,
-  };
-  return new WorkerPool(
-    workers,
-    settings,
-    (error) => {
-      metrics?.workerDied();
-      runtime.exceptions.report(error, 'a worker', NO_SESSION);
-    },
-    (items) => log?.write(items),
-  );
 }
 
 /**

@@ -1,17 +1,13 @@
 /** The settings in use, which are read again on SIGHUP and when a file of theirs changes. */
 import { unwatchFile, watchFile } from 'node:fs';
-import { BroadcastChannel } from 'node:worker_threads';
 import type { Log } from '../shared/log';
 import { readSettings, type Settings } from './settings';
 
 const INTERVAL = 2000;
-const CHANNEL = 'authmilter: reload';
 
 export class LiveSettings {
   readonly #file: string;
-  readonly #changed = () => void this.reload('a file has changed');
-  /** Workers get no signals: the main thread passes SIGHUP on. */
-  readonly #channel = new BroadcastChannel(CHANNEL);
+  readonly #changed = () => void this.reload('a file has changed').catch(() => {}); // it has been logged
   #current: Settings;
   #watched: readonly string[] = [];
   #reloading: Promise<void> = Promise.resolve();
@@ -21,8 +17,6 @@ export class LiveSettings {
   private constructor(file: string, settings: Settings) {
     this.#file = file;
     this.#current = settings;
-    this.#channel.onmessage = () => void this.reload('SIGHUP');
-    this.#channel.unref();
     this.#watch(settings.files);
   }
 
@@ -41,15 +35,15 @@ export class LiveSettings {
     return this.#current;
   }
 
-  /** Reads all files again. If one of them is wrong, everything stays as it was. Never rejects. */
+  /** Reads all files again. If one of them is wrong, that is logged, everything stays as it was, and the promise rejects. */
   reload(because: string): Promise<void> {
-    this.#reloading = this.#reloading.then(() => this.#read(because));
-    return this.#reloading;
+    const read = this.#reloading.then(() => this.#read(because));
+    this.#reloading = read.catch(() => {});
+    return read;
   }
 
   close(): void {
     this.#closed = true;
-    this.#channel.close();
     this.#watch([]);
   }
 
@@ -62,6 +56,7 @@ export class LiveSettings {
       this.#log?.write(`settings were read again: ${because}`);
     } catch (error) {
       this.#log?.write(`${(error as Error).message}; the old settings stay in use`);
+      throw error;
     }
   }
 
@@ -73,11 +68,4 @@ export class LiveSettings {
     }
     this.#watched = files;
   }
-}
-
-/** Makes SIGHUP reload the settings of all threads, this one included. Called in the main thread, which gets the signals. */
-export function reloadOnHangup(): void {
-  const channel = new BroadcastChannel(CHANNEL);
-  channel.unref();
-  process.on('SIGHUP', () => channel.postMessage('reload'));
 }

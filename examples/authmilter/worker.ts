@@ -37,6 +37,11 @@ export function factory(): AuthFilter {
   return new AuthFilter(shared);
 }
 
+/** Called on SIGHUP, after the main thread has found the files to be good. */
+export async function reload(): Promise<void> {
+  await (await shared?.live)?.reload('SIGHUP');
+}
+
 /** Lets the thread end. */
 export async function stopped(): Promise<void> {
   (await shared?.live)?.close();

@@ -11,7 +11,7 @@ export class LiveConfig {
   readonly #file: string;
   readonly #rules: readonly AnyRule[];
   readonly #report: Report;
-  readonly #changed = () => void this.reload('a file has changed');
+  readonly #changed = () => void this.reload('a file has changed').catch(() => {}); // it has been reported
   #current: Config;
   #watched: readonly string[] = [];
   #reloading: Promise<void> = Promise.resolve();
@@ -43,10 +43,11 @@ export class LiveConfig {
     return this.#current;
   }
 
-  /** Reads the file again. If it is wrong, everything stays as it was. Never rejects. */
+  /** Reads the file again. If it is wrong, that is reported, everything stays as it was, and the promise rejects. */
   reload(because: string): Promise<void> {
-    this.#reloading = this.#reloading.then(() => this.#read(because));
-    return this.#reloading;
+    const read = this.#reloading.then(() => this.#read(because));
+    this.#reloading = read.catch(() => {});
+    return read;
   }
 
   async close(): Promise<void> {
@@ -67,6 +68,7 @@ export class LiveConfig {
       await old.resources.release();
     } catch (error) {
       this.#report(`CONFIG ${(error as Error).message}; the old configuration stays in use`);
+      throw error;
     }
   }
 

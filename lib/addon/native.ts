@@ -71,6 +71,8 @@ export interface Addon {
   /** Takes sessions of a filter that another thread starts, or has started. */
   join(deliver: Deliver): void;
   stop(drainMilliseconds: number): void;
+  /** Sends a datagram to a unix socket, whose address is a path or `@` and an abstract name. Returns 0 or an errno. */
+  notify(address: string, text: string): number;
 
   getsymval(slot: number, question: number, name: string): string | null | undefined;
   setreply(

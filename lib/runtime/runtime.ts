@@ -12,6 +12,7 @@ import type { Observation } from '../session/dependencies.js';
 import { type ContextCounts, Dispatcher } from '../session/dispatcher.js';
 import { type ErrorHook, type ExceptionPolicy, Exceptions } from '../session/exception-policy.js';
 import { currentFlags } from '../session/flags.js';
+import { resolveActivatedSocket } from './activated-sockets.js';
 import type { NormalisedMainOptions, NormalisedSocketOptions } from './options.js';
 import { inUse, inWorker, startError, startRefused } from './start-errors.js';
 import { onStopSignals } from './stop-signals.js';
@@ -301,7 +302,7 @@ class Runtime {
   }
 
   #openSocket(spec: string, { removeSocket, mode, owner, group }: NormalisedSocketOptions): void {
-    const failure = native().openSocket(spec, removeSocket, mode, owner, group);
+    const failure = native().openSocket(resolveActivatedSocket(spec), removeSocket, mode, owner, group);
     if (failure) throw startError(...failure);
   }
 

@@ -1,9 +1,12 @@
-/** The syntax of sockets in libmilter: `unix:/path`, `local:/path`, `/path`, `inet:port@host`, `inet6:port@host`, `fd:N`. */
+/** The syntax of sockets in libmilter: `unix:/path`, `local:/path`, `/path`, `inet:port@host`, `inet6:port@host`, `fd:N`; and `fd:NAME`. */
 import { checkWord } from '../internal/validate.js';
 import { startError } from './start-errors.js';
 
 /** A number or a service's name. libmilter would read the number at its start and ignore the rest. */
 const PORT = /^(?:[0-9]+|[A-Za-z][A-Za-z0-9-]*)$/;
+
+/** A number, or the name that systemd gives a socket: printable ASCII without a colon. */
+const DESCRIPTOR = /^(?:\d+|[A-Za-z][!-9;-~]{0,254})$/;
 
 function checkInet(spec: string, rest: string): void {
   const [port, host, ...more] = rest.split('@');
@@ -30,7 +33,7 @@ export function checkSocketSpec(spec: unknown): asserts spec is string {
       checkInet(spec, rest);
       return;
     case 'fd':
-      if (/^\d+$/.test(rest)) return;
+      if (DESCRIPTOR.test(rest)) return;
       break;
   }
   throw startError('ERR_MILTER_BAD_SOCKET', spec);

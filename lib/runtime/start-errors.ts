@@ -36,7 +36,7 @@ const ADVICE: Partial<Record<MilterErrorCode, (about: string) => string>> = {
     const meant = fromPostfix(about);
     return meant === null
       ? `${JSON.stringify(about)} is not a socket that libmilter knows: write unix:/path, inet:port@host, ` +
-          'inet6:port@host, or fd:number where the library has it'
+          'inet6:port@host, or fd:number or fd:name where the library has it'
       : `${JSON.stringify(about)} is how Postfix spells a socket; libmilter has the port first: write ${meant}`;
   },
 };
@@ -61,6 +61,16 @@ export function startError(code: string, about: string): MilterError {
   return new MilterError(
     'ERR_MILTER_OPEN_SOCKET',
     `${about}: libmilter could not open the socket (see syslog)`,
+  );
+}
+
+/** A name of an inherited socket that is not the name of exactly one. */
+export function noSuchSocket(spec: string, names: readonly string[]): MilterError {
+  const passed = names.length > 0 ? names.join(', ') : 'none';
+  return new MilterError(
+    'EBADF',
+    `${spec}: systemd has not passed one socket of that name to this process; it has passed: ${passed} (FileDescriptorName= of ` +
+      "the .socket unit, by default the unit's name)",
   );
 }
 

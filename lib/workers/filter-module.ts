@@ -2,9 +2,16 @@
 
 import { currentFactory, type Factory, isFilterClass, setFactory } from '../filter/dispatch.js';
 import { badArgument } from '../internal/errors.js';
+import type { Reload } from '../runtime/reload.js';
 
 /** Called in each worker when the filter has stopped, to close what the module has opened. */
 export type Stopped = () => unknown;
+
+/** What a filter's module exports besides its factory. */
+export interface ModuleHooks {
+  readonly stopped: Stopped | undefined;
+  readonly reload: Reload | undefined;
+}
 
 type Exports = Readonly<Record<string, unknown>>;
 
@@ -21,7 +28,7 @@ function* levels(namespace: unknown): Generator<Exports> {
   }
 }
 
-function findFunction(name: string, namespace: unknown): ((...args: never[]) => unknown) | undefined {
+function findFunction(name: string, namespace: unknown): (() => unknown) | undefined {
   for (const level of levels(namespace)) {
     const found = level[name];
     if (typeof found === 'function') return found as () => unknown;
@@ -46,10 +53,10 @@ function onlyClass(url: string, namespace: unknown): Factory | undefined {
 /**
  * Loads a filter's module into this thread and sets its factory.
  * @param url the module's `file:` URL
- * @returns its export `stopped`, where it has one
+ * @returns its exports `stopped` and `reload`, where it has them
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT where the module sets no factory; and whatever the module throws
  */
-export async function loadFilterModule(url: string): Promise<Stopped | undefined> {
+export async function loadFilterModule(url: string): Promise<ModuleHooks> {
   const namespace: unknown = await import(url);
   const factory = findFunction('factory', namespace) ?? findFunction('default', namespace);
   if (factory) setFactory(factory as Factory);
@@ -59,5 +66,5 @@ export async function loadFilterModule(url: string): Promise<Stopped | undefined
       `${url} exports no filter: export a class that extends Base, or a function that makes one, as default or factory`,
     );
   }
-  return findFunction('stopped', namespace) as Stopped | undefined;
+  return { stopped: findFunction('stopped', namespace), reload: findFunction('reload', namespace) };
 }

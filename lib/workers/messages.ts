@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { WorkerLogItem, WorkerLogSettings } from '../log/worker-log.js';
 import type { Snapshot } from '../metrics/series.js';
 import type { NormalisedMainOptions } from '../runtime/options.js';
+import type { ReloadOutcome } from '../runtime/reload.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 
 /** What all workers of a filter start with. */
@@ -19,6 +20,8 @@ export interface WorkerSettings {
   readonly log: WorkerLogSettings | null;
   /** Whether metrics are collected. */
   readonly metrics: boolean;
+  /** Whether messages are counted in {@link SharedCounters}. */
+  readonly countsMessages: boolean;
 }
 
 /** `workerData` of a worker. */
@@ -31,17 +34,19 @@ export interface WorkerStart {
   readonly port: MessagePort;
 }
 
-/** From a worker: the phase that it has reached, entries of the log, or its metrics. */
+/** From a worker: the phase that it has reached, entries of the log, its metrics, or what became of a reload. */
 export type WorkerMessage =
   | { readonly reached: 'serving' | 'finished' }
   | { readonly log: readonly WorkerLogItem[] }
-  | { readonly metrics: Snapshot };
+  | { readonly metrics: Snapshot }
+  | { readonly reload: ReloadOutcome };
 
 /**
  * To a worker: the main thread's new exception policy, the number of log entries that have been written, or a request for the
- * metrics.
+ * metrics or for a reload.
  */
 export type MainMessage =
   | { readonly policy: ExceptionPolicy }
   | { readonly written: number }
-  | { readonly collect: true };
+  | { readonly collect: true }
+  | { readonly reload: true };

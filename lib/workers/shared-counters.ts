@@ -20,9 +20,10 @@ const ENDED = 1;
 const HEARTBEATS = 2;
 const PHASE = 3;
 const BEAT = 4;
-const WORDS = 5;
+const MESSAGES = 5;
+const WORDS = 6;
 
-/** One worker's context counts, heartbeats and phase. Only the worker writes them while it lives. */
+/** One worker's counts, heartbeats and phase. Only the worker writes them while it lives. */
 export class SharedCounters implements ContextCounts {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array;
@@ -60,6 +61,14 @@ export class SharedCounters implements ContextCounts {
   }
   set beat(time: number) {
     this.#set(BEAT, time);
+  }
+
+  /** Messages that have ended; only if they are counted. */
+  get messages(): number {
+    return this.#get(MESSAGES);
+  }
+  countMessage(): void {
+    Atomics.add(this.#words, MESSAGES, 1);
   }
 
   get phase(): Phase {

@@ -2,6 +2,7 @@
 import type { MilterError } from '../internal/errors.js';
 import type { WorkerLogItem } from '../log/worker-log.js';
 import type { Snapshot } from '../metrics/series.js';
+import { type ReloadOutcome, reloadInTurn } from '../runtime/reload.js';
 import type { SessionHost } from '../runtime/runtime.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 import type { WorkerSettings } from './messages.js';
@@ -39,6 +40,11 @@ export class WorkerPool implements SessionHost {
     return [allMade, allEnded];
   }
 
+  /** Messages that have ended in all workers, including the dead; only if the settings say that they are counted. */
+  get messages(): number {
+    return this.#slots.reduce((sum, { messages }) => sum + messages, 0);
+  }
+
   /** Workers that take sessions, and those of them whose event loops are blocked; only with metrics. */
   get serving(): number {
     return this.#slots.filter(({ state }) => state !== 'empty').length;
@@ -73,6 +79,11 @@ export class WorkerPool implements SessionHost {
   setPolicy(policy: ExceptionPolicy): void {
     this.#settings = { ...this.#settings, policy };
     for (const slot of this.#slots) slot.setPolicy(policy);
+  }
+
+  /** Reloads the filter in one worker after the other. */
+  reload(): Promise<ReloadOutcome> {
+    return reloadInTurn(this.#slots.map((slot) => () => slot.reload()));
   }
 
   /**

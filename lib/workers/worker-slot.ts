@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MilterError } from '../internal/errors.js';
 import { isOld } from '../metrics/health.js';
 import { SeriesSet, type Snapshot, withoutGauges } from '../metrics/series.js';
+import type { ReloadOutcome } from '../runtime/reload.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 import { RestartBackoff } from './restart-backoff.js';
 import { Phase } from './shared-counters.js';
@@ -19,7 +20,9 @@ export class WorkerSlot {
   #supervised: Promise<void> = Promise.resolve();
   /** Contexts of the threads that have ended, all of which have ended with them. */
   #endedContexts = 0;
-  /** What these threads have counted. */
+  /** Messages that these threads have counted. */
+  #endedMessages = 0;
+  /** Their metrics. */
   readonly #endedMetrics = new SeriesSet();
 
   /** @param report called with the error of each worker that has died */
@@ -32,6 +35,11 @@ export class WorkerSlot {
   get contexts(): [made: number, ended: number] {
     const { made = 0, ended = 0 } = this.#thread?.counters ?? {};
     return [this.#endedContexts + made, this.#endedContexts + ended];
+  }
+
+  /** Messages that have ended in this slot's threads. */
+  get messages(): number {
+    return this.#endedMessages + (this.#thread?.counters.messages ?? 0);
   }
 
   /** Whether its thread takes sessions, and whether its event loop runs. */
@@ -68,6 +76,11 @@ export class WorkerSlot {
     this.#thread?.setPolicy(policy);
   }
 
+  /** Reloads the filter in its thread. A slot that is empty at present gets a thread that begins with what is there then. */
+  async reload(): Promise<ReloadOutcome> {
+    return (await this.#thread?.reload()) ?? 'reloaded';
+  }
+
   /** Waits for the last thread's end, once the filter has stopped. */
   async end(timeout: number): Promise<void> {
     this.#ending.abort();
@@ -93,6 +106,7 @@ export class WorkerSlot {
 
   #vacate(thread: WorkerThread): void {
     this.#endedContexts += thread.counters.made;
+    this.#endedMessages += thread.counters.messages;
     this.#endedMetrics.merge(withoutGauges(thread.metrics));
     this.#thread = null;
   }

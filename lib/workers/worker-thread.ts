@@ -5,6 +5,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import { MilterError } from '../internal/errors.js';
 import type { WorkerLogItem } from '../log/worker-log.js';
 import type { Snapshot } from '../metrics/series.js';
+import type { ReloadOutcome } from '../runtime/reload.js';
 import { STUCK_GRACE } from '../runtime/runtime.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 import type { MainMessage, WorkerMessage, WorkerSettings, WorkerStart } from './messages.js';
@@ -37,6 +38,8 @@ export class WorkerThread {
   #onMetrics = () => {};
   #collecting: Promise<Snapshot> | null = null;
   #servingSince = 0;
+  /** What the answers to requests for a reload are for, in their order. */
+  readonly #reloads: ((outcome: ReloadOutcome) => void)[] = [];
   /** What the thread threw, in an object because it may be undefined. */
   #error: { cause: unknown } | undefined;
   /** Why the main thread has terminated it: what it did wrong, or null for nothing. */
@@ -95,6 +98,10 @@ export class WorkerThread {
           this.#onMetrics();
           return;
         }
+        if ('reload' in message) {
+          this.#reloads.shift()?.(message.reload);
+          return;
+        }
         if (message.reached === 'finished') {
           this.#onFinished();
           return;
@@ -135,6 +142,17 @@ export class WorkerThread {
     await Promise.race([sent, this.ended]);
     clearTimeout(timer);
     return this.metrics;
+  }
+
+  /**
+   * Reloads the filter in this thread. A thread that ends meanwhile counts as reloaded, because the next one begins with what is
+   * there now. One that loads its module reloads when it serves, and is not waited for.
+   */
+  reload(): Promise<ReloadOutcome> {
+    const answered = new Promise<ReloadOutcome>((resolve) => this.#reloads.push(resolve));
+    this.#post({ reload: true });
+    if (this.counters.phase === Phase.loading) return Promise.resolve('reloaded');
+    return Promise.race([answered, this.ended.then((): ReloadOutcome => 'reloaded')]);
   }
 
   #post(message: MainMessage): void {

@@ -1,15 +1,17 @@
 /** The main program of a worker thread: it loads the filter's module and takes sessions until the filter has stopped. */
 import { type MessagePort, threadId, workerData } from 'node:worker_threads';
-import { filterCallbacks } from '../filter/dispatch.js';
+import { currentFactory, filterCallbacks } from '../filter/dispatch.js';
+import { reloadOf } from '../filter/reload.js';
 import { silentLogger } from '../internal/logger.js';
 import { logObserver } from '../log/filter-log.js';
 import { WorkerLog, type WorkerLogSettings } from '../log/worker-log.js';
 import { BEAT_INTERVAL, sharedClock } from '../metrics/health.js';
 import { messageTraces } from '../metrics/message-traces.js';
 import { ThreadMetrics } from '../metrics/thread-metrics.js';
+import { callReload, type Reload } from '../runtime/reload.js';
 import { runtime } from '../runtime/runtime.js';
 import { setFlags } from '../session/flags.js';
-import { combineObservers } from '../session/observer.js';
+import { combineObservers, type Observer } from '../session/observer.js';
 import { loadFilterModule } from './filter-module.js';
 import type { MainMessage, WorkerMessage, WorkerStart } from './messages.js';
 import { Phase, SharedCounters } from './shared-counters.js';
@@ -29,16 +31,21 @@ async function work({ settings, counters: memory, heartbeat, port }: WorkerStart
   const log = settings.log && openWorkerLog(settings.log, port);
   if (log) runtime.exceptions.setLogger(log.logger);
   const serve = runtime.becomeWorker({ name, policy, options, counts: counters });
-  const stopped = await loadFilterModule(settings.module);
+  const { stopped, reload } = await loadFilterModule(settings.module);
   await new Promise(setImmediate); // so that an unhandled rejection of the module's fails the start, not the service
   Object.assign(runtime.callbacks, filterCallbacks());
   const metrics = settings.metrics ? new ThreadMetrics(String(threadId)) : null;
-  const observer = combineObservers([log && logObserver(log.logger), metrics, messageTraces()]);
+  const counter: Observer | null = settings.countsMessages
+    ? { messageEnded: () => counters.countMessage() }
+    : null;
+  const observer = combineObservers([log && logObserver(log.logger), metrics, messageTraces(), counter]);
   const served = serve({ logger: log?.logger ?? silentLogger, observer, prefix: `${threadId}-` });
+  const requestReload = answerReloads(() => reload ?? reloadOf(currentFactory()), port);
   if (heartbeat > 0) setInterval(() => counters.heartbeat(), heartbeat).unref();
   port.on('message', (message: MainMessage) => {
     if ('policy' in message) runtime.setExceptionPolicy(message.policy);
     else if ('written' in message) log?.written(message.written);
+    else if ('reload' in message) requestReload();
     else if (metrics) sendMetrics(metrics, port);
   });
   if (metrics) keepMetrics(metrics, counters, port);
@@ -50,6 +57,17 @@ async function work({ settings, counters: memory, heartbeat, port }: WorkerStart
   log?.flush();
   // As in the main thread, the event loop ends when the module's own timers and connections are closed.
   port.close();
+}
+
+/** Returns a function that reloads the filter in this thread and answers the main thread, one reload after the other. */
+function answerReloads(current: () => Reload | null, port: MessagePort): () => void {
+  let last = Promise.resolve();
+  return () => {
+    last = last.then(async () => {
+      const message: WorkerMessage = { reload: await callReload(current(), runtime.exceptions) };
+      port.postMessage(message);
+    });
+  };
 }
 
 function sendMetrics(metrics: ThreadMetrics, port: MessagePort): void {

@@ -6,6 +6,7 @@
 
 #include "binding/environment_state.h"
 #include "binding/text.h"
+#include "bridge/notification.h"
 #include "bridge/process.h"
 
 namespace milter {
@@ -154,6 +155,11 @@ void stop(const Napi::CallbackInfo& info) {
   process().stop(std::chrono::milliseconds(info[0].As<Napi::Number>().Int64Value()));
 }
 
+// notify(address, text): number, an errno or 0
+Napi::Value notify(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), sendNotification(textFrom(info[0]), textFrom(info[1])));
+}
+
 }  // namespace
 
 void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
@@ -176,6 +182,7 @@ void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
   exports["start"] = Napi::Function::New<start>(env, "start");
   exports["join"] = Napi::Function::New<join>(env, "join");
   exports["stop"] = Napi::Function::New<stop>(env, "stop");
+  exports["notify"] = Napi::Function::New<notify>(env, "notify");
 }
 
 }  // namespace milter

@@ -190,7 +190,7 @@ test('ERR_MILTER_BAD_SOCKET: sockets that libmilter would misread', async () => 
     'inet:',
     'inet6:',
     'fd:',
-    'FD:x',
+    'FD:a b',
     'fd:-1',
     'fd:1.5',
     'fd:0x4',

@@ -83,6 +83,8 @@ describe('runmilter', () => {
       drainTimeout: 1,
       uncaughtErrors: 'report',
       signals: false,
+      systemd: false,
+      reload: () => {},
       removeSocket: false,
       mode: 0o600,
       owner: 0,

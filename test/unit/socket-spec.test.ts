@@ -22,6 +22,8 @@ const GOOD = [
   'inet6:8890@[::1]',
   'inet6:8890',
   'fd:3',
+  'fd:web',
+  'fd:nolottery.socket',
 ];
 const BAD = [
   'tcp:8890',
@@ -39,9 +41,11 @@ const BAD = [
   'inet:8890x@localhost',
   'inet6:@::1',
   'fd:',
-  'fd:x',
   'fd:-1',
   'fd:3x',
+  'fd:a:b',
+  'fd:a b',
+  'fd:\u00e9',
   'http://localhost',
 ];
 

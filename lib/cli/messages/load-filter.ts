@@ -14,7 +14,7 @@ export interface LoadedFilter {
 /** @throws MilterError ERR_MILTER_BAD_ARGUMENT if the module cannot be loaded, or exports no filter */
 export async function loadFilter(path: string): Promise<LoadedFilter> {
   try {
-    const stopped = await loadFilterModule(pathToFileURL(resolve(path)).href);
+    const { stopped } = await loadFilterModule(pathToFileURL(resolve(path)).href);
     const close = async () => {
       await stopped?.();
     };

@@ -52,7 +52,7 @@ export const SETTINGS: {
 } = {
   socket: {
     value: '<socket>',
-    about: 'where to listen: unix:/path, inet:port@host, inet6:port@host, fd:N',
+    about: 'where to listen: unix:/path, inet:port@host, inet6:port@host, fd:N, fd:NAME',
     parse: asIs,
   },
   name: {
