@@ -17,6 +17,8 @@ const COLUMNS: Readonly<Record<Metric, Column>> = {
   perMessage: { title: 'ms per message', digits: 3, range: true },
   p50: { title: 'p50 ms', digits: 2 },
   p99: { title: 'p99 ms', digits: 2 },
+  whole50: { title: 'p50 ms, whole', digits: 2, range: true },
+  whole99: { title: 'p99 ms, whole', digits: 2, range: true },
   cpuPer1000: { title: 'CPU s per 1,000', digits: 2 },
   kibPerConnection: { title: 'KiB per connection', digits: 0 },
   peakMib: { title: 'peak MiB', digits: 0 },

@@ -30,6 +30,9 @@ export type Metric =
   /** Milliseconds from the final dot to its reply. */
   | 'p50'
   | 'p99'
+  /** Milliseconds from the moment at which a message of an open load was due to its last reply. */
+  | 'whole50'
+  | 'whole99'
   /** Milliseconds for a message from end to end, on one connection. */
   | 'perMessage'
   /** CPU seconds of the filter for 1,000 messages. */
@@ -69,6 +72,8 @@ export interface Load {
   readonly body: number;
   /** Milliseconds between SMTP commands. */
   readonly pause: number;
+  /** Messages a second that are offered, all connections together. Default: as many as the filter takes. */
+  readonly rate?: number;
 }
 
 interface CommonRow {
@@ -195,6 +200,24 @@ const nearIdeal = (milter: Contender): Target[] => [
   { of: milter, metric: 'kibPerConnection', against: 'itself', most: 100 },
 ];
 
+/** So many messages a second, less than any filter can take: how much later does each get its reply? */
+function offered(rate: number): DirectRow {
+  const seconds = 10;
+  const connections = 8;
+  return {
+    kind: 'direct',
+    name: `offered-${rate}`,
+    title: `${rate.toLocaleString('en')} messages/s offered on ${connections} connections, 15 headers, 4 KiB`,
+    load: { connections, messages: Math.ceil((rate * seconds) / connections), quick: 2, ...usual, rate },
+    work: {},
+    contenders: [C_NOOP, MILTER, PYMILTER, C, C_ONE],
+    targets: (['whole50', 'whole99'] as const).flatMap((metric) => [
+      { of: MILTER, metric, against: PYMILTER, above: C_NOOP },
+      { of: MILTER, metric, against: C, above: C_NOOP },
+    ]),
+  };
+}
+
 /** An MTA without a filter, with pymilter's and with ours. */
 function through(mta: MtaRow['mta'], title: string): MtaRow {
   return {
@@ -308,6 +331,9 @@ export const rows: readonly Row[] = [
       { of: WORKERS_2, metric: 'perSecond', against: PYMILTER, least: 1.8 },
     ],
   },
+  offered(10),
+  offered(100),
+  offered(1_000),
   through('postfix', 'Postfix'),
   through('sendmail', 'Sendmail'),
   {

@@ -47,7 +47,7 @@ export async function measure(row: DirectRow, contender: Contender, quick: boole
   filter.check();
   const cpu = cpuSeconds(filter.pid) - cpuBefore;
   const { peak } = resident(filter.pid);
-  const { perSecond, p50, p99 } = outcome;
+  const { perSecond, p50, p99, whole50, whole99 } = outcome;
   const { connections } = row.load;
   return {
     libmilter: libmilter.join(),
@@ -56,6 +56,8 @@ export async function measure(row: DirectRow, contender: Contender, quick: boole
       megabytesPerSecond: (perSecond * row.load.body) / 1e6,
       p50,
       p99,
+      ...(whole50 === undefined ? {} : { whole50 }),
+      ...(whole99 === undefined ? {} : { whole99 }),
       ...(connections === 1 ? { perMessage: 1000 / perSecond } : {}),
       cpuPer1000: (cpu / outcome.messages) * 1000,
       ...(connections >= MANY ? { kibPerConnection: (peak - before) / 1024 / connections } : {}),
@@ -71,8 +73,8 @@ async function sendLoad(
   contender: Contender,
   messages: number,
 ): Promise<Outcome> {
-  const { connections, headers, body, pause } = row.load;
-  const outcome = await generate(filter.socket, { connections, messages, headers, body, pause });
+  const { connections } = row.load;
+  const outcome = await generate(filter.socket, { ...row.load, messages });
   // A filter without handlers adds no header; every other one adds one to each message.
   const added = contender === contenders.C_NOOP ? 0 : connections * messages;
   if (outcome.messages !== connections * messages || outcome.added !== added) {

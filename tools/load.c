@@ -3,7 +3,7 @@
  * honours what was negotiated: steps left out, steps without a reply, headers with their leading space.
  *
  *     load -s unix:/path|inet:port@host [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause
- * ms] [-f]
+ * ms] [-r messages a second] [-f]
  *
  * All connections open and negotiate first; then all begin at once. Each sends CONNECT and HELO, and its
  * messages: MAIL, RCPT, DATA, headers, end of headers, body in chunks of 65,535 bytes, end of message. Macros
@@ -12,9 +12,13 @@
  *
  * With -f the first header is From.
  *
+ * With -r the load is an open one: messages are due at that rate, all connections together, whether the
+ * filter keeps up or not; the connections take turns.
+ *
  * Prints one line of JSON: messages answered; seconds from the common start to the last reply (without
- * opening and negotiating); percentiles of the time from the final dot to its reply in ms; the headers that
- * the filter added; `wrong`, messages that were refused, or whose added X-Bench header is not "<headers>
+ * opening and negotiating); percentiles of the time from the final dot to its reply in ms; with -r those of
+ * the time from the moment at which a message was due to its last reply (`whole50`, `whole99`); the headers
+ * that the filter added; `wrong`, messages that were refused, or whose added X-Bench header is not "<headers>
  * <body bytes>"; `failed`, connections that broke. Exit code 1 if a connection failed or a message was wrong.
  */
 #define _GNU_SOURCE
@@ -51,7 +55,8 @@ static struct {
   int connections, messages, headers, pause_ms;
   size_t body;
   int from;
-} option = {NULL, 8, 100, 15, 0, 4096, 0};
+  double rate;
+} option = {NULL, 8, 100, 15, 0, 4096, 0, 0};
 
 struct connection {
   pthread_t thread;
@@ -61,15 +66,18 @@ struct connection {
   size_t out_length, out_room;
   char* in;
   size_t in_room;
+  int number;
   double* latency;
-  int answered; /* messages */
-  int timed;    /* of those, the ones that reached their final dot */
-  int added;    /* headers that the filter added to this message */
-  int mistaken; /* one of them does not match what was sent */
+  double* whole; /* the same from the moment at which the message was due */
+  int answered;  /* messages */
+  int timed;     /* of those, the ones that reached their final dot */
+  int added;     /* headers that the filter added to this message */
+  int mistaken;  /* one of them does not match what was sent */
 };
 
 static pthread_barrier_t opened;
 static pthread_barrier_t begun;
+static double begin_time;
 static atomic_int failures, wrong, added;
 static char expected[64]; /* the value of X-Bench, if a filter adds it */
 static char* body_bytes;
@@ -296,10 +304,20 @@ static int send_commands(struct connection* c) {
   return end;
 }
 
+/* Waits until the next message of an open load is due; returns when that is. */
+static double wait_until_due(const struct connection* c) {
+  double due = begin_time + (c->answered * (double)option.connections + c->number) / option.rate;
+  struct timespec t = {(time_t)due, (long)((due - (double)(time_t)due) * 1e9)};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) continue;
+  return due;
+}
+
 static int send_message(struct connection* c) {
   c->added = c->mistaken = 0;
+  double due = option.rate > 0 ? wait_until_due(c) : 0;
   int end = send_commands(c);
   if (end == BROKEN) return BROKEN;
+  c->whole[c->answered] = (now() - due) * 1000;
   c->answered++;
   if (end == REFUSED || c->mistaken)
     atomic_fetch_add(&wrong, 1);
@@ -343,9 +361,13 @@ static int by_value(const void* a, const void* b) {
   return (x > y) - (x < y);
 }
 
+static double percentile(const double* sorted, size_t count, size_t percent) {
+  return count > 0 ? sorted[count * percent / 100] : 0;
+}
+
 int main(int argc, char** argv) {
   int letter;
-  while ((letter = getopt(argc, argv, "s:c:m:h:b:p:f")) != -1) {
+  while ((letter = getopt(argc, argv, "s:c:m:h:b:p:r:f")) != -1) {
     switch (letter) {
       case 's':
         option.socket = optarg;
@@ -365,6 +387,9 @@ int main(int argc, char** argv) {
       case 'p':
         option.pause_ms = atoi(optarg);
         break;
+      case 'r':
+        option.rate = atof(optarg);
+        break;
       case 'f':
         option.from = 1;
         break;
@@ -377,7 +402,7 @@ int main(int argc, char** argv) {
   if (!option.socket || option.connections < 1 || option.messages < 1) {
     fprintf(stderr,
             "usage: load -s socket [-c connections] [-m messages] [-h headers] [-b body bytes] [-p pause ms] "
-            "[-f]\n");
+            "[-r rate] [-f]\n");
     return 2;
   }
   signal(SIGPIPE, SIG_IGN); /* a filter that closes the connection is counted */
@@ -391,7 +416,9 @@ int main(int argc, char** argv) {
   pthread_barrier_init(&opened, NULL, (unsigned)option.connections + 1);
   pthread_barrier_init(&begun, NULL, (unsigned)option.connections + 1);
   for (int i = 0; i < option.connections; i++) {
+    connections[i].number = i;
     connections[i].latency = calloc((size_t)option.messages, sizeof(double));
+    connections[i].whole = calloc((size_t)option.messages, sizeof(double));
     if (pthread_create(&connections[i].thread, &small, run, &connections[i]) != 0) {
       fprintf(stderr, "load: cannot make thread %d\n", i);
       return 1;
@@ -399,22 +426,28 @@ int main(int argc, char** argv) {
   }
   pthread_barrier_wait(&opened);
   // No connection sends anything before the clock has started, however late this thread is woken.
-  double begin_time = now();
+  begin_time = now();
   pthread_barrier_wait(&begun);
   for (int i = 0; i < option.connections; i++) pthread_join(connections[i].thread, NULL);
   double seconds = now() - begin_time;
-  size_t answered = 0, timed = 0;
-  double* all = calloc((size_t)option.connections * (size_t)option.messages, sizeof(double));
+  size_t answered = 0, timed = 0, room = (size_t)option.connections * (size_t)option.messages;
+  double *latencies = calloc(room, sizeof(double)), *wholes = calloc(room, sizeof(double));
   for (int i = 0; i < option.connections; i++) {
-    answered += (size_t)connections[i].answered;
-    memcpy(all + timed, connections[i].latency, (size_t)connections[i].timed * sizeof(double));
-    timed += (size_t)connections[i].timed;
+    const struct connection* c = &connections[i];
+    memcpy(wholes + answered, c->whole, (size_t)c->answered * sizeof(double));
+    answered += (size_t)c->answered;
+    memcpy(latencies + timed, c->latency, (size_t)c->timed * sizeof(double));
+    timed += (size_t)c->timed;
   }
-  qsort(all, timed, sizeof(double), by_value);
-  printf(
-      "{\"messages\":%zu,\"seconds\":%.6f,\"perSecond\":%.1f,\"p50\":%.3f,\"p99\":%.3f,"
-      "\"added\":%d,\"wrong\":%d,\"failed\":%d}\n",
-      answered, seconds, (double)answered / seconds, timed ? all[timed / 2] : 0,
-      timed ? all[timed * 99 / 100] : 0, atomic_load(&added), atomic_load(&wrong), atomic_load(&failures));
+  qsort(latencies, timed, sizeof(double), by_value);
+  qsort(wholes, answered, sizeof(double), by_value);
+  printf("{\"messages\":%zu,\"seconds\":%.6f,\"perSecond\":%.1f,\"p50\":%.3f,\"p99\":%.3f,", answered,
+         seconds, (double)answered / seconds, percentile(latencies, timed, 50),
+         percentile(latencies, timed, 99));
+  if (option.rate > 0)
+    printf("\"whole50\":%.3f,\"whole99\":%.3f,", percentile(wholes, answered, 50),
+           percentile(wholes, answered, 99));
+  printf("\"added\":%d,\"wrong\":%d,\"failed\":%d}\n", atomic_load(&added), atomic_load(&wrong),
+         atomic_load(&failures));
   return atomic_load(&failures) > 0 || atomic_load(&wrong) > 0;
 }

@@ -17,17 +17,21 @@ export interface Load {
   readonly body: number;
   /** Milliseconds between SMTP commands. */
   readonly pause: number;
+  /** Messages a second of an open load, all connections together. Default: as fast as the filter allows. */
+  readonly rate?: number;
   /** The first header is From. Default: false. */
   readonly from?: boolean;
 }
 
-/** The result; p50 and p99 are milliseconds from the final dot to its reply. */
+/** The result; p50 and p99 are milliseconds from the final dot to its reply, in an open load also from the whole message's due time. */
 export interface LoadResult {
   readonly messages: number;
   readonly seconds: number;
   readonly perSecond: number;
   readonly p50: number;
   readonly p99: number;
+  readonly whole50?: number;
+  readonly whole99?: number;
   readonly failed: number;
 }
 
@@ -54,6 +58,7 @@ export async function load(socket: string, what: Load, timeout = 120_000): Promi
     b: what.body,
     p: what.pause,
   }).flatMap(([letter, value]) => [`-${letter}`, String(value)]);
+  if (what.rate !== undefined) args.push('-r', String(what.rate));
   if (what.from) args.push('-f');
   const { stdout } = await run(program, args, { timeout, killSignal: 'SIGKILL' });
   return JSON.parse(stdout) as LoadResult;
