@@ -8,6 +8,7 @@ import { privateDirectory, removeDirectory } from '../../tools/private-directory
 import { projectRoot } from '../../tools/project-root.js';
 import { TSMILTER, tsmilter } from '../support/cli.js';
 import { itUnless } from '../support/skip.js';
+import { unwatched } from '../support/unwatched.js';
 
 let directory: string;
 beforeAll(() => {
@@ -33,9 +34,6 @@ function link(project: string): void {
     writeFileSync(join(modules, '.bin', name), text, { mode: 0o755 });
   }
 }
-
-/** npm and the compiler are not what a sanitizer watches: with one, the compiler takes more than a minute. */
-const { LD_PRELOAD: _library, MILTER_ADDON: _addon, ...unwatched } = process.env;
 
 const npm = (project: string, ...args: string[]) =>
   spawnSync('npm', ['--offline', ...args], { cwd: project, encoding: 'utf8', env: unwatched });
@@ -78,7 +76,9 @@ describe.each(['typescript', 'javascript'])('a project in %s', (language) => {
   });
 });
 
-const noSystemd = spawnSync('systemd-analyze', ['--version']).status !== 0 && 'there is no systemd-analyze';
+const noSystemd =
+  spawnSync('systemd-analyze', ['--version'], { env: unwatched }).status !== 0 &&
+  'there is no systemd-analyze';
 
 describe.each([
   ['postfix-chroot', 'mta/main.cf', 'smtpd_milters = unix:site/sock', 'unix:/var/spool/postfix/site/sock'],
@@ -109,6 +109,7 @@ describe.each([
     });
     const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', ...units], {
       encoding: 'utf8',
+      env: unwatched,
     });
     expect({ status, output: stdout + stderr }).toStrictEqual({ status: 0, output: '' });
   });
@@ -160,6 +161,7 @@ it('asks on a terminal for what the options do not say', () => {
   const command = `${process.execPath} ${TSMILTER} init --name asked`;
   const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
     cwd: project,
+    env: unwatched,
     input: 'java\nsend\n',
     encoding: 'utf8',
   });

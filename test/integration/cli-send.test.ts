@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
 import { projectRoot } from '../../tools/project-root.js';
 import { CliProcess, TSMILTER, tsmilter } from '../support/cli.js';
+import { unwatched } from '../support/unwatched.js';
 
 const FILTER = `
   const Milter = require(${JSON.stringify(projectRoot)});
@@ -186,7 +187,10 @@ describe('several messages', () => {
     mkdirSync(inDirectory('many'));
     message('many/1', 'accept');
     const command = `${process.execPath} ${TSMILTER} send ${socket} ${inDirectory('many')} ${inDirectory('many')}`;
-    const shown = execFileSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' });
+    const shown = execFileSync('script', ['-qec', command, '/dev/null'], {
+      encoding: 'utf8',
+      env: unwatched,
+    });
     expect(shown).toContain('[###############               ] 50 %');
   });
 
