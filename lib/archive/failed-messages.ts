@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { preparePrivateDirectory } from '../internal/private-directory.js';
+import { syncDirectory } from '../internal/sync-directory.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from '../internal/validate.js';
 import { archiveError } from './archive-error.js';
 import type { Chunks } from './from-lines.js';
@@ -14,7 +15,7 @@ export interface FailedMessagesOptions {
   readonly maxFiles?: number;
   /** Bytes of all messages together. Default: 1 GiB. */
   readonly maxBytes?: number;
-  /** Bytes of one message; a larger one is not saved. Default: 64 MiB, or `maxBytes` if it is less. */
+  /** Bytes of one message with its facts; a larger one is not saved. Default: 64 MiB, or `maxBytes` if it is less. */
   readonly maxMessageSize?: number;
 }
 
@@ -72,6 +73,7 @@ export class FailedMessages {
       await rm(unfinished, { force: true });
       throw error;
     }
+    await syncDirectory(this.#directory);
     return path;
   }
 
@@ -85,19 +87,18 @@ export class FailedMessages {
   }
 
   async #write(file: FileHandle, facts: SavedFacts, message: Chunks): Promise<number> {
-    const line = factsLine(facts);
-    await file.appendFile(line);
-    let size = line.length;
-    for await (const piece of message) {
+    const { maxMessageSize } = this.#options;
+    let size = 0;
+    const write = async (piece: Uint8Array) => {
       size += piece.length;
-      if (size > this.#options.maxMessageSize) {
-        throw archiveError(
-          this.#directory,
-          `a message with more than ${this.#options.maxMessageSize} bytes is not saved (maxMessageSize)`,
-        );
+      if (size > maxMessageSize) {
+        const message = `a message with more than ${maxMessageSize} bytes is not saved (maxMessageSize)`;
+        throw archiveError(this.#directory, message);
       }
       await file.appendFile(piece);
-    }
+    };
+    await write(factsLine(facts));
+    for await (const piece of message) await write(piece);
     await file.sync();
     return size;
   }

@@ -4,6 +4,7 @@ import { type FileHandle, lstat, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { types } from 'node:util';
 import { badArgument } from '../internal/errors.js';
+import { syncDirectory } from '../internal/sync-directory.js';
 import { checkInteger, checkOptions, checkText, checkWord, type OptionNames } from '../internal/validate.js';
 import { archiveError, NO_MAILBOX } from './archive-error.js';
 import { DotLock } from './dot-lock.js';
@@ -243,15 +244,5 @@ async function statsOf(path: string): Promise<Stats | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-/** So that the name of a new file is on the disk as well. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

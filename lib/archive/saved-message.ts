@@ -63,6 +63,18 @@ export function factsLine(facts: SavedFacts): Buffer {
   return Buffer.from(`${JSON.stringify({ format: FORMAT, ...facts })}\n`);
 }
 
+/** Whether bytes begin as the file of a message that was saved, of whatever version: an object with a format. */
+export function isSaved(bytes: Buffer): boolean {
+  if (bytes[0] !== 0x7b) return false; // {
+  const end = bytes.indexOf(LF);
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8', 0, Math.max(end, 0)));
+    return typeof (value as { format?: unknown }).format === 'number';
+  } catch {
+    return false; // a header field may begin with a brace
+  }
+}
+
 /** Describes what was thrown, which may be anything, also an object that cannot be shown. */
 export function describeError(error: unknown): SavedError {
   const { name, code } = Object(error) as { name?: unknown; code?: unknown };

@@ -1,7 +1,7 @@
 /** The terminal: untrusted text is escaped, and colours appear only if the terminal shows them. */
 import { styleText } from 'node:util';
 import { writeLine } from '../internal/output.js';
-import { printable, printableLines } from '../internal/printable.js';
+import { printable } from '../internal/printable.js';
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
@@ -11,15 +11,22 @@ export interface Styled {
   readonly text: string;
 }
 
-/** A part of a line. Unprintable characters are escaped when it is written, so untrusted text can neither forge a line nor steer the terminal. */
+/**
+ * A part of a line. Unprintable characters and line breaks are escaped when it is written, so untrusted text can neither forge a line
+ * nor steer the terminal.
+ */
 export type Part = string | Styled;
 
 /** Where a subcommand writes. */
 export interface Output {
   /** Writes a line of the result to stdout. */
   print(...parts: readonly Part[]): void;
+  /** Writes lines of this program's own to stdout: help, scripts, records of DNS. */
+  printText(text: string): void;
   /** Writes a line about it, which is not part of the result, to stderr. */
   error(...parts: readonly Part[]): void;
+  /** Writes lines of this program's own to stderr. */
+  errorText(text: string): void;
   /** Shows how much is done, from 0 to 1, by a bar on stderr that the next line replaces; only on a terminal. */
   progress(share: number): void;
 }
@@ -59,6 +66,16 @@ class TerminalOutput implements Output {
     this.#write(this.#stderr, parts);
   }
 
+  printText(text: string): void {
+    this.#eraseBar();
+    writeLine(this.#stdout, text);
+  }
+
+  errorText(text: string): void {
+    this.#eraseBar();
+    writeLine(this.#stderr, text);
+  }
+
   progress(share: number): void {
     if (!this.#stderr.isTTY) return;
     this.#eraseBar();
@@ -71,7 +88,7 @@ class TerminalOutput implements Output {
   #write(stream: NodeJS.WriteStream, parts: readonly Part[]): void {
     this.#eraseBar();
     if (!hasColours(stream)) {
-      writeLine(stream, parts.map((part) => (typeof part === 'string' ? part : part.text)).join(''));
+      writeLine(stream, parts.map((part) => printable(typeof part === 'string' ? part : part.text)).join(''));
       return;
     }
     // writeLine would escape the sequences that switch colours on and off.
@@ -92,5 +109,5 @@ function hasColours(stream: NodeJS.WriteStream): boolean {
 }
 
 function coloured(part: Part): string {
-  return typeof part === 'string' ? printableLines(part) : styleText(part.style, printable(part.text));
+  return typeof part === 'string' ? printable(part) : styleText(part.style, printable(part.text));
 }

@@ -67,8 +67,8 @@ export function createProgram(output: Output, define: Define): Command {
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: false })
     .configureOutput({
-      writeOut: (text) => output.print(withoutEnd(text)),
-      writeErr: (text) => output.error(withoutEnd(text)),
+      writeOut: (text) => output.printText(withoutEnd(text)),
+      writeErr: (text) => output.errorText(withoutEnd(text)),
       outputError: (text, write) => write(text.replace(/^error: /, 'tsmilter: ').replace(/\n+(?=.)/g, ' ')),
     });
   for (const register of COMMANDS) register(program, define);

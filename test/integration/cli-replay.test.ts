@@ -1,6 +1,7 @@
 /** `tsmilter replay`, `tsmilter inspect` and `tsmilter completion`. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Base, type CONTINUE } from 'tsmilter';
@@ -10,6 +11,7 @@ import { MtaSession, TestCtx } from 'tsmilter/testing';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
 import { projectRoot } from '../../tools/project-root.js';
 import { CliProcess, tsmilter } from '../support/cli.js';
+import { unwatched } from '../support/unwatched.js';
 
 let directory: string;
 const inDirectory = (name: string) => join(directory, name);
@@ -25,10 +27,12 @@ beforeAll(() => {
          return Milter.CONTINUE;
        }
        header(name, value) {
+         if (value === 'hold') this.held = true;
          return value === 'spam' ? Milter.REJECT : Milter.CONTINUE;
        }
        eom() {
          this.addheader('X-Facts', this.facts);
+         if (this.held) this.quarantine('odd');
          return Milter.ACCEPT;
        }
      }`,
@@ -82,6 +86,77 @@ describe('tsmilter replay', () => {
       /accepted\nheaders\n@@ .*\n Subject: saved\n\+X-Facts: <saved@example\.com> bob Q2\n1 message: /,
     );
     expect(status).toBe(0);
+  });
+
+  it('a message that begins with a brace is one, in a mailbox and in a file', async () => {
+    mkdirSync(inDirectory('braces'));
+    writeFileSync(inDirectory('braces/a.eml'), '{x: y\nSubject: ham\n\nx\n');
+    writeFileSync(inDirectory('braces/b.eml'), '{"a":1}\nSubject: ham\n\nx\n');
+    writeFileSync(
+      inDirectory('braces/c.mbox'),
+      'From a@b Sat\n{"format":1,"y: z\nSubject: spam\n\nx\n\nFrom a@b Sat\n{"format":1}\n\nx\n',
+    );
+    const { status, stdout, stderr } = await replay(inDirectory('braces'));
+    expect(stdout.replaceAll(`${inDirectory('braces')}/`, '')).toMatch(
+      /^a\.eml: accepted\nb\.eml: accepted\nc\.mbox:1: rejected.*\nc\.mbox:2: accepted\n4 messages: 3 accepted, 1 rejected\n/,
+    );
+    expect([status, stderr]).toStrictEqual([69, '']);
+  });
+
+  it('goes on after a message that cannot be replayed, and ends although the filter has a timer', async () => {
+    writeFileSync(
+      inDirectory('timer.mjs'),
+      `import * as Milter from 'file://${projectRoot}/dist/index.js';
+       export class Filter extends Milter.Base {}
+       const timer = setInterval(() => {}, 1000);
+       export const stopped = () => clearInterval(timer);`,
+    );
+    mkdirSync(inDirectory('newer'));
+    writeFileSync(inDirectory('newer/1'), '{"format":2}\nSubject: x\n\nx\n');
+    writeFileSync(inDirectory('newer/2'), 'Subject: ham\n\nx\n');
+    const withTimer = (...args: string[]) => tsmilter(['replay', inDirectory('timer.mjs'), ...args]);
+    const { status, stdout, stderr } = await withTimer(inDirectory('newer'), '--expect', 'accepted');
+    expect(stdout).toMatch(/newer\/2: accepted\n2 messages: 1 accepted, 1 failed\n/);
+    expect([status, stderr]).toStrictEqual([1, expect.stringMatching(/^\S+newer\/1: .*newer version.*\n$/)]);
+    const alone = await withTimer(inDirectory('newer/1'));
+    expect([alone.status, alone.stderr]).toStrictEqual([
+      1,
+      expect.stringMatching(/^tsmilter replay: .*newer version.*\n$/),
+    ]);
+  });
+
+  it('takes only regular files from a directory: no pipes, sockets or links', async () => {
+    mkdirSync(inDirectory('mixed/below'), { recursive: true });
+    execFileSync('mkfifo', [inDirectory('mixed/pipe')], { env: unwatched });
+    symlinkSync('.', inDirectory('mixed/loop'));
+    symlinkSync('nowhere', inDirectory('mixed/dangling'));
+    writeFileSync(inDirectory('mixed/below/1'), 'Subject: ham\n\nx\n');
+    const server = createServer().listen(inDirectory('mixed/sock'));
+    try {
+      const { status, stdout, stderr } = await replay(inDirectory('mixed'));
+      expect(stdout).toMatch(/^\S+mixed\/below\/1: accepted\n1 message: 1 accepted\n/);
+      expect([status, stderr]).toStrictEqual([0, '']);
+      for (const name of ['pipe', 'sock']) {
+        const named = await replay(inDirectory(`mixed/${name}`));
+        expect([named.status, named.stderr]).toStrictEqual([
+          2,
+          expect.stringMatching(/^tsmilter replay: \S+ is neither a file nor a directory; .*\n$/),
+        ]);
+      }
+    } finally {
+      server.close();
+    }
+  });
+
+  it('prints a name with line breaks on one line', async () => {
+    const name = inDirectory('a\nb.eml');
+    writeFileSync(name, 'Subject: hold\n\nx\n');
+    const { stdout } = await replay(name, '--no-diff');
+    expect(stdout).toBe(`${directory}/a\\nb.eml: quarantined: odd\n`);
+    const { stderr } = await replay(name, '--expect', 'rejected');
+    expect(stderr).toBe(`${directory}/a\\nb.eml: expected rejected, got quarantined\n`);
+    const absent = await replay(inDirectory('no\nsuch'));
+    expect(absent.stderr).toMatch(/^tsmilter replay: ENOENT.*\n$/);
   });
 
   it('a filter that cannot be loaded is one line', async () => {
@@ -147,7 +222,10 @@ describe('tsmilter completion', () => {
     const { stdout: script } = await tsmilter(['completion', 'bash']);
     const complete = (...words: string[]) => {
       const call = `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _tsmilter; echo "\${COMPREPLY[*]}"`;
-      const { stdout, stderr } = spawnSync('bash', ['-c', `${script}\n${call}`], { encoding: 'utf8' });
+      const { stdout, stderr } = spawnSync('bash', ['-c', `${script}\n${call}`], {
+        encoding: 'utf8',
+        env: unwatched,
+      });
       return stdout.trim() + stderr;
     };
     expect(complete('tsmilter', 're')).toBe('replay');

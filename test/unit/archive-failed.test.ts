@@ -1,5 +1,6 @@
 /** Messages that handlers fail on: what is saved, how much of it is kept, and that a replay shows the filter the same. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
@@ -384,6 +385,38 @@ describe('the directory', () => {
     const failed = store({ maxBytes: 5000 });
     for (let n = 1; n <= 5; n++) await failed.save(facts(n), [Buffer.from('\r\n'), Buffer.alloc(1500)]);
     expect(await days(failed)).toStrictEqual(['04', '05']);
+  });
+
+  it('holds no message whose facts alone are larger than one may be', async () => {
+    const failed = store({ maxMessageSize: 1000 });
+    const helo = 'x'.repeat(1000);
+    await expect(failed.save({ ...facts(1), helo }, [])).rejects.toThrow(
+      errorWith({ code: 'ERR_MILTER_ARCHIVE', message: /more than 1000 bytes/ }),
+    );
+    expect(readdirSync(join(directory, 'failed'))).toStrictEqual([]);
+  });
+
+  it('is on the disk with the name of a message that has been saved', async () => {
+    const failed = store();
+    const names = () => readdirSync(join(directory, 'failed'));
+    const synced: [isDirectory: boolean, names: string[]][] = [];
+    await using handle = await open(directory);
+    const prototype = Object.getPrototypeOf(handle) as FileHandle;
+    const { sync } = prototype;
+    const spy = jest.spyOn(prototype, 'sync').mockImplementation(async function (this: FileHandle) {
+      synced.push([(await this.stat()).isDirectory(), names()]);
+      await sync.call(this);
+    });
+    try {
+      const path = await failed.save(facts(1), [Buffer.from('\r\n')]);
+      const name = path.slice(path.lastIndexOf('/') + 1);
+      expect(synced).toStrictEqual([
+        [false, [`${name}.unfinished`]],
+        [true, [name]],
+      ]);
+    } finally {
+      spy.mockRestore();
+    }
   });
 
   it('is made private, and must belong to this user', () => {

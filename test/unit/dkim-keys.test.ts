@@ -360,7 +360,9 @@ describe('tsmilter key', () => {
   const run = (...args: string[]) =>
     runProgram(args, {
       print: (...parts) => void printed.push(parts.join('')),
+      printText: (text) => void printed.push(text),
       error: (...parts) => void errors.push(parts.join('')),
+      errorText: (text) => void errors.push(text),
       progress: () => {},
     });
   const names = ['--domain', 'example.com', '--selector', 's1'];

@@ -26,7 +26,7 @@ export function registerCompletion(program: Command, define: Define): void {
     ],
   });
   define<[Shell]>(command, ({ output }: CommandContext, shell) => {
-    output.print(SCRIPTS[shell](wordsOf(program)));
+    output.printText(SCRIPTS[shell](wordsOf(program)));
     return EXIT.ok;
   });
 }

@@ -66,7 +66,8 @@ async function init(
     output.print(`wrote ${relative('.', path)}`);
   }
   const where = given === undefined ? '' : `cd ${given} && `;
-  output.print(`\nNext: ${where}npm install && npm test && npm start`);
+  output.print();
+  output.print(`Next: ${where}npm install && npm test && npm start`);
   return EXIT.ok;
 }
 

@@ -88,7 +88,7 @@ async function generate(
   // wx: a key that is in use must not be lost by a slip.
   await writeFile(file, key, { mode: 0o600, flag: 'wx' });
   output.error(`The private key is in ${file}. Put this into DNS, then run: tsmilter key check`);
-  output.print(formatZoneLine(name, formatKeyRecord(key)));
+  output.printText(formatZoneLine(name, formatKeyRecord(key)));
   return EXIT.ok;
 }
 
@@ -97,7 +97,7 @@ async function record(
   { domain, selector, ...file }: Names & KeyFileOptions,
 ): Promise<number> {
   const name = keyRecordName(selector, domain);
-  output.print(formatZoneLine(name, formatKeyRecord(await readKey(file))));
+  output.printText(formatZoneLine(name, formatKeyRecord(await readKey(file))));
   return EXIT.ok;
 }
 

@@ -1,14 +1,17 @@
 /** Messages from files, directories, mailboxes and stdin. */
-import { createReadStream } from 'node:fs';
-import { open, readdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readMbox } from '../../archive/index.js';
 import { readSource } from '../../testing/simulator/message-source.js';
+import { UsageError } from '../command.js';
 
 /** A message that was read. */
 export interface StoredMessage {
   /** Its file, and its number in a mailbox. */
   readonly name: string;
+  /** The file of which it is the whole content; undefined for one in a mailbox or on stdin. */
+  readonly file?: string;
   readonly content: Buffer;
   /** The envelope sender that a mailbox has for it. */
   readonly sender?: string;
@@ -20,6 +23,8 @@ export interface StoredMessage {
 const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
 /** A message cannot begin so, because a header's name has no space. */
 const FROM = 'From ';
+/** Opening a named pipe would otherwise wait until something writes to it. */
+const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
 
 interface Source {
   readonly file: string;
@@ -27,9 +32,10 @@ interface Source {
 }
 
 /**
- * The messages of all paths, in order. A directory stands for the files in it and below, without hidden ones; a file that begins
- * with `From ` is a mailbox; `-` is stdin.
- * @throws the system's error for a path that cannot be read; MilterError ERR_MILTER_BAD_ARGUMENT for a message that is too large
+ * The messages of all paths, in order. A directory stands for the regular files in it and below, without hidden ones; symbolic links
+ * in it are not followed, since they may lead back to it. A file that begins with `From ` is a mailbox; `-` is stdin.
+ * @throws the system's error for a path that cannot be read; UsageError for one that is neither a file nor a directory;
+ *   MilterError ERR_MILTER_BAD_ARGUMENT for a message that is too large
  */
 export async function* readMessages(paths: readonly string[]): AsyncGenerator<StoredMessage> {
   const sources: Source[] = [];
@@ -47,8 +53,8 @@ export async function* readMessages(paths: readonly string[]): AsyncGenerator<St
         yield { name: `${file}:${++number}`, content: bytes, sender: `<${sender}>`, share: share(done) };
       }
     } else {
-      const stream = file === '-' ? process.stdin : createReadStream(file);
-      yield { name: file, content: await readSource(stream, MAX_MESSAGE_BYTES), share: share(after) };
+      const content = await (file === '-' ? readSource(process.stdin, MAX_MESSAGE_BYTES) : readFile(file));
+      yield { name: file, content, share: share(after), ...(file !== '-' && { file }) };
     }
     before = after;
   }
@@ -66,14 +72,35 @@ async function sourcesOf(path: string): Promise<Source[]> {
   if (path === '-') return [{ file: '-', size: 0 }];
   const found = await stat(path);
   if (!found.isDirectory()) return [{ file: path, size: found.size }];
-  const names = (await readdir(path)).filter((name) => !name.startsWith('.')).sort();
+  const entries = await readdir(path, { withFileTypes: true });
+  const names = entries
+    .filter((entry) => (entry.isFile() || entry.isDirectory()) && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
+    .sort();
   const nested: Source[] = [];
   for (const name of names) nested.push(...(await sourcesOf(join(path, name))));
   return nested;
 }
 
+async function openFile(file: string): Promise<FileHandle> {
+  // A socket cannot be opened at all, whence the first look; the second is at what was opened.
+  if (!(await stat(file)).isFile()) throw notRegular(file);
+  const handle = await open(file, WITHOUT_WAITING);
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw notRegular(file);
+}
+
+const notRegular = (file: string) =>
+  new UsageError(`${file} is neither a file nor a directory; - reads a message from stdin`);
+
+async function readFile(file: string): Promise<Buffer> {
+  await using handle = await openFile(file);
+  return await readSource(handle.createReadStream({ autoClose: false }), MAX_MESSAGE_BYTES);
+}
+
 async function beginsLikeMbox(file: string): Promise<boolean> {
-  await using handle = await open(file);
+  await using handle = await openFile(file);
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(FROM.length), 0, FROM.length, 0);
   return buffer.toString('latin1', 0, Math.min(bytesRead, FROM.length)) === FROM;
 }

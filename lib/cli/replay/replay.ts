@@ -1,8 +1,9 @@
 /** `tsmilter replay`: runs messages through a filter in this process, without libmilter, a socket or an MTA. */
-import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readSaved } from '../../archive/index.js';
+import { isSaved } from '../../archive/saved-message.js';
 import type { Factory } from '../../filter/dispatch.js';
+import { MilterError } from '../../internal/errors.js';
 import type { FeedResult } from '../../testing/simulator/feed.js';
 import { splitMessage } from '../../testing/simulator/message-source.js';
 import { replay as replaySaved } from '../../testing/simulator/replay.js';
@@ -75,24 +76,34 @@ async function replay(
   const filter = await loadFilter(module);
   const report = new Report(output, { json: options.json ?? false, changes: options.diff ?? !several });
   let unexpected = 0;
-  for await (const stored of readMessages(paths)) {
-    const started = performance.now();
-    const { before, result } = await replayOne(filter.factory, stored, options);
-    report.add({ name: stored.name, before, result, milliseconds: performance.now() - started });
-    if (options.expect !== undefined && outcomeOf(result) !== options.expect) {
-      unexpected++;
-      output.error(`${stored.name}: expected ${options.expect}, got ${outcomeOf(result)}`);
+  try {
+    for await (const stored of readMessages(paths)) {
+      const started = performance.now();
+      try {
+        const { before, result } = await replayOne(filter.factory, stored, options);
+        report.add({ name: stored.name, before, result, milliseconds: performance.now() - started });
+        if (options.expect !== undefined && outcomeOf(result) !== options.expect) {
+          unexpected++;
+          output.error(`${stored.name}: expected ${options.expect}, got ${outcomeOf(result)}`);
+        }
+      } catch (error) {
+        if (!several || !(error instanceof MilterError)) throw error;
+        unexpected++;
+        report.addFailure(stored.name, error);
+      }
+      if (several && stored.share !== undefined) output.progress(stored.share);
     }
-    if (several && stored.share !== undefined) output.progress(stored.share);
+  } finally {
+    await filter.close(); // or its timers and pools would keep this process alive
   }
-  await filter.close();
   if (several) report.summarise();
   if (options.expect === undefined) return report.exitCode;
   return unexpected === 0 ? EXIT.ok : EXIT.failed;
 }
 
 async function replayOne(factory: Factory, stored: StoredMessage, options: ReplayOptions): Promise<Replayed> {
-  if (await isSaved(stored)) return await replaySession(factory, stored.name, options);
+  const { file } = stored;
+  if (file !== undefined && isSaved(stored.content)) return await replaySession(factory, file, options);
   const message = splitMessage(stored.content);
   const envelope = envelopeOf(message, options, stored.sender);
   const facts = sessionFacts(options, envelope.sender[0]);
@@ -112,13 +123,6 @@ async function replayOne(factory: Factory, stored: StoredMessage, options: Repla
   });
   const result = await ctx.feedMessage(stored.content, envelope);
   return { before: messageBefore(facts.mta, message, envelope), result };
-}
-
-/** Whether a file has been written by FailedMessages: its first line is a JSON object. */
-async function isSaved({ name, content }: StoredMessage): Promise<boolean> {
-  if (content[0] !== 0x7b) return false;
-  await using file = await open(name);
-  return (await file.stat()).isFile();
 }
 
 async function replaySession(factory: Factory, path: string, { mta }: ReplayOptions): Promise<Replayed> {
