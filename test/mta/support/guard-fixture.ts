@@ -8,7 +8,7 @@ import { projectRoot } from '../../../tools/project-root';
 import { TIMEOUT, until } from '../../../tools/wait';
 import { heard } from './conversation';
 import { logIn, loginByAddress } from './login';
-import { compose, type Kind, MtaFixture, nextId } from './mta-fixture';
+import { compose, type Kind, kinds, MtaFixture, nextId } from './mta-fixture';
 import { Program } from './program';
 
 const script = path.join(projectRoot, '.build/examples/guard.js');
@@ -223,6 +223,17 @@ export class GuardFixture {
 
   wasDelivered(kind: Kind, id: string): Promise<boolean> {
     return this.#mtas.wasDelivered(kind, id);
+  }
+
+  /** Everything that both MTAs have delivered, as soon as they have nothing left to deliver. */
+  async deliveries(): Promise<readonly SinkMessage[]> {
+    for (const kind of kinds) await this.#mtas.queueEmpty(kind);
+    return this.#mtas.sink.messages;
+  }
+
+  /** The messages that an MTA holds in quarantine. */
+  held(kind: Kind): string[] {
+    return this.#mtas.held(kind);
   }
 
   async stop(): Promise<void> {

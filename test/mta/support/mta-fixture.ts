@@ -233,6 +233,16 @@ export class MtaFixture {
     return this.sink.messages.some(({ raw }) => raw.includes(`<${id}@`));
   }
 
+  /** The messages that the MTA holds in quarantine: the files with their header fields. */
+  held(kind: Kind): string[] {
+    const { queueDir } = this.mta(kind);
+    const files =
+      kind === 'sendmail'
+        ? fs.readdirSync(queueDir).flatMap((name) => (name.startsWith('hf') ? path.join(queueDir, name) : []))
+        : pathsIn(path.join(queueDir, 'hold'));
+    return files.map((file) => fs.readFileSync(file, 'latin1'));
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.#mtas.values()].map((mta) => mta.stop()));
     const ends = await Promise.allSettled(
@@ -254,13 +264,14 @@ export class MtaFixture {
 function waitingIn(kind: Kind, queueDir: string): number {
   if (kind === 'sendmail') return fs.readdirSync(queueDir).filter((name) => /^[qt]f/.test(name)).length;
   return ['maildrop', 'incoming', 'active', 'deferred'].reduce(
-    (count, name) => count + filesIn(path.join(queueDir, name)),
+    (count, name) => count + pathsIn(path.join(queueDir, name)).length,
     0,
   );
 }
 
 /** Files, not folders: Postfix hashes some of its queues into folders, which stay. */
-function filesIn(dir: string): number {
-  return fs.readdirSync(dir, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile())
-    .length;
+function pathsIn(dir: string): string[] {
+  return fs
+    .readdirSync(dir, { withFileTypes: true, recursive: true })
+    .flatMap((entry) => (entry.isFile() ? path.join(entry.parentPath, entry.name) : []));
 }
