@@ -48,7 +48,10 @@ export class RedisReportStore implements DmarcReportStore {
 
   async next(now: number, after = ''): Promise<StoredReport | undefined> {
     const args = [Math.floor(now / 1000), after, this.#keyOf('report:')];
-    const found = await this.#redis.eval<[] | [string, string[]]>(NEXT, [this.#keyOf('names')], args);
+    const [names, counts] = this.#keys('');
+    let found: [] | [string, string[]] | null;
+    do found = await this.#redis.eval<typeof found>(NEXT, [names, counts], args);
+    while (found === null);
     if (found.length === 0) return undefined;
     const [id, list] = found;
     const fields = new Map<string, string>();
@@ -80,7 +83,7 @@ export class RedisReportStore implements DmarcReportStore {
     await this.#redis.close();
   }
 
-  #keys(name: string): [names: string, total: string, report: string] {
+  #keys(name: string): [names: string, counts: string, report: string] {
     return [this.#keyOf('names'), this.#keyOf('rows'), this.#keyOf(`report:${name}`)];
   }
 

@@ -5,6 +5,7 @@ import {
   type DmarcReportStore,
   RedisReportStore,
   type RedisReportStoreOptions,
+  type StoredReport,
   sendReports,
 } from 'tsmilter/dmarc';
 import { RedisServer } from '../../tools/redis';
@@ -36,6 +37,15 @@ const keys = async (): Promise<string[]> => {
   }
 };
 
+const remove = async (names: readonly string[]): Promise<void> => {
+  const client = await createClient({ socket: { path: server.path, tls: false } }).connect();
+  try {
+    expect(await client.del([...names])).toBe(names.length);
+  } finally {
+    client.destroy();
+  }
+};
+
 describe('the store in Redis', () => {
   testReportStore(open);
 
@@ -52,7 +62,7 @@ describe('the store in Redis', () => {
     for (const store of stores) await store.close();
   });
 
-  it('has nothing left of what was sent but its counter', async () => {
+  it('has nothing left of what was sent', async () => {
     const store = open({ prefix: 'sent:' });
     await store.add(await some(), NOW);
     const sent: unknown[] = [];
@@ -66,8 +76,54 @@ describe('the store in Redis', () => {
       now: () => TOMORROW,
     });
     expect(sent).toHaveLength(1);
-    expect((await keys()).filter((key) => key.startsWith('sent:'))).toEqual(['sent:rows']);
+    expect((await keys()).filter((key) => key.startsWith('sent:'))).toEqual([]);
     await store.close();
+  });
+
+  describe('a report that Redis has evicted', () => {
+    const record = (n: number) => `v=DMARC1; p=reject; rua=mailto:r${n}@example.com`;
+    const namesIn = async (store: DmarcReportStore) => {
+      const domains: string[] = [];
+      for (let after = ''; ; ) {
+        const report = await store.next(TOMORROW, after);
+        if (report === undefined) return domains;
+        after = report.id;
+        domains.push(report.policy.domain);
+      }
+    };
+
+    it.each([
+      ['the first', 1, 3],
+      ['some', 2, 3],
+      // more than one script removes
+      ['very many', 2_100, 2_101],
+    ])('is not waited for: %s', async (_, evicted, all) => {
+      const prefix = `evicted${all}.${evicted}:`;
+      const store = open({ prefix, maxRows: all });
+      for (let n = 0; n < all; n++) expect(await store.add(await some(record(n)), NOW)).toBe(true);
+      expect(await store.add(await some(record(all)), NOW)).toBe(false);
+      const reports = (await keys()).filter((key) => key.startsWith(`${prefix}report:`)).toSorted();
+      await remove(reports.slice(0, evicted));
+
+      expect(await namesIn(store)).toHaveLength(all - evicted);
+      // There is room for as many rows again.
+      for (let n = 0; n <= evicted; n++)
+        expect(await store.add(await some(record(all + n)), NOW)).toBe(n < evicted);
+      await store.close();
+    });
+
+    it('begins anew with the next message', async () => {
+      const store = open({ prefix: 'anew:', maxRows: 2 });
+      const entries = await Promise.all([1, 2, 3].map((n) => some(undefined, {}, { ip: `192.0.2.${n}` })));
+      for (const entry of entries.slice(0, 2)) expect(await store.add(entry, NOW)).toBe(true);
+      await remove((await keys()).filter((key) => key.startsWith('anew:report:')));
+      expect(await Promise.all(entries.map((entry) => store.add(entry, NOW)))).toEqual([true, true, false]);
+      const report = (await store.next(TOMORROW)) as StoredReport;
+      expect(report.rows).toHaveLength(2);
+      await store.remove(report.id);
+      expect((await keys()).filter((key) => key.startsWith('anew:'))).toEqual([]);
+      await store.close();
+    });
   });
 
   it('says what is wrong with it', async () => {
