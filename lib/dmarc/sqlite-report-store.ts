@@ -36,6 +36,7 @@ const FORMAT: SqliteFormat = {
   owner: 'SqliteReportStore',
   contents: 'DMARC reports',
   id: 0,
+  table: 'reports',
   version: 1,
   schema: SCHEMA,
 };

@@ -21,6 +21,7 @@ export const FORMAT: SqliteFormat = {
   owner: 'SqliteStore',
   contents: 'greylist',
   id: 0,
+  table: 'triples',
   version: 2,
   schema: SCHEMA,
 };

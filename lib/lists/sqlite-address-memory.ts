@@ -25,6 +25,7 @@ const FORMAT: SqliteFormat = {
   contents: 'addresses',
   // "tmAd"
   id: 0x746d4164,
+  table: 'addresses',
   version: 1,
   schema: `
     CREATE TABLE addresses (id TEXT NOT NULL PRIMARY KEY, ends INTEGER NOT NULL);

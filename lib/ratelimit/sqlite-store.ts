@@ -41,6 +41,7 @@ const FORMAT: SqliteFormat = {
   contents: 'rate limits',
   // "tmRl"
   id: 0x746d526c,
+  table: 'counters',
   version: 1,
   schema: SCHEMA,
 };

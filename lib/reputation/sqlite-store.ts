@@ -40,6 +40,7 @@ const FORMAT: SqliteFormat = {
   contents: 'reputation',
   // "tmRp"
   id: 0x746d5270,
+  table: 'records',
   version: 1,
   schema: SCHEMA,
 };

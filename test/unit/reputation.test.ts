@@ -1,10 +1,12 @@
 /** tsmilter/reputation in an SQLite file. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import Sqlite from 'better-sqlite3';
+import { SqliteReportStore } from 'tsmilter/dmarc';
 import { Greylist } from 'tsmilter/greylist';
+import { SqliteRateLimitStore } from 'tsmilter/ratelimit';
 import {
   MilterError,
   type Outcome,
@@ -93,6 +95,20 @@ describe('a reputation in SQLite', () => {
     database.pragma('user_version = 99');
     database.close();
     expect(() => new Reputation(file)).toThrow(storeError(/schema version 99 needs a newer version/));
+  });
+
+  it.each([
+    ['says nothing about itself', 0],
+    ['has a version as ours have', 1],
+  ])('leaves a database of another program as it is: one that %s', (_, version) => {
+    const file = newFile();
+    const database = new Sqlite(file);
+    database.exec(`CREATE TABLE records_of_mine (x); PRAGMA user_version = ${version}`);
+    database.close();
+    const bytes = readFileSync(file);
+    for (const Store of [Reputation, Greylist, SqliteReportStore, SqliteRateLimitStore])
+      expect(() => new Store(file)).toThrow(storeError(/is not a file of/));
+    expect(readFileSync(file)).toStrictEqual(bytes);
   });
 });
 

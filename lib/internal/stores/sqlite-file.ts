@@ -13,6 +13,8 @@ export interface SqliteFormat {
   readonly contents: string;
   /** Tells the files of different stores apart (`application_id`); 0 for those that had none from the beginning. */
   readonly id: number;
+  /** A table that files of every version have. */
+  readonly table: string;
   /** The version of the schema, stored as `user_version`. A newer one is an error. */
   readonly version: number;
   /** Statements that create the tables, or those that a file of an older version lacks. */
@@ -115,32 +117,41 @@ export class SqliteFile {
 }
 
 function prepare(database: Database, format: SqliteFormat): void {
+  // Before anything of the file is changed: it may be somebody else's.
+  const isComplete = database.transaction(hasTables)(database, format);
   // In WAL mode, readers and a writer do not block each other; with synchronous = NORMAL, a write does not wait for the disk.
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = NORMAL');
-  createTables(database, format);
+  if (!isComplete) createTables(database, format);
   // From now on WriteQueue waits for locks, without blocking the thread.
   database.pragma('busy_timeout = 0');
 }
 
-function createTables(database: Database, { contents, id, version, schema }: SqliteFormat): void {
+/**
+ * Whether a file has the tables already. A database of another program need not say whose it is, so only an empty one is new.
+ *
+ * @throws Error for a file of something else, or of a later version
+ */
+function hasTables(database: Database, { contents, id, table, version }: SqliteFormat): boolean {
   const stored = (name: string) => database.pragma(name, { simple: true }) as number;
-  const check = () => {
-    const isNew = stored('user_version') === 0 && stored('application_id') === 0;
-    if (!isNew && stored('application_id') !== id) throw new Error(`is not a file of ${contents}`);
-    if (stored('user_version') > version) {
-      throw new Error(`its schema version ${stored('user_version')} needs a newer version of tsmilter`);
-    }
-    return stored('user_version') < version;
+  const has = (condition: string) =>
+    database.prepare(`SELECT 1 FROM sqlite_schema WHERE ${condition}`).get() !== undefined;
+  const isNew = !has('true');
+  if (!isNew && (stored('application_id') !== id || !has(`type = 'table' AND name = '${table}'`)))
+    throw new Error(`is not a file of ${contents}`);
+  if (stored('user_version') > version)
+    throw new Error(`its schema version ${stored('user_version')} needs a newer version of tsmilter`);
+  return !isNew && stored('user_version') === version;
+}
+
+/** Another process may create the tables at the same moment, so the version is read again under the lock. */
+function createTables(database: Database, format: SqliteFormat): void {
+  const { id, version, schema } = format;
+  const create = () => {
+    if (hasTables(database, format)) return;
+    database.exec(`${schema}; PRAGMA application_id = ${id}; PRAGMA user_version = ${version};`);
   };
-  if (!check()) return;
-  // Another process may create the tables at the same moment, so the version is read again under the lock.
-  database
-    .transaction(() => {
-      if (check())
-        database.exec(`${schema}; PRAGMA application_id = ${id}; PRAGMA user_version = ${version};`);
-    })
-    .immediate();
+  database.transaction(create).immediate();
 }
 
 /**
