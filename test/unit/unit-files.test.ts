@@ -1,40 +1,113 @@
-/** The unit files in examples/systemd: systemd accepts them, and README.md shows them as they are. */
+/** Units of systemd, those of examples/systemd and those that `tsmilter init` writes: systemd accepts them, and finds them safe. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { projectFiles } from '#lib/cli/init/files.js';
+import { MTAS } from '#lib/cli/init/project.js';
+import { privateDirectory, removeDirectory } from '../../tools/private-directory';
 import { projectRoot } from '../../tools/project-root';
 import { readPages } from '../support/docs/pages';
-import { itUnless } from '../support/skip';
 
-const folder = join(projectRoot, 'examples/systemd');
-const noSystemd = spawnSync('systemd-analyze', ['--version']).status !== 0 && 'there is no systemd-analyze';
+const examples = join(projectRoot, 'examples/systemd');
+/** The most exposed that `systemd-analyze security` may find a service: 2.0, in tenths. */
+const THRESHOLD = 20;
 
 /** The lines of a unit file that say something. */
 const linesOf = (text: string): string[] =>
   text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-const unitLines = (file: string): string[] => linesOf(readFileSync(join(folder, file), 'utf8'));
+const unitLines = (file: string): string[] => linesOf(readFileSync(join(examples, file), 'utf8'));
+
+function analyze(...args: string[]): { status: number | null; output: string } {
+  const { status, stdout, stderr, error } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
+  if (error) throw error;
+  return { status, output: stdout + stderr };
+}
+
+const security = (unit: string) =>
+  analyze('security', '--offline=true', `--threshold=${THRESHOLD}`, '--no-pager', unit);
+
+/** Calls `use` with a copy of the units that `write` puts into a directory. */
+function withUnits(write: (directory: string) => void, use: (units: readonly string[]) => void): void {
+  const directory = privateDirectory('units', 0o755);
+  try {
+    write(directory);
+    const units = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.(?:service|socket|conf)$/.test(name))
+      .map((name) => join(directory, name));
+    // systemd looks for the program, and Node may be in another place here.
+    for (const unit of units) {
+      writeFileSync(unit, readFileSync(unit, 'utf8').replaceAll('/usr/bin/node', process.execPath));
+    }
+    use(units.filter((unit) => !unit.endsWith('.conf')));
+  } finally {
+    removeDirectory(directory);
+  }
+}
+
+const SETS: Record<string, (directory: string) => void> = {};
+for (const variant of readdirSync(examples)) {
+  SETS[`examples/systemd/${variant}`] = (directory) =>
+    cpSync(join(examples, variant), directory, { recursive: true });
+}
+for (const mta of MTAS) {
+  SETS[`those of tsmilter init --mta ${mta}`] = (directory) => {
+    const project = { name: 'nolottery', language: 'typescript', mta, tsmilter: '*' } as const;
+    for (const [file, text] of Object.entries(projectFiles(project))) {
+      if (!file.startsWith('systemd/')) continue;
+      const path = join(directory, file.slice('systemd/'.length));
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    }
+  };
+}
 
 describe('unit files', () => {
-  for (const variant of readdirSync(folder)) {
-    itUnless(noSystemd, `systemd accepts ${variant}`, () => {
-      const copy = mkdtempSync(join(tmpdir(), 'tsmilter-units-'));
-      try {
-        cpSync(join(folder, variant), copy, { recursive: true });
-        const units = readdirSync(copy).map((name) => join(copy, name));
-        // systemd looks for the program, and Node may be in another place here.
-        for (const unit of units)
-          writeFileSync(unit, readFileSync(unit, 'utf8').replace('/usr/bin/node', process.execPath));
-        const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', ...units], {
-          encoding: 'utf8',
-        });
-        expect({ status, output: stdout + stderr }).toStrictEqual({ status: 0, output: '' });
-      } finally {
-        rmSync(copy, { recursive: true });
-      }
+  for (const [title, write] of Object.entries(SETS)) {
+    it(`systemd accepts ${title}`, () => {
+      withUnits(write, (units) => {
+        expect(units.length).toBeGreaterThan(0);
+        expect(analyze('verify', ...units)).toStrictEqual({ status: 0, output: '' });
+      });
+    });
+
+    it(`systemd rates ${title} at 2.0 or less`, () => {
+      withUnits(write, (units) => {
+        const services = units.filter((unit) => unit.endsWith('.service'));
+        expect(services).toHaveLength(1);
+        for (const service of services) {
+          const { status, output } = security(service);
+          expect({ status, output }).toStrictEqual({ status: 0, output });
+        }
+      });
     });
   }
+
+  it('systemd rates a service without a sandbox higher, and refuses what it does not know', () => {
+    const write = (directory: string) =>
+      writeFileSync(join(directory, 'bare.service'), `[Service]\nExecStart=/usr/bin/node\nTyp=notify\n`);
+    withUnits(write, ([unit = '']) => {
+      expect(security(unit).status).not.toBe(0);
+      expect(analyze('verify', unit).output).toMatch(/Unknown key (?:name )?'Typ'/);
+    });
+  });
+
+  it('are notified, watched and reloaded', () => {
+    for (const variant of readdirSync(examples)) {
+      expect(unitLines(`${variant}/nolottery.service`)).toStrictEqual(
+        expect.arrayContaining(['Type=notify', 'ExecReload=kill -HUP $MAINPID', 'WatchdogSec=30']),
+      );
+    }
+  });
+
+  it('in examples/systemd are what scripts/generate-units.js writes', () => {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [join(projectRoot, 'scripts/generate-units.js'), '--check'],
+      { encoding: 'utf8' },
+    );
+    expect({ status, stderr }).toStrictEqual({ status: 0, stderr: '' });
+  });
 });
 
 describe('unit files in README.md', () => {
@@ -42,13 +115,15 @@ describe('unit files in README.md', () => {
     .map(({ text }) => linesOf(text))
     .filter((lines) => lines.some((line) => ['[Service]', '[Socket]'].includes(line)));
 
-  it('are the one for a chroot and the differences of the others', () => {
-    const [chroot, run, socket, ...more] = shown;
-    expect(more).toStrictEqual([]);
-    expect(chroot).toStrictEqual(unitLines('postfix-chroot/nolottery.service'));
-    expect(unitLines('run/nolottery.service')).toStrictEqual(expect.arrayContaining(run as string[]));
-    expect(unitLines('socket-activation/nolottery.socket')).toStrictEqual(
-      expect.arrayContaining(socket as string[]),
-    );
+  it('are lines of the one for a chroot and the differences of the others', () => {
+    expect(shown).toHaveLength(3);
+    const files = [
+      'postfix-chroot/nolottery.service',
+      'run/nolottery.service',
+      'socket-activation/nolottery.socket',
+    ];
+    for (const [index, file] of files.entries()) {
+      expect(unitLines(file)).toStrictEqual(expect.arrayContaining(shown[index] as string[]));
+    }
   });
 });

@@ -1,5 +1,6 @@
 /** What the system needs: the filter's configuration, units of systemd, and lines for the MTA. */
 import { type Files, moduleOf, type Project, socketDirectory } from './project.js';
+import { serviceUnit, socketUnit, type UnitOptions } from './units.js';
 
 export function mtaFiles(project: Project): Files {
   const { name, mta } = project;
@@ -9,9 +10,9 @@ export function mtaFiles(project: Project): Files {
       : { 'mta/main.cf': postfixLines(project) };
   return {
     [`${name}.cfg`]: configuration(project),
-    [`systemd/${name}.service`]: service(project),
-    [`systemd/${name}.socket`]: socketUnit(project),
-    [`systemd/${name}.service.d/socket-activation.conf`]: activation(project),
+    [`systemd/${name}.service`]: serviceUnit(unitOptions(project)),
+    [`systemd/${name}.socket`]: socketFile(project),
+    [`systemd/${name}.service.d/socket-activation.conf`]: activation(unitOptions(project)),
     ...line,
   };
 }
@@ -28,81 +29,21 @@ handler-timeout = 25s
 `;
 }
 
-const MTA_UNIT = {
-  'postfix-chroot': 'postfix.service',
-  postfix: 'postfix.service',
-  sendmail: 'sendmail.service',
-} as const;
-
-function service(project: Project): string {
-  const { name, mta } = project;
-  const directory =
-    mta === 'postfix-chroot'
-      ? `# Its directory is made once: install -d -o ${name} -g postfix -m 0750 ${socketDirectory(project)}\nReadWritePaths=${socketDirectory(project)}`
-      : `RuntimeDirectory=${name}\nRuntimeDirectoryMode=0750`;
-  return `[Unit]
-Description=Mail filter ${name}
-Before=${MTA_UNIT[mta]}
-After=network.target
-
-[Service]
-User=${name}
-${mta === 'sendmail' ? '' : 'Group=postfix\n'}UMask=0007
-${directory}
-ExecStart=/usr/bin/node /opt/${name}/node_modules/tsmilter/dist/cli/tsmilter.js run --config /opt/${name}/${name}.cfg
-Restart=on-failure
-# longer than drain-timeout
-TimeoutStopSec=30
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-LockPersonality=yes
-PrivateDevices=yes
-PrivateTmp=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-ProtectSystem=strict
-RemoveIPC=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallErrorNumber=EPERM
-SystemCallFilter=@system-service
-
-[Install]
-WantedBy=multi-user.target
-`;
+function unitOptions({ name, mta }: Project): UnitOptions {
+  const command = `/usr/bin/node /opt/${name}/node_modules/tsmilter/dist/cli/tsmilter.js run --config /opt/${name}/${name}.cfg`;
+  return { name, description: `Mail filter ${name}`, mtas: [mta], command };
 }
 
-function socketUnit(project: Project): string {
-  const { name, mta } = project;
+function socketFile(project: Project): string {
   return `# Optional: systemd opens the socket, and starts the filter when the MTA first connects. Needs a libmilter that knows fd:, such as
-# Debian's, and ${name}.service.d/socket-activation.conf.
-[Unit]
-Description=Socket of the mail filter ${name}
-Before=${MTA_UNIT[mta]}
-
-[Socket]
-ListenStream=${socketDirectory(project)}/sock
-SocketUser=${name}
-${mta === 'sendmail' ? '' : 'SocketGroup=postfix\n'}SocketMode=0660
-
-[Install]
-WantedBy=sockets.target
-`;
+# Debian's, and ${project.name}.service.d/socket-activation.conf.
+${socketUnit(unitOptions(project))}`;
 }
 
-function activation({ name }: Project): string {
+function activation({ command }: UnitOptions): string {
   return `[Service]
 ExecStart=
-ExecStart=/usr/bin/node /opt/${name}/node_modules/tsmilter/dist/cli/tsmilter.js run --config /opt/${name}/${name}.cfg --socket fd:3
+ExecStart=${command} --socket fd:3
 `;
 }
 

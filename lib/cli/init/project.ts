@@ -20,9 +20,8 @@ export interface Project {
 export type Files = Readonly<Record<string, string>>;
 
 /** The directory of the socket in production. */
-export function socketDirectory({ name, mta }: Project): string {
-  return mta === 'postfix-chroot' ? `/var/spool/postfix/${name}` : `/run/${name}`;
-}
+export const socketDirectory = ({ name, mta }: Pick<Project, 'name' | 'mta'>): string =>
+  mta === 'postfix-chroot' ? `/var/spool/postfix/${name}` : `/run/${name}`;
 
 /** The module that is run, from the project's directory. */
 export const moduleOf = ({ language }: Project): string =>
