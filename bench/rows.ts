@@ -138,9 +138,7 @@ const HAND_OVER =
   'Each of the 22 events of a message goes to the JS thread and back. C is no faster if it does the same (compare "C, one thread, immediate").';
 const ONE_HAND_OVER =
   'One handover for the message is left, and a reply to the body, neither of which C has (compare "C, one thread").';
-const COPY =
-  'A body that JS may keep is copied and passed to another thread, as in "C, one thread". ' +
-  'The rest is memory: JS keeps the body until its garbage collector runs, so that each batch takes new pages.';
+const COPY = 'A body is copied and passed to another thread, as in "C, one thread".';
 const POOL =
   "libmilter's pool of workers is slow with so many connections and long pauses between commands (compare C, whose handlers do nothing).";
 const NOT_THE_FILTER =

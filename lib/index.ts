@@ -8,6 +8,7 @@ export type { Answer, Status } from './addon/status.js';
 export { type AnyFilter, Base } from './filter/base.js';
 export type { DecodePolicy } from './filter/decode.js';
 export {
+  borrowed,
   type ClassDecorator,
   decode,
   headerLeadingSpace,

@@ -49,6 +49,7 @@ class Plain extends Milter.Base {
     return Milter.CONTINUE;
   }
 
+  @Milter.borrowed
   override body(chunk: Buffer): Milter.Answer {
     this.size += chunk.length;
     return Milter.CONTINUE;

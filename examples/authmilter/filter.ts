@@ -99,6 +99,7 @@ export class AuthFilter extends Milter.Base {
     return Milter.CONTINUE;
   }
 
+  @Milter.borrowed
   override body(chunk: Buffer): Milter.Answer {
     this.#message?.body(chunk);
     return Milter.CONTINUE;

@@ -87,6 +87,7 @@ export class SampleFilter extends Milter.Base {
     return Milter.CONTINUE;
   }
 
+  @Milter.borrowed
   override async body(chunk: Buffer): Promise<Milter.Status> {
     this.#bodySize += chunk.length;
     await this.#spool?.write(chunk); // throws if the disk is full: the exception policy then defers the message

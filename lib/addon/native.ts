@@ -92,8 +92,17 @@ export interface Addon {
     second: string | null,
   ): boolean;
   resetDeadline(slot: number, question: number): boolean;
-  /** `beforeLast`: the verdict is that of an event before the last one, and ends the run of the handlers. */
-  answer(slot: number, question: number, verdict: number, beforeLast: boolean): boolean;
+  /**
+   * `beforeLast`: the verdict is that of an event before the last one, and ends the run of the handlers. `keepsNothing`: no
+   * handler uses a chunk of these events any more, so that the next events of the message may be written over them.
+   */
+  answer(
+    slot: number,
+    question: number,
+    verdict: number,
+    beforeLast: boolean,
+    keepsNothing: boolean,
+  ): boolean;
   answerNegotiation(slot: number, question: number, verdict: number, options: NegotiatedOptions): boolean;
   /** What the session negotiated, or took over from an earlier session on its connection. */
   negotiatedOptions(

@@ -5,7 +5,7 @@
  * Without a compiler, static fields of the class say the same about the methods that this very class defines:
  *
  *     class Filter extends Milter.Base {
- *       static noreply = ['header'];            // also: nocallback
+ *       static noreply = ['header'];            // also: nocallback; for body: borrowed
  *       static symlist = { envfrom: ['i', '{auth_authen}'] };
  *       static decode = { header: 'bytes' };
  *       static rejectedRecipients = true;       // also: headerLeadingSpace, immediate
@@ -20,6 +20,7 @@ import { DECODE_POLICIES, type DecodePolicy } from './decode.js';
 export interface MethodMetadata {
   nocallback?: boolean;
   noreply?: boolean;
+  borrowed?: boolean;
   symlist?: readonly string[];
   decode?: DecodePolicy;
 }
@@ -48,6 +49,7 @@ const classes = new WeakMap<object, ClassMetadata>();
 
 /** Handlers that an MTA can be told not to call, or not to wait for. */
 export const NEGOTIABLE_HANDLERS: ReadonlySet<string> = new Set(NEGOTIABLE.map(({ handler }) => handler));
+const BORROWING_HANDLERS: ReadonlySet<string> = new Set<HandlerName>(['body']);
 const SYMLIST_HANDLERS: ReadonlySet<string> = new Set(SYMLIST_STAGES.keys());
 const DECODED_HANDLERS: ReadonlySet<string> = new Set<HandlerName>([
   'connect',
@@ -83,6 +85,10 @@ export const metadata = {
   noreply(method: string | symbol): MethodMetadata {
     checkMethod('noreply', method, NEGOTIABLE_HANDLERS);
     return { noreply: true };
+  },
+  borrowed(method: string | symbol): MethodMetadata {
+    checkMethod('borrowed', method, BORROWING_HANDLERS);
+    return { borrowed: true };
   },
   symlist(method: string | symbol, macros: readonly string[]): MethodMetadata {
     checkMethod('symlist', method, SYMLIST_HANDLERS);
@@ -128,6 +134,17 @@ export const nocallback: MethodDecorator = (method, context) => {
  */
 export const noreply: MethodDecorator = (method, context) => {
   addMethodMetadata(method, metadata.noreply(context.name));
+};
+
+/**
+ * The handler `body` only borrows its chunks: it does not use them after it has answered, that is, after it has returned or the
+ * promise that it has returned has settled. Later chunks of the same message are then written over them, which makes long bodies
+ * faster. What is to be kept must be copied (`Buffer.from(chunk)`), and whatever reads a chunk asynchronously, such as a write to
+ * a stream or file, must be awaited. For body; a subclass that overrides it has to say so itself.
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT on another method
+ */
+export const borrowed: MethodDecorator = (method, context) => {
+  addMethodMetadata(method, metadata.borrowed(context.name));
 };
 
 /**

@@ -30,6 +30,7 @@ import { checkMethodNames } from './method-names.js';
 export interface StaticMetadata extends ClassMetadata {
   readonly nocallback?: readonly string[];
   readonly noreply?: readonly string[];
+  readonly borrowed?: readonly string[];
   readonly symlist?: Readonly<Record<string, readonly string[]>>;
   readonly decode?: Readonly<Record<string, DecodePolicy>>;
 }
@@ -73,6 +74,7 @@ function staticsOf(target: FilterClass): StaticMetadata {
   for (const name of [
     'nocallback',
     'noreply',
+    'borrowed',
     'symlist',
     'decode',
     'rejectedRecipients',
@@ -90,6 +92,7 @@ function checkStatics(target: FilterClass, statics: StaticMetadata): void {
   const named = [
     ...(statics.nocallback ?? []).map((name) => [name, metadata.nocallback(name)]),
     ...(statics.noreply ?? []).map((name) => [name, metadata.noreply(name)]),
+    ...(statics.borrowed ?? []).map((name) => [name, metadata.borrowed(name)]),
     ...Object.entries(statics.symlist ?? {}).map(([name, list]) => [name, metadata.symlist(name, list)]),
     ...Object.entries(statics.decode ?? {}).map(([name, policy]) => [name, metadata.decode(name, policy)]),
   ] as [string, MethodMetadata][];
@@ -110,6 +113,7 @@ function readMethodMetadata(definition: [FilterClass, object], name: string): Me
     ...methodMetadata(method),
     ...(statics.nocallback?.includes(name) ? metadata.nocallback(name) : {}),
     ...(statics.noreply?.includes(name) ? metadata.noreply(name) : {}),
+    ...(statics.borrowed?.includes(name) ? metadata.borrowed(name) : {}),
     ...(statics.symlist?.[name] ? metadata.symlist(name, statics.symlist[name]) : {}),
     ...(statics.decode?.[name] ? metadata.decode(name, statics.decode[name]) : {}),
   };
@@ -135,6 +139,7 @@ function makePlan(target: FilterClass, base: FilterClass): Plan {
   let noreply = 0;
   let nocallback = 0;
   let protocol = P_SKIP;
+  let borrowed = false;
   const symlists: [number, readonly string[]][] = [];
   const decode: { [handler in HandlerName]?: DecodePolicy } = {};
 
@@ -152,6 +157,7 @@ function makePlan(target: FilterClass, base: FilterClass): Plan {
     if (found && !found.nocallback) handled |= bitOf(step);
     else protocol |= no;
     if (found?.nocallback) nocallback |= bitOf(step);
+    if (found?.borrowed) borrowed = true;
     if (found?.noreply) {
       noreply |= bitOf(step);
       protocol |= nr;
@@ -165,7 +171,7 @@ function makePlan(target: FilterClass, base: FilterClass): Plan {
   if (flags.headerLeadingSpace) protocol |= P_HDR_LEADSPC;
   const macros = new Set(symlists.flatMap(([, names]) => names.map(macroName)));
   const immediate = flags.immediate ?? null;
-  return { handled, noreply, nocallback, protocol, symlists, macros, decode, immediate };
+  return { handled, noreply, nocallback, protocol, symlists, macros, decode, borrowed, immediate };
 }
 
 const plans = new WeakMap<object, Plan>();
@@ -195,5 +201,7 @@ export function planForObject(filter: object, plan: Plan): Plan {
     protocol &= ~no;
   }
   for (const [handler, step] of ENDS) if (owns(handler)) handled |= bitOf(step);
-  return handled === plan.handled ? plan : { ...plan, handled, protocol, nocallback };
+  const borrowed = plan.borrowed && !owns('body');
+  if (handled === plan.handled && borrowed === plan.borrowed) return plan;
+  return { ...plan, handled, protocol, nocallback, borrowed };
 }

@@ -38,6 +38,8 @@ export interface SessionPlan {
   readonly handled: number;
   /** Whether every event is answered by itself; null leaves it to the option. */
   readonly immediate: boolean | null;
+  /** Whether the body handler keeps no chunk after its answer. */
+  readonly borrowed: boolean;
   /** The macros that the class asks for, as far as is known. Shared by its sessions, which add to it. */
   readonly macros: Set<string>;
 }

@@ -250,11 +250,16 @@ export class Session implements Backend {
     const { addon, options } = this.#dependencies;
     this.#followed?.decide(step, verdict, (this.#deferred & bitOf(step)) !== 0);
     if (step !== NEGOTIATE || !this.#negotiation) {
-      return addon.answer(this.#slot, question, verdict, beforeLast);
+      return addon.answer(this.#slot, question, verdict, beforeLast, this.#keepsNothing());
     }
     const negotiated = this.#negotiation.conclude(verdict, options.immediate, this.#followed !== null);
     if (verdict === CONTINUE) this.#rememberDeferred(negotiated.deferred, negotiated.macros);
     return addon.answerNegotiation(this.#slot, question, verdict, negotiated);
+  }
+
+  /** Whether no handler uses a chunk any more: one that has timed out may still do so. */
+  #keepsNothing(): boolean {
+    return this.context.plan?.borrowed === true && this.context.overruns === 0;
   }
 
   #negotiate(events: Events, at: number): unknown {

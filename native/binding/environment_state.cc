@@ -4,27 +4,14 @@
 #include <sstream>
 #include <utility>
 
+#include "binding/napi_check.h"
 #include "binding/text.h"
 #include "bridge/process.h"
 
 namespace milter {
 namespace {
 
-// A call of Node-API failed: a JS exception is pending, or the environment is being torn down and no JS can
-// run.
-struct NapiFailure {};
-
-void check(napi_status status) {
-  if (status != napi_ok) throw NapiFailure();
-}
-
 constexpr uint32_t kWithMacros = 0x100;
-
-napi_value numberToJs(napi_env env, uint32_t number) {
-  napi_value value;
-  check(napi_create_uint32(env, number, &value));
-  return value;
-}
 
 }  // namespace
 
@@ -69,17 +56,16 @@ void EnvironmentState::deliverPending(const Napi::Function& deliver) {
 }
 
 void EnvironmentState::deliverOne(const Napi::Function& deliver, Message& message) {
-  const auto batch = std::make_shared<Batch>(std::move(message.batch));
   const uint32_t slot = message.session ? assignSlot(message.session) : Session::kNoSlot;
   napi_value receiver;
   check(napi_get_undefined(env_, &receiver));
   const napi_value arguments[] = {numberToJs(env_, static_cast<uint32_t>(message.kind)),
                                   numberToJs(env_, slot), numberToJs(env_, message.question),
-                                  eventsToJs(batch)};
+                                  eventsToJs(slot, message.batch)};
   const napi_status status =
       napi_call_function(env_, receiver, deliver, std::size(arguments), arguments, nullptr);
   if (message.kind == MessageKind::closed) {
-    sessions_[slot] = nullptr;
+    slots_[slot] = {};
     freeSlots_.push_back(slot);
   }
   if (message.kind == MessageKind::stopped) wakeup_.unref(env_);
@@ -100,19 +86,19 @@ std::shared_ptr<const std::vector<std::string>> EnvironmentState::macroNames(con
 uint32_t EnvironmentState::assignSlot(const std::shared_ptr<Session>& session) {
   if (session->slot != Session::kNoSlot) return session->slot;
   if (freeSlots_.empty()) {
-    session->slot = static_cast<uint32_t>(sessions_.size());
-    sessions_.push_back(session);
+    session->slot = static_cast<uint32_t>(slots_.size());
+    slots_.emplace_back();
   } else {
     session->slot = freeSlots_.back();
     freeSlots_.pop_back();
-    sessions_[session->slot] = session;
   }
+  slots_[session->slot].session = session;
   return session->slot;
 }
 
 // Flat, to save an object for each event: step, number of arguments, the arguments, the next event's step,
 // ... An event with kWithMacros in its step has its macros before its other arguments (lib/addon/native.ts).
-napi_value EnvironmentState::eventsToJs(const std::shared_ptr<Batch>& batch) {
+napi_value EnvironmentState::eventsToJs(uint32_t slot, const Batch& batch) {
   napi_value list;
   check(napi_create_array(env_, &list));
   uint32_t length = 0;
@@ -120,38 +106,37 @@ napi_value EnvironmentState::eventsToJs(const std::shared_ptr<Batch>& batch) {
     if (value == nullptr) throw NapiFailure();
     check(napi_set_element(env_, list, length++, value));
   };
-  for (const Event& event : batch->events()) {
+  for (const Event& event : batch.events()) {
     const unsigned numbers = numbersOf(event.step);
     const uint32_t first = event.withMacros ? 1 : 0;
     push(numberToJs(env_, static_cast<uint32_t>(event.step) | (event.withMacros ? kWithMacros : 0)));
     push(numberToJs(env_, numbers + event.count));
-    if (event.withMacros) push(toJs(env_, batch->argument(event, 0)));
+    if (event.withMacros) push(toJs(env_, batch.argument(event, 0)));
     for (unsigned i = 0; i < numbers; ++i) push(numberToJs(env_, event.numbers[i]));
     for (uint32_t i = first; i < event.count; ++i) {
-      const std::string_view argument = batch->argument(event, i);
-      push(event.step == Step::body ? chunkToJs(batch, argument) : toJs(env_, argument));
+      const std::string_view argument = batch.argument(event, i);
+      push(event.step == Step::body ? chunkToJs(slot, batch, argument) : toJs(env_, argument));
     }
   }
   return list;
 }
 
-napi_value EnvironmentState::chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes) {
-  // Below this size a copy is cheaper than an external buffer with a finalizer (docs/performance.md).
-  constexpr size_t kWorthSharing = size_t{16} * 1024;
-  napi_value buffer;
-  if (bytes.size() >= kWorthSharing) {
-    auto* const held = new std::shared_ptr<Batch>(batch);
-    const napi_status status = napi_create_external_buffer(
-        env_, bytes.size(), const_cast<char*>(bytes.data()),
-        [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Batch>*>(hint); }, held,
-        &buffer);
-    if (status == napi_ok) return buffer;
-    delete held;
-    // Some runtimes allow no external memory, and get a copy.
-    if (status != napi_no_external_buffers_allowed) check(status);
+napi_value EnvironmentState::chunkToJs(uint32_t slot, const Batch& batch, std::string_view chunk) {
+  BatchView* const view = slots_[slot].view.get();
+  return view != nullptr ? view->chunk(batch, chunk) : ownBuffer(env_, batch.block(), chunk);
+}
+
+bool EnvironmentState::answer(uint32_t slot, uint32_t question, const Answer& answer) {
+  Session* const asking = session(slot);
+  if (asking == nullptr) return false;
+  // Before the answer, because the next message may be posted at once.
+  std::unique_ptr<BatchView>& view = slots_[slot].view;
+  if (!answer.keepsNothing) {
+    view.reset();
+  } else if (!view) {
+    view = std::make_unique<BatchView>(env_);
   }
-  check(napi_create_buffer_copy(env_, bytes.size(), bytes.data(), nullptr, &buffer));
-  return buffer;
+  return asking->pendingReply().answer(question, answer);
 }
 
 }  // namespace milter

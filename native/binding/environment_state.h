@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "binding/async_wakeup.h"
+#include "binding/batch_view.h"
 #include "binding/napi_setup.h"
 #include "bridge/dispatcher.h"
 #include "bridge/message_queue.h"
@@ -38,7 +39,11 @@ class EnvironmentState {
                                      Dispatcher::Role dispatcherRole);
   // The session in a slot, from the first deliver() that names it until its message `closed` has been
   // delivered; otherwise null.
-  Session* session(uint32_t slot) const { return slot < sessions_.size() ? sessions_[slot].get() : nullptr; }
+  Session* session(uint32_t slot) const {
+    return slot < slots_.size() ? slots_[slot].session.get() : nullptr;
+  }
+  // Answers the open question of the session in a slot. False if `question` is not that one.
+  bool answer(uint32_t slot, uint32_t question, const Answer& answer);
 
   // The names in `list`, with blanks in between; null if there are none. Most sessions have the same list, so
   // the last one is kept.
@@ -48,17 +53,22 @@ class EnvironmentState {
   void deliverPending(const Napi::Function& deliver);
 
  private:
+  struct Slot {
+    std::shared_ptr<Session> session;  // null if the slot is free
+    std::unique_ptr<BatchView> view;   // if the handlers have kept nothing of the last batch
+  };
+
   static void onEnvironmentEnd(void* data);
   void deliverOne(const Napi::Function& deliver, Message& message);
   uint32_t assignSlot(const std::shared_ptr<Session>& session);
-  napi_value eventsToJs(const std::shared_ptr<Batch>& batch);
-  napi_value chunkToJs(const std::shared_ptr<Batch>& batch, std::string_view bytes);
+  napi_value eventsToJs(uint32_t slot, const Batch& batch);
+  napi_value chunkToJs(uint32_t slot, const Batch& batch, std::string_view chunk);
 
   const napi_env env_;
   Role role_ = Role::primary;
   std::shared_ptr<MessageQueue> queue_;
   AsyncWakeup wakeup_;
-  std::vector<std::shared_ptr<Session>> sessions_;  // by slot
+  std::vector<Slot> slots_;
   std::vector<uint32_t> freeSlots_;
   std::string macroList_;
   std::shared_ptr<const std::vector<std::string>> macroNames_;  // of macroList_

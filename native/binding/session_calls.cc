@@ -94,13 +94,15 @@ Napi::Value resetDeadline(const Napi::CallbackInfo& info) {
                             call.session && call.session->pendingReply().resetDeadline(call.question));
 }
 
-// answer(slot, question, verdict, beforeLast): boolean
+// answer(slot, question, verdict, beforeLast, keepsNothing): boolean
 Napi::Value answer(const Napi::CallbackInfo& info) {
-  const Call call(info);
   Answer answer;
   answer.verdict = static_cast<Verdict>(info[2].As<Napi::Number>().Int32Value());
   answer.beforeLast = info[3].As<Napi::Boolean>().Value();
-  const bool given = call.session && call.session->pendingReply().answer(call.question, answer);
+  answer.keepsNothing = info[4].As<Napi::Boolean>().Value();
+  const bool given =
+      EnvironmentState::of(info.Env())
+          .answer(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Uint32Value(), answer);
   return Napi::Boolean::New(info.Env(), given);
 }
 

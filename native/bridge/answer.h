@@ -71,6 +71,7 @@ struct SmtpReply {
 struct Answer {
   Verdict verdict = Verdict::cont;
   bool beforeLast = false;    // the verdict of an event before the last one; later handlers were not called
+  bool keepsNothing = false;  // no handler uses the batch's memory any more, so that it may be overwritten
   NegotiatedOptions options;  // to negotiate only
 };
 

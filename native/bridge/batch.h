@@ -1,13 +1,17 @@
 // Events on their way to a JS thread, copied out of libmilter's buffers before the callback ends (R8).
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <cstring>
+#include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "bridge/block.h"
 #include "bridge/protocol.h"
 
 namespace milter {
@@ -32,17 +36,24 @@ struct Event {
 // Consecutive events of one session, with one block of memory for all their arguments.
 class Batch {
  public:
+  Batch() = default;
+  // Without events yet, in the memory of an earlier batch of the same message. No handler may have been told
+  // to keep what is in it.
+  explicit Batch(std::shared_ptr<Block> block) : block_(std::move(block)) {}
+
   bool empty() const { return events_.empty(); }
-  size_t size() const { return bytes_.size(); }
+  size_t size() const { return size_; }
   // The memory that the batch takes.
   size_t memory() const {
-    return bytes_.capacity() + events_.capacity() * sizeof(Event) + slices_.capacity() * sizeof(Slice);
+    return capacity() + events_.capacity() * sizeof(Event) + slices_.capacity() * sizeof(Slice);
   }
   const std::vector<Event>& events() const { return events_; }
   std::string_view argument(const Event& event, uint32_t index) const {
     const Slice& slice = slices_[event.first + index];
-    return {bytes_.data() + slice.offset, slice.length};
+    return {block_->data() + slice.offset, slice.length};
   }
+  // Where the arguments are, in its first size() bytes; null if there are none.
+  const std::shared_ptr<Block>& block() const { return block_; }
   // When the first event was added.
   std::chrono::steady_clock::time_point startedAt() const { return startedAt_; }
 
@@ -55,12 +66,10 @@ class Batch {
   }
   // Adds an argument to the last event.
   void addArgument(std::string_view text) {
-    // A long body comes in chunks of 64 KiB: reserve a whole batch at once rather than copy it as it grows.
-    if (!last_ && text.size() >= kLongArgument && bytes_.capacity() - bytes_.size() < text.size()) {
-      bytes_.reserve(kWholeBatch);
-    }
-    slices_.push_back({static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(text.size())});
-    bytes_.append(text);
+    if (!block_ || capacity() - size_ < text.size()) grow(text.size());
+    slices_.push_back({static_cast<uint32_t>(size_), static_cast<uint32_t>(text.size())});
+    if (!text.empty()) std::memcpy(block_->data() + size_, text.data(), text.size());
+    size_ += text.size();
     ++events_.back().count;
   }
 
@@ -71,12 +80,28 @@ class Batch {
   }
 
  private:
+  static constexpr size_t kSmallest = 256;
   static constexpr size_t kLongArgument = size_t{32} * 1024;
   static constexpr size_t kWholeBatch = size_t{320} * 1024;
 
+  size_t capacity() const { return block_ ? block_->capacity() : 0; }
+  // Makes room for that many more bytes. The old block stays as it is: JS may have a view of it.
+  void grow(size_t more) {
+    size_t wanted = size_ + more;
+    if (!last_) {
+      wanted = std::max({wanted, capacity() * 2, kSmallest});
+      // A long body comes in chunks of 64 KiB: reserve a whole batch at once rather than copy it as it grows.
+      if (more >= kLongArgument) wanted = std::max(wanted, kWholeBatch);
+    }
+    auto larger = std::make_shared<Block>(wanted);
+    if (size_ > 0) std::memcpy(larger->data(), block_->data(), size_);
+    block_ = std::move(larger);
+  }
+
   std::vector<Event> events_;
   std::vector<Slice> slices_;
-  std::string bytes_;
+  std::shared_ptr<Block> block_;
+  size_t size_ = 0;
   bool last_ = false;
   std::chrono::steady_clock::time_point startedAt_;
 };

@@ -115,9 +115,14 @@ Session::BatchAnswer Session::ask(Step step) {
     dropBatch();
     return unanswered(unavailableVerdict(step), events);
   }
+  std::shared_ptr<Block> block = batch_.block();
   post(MessageKind::question, question, std::exchange(batch_, {}));
   const PendingReply::Result result = pendingReply_.await(*mta_, shared_.inFlight);
-  buffered_.hold(0);
+  // If the answer did not come from the handlers, they may still use the memory.
+  if (result.outcome == PendingReply::Outcome::answered && result.answer.keepsNothing && inTransaction_) {
+    batch_ = Batch(std::move(block));
+  }
+  buffered_.hold(batch_.memory());
   shared_.inFlight.noteAnswer();
   switch (result.outcome) {
     case PendingReply::Outcome::answered:
@@ -210,6 +215,9 @@ void Session::leaveTransaction() {
   skipped_ = 0;
   deferredVerdict_.reset();
   deferredReply_.reset();
+  // The memory that a message has used is not used for another one: a chunk that a handler has kept by
+  // mistake must never show somebody else's mail.
+  if (batch_.empty()) dropBatch();
   if (!std::exchange(inTransaction_, false)) return;
   shared_.inFlight.noteAnswer();
   shared_.inFlight.transactionEnded();

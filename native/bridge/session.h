@@ -44,6 +44,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (const auto verdict = answerWithoutHandler(step)) return *verdict;
     const bool alone = shared_.bufferedBytes.full();
     const bool waits = !alone && !batchIsOld();
+    if (alone && batch_.empty()) dropBatch();  // nothing is reserved while all sessions hold too much
     Event& event = batch_.addEvent(step, alone);
     if (waits && keepsMacros(step)) keepMacros();
     std::forward<Fill>(fill)(batch_, event);

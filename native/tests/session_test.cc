@@ -31,6 +31,7 @@ struct Scene {
       : jsThread([this, responder = std::move(responder)](Message& message) {
           Answer answer = answerOf(responder(message.batch));
           answer.options = offered;
+          answer.keepsNothing = keepsNothing;
           message.session->pendingReply().answer(message.question, answer);
         }) {
     shared.settings.setMaxBatchAge(std::chrono::hours(1));  // however busy the machine is
@@ -51,6 +52,7 @@ struct Scene {
   }
   SharedState shared;
   NegotiatedOptions offered;  // to negotiate
+  bool keepsNothing = false;  // in all answers
   FakeJsThread jsThread;
   std::shared_ptr<Session> session;
 };
@@ -286,6 +288,82 @@ void negotiates() {
   CHECK((scene.jsThread.seen() == Seen{"negotiate"}));  // helo has no handler, so nothing was asked
 }
 
+// The handlers keep nothing; `blocks` remembers the memory of each question that has some.
+Scene::Responder keepingNothing(std::vector<std::shared_ptr<Block>>& blocks) {
+  return [&blocks](const Batch& batch) {
+    if (batch.size() > 0) blocks.push_back(batch.block());
+    return Verdict::cont;
+  };
+}
+
+void sendBody(Scene& scene, Step end) {
+  scene.session->handle(Step::envfrom);
+  for (int i = 0; i < 10; ++i) scene.body(65'535);  // two whole batches
+  scene.session->handle(end);
+}
+
+void usesMemoryAgainOnlyWithinAMessage() {
+  std::vector<std::shared_ptr<Block>> blocks;
+  Scene scene(keepingNothing(blocks));
+  scene.keepsNothing = true;
+  for (const Step end : {Step::eom, Step::abort, Step::eom}) sendBody(scene, end);
+  CHECK(blocks.size() == 6);
+  CHECK(blocks[0] == blocks[1] && blocks[2] == blocks[3] && blocks[4] == blocks[5]);
+  CHECK(blocks[1] != blocks[2] && blocks[3] != blocks[4]);
+  CHECK(scene.shared.bufferedBytes.bytes() == 0);
+}
+
+void leavesMemoryToHandlersThatMayKeepIt() {
+  std::vector<std::shared_ptr<Block>> blocks;
+  Scene scene(keepingNothing(blocks));
+  sendBody(scene, Step::eom);
+  CHECK(blocks.size() == 2 && blocks[0] != blocks[1]);
+}
+
+void leavesMemoryToHandlersThatAreStillRunning() {
+  SharedState shared;
+  shared.settings.setMaxBatchAge(std::chrono::hours(1));
+  shared.settings.setPolicy({Verdict::cont, "", "", ""});
+  std::vector<std::shared_ptr<Block>> blocks;
+  FakeJsThread jsThread([&](Message& message) {
+    blocks.push_back(message.batch.block());
+    Answer answer = answerOf(Verdict::cont);
+    answer.keepsNothing = true;
+    if (blocks.size() > 1) message.session->pendingReply().answer(message.question, answer);
+  });
+  shared.dispatcher.add(jsThread.queue(), Dispatcher::Role::serving);
+  const auto session = std::make_shared<Session>(shared, std::make_unique<FakeMta>());
+  NegotiatedOptions options = deferring();
+  options.asked &= ~bit(Step::envfrom);
+  session->adopt(options);
+  session->handle(Step::envfrom);
+  shared.settings.setAnswerTimeout(20);  // of the first batch
+  const auto body = [&] {
+    session->handle(Step::body, [](Batch& batch, Event&) { batch.addArgument(std::string(65'535, 'x')); });
+  };
+  for (int i = 0; i < 5; ++i) body();
+  shared.settings.setAnswerTimeout(60'000);
+  for (int i = 0; i < 5; ++i) body();
+  session->handle(Step::eom);
+  CHECK(blocks.size() >= 2 && blocks[0] != blocks[1]);
+}
+
+void keepsWhatABatchHasWhenItGrows() {
+  Batch batch;
+  std::vector<std::string> texts;
+  for (size_t length : {0, 1, 300, 5'000, 40'000, 65'535, 400'000}) {
+    texts.emplace_back(length, static_cast<char>('a' + texts.size()));
+    batch.addEvent(Step::body);
+    batch.addArgument(texts.back());
+  }
+  size_t total = 0;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    CHECK(batch.argument(batch.events()[i], 0) == texts[i]);
+    total += texts[i].size();
+  }
+  CHECK(batch.size() == total && batch.memory() >= total);
+}
+
 }  // namespace
 
 int main() {
@@ -306,4 +384,8 @@ int main() {
   closesOnceAndOnlyWhatWasKnown();
   followsThePolicyWhenNobodyAnswers();
   negotiates();
+  usesMemoryAgainOnlyWithinAMessage();
+  leavesMemoryToHandlersThatMayKeepIt();
+  leavesMemoryToHandlersThatAreStillRunning();
+  keepsWhatABatchHasWhenItGrows();
 }

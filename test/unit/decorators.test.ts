@@ -49,6 +49,7 @@ describe('which methods may be decorated', () => {
   ])[] = [
     ['noreply', Milter.noreply as Mark, (handler) => ({ noreply: [handler] }), NEGOTIABLE_NAMES],
     ['nocallback', Milter.nocallback as Mark, (handler) => ({ nocallback: [handler] }), NEGOTIABLE_NAMES],
+    ['borrowed', Milter.borrowed as Mark, (handler) => ({ borrowed: [handler] }), ['body']],
     ['symlist', Milter.symlist('i') as Mark, (handler) => ({ symlist: { [handler]: ['i'] } }), SYMLIST_NAMES],
     [
       'decode',

@@ -150,6 +150,33 @@ describe('the mask of a subclass', () => {
     expect(plan(Replaced).nocallback).not.toBe(0);
   });
 
+  it('borrows the chunks of a body method that says so, and of no other', () => {
+    class Borrowing extends Base {
+      @Milter.borrowed
+      override body(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    class Child extends Borrowing {}
+    class Overriding extends Borrowing {
+      override body(): Milter.Answer {
+        return super.body();
+      }
+    }
+    class Static extends Base {
+      static borrowed = ['body'];
+      override body(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    expect([Parent, Borrowing, Child, Overriding, Static].map((one) => plan(one).borrowed)).toStrictEqual([
+      ...[false, true, true, false, true],
+    ]);
+    const filter = Object.assign(Object.create(Borrowing.prototype), { body: () => Milter.CONTINUE });
+    expect(planForObject(filter, plan(Borrowing)).borrowed).toBe(false);
+    expect(planForObject({}, plan(Borrowing)).borrowed).toBe(true);
+  });
+
   it('inherits class decorators, which a static field may turn off', () => {
     @Milter.rejectedRecipients
     @Milter.immediate

@@ -228,6 +228,33 @@ describe('a message is fed through a filter', () => {
     }
   });
 
+  it('a handler that only borrows its chunks finds zeros in those that it has kept', async () => {
+    class Keeping extends Milter.Base {
+      readonly chunks: Buffer[] = [];
+      override body(chunk: Buffer): Milter.Answer {
+        this.chunks.push(chunk);
+        return Milter.CONTINUE;
+      }
+    }
+    class Borrowing extends Keeping {
+      @Milter.borrowed
+      override body(chunk: Buffer): Milter.Answer {
+        this.chunks.push(Buffer.from(chunk));
+        return super.body(chunk);
+      }
+    }
+    const given = Buffer.from('abc\r\n');
+    for (const [filterClass, expected] of [
+      [Keeping, ['abc\r\n']],
+      [Borrowing, ['abc\r\n', '\0'.repeat(given.length)]],
+    ] as const) {
+      const filter = new filterClass();
+      await new TestCtx(() => filter).feedMessage(Buffer.concat([Buffer.from('Subject: x\r\n\r\n'), given]));
+      expect(filter.chunks.map(String)).toStrictEqual(expected);
+    }
+    expect(given.toString()).toBe('abc\r\n');
+  });
+
   it('after a verdict in the middle of a message no handler is called, even if the message is aborted', async () => {
     const { ctx, calls } = scripted({ ...EVERYTHING, body: { answer: Milter.REJECT } });
     await ctx.envfrom('<a@example.com>');

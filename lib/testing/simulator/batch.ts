@@ -19,6 +19,11 @@ export class Batch {
     return this.#bytes >= MAX_BYTES;
   }
 
+  /** As later events of the message do on the native side, so that a test shows what a handler has kept by mistake. */
+  overwriteChunks(): void {
+    for (const argument of this.events) if (types.isUint8Array(argument)) argument.fill(0);
+  }
+
   /** @param macros those of the event, where they are kept: see Events in lib/addon/events.ts */
   add(step: number, args: readonly unknown[], macros: string | null = null): void {
     if (macros === null) this.events.push(step, args.length, ...args);

@@ -158,8 +158,14 @@ export class Bridge implements SessionCalls {
     return this.#pendingReply.isOpen(question);
   }
 
-  answer(_slot: number, question: number, verdict: number, beforeLast: boolean): boolean {
-    return this.#pendingReply.answer(question, { verdict, beforeLast });
+  answer(
+    _slot: number,
+    question: number,
+    verdict: number,
+    beforeLast: boolean,
+    keepsNothing: boolean,
+  ): boolean {
+    return this.#pendingReply.answer(question, { verdict, beforeLast, keepsNothing });
   }
 
   answerNegotiation(_slot: number, question: number, verdict: number, options: NegotiatedOptions): boolean {
@@ -245,13 +251,15 @@ export class Bridge implements SessionCalls {
   }
 
   /** Passes the batch to the handlers; resolves when they have answered. */
-  #ask(step: number): Promise<HandlerAnswer> {
+  async #ask(step: number): Promise<HandlerAnswer> {
     this.#currentStep = step;
-    const { events } = this.#batch;
+    const batch = this.#batch;
     this.#batch = new Batch();
     this.#session ??= new Session(this.#dependencies, SLOT);
     const session = this.#session;
-    return this.#pendingReply.open((question) => session.ask(question, events));
+    const answer = await this.#pendingReply.open((question) => session.ask(question, batch.events));
+    if (answer.keepsNothing) batch.overwriteChunks();
+    return answer;
   }
 
   #finish(step: number, verdict: number): number {

@@ -11,6 +11,8 @@ export interface HandlerAnswer {
   readonly verdict: number;
   /** The verdict of an event before the last one. */
   readonly beforeLast?: boolean;
+  /** No handler uses a chunk of the events any more. */
+  readonly keepsNothing?: boolean;
   /** With the answer to negotiate. */
   readonly options?: NegotiatedOptions;
 }
