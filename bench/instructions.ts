@@ -5,8 +5,9 @@
  *     npm run bench:instructions                # counts and compares with bench/instructions.json
  *     npm run bench:instructions -- --record    # counts and writes the result there
  *
- * The filter of bench/peers runs under valgrind's callgrind and takes 15 headers and 4 KiB of body, message after message, on
- * one connection. The result is what 200 more messages add, so that it does not include the start. V8 only interprets, because
+ * The filter of bench/peers runs under valgrind's callgrind and takes message after message on one connection: with 15 headers and
+ * 4 KiB of body, the same with handlers without a reply, and with 1 MiB of body. The result is what more messages add, so that it
+ * does not include the start. V8 only interprets, because
  * what it compiles, and when, depends on time; the count is therefore no measure of speed, but it grows with every additional
  * call, object and string. It does not include the kernel. Exit code 1 means a deviation of more than 5 %.
  */
@@ -26,15 +27,33 @@ interface Counts {
   readonly addon: number;
 }
 
-/** The content of bench/instructions.json. Counts depend on the major version of Node and on the processor's kind. */
-interface OnRecord extends Counts {
-  readonly node: string;
-  readonly arch: string;
+/** A load whose messages are counted. */
+interface CountedLoad {
+  readonly name: string;
+  /** The filter's variant: see bench/peers/main.ts. */
+  readonly variant: string;
+  /** Bytes. */
+  readonly body: number;
+  /** The numbers of messages whose counts are compared. */
+  readonly few: number;
+  readonly many: number;
 }
 
+/** The content of bench/instructions.json. Counts depend on the major version of Node and on the processor's kind. */
+interface OnRecord {
+  readonly node: string;
+  readonly arch: string;
+  /** By the name of the load. */
+  readonly loads: Readonly<Record<string, Counts>>;
+}
+
+const LOADS: readonly CountedLoad[] = [
+  { name: 'plain', variant: 'plain', body: 4096, few: 100, many: 300 },
+  { name: 'no reply', variant: 'noreply', body: 4096, few: 100, many: 300 },
+  { name: 'body', variant: 'plain', body: 2 ** 20, few: 20, many: 60 },
+];
+
 const RECORD = join(projectRoot, 'bench/instructions.json');
-const FEW = 100;
-const MANY = 300;
 const TOLERANCE = 0.05;
 /** Milliseconds after which a filter under valgrind is taken to hang. */
 const TIMEOUT = 120_000;
@@ -59,7 +78,7 @@ function ofAddon(profile: string): number {
 }
 
 /** Runs a filter under callgrind, from its start to its end, with that many messages. */
-async function count(messages: number): Promise<Counts> {
+async function count({ variant, body }: CountedLoad, messages: number): Promise<Counts> {
   const dir = mkdtempSync('/tmp/tsmilter-bench-');
   const profile = join(dir, 'profile');
   const socket = join(dir, 'sock');
@@ -69,14 +88,14 @@ async function count(messages: number): Promise<Counts> {
     args: [
       ...['--tool=callgrind', '--compress-strings=no', `--callgrind-out-file=${profile}`],
       ...[process.execPath, ...PREDICTABLE, join(projectRoot, '.build/bench/peers/main.js')],
-      ...[`unix:${socket}`, 'plain', '0', '0'],
+      ...[`unix:${socket}`, variant, '0', '0'],
     ],
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
   });
   try {
     await until('the filter listening', () => existsSync(socket) || filter.ended !== undefined, TIMEOUT);
     if (filter.ended !== undefined) throw new Error(`the filter ended: ${filter.ended} ${filter.output}`);
-    await load(`unix:${socket}`, { connections: 1, messages, headers: 15, body: 4096, pause: 0 }, TIMEOUT);
+    await load(`unix:${socket}`, { connections: 1, messages, headers: 15, body, pause: 0 }, TIMEOUT);
     process.kill(filter.pid as number, 'SIGTERM');
     const whole = await until('the count', () => /Collected : (\d+)/.exec(filter.output)?.[1], TIMEOUT);
     return { whole: Number(whole), addon: ofAddon(readFileSync(profile, 'latin1')) };
@@ -86,19 +105,21 @@ async function count(messages: number): Promise<Counts> {
   }
 }
 
-async function perMessage(): Promise<Counts> {
-  const [few, many] = [await count(FEW), await count(MANY)];
-  const each = (name: keyof Counts) => Math.round((many[name] - few[name]) / (MANY - FEW));
+async function perMessage(measured: CountedLoad): Promise<Counts> {
+  const { few, many } = measured;
+  const [first, second] = await Promise.all([count(measured, few), count(measured, many)]);
+  const each = (name: keyof Counts) => Math.round((second[name] - first[name]) / (many - few));
   return { whole: each('whole'), addon: each('addon') };
 }
 
 /** Describes the deviations above the tolerance. */
-function differences(found: Counts, recorded: Counts): string[] {
+function differences(load: string, found: Counts, recorded: Counts | undefined): string[] {
+  if (!recorded) return [`${load}: nothing is recorded`];
   return (['whole', 'addon'] as const).flatMap((name) => {
     const change = found[name] / recorded[name] - 1;
     if (Math.abs(change) <= TOLERANCE) return [];
     const [sign, word] = change > 0 ? ['+', 'more expensive'] : ['', 'cheaper'];
-    return [`${name}: ${sign}${(change * 100).toFixed(1)} %, messages have become ${word}`];
+    return [`${load}, ${name}: ${sign}${(change * 100).toFixed(1)} %, messages have become ${word}`];
   });
 }
 
@@ -109,13 +130,19 @@ async function main(): Promise<void> {
     console.log(`not compared: the recorded counts are of Node ${recorded.node} on ${recorded.arch}`);
     return;
   }
-  const found = await perMessage();
-  console.log(`instructions per message: ${found.whole}, in the addon ${found.addon}`);
+  const loads: Record<string, Counts> = {};
+  for (const measured of LOADS) {
+    const found = await perMessage(measured);
+    loads[measured.name] = found;
+    console.log(`${measured.name}: ${found.whole} instructions per message, in the addon ${found.addon}`);
+  }
   if (values.record) {
-    writeFileSync(RECORD, `${JSON.stringify({ ...here, ...found }, null, 2)}\n`);
+    writeFileSync(RECORD, `${JSON.stringify({ ...here, loads }, null, 2)}\n`);
     return;
   }
-  const problems = differences(found, recorded);
+  const problems = Object.entries(loads).flatMap(([name, found]) =>
+    differences(name, found, recorded.loads[name]),
+  );
   if (problems.length === 0) return;
   console.error(`${problems.join('\n')}\nif that is intended: npm run bench:instructions -- --record`);
   process.exitCode = 1;
