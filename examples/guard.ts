@@ -78,6 +78,8 @@ async function serve(live: LiveConfig, log: Log): Promise<void> {
     factory: () => new GuardFilter({ live, log }),
     timeout: 600,
     reload: () => live.reload('SIGHUP'),
+    // The rules log what they decide about each message.
+    logLevel: 'warn',
     onListening: () => log.write('listening on', socketname),
   });
 }

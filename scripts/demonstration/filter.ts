@@ -1,4 +1,4 @@
-/** Runs the sample filter in a child process. */
+/** Runs a filter of examples/ in a child process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -12,27 +12,27 @@ export class Filter {
   readonly log: string[] = [];
   readonly #child: ChildProcess;
 
-  /** Starts the filter on a socket and resolves when it listens. */
-  static async start(socket: string): Promise<Filter> {
-    const filter = new Filter(socket);
-    await filter.awaitLine('listening', 0);
+  /** Starts the filter and resolves when it listens. @param program below `examples/` */
+  static async start(program: string, args: readonly string[]): Promise<Filter> {
+    const filter = new Filter(program, args);
+    await filter.awaitLine(/listening/, 0);
     return filter;
   }
 
-  private constructor(socket: string) {
-    const script = join(__dirname, '../../examples/sample.js');
-    this.#child = spawn(process.execPath, [script, socket], { stdio: ['ignore', 'pipe', 'pipe'] });
+  private constructor(program: string, args: readonly string[]) {
+    const script = join(__dirname, '../../examples', program);
+    this.#child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream) createInterface(stream).on('line', (line) => this.log.push(line));
     }
   }
 
-  /** Waits for a line that contains `text`, ignoring the first `from` lines. */
-  async awaitLine(text: string, from: number): Promise<void> {
+  /** Waits for a line that matches `text`, ignoring the first `from` lines. */
+  async awaitLine(text: RegExp, from: number): Promise<void> {
     const deadline = Date.now() + LOG_TIMEOUT;
-    while (!this.log.slice(from).some((line) => line.includes(text))) {
+    while (!this.log.slice(from).some((line) => text.test(line))) {
       if (this.#ended) throw new Error(`the filter has ended:\n${this.log.join('\n')}`);
-      if (Date.now() > deadline) throw new Error(`the filter did not log '${text}':\n${this.log.join('\n')}`);
+      if (Date.now() > deadline) throw new Error(`the filter did not log ${text}:\n${this.log.join('\n')}`);
       await sleep(5);
     }
   }

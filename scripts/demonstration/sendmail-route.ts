@@ -29,7 +29,8 @@ export class SendmailRoute implements Route {
   async send(sample: Sample): Promise<Outcome> {
     const dialogue: string[] = [];
     const { host, port } = this.#mta.endpoints.unix;
-    const client = await SmtpClient.open(host, port);
+    const { at, helo = 'client.example', from = SENDER } = sample;
+    const client = await SmtpClient.open(host, port, at === undefined ? {} : { localAddress: at });
     const record = (reply: Reply) => {
       const lines = reply.raw.toString('latin1').trimEnd().split('\r\n');
       dialogue.push(...lines.map((line) => `S: ${line}`));
@@ -41,14 +42,16 @@ export class SendmailRoute implements Route {
     };
     try {
       record(client.greeting);
-      await say('EHLO client.example');
-      await say(`MAIL FROM:<${SENDER}>`);
-      await say(`RCPT TO:<${RECIPIENT}>`);
-      await say('DATA');
-      const text = textOf(sample);
-      dialogue.push(...text.split('\r\n').map((line) => `C: ${line}`.trimEnd()));
-      dialogue[dialogue.length - 1] = 'C: .';
-      const { code } = record(await client.content(text));
+      await say(`EHLO ${helo}`);
+      await say(`MAIL FROM:<${from}>`);
+      let { code } = await say(`RCPT TO:<${RECIPIENT}>`);
+      if (code === 250) {
+        await say('DATA');
+        const text = textOf(sample);
+        dialogue.push(...text.split('\r\n').map((line) => `C: ${line}`.trimEnd()));
+        dialogue[dialogue.length - 1] = 'C: .';
+        ({ code } = record(await client.content(text)));
+      }
       await say('QUIT');
       const accepted = code === 250;
       return { dialogue, accepted, delivered: await this.#delivered(accepted) };

@@ -91,6 +91,7 @@ export async function checks() {
   // The demo builds what is stale, so it runs alone.
   await step(tally, 'demo without an MTA', ['scripts/demo', '--no-mta']);
   await step(tally, 'demo next to Sendmail', ['scripts/demo']);
+  await step(tally, 'demo of guard', ['scripts/demo', 'guard']);
   tally.print();
   return tally;
 }
