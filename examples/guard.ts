@@ -31,6 +31,7 @@ const RIGHTS =
   Milter.CHGBODY |
   Milter.CHGFROM |
   Milter.ADDRCPT |
+  Milter.ADDRCPT_PAR |
   Milter.DELRCPT |
   Milter.QUARANTINE;
 

@@ -14,6 +14,8 @@ export class Inspection {
   #message: Judged[] = [];
   #trust: string | null = null;
   #demerits = 0;
+  /** Those about the session that have charged it: a client says EHLO again after STARTTLS. */
+  readonly #charged = new Set<ActiveRule>();
 
   constructor(rules: readonly ActiveRule[], log: Report) {
     this.#rules = rules;
@@ -86,8 +88,15 @@ export class Inspection {
     }
     const judged = judge(rule, result);
     this.#log(rule.tag, `${judged.mode}:`, result.reason);
-    if (judged.mode !== 'dry-run') this.#demerits += result.demerits ?? 0;
+    this.#charge(judged);
     return judged;
+  }
+
+  /** What is at most tagged costs nothing. */
+  #charge({ rule, mode, finding: { demerits = 0 } }: Judged): void {
+    if (mode === 'dry-run' || mode === 'tag' || this.#charged.has(rule)) return;
+    if (rule.step === 'connect' || rule.step === 'hello') this.#charged.add(rule);
+    this.#demerits += demerits;
   }
 
   /** A rule that fails is the filter's failure, and defers the message; but a dry run never does anything to it. */

@@ -59,16 +59,19 @@ export class LiveConfig {
 
   async #read(because: string): Promise<void> {
     if (this.#closed) return;
+    const old = this.#current;
     try {
-      const config = await readConfig(this.#file, this.#rules, this.#report);
-      const old = this.#current;
-      this.#current = config;
-      if (!this.#closed) this.#watch(config.files);
-      this.#report(`CONFIG was read again: ${because}`);
-      await old.resources.release();
+      this.#current = await readConfig(this.#file, this.#rules, this.#report);
     } catch (error) {
       this.#report(`CONFIG ${(error as Error).message}; the old configuration stays in use`);
       throw error;
+    }
+    if (!this.#closed) this.#watch(this.#current.files);
+    this.#report(`CONFIG was read again: ${because}`);
+    try {
+      await old.resources.release();
+    } catch (error) {
+      this.#report(`CONFIG what the old one used cannot be closed: ${(error as Error).message}`);
     }
   }
 

@@ -46,7 +46,7 @@ export interface Finding {
   readonly detail?: string;
   /** The most severe effect that this finding may have: what may be different in an hour is `defer`. */
   readonly atMost?: Mode;
-  /** How much the client loses by it; see the rule `max_demerits`. Default: 0. */
+  /** How much the client loses by it, unless it is only tagged; see the rule `max_demerits`. Default: 0. */
   readonly demerits?: number;
   /** Whether the message is spam for certain: that counts against the sender, and scanners learn it. Default: no. */
   readonly spam?: boolean;

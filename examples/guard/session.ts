@@ -153,7 +153,9 @@ export class Session {
 
   async #mark(facts: MessageFacts): Promise<void> {
     const { message, client } = facts;
-    if (client.class === 'external' || client.class === 'dynamic') removeForged(message.headers);
+    // A relay may run this filter itself. A user who has logged in may not mark mail for others.
+    const mayMark = client.class === 'internal' || client.class === 'relay';
+    if (!mayMark && !this.#config.milter.dry_run) removeForged(message.headers);
     const found = this.#inspection.found(facts);
     for (const judged of found.filter(({ mode }) => mode === 'tag').reverse()) await mark(message, judged);
     const held = found.find(({ mode }) => mode === 'quarantine');

@@ -1,5 +1,5 @@
 /** What the filter remembers: in SQLite on one host, in Redis for several. One line of the configuration chooses. */
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Greylist, type GreylistOptions, RedisStore, SqliteStore } from 'tsmilter/greylist';
 import { type AddressMemory, RedisAddressMemory, SqliteAddressMemory } from 'tsmilter/lists';
@@ -87,9 +87,11 @@ export class State {
   }
 
   #file(name: string): string {
-    // Who writes to whom is nobody else's business.
+    // Who writes to whom is nobody else's business, also in a directory that others may read. SQLite's further files have the same mode.
     mkdirSync(this.#location.where, { recursive: true, mode: 0o700 });
-    return join(this.#location.where, name);
+    const file = join(this.#location.where, name);
+    closeSync(openSync(file, 'a', 0o600));
+    return file;
   }
 
   #cleaned<T extends { clean(): Promise<number>; close(): Promise<void> }>(store: T): T {

@@ -156,6 +156,23 @@ describe('guard', () => {
       await guard.logged(/DMARC quarantine: /);
     });
 
+    test('an encoded word that has an address in it is no author', async () => {
+      await guard.configure({ from_mismatch: { mode: 'reject' } });
+      // The fixture's own From is behind it.
+      const encoded = Buffer.from('"<joe@stranger.example>"').toString('base64');
+      const trial = { headers: [`From: =?utf-8?B?${encoded}?= <eve@other.example>`] };
+      expect((await guard.send(kind, trial)).code).toBe(550);
+    });
+
+    test('the path of what is not ours, or has come far, is left', async () => {
+      await guard.configure({ hide_path: { mode: 'tag' } });
+      const received = 'Received: from a.example by b.example; Mon, 1 Jan 2024 00:00:00 +0000';
+      const mail = { at: clients.inside, from: 'ann@ours.test', headers: Array(6).fill(received) };
+      expect((await guard.delivered((await guard.send(kind, mail)).id)).text).toContain('a.example');
+      const others = { ...mail, from: 'joe@stranger.example', headers: [received] };
+      expect((await guard.delivered((await guard.send(kind, others)).id)).text).toContain('a.example');
+    });
+
     test('content with more parts than can be checked is removed', async () => {
       await guard.configure({ dangerous_content: { mode: 'tag' } });
       const body = `${'--b\r\n\r\n\r\n'.repeat(1_001)}${attachment('x.exe', 'MZ harmful')}`;

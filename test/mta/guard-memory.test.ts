@@ -182,6 +182,19 @@ test('hosts share by Redis whom users have written to; without it, nobody is tru
   expect((await guard.send('postfix', { from: 'joe@pass.example' })).code).toBe(250);
 });
 
+test.each<[string, Record<string, string>]>([
+  ['in dry run', { mode: 'dry-run' }],
+  ['that tags a header', { mode: 'tag' }],
+])('a finding %s teaches reputation neither good nor bad', async (name, rule) => {
+  const domain = `${name.replaceAll(' ', '-')}.example`;
+  await using reputation = new Reputation(path.join(guard.stateDirectory, 'reputation.db'));
+  await guard.configure({ reputation: { mode: 'tag' }, subject_words: { ...rule, words: 'lottery' } });
+  const mail = { from: `joe@${domain}`, headers: ['Subject: lottery'] };
+  expect((await guard.send('postfix', mail)).code).toBe(250);
+  await guard.configure({});
+  expect(await reputation.score(domain, 'none')).toMatchObject({ messages: 0 });
+});
+
 describe('a honeypot', () => {
   let spamd: Awaited<ReturnType<typeof startSpamd>>;
   let rspamd: Awaited<ReturnType<typeof startRspamd>>;

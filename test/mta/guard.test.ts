@@ -141,6 +141,50 @@ describe('guard', () => {
       expect(headersOf(delivered).filter((field) => /^x-guard/i.test(field))).toStrictEqual([]);
     });
 
+    test('X-Guard of a user who has logged in is removed, too, but dry run changes nothing', async () => {
+      const forged = { headers: ['X-Guard: clean'] };
+      const guardFields = async (id: string) =>
+        headersOf(await guard.delivered(id)).filter((field) => field.startsWith('X-Guard'));
+      await guard.configure({});
+      const own = await guard.send(kind, { ...forged, user: 'ann', from: 'ann@ours.test' });
+      expect(await guardFields(own.id)).toStrictEqual([]);
+      await guard.configure({ milter: { dry_run: 'yes' } });
+      expect(await guardFields((await guard.send(kind, forged)).id)).toStrictEqual(['X-Guard: clean']);
+    });
+
+    test('mail for our domains that SPF allows is not spoofed; postmaster and signed recipients are known', async () => {
+      await guard.configure({
+        spoofed_sender: { mode: 'reject' },
+        known_users: { mode: 'reject', domains: '@dest.test' },
+      });
+      expect((await guard.send(kind, { from: 'ann@branch.ours.test', to: 'u-ann@dest.test' })).code).toBe(
+        250,
+      );
+      expect((await guard.send(kind, { to: ['Postmaster@dest.test', 'SRS0=a=b=c=d@dest.test'] })).code).toBe(
+        250,
+      );
+      expect((await guard.send(kind, { to: 'nobody@dest.test' })).code).toBe(550);
+    });
+
+    test('HELO costs once in a session, and nothing if it is only tagged', async () => {
+      const greet = async (mode: Mode) => {
+        await guard.configure({ helo_numeric: { mode }, max_demerits: { mode: 'tag', max: '1' } });
+        const client = await guard.open(kind);
+        try {
+          for (const hello of ['EHLO 127.0.3.1', 'EHLO 127.0.3.1', 'EHLO mail.stranger.example'])
+            await client.command(hello);
+          await client.command('MAIL FROM:<joe@stranger.example>');
+          return (await client.command('RCPT TO:<rcpt@dest.test>')).code;
+        } finally {
+          client.destroy();
+        }
+      };
+      expect(await greet('reject')).toBe(250);
+      await guard.logged(/MAX_DEMERITS tag: 1 demerits/);
+      expect(await greet('tag')).toBe(250);
+      expect(guard.log).not.toContain('MAX_DEMERITS');
+    });
+
     test('a sender that is greylisted passes at its second attempt', async () => {
       await guard.configure({ greylist: { mode: 'defer', delay: '0' } });
       const mail = { at: clients.relay, to: `grey.${kind}@dest.test` };
@@ -256,7 +300,10 @@ describe('guard', () => {
   describe("the sender's mail server", () => {
     let server: SmtpScript;
     beforeAll(async () => {
-      server = await SmtpScript.start({ 'RCPT TO:<nobody': '550 5.1.1 no such user' });
+      server = await SmtpScript.start({
+        'RCPT TO:<nobody': '550 5.1.1 no such user',
+        'RCPT TO:<blocked': '550 5.7.1 your address is on a list',
+      });
       fs.writeFileSync(
         path.join(guard.dir, 'asking'),
         'SPF-None:told@asked.example DSN\nSPF-None:nobody-told@asked.example DSN\nSPF-None:asked.example CBV\n',
@@ -291,6 +338,13 @@ describe('guard', () => {
       expect(server.messages).toHaveLength(notices);
       for (const message of server.messages)
         expect(message).toContain(`SPF none of "${user}@asked.example".`);
+    });
+
+    test('says nothing about a sender if it has something against this host', async () => {
+      await configure('reject');
+      const { reply } = await guard.send('postfix', { from: 'blocked@asked.example' });
+      expect(reply).toMatch(/^250/);
+      expect(server.commands.join()).toContain('RCPT TO:<blocked@asked.example>');
     });
 
     test('is not asked in dry run', async () => {

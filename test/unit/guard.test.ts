@@ -1,13 +1,16 @@
 /** examples/guard: its configuration, its documentation, and what test/mta/guard.test.ts cannot show. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { optionsOf, readConfig } from '../../examples/guard/config';
 import { describeOptions } from '../../examples/guard/describe';
 import { FRAME } from '../../examples/guard/frame-options';
+import { LiveConfig } from '../../examples/guard/live-config';
+import { Resources } from '../../examples/guard/resources';
 import { MODES, STEPS } from '../../examples/guard/rule';
 import { rules } from '../../examples/guard/rules';
-import { shown } from '../../examples/guard/shown';
+import { shown, shownAll } from '../../examples/guard/shown';
+import { State } from '../../examples/guard/state';
 import { privateDirectory } from '../../tools/private-directory';
 import { projectRoot } from '../../tools/project-root';
 import { errorWith } from '../support/expect';
@@ -137,5 +140,41 @@ describe('text of clients', () => {
   it('stays in its quotes and in its line', () => {
     expect(shown('a"b\\c\nd')).toBe(String.raw`"a\"b\\c\\nd"`);
     expect(shown('x'.repeat(1000)).length).toBeLessThan(210);
+  });
+
+  it('is not longer for many names', () => {
+    expect(shownAll(['a', 'b'])).toBe('"a", "b"');
+    expect(shownAll(Array(1000).fill('x'))).toBe('"x", "x", "x", "x", "x" and 995 more');
+  });
+});
+
+describe('the state', () => {
+  it('is in files that nobody else may read', async () => {
+    const resources = new Resources();
+    new State({ kind: 'sqlite', where: directory }, resources, () => {}).addresses();
+    const files = readdirSync(directory).filter((each) => each.startsWith('addresses.db'));
+    expect(files).toContain('addresses.db');
+    for (const name of files) expect((statSync(join(directory, name)).mode & 0o777).toString(8)).toBe('600');
+    await resources.release();
+  });
+});
+
+describe('a new configuration', () => {
+  it('is in use even if what the old one had open cannot be closed', async () => {
+    const file = join(directory, 'live.cfg');
+    writeFileSync(file, MINIMAL);
+    const reports: string[] = [];
+    const live = await LiveConfig.open(file, rules, (message) => reports.push(message));
+    live.current.resources.add(() => {
+      throw new Error('it is stuck');
+    });
+    writeFileSync(file, `[milter]\nname = new\n${MINIMAL.replace('[milter]\n', '')}`);
+    await live.reload('test');
+    expect(live.current.milter.name).toBe('new');
+    expect(reports).toStrictEqual([
+      'CONFIG was read again: test',
+      'CONFIG what the old one used cannot be closed: it is stuck',
+    ]);
+    await live.close();
   });
 });

@@ -38,6 +38,7 @@ export const zone: Zone = {
   '1.7.0.127.bl.test': { A: ['127.0.0.2'] },
   'pass.example': spf(`ip4:${clients.stranger} -all`),
   'trusted.example': spf(`ip4:${clients.dynamic} -all`),
+  'branch.ours.test': spf(`ip4:${clients.stranger} -all`),
   'fail.example': spf('-all'),
   'partner.fail.example': spf('-all'),
   'soft.example': spf('~all'),

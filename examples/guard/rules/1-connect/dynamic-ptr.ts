@@ -1,5 +1,5 @@
 import { defineRule } from '../../rule';
-import { shown } from '../../shown';
+import { shownAll } from '../../shown';
 
 export const dynamicPtr = defineRule({
   name: 'dynamic_ptr',
@@ -12,7 +12,7 @@ export const dynamicPtr = defineRule({
     const reason =
       names.length === 0
         ? `${client.address} has no name in DNS`
-        : `the name of ${client.address} looks dynamic: ${names.map(shown).join(', ')}`;
+        : `the name of ${client.address} looks dynamic: ${shownAll(names)}`;
     return {
       reason,
       reply: `Mail servers have a name of their own: ${reason}.`,

@@ -14,8 +14,9 @@ export const fromMismatch = defineRule({
   doc: 'The domain of the From field is another one than that of the sender in the envelope. Mailing lists and forwarders do so as well.',
   suspicion: true,
   check({ message: { headers, sender } }) {
-    const from = headers.get('From');
-    if (from === null || sender.address === '') return null;
+    // As it was sent: what is decoded may look like an address, and is none.
+    const from = headers.fields('From')[0]?.unfolded;
+    if (from === undefined || sender.address === '') return null;
     const [, author] = parseaddr(from);
     if (author !== '' && related(domainOf(author), sender.domain.toLowerCase())) return null;
     return {

@@ -8,8 +8,9 @@ export const supplySender = defineRule({
   doc: 'The author of mail from inside is not its sender, and no Sender field says who is (RFC 5322 3.6.2). Mode `tag` adds it.',
   clients: ['internal', 'authenticated'],
   check({ message: { headers, sender } }) {
-    const from = headers.get('From');
-    if (from === null || sender.address === '' || headers.has('Sender')) return null;
+    // As it was sent: what is decoded may look like an address, and is none.
+    const from = headers.fields('From')[0]?.unfolded;
+    if (from === undefined || sender.address === '' || headers.has('Sender')) return null;
     const [, author] = parseaddr(from);
     if (author.toLowerCase() === sender.address.toLowerCase()) return null;
     return {

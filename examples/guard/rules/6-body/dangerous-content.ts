@@ -3,7 +3,7 @@ import type { Transaction } from 'tsmilter/message';
 import { checkExt, defang, type MimeMessage } from 'tsmilter/mime';
 import { flag, list } from '../../options';
 import { defineRule } from '../../rule';
-import { shown } from '../../shown';
+import { shownAll } from '../../shown';
 
 /** Null if it exceeds the limits of tsmilter/mime: nobody knows then what it has. */
 async function readContent(message: Transaction): Promise<MimeMessage | null> {
@@ -53,9 +53,7 @@ export const dangerousContent = defineRule({
     };
     if (!(await defang(content, { ...options, check }))) return null;
     const reason =
-      names.size > 0
-        ? `attachments ${[...names].map(shown).join(', ')}`
-        : 'a script, or a file that cannot be opened';
+      names.size > 0 ? `attachments ${shownAll(names)}` : 'a script, or a file that cannot be opened';
     return {
       reason,
       reply: 'Your message has content that is not accepted here.',

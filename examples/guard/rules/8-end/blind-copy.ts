@@ -1,7 +1,7 @@
 import { mailboxes } from '../../mailboxes';
 import { addresses } from '../../options';
 import { defineRule } from '../../rule';
-import { shown } from '../../shown';
+import { shown, shownAll } from '../../shown';
 
 export const blindCopy = defineRule({
   name: 'blind_copy',
@@ -20,10 +20,11 @@ export const blindCopy = defineRule({
       : [...recipients].find(({ address }) => watched.has(address));
     if (!found) return null;
     return {
-      reason: `mail of ${shown(found.address)} for ${copy_to.map(shown).join(', ')}`,
+      reason: `mail of ${shown(found.address)} for ${shownAll(copy_to)}`,
       reply: 'Your message is not accepted.',
       edit: (message) => {
-        for (const address of copy_to) message.recipients.add(address);
+        // A notice of its delivery, or of its failure, would tell the sender of it.
+        for (const address of copy_to) message.recipients.add(address, { NOTIFY: 'NEVER' });
       },
     };
   },

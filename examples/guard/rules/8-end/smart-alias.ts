@@ -2,7 +2,7 @@ import { AddressList } from 'tsmilter/lists';
 import { readMailboxes } from '../../mailboxes';
 import { ConfigError, type Option, type ReadContext } from '../../options';
 import { defineRule } from '../../rule';
-import { shown } from '../../shown';
+import { shown, shownAll } from '../../shown';
 
 /** Mail of a sender to a recipient goes to others. */
 interface Alias {
@@ -48,12 +48,11 @@ export const smartAlias = defineRule({
       const pair = ofSender.find(({ recipients: meant }) => meant.has(recipient.address));
       return pair ? [{ recipient, to: pair.to }] : [];
     });
-    if (found.length === 0) return null;
-    const names = found.map(
-      ({ recipient, to }) => `${shown(recipient.address)} to ${to.map(shown).join(', ')}`,
-    );
+    const [first] = found;
+    if (first === undefined) return null;
+    const more = found.length > 1 ? ` and ${found.length - 1} more recipients` : '';
     return {
-      reason: names.join('; '),
+      reason: `${shown(first.recipient.address)} to ${shownAll(first.to)}${more}`,
       reply: 'Your message is not accepted.',
       edit: (message) => {
         for (const { recipient, to } of found) message.recipients.replace(recipient, ...to);
