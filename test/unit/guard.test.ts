@@ -24,6 +24,29 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 const MINIMAL = '[milter]\nsocketname = s\nstate = sqlite:state\n';
 
+const OPTIONS_OF_BMS = [
+  ...[
+    'internal_connect',
+    'trusted_relay',
+    'hello_blacklist',
+    'internal_domains',
+    'internal_mta',
+    'banned_users',
+  ],
+  ...['access_file', 'whitelist_senders', 'check_user', 'private_relay', 'max_demerits', 'honeypot'],
+  ...[
+    'porn_words',
+    'spam_words',
+    'from_words',
+    'block_chinese',
+    'block_forward',
+    'hide_path',
+    'supply_sender',
+  ],
+  ...['banned_exts', 'scan_zip', 'scan_rfc822', 'scan_html', 'reject_virus_from'],
+  ...['wiretap', 'smart_alias', 'mail_archive', 'datadir', 'tempdir'],
+];
+
 async function configOf(text: string) {
   const file = join(directory, 'guard.cfg');
   writeFileSync(file, text);
@@ -61,6 +84,20 @@ describe('the documentation', () => {
     const page = readFileSync(join(projectRoot, 'docs/guard.md'), 'utf8');
     const [, options] = /<!-- options: [^\n]* -->\n([\s\S]*)<!-- end of options -->/.exec(page) ?? [];
     expect(options?.trim()).toBe(describeOptions(rules).trim());
+  });
+
+  it('names for each option of bms.py one that the sample configuration has', () => {
+    const page = readFileSync(join(projectRoot, 'docs/moving-from-bms.md'), 'utf8');
+    const old = [...page.matchAll(/^\| ([^|]*) \|/gm)].map(([, cell]) => cell).join();
+    expect(OPTIONS_OF_BMS.filter((option) => !old.includes(`\`${option}\``))).toStrictEqual([]);
+
+    const sample = readFileSync(join(root, 'guard.cfg'), 'utf8');
+    const has = (section: string, option = 'mode') =>
+      new RegExp(`^\\[${section}\\]\\n(?:(?!\\[).*\\n)*;?${option} = `, 'm').test(sample);
+    const named = [...page.matchAll(/`\[(\w+)\](?: (\w+))?`/g)];
+    expect(named.length).toBeGreaterThan(50);
+    const missing = named.filter(([, section = '', option]) => !has(section, option));
+    expect(missing.map(([text]) => text)).toStrictEqual([]);
   });
 
   it('the sample configuration is valid, has every rule, and what is commented out in it is valid too', async () => {
