@@ -49,6 +49,7 @@ export class HangupReloader {
   readonly #steps: ReloadSteps;
   readonly #onSignal = (): void => this.#request();
   #serving = false;
+  #stopping = false;
   #running = false;
   /** A signal came for which no reload has begun. */
   #wanted = false;
@@ -63,18 +64,19 @@ export class HangupReloader {
   }
 
   serving(): void {
-    this.#serving = true;
+    this.#serving = !this.#stopping;
     if (this.#wanted) this.#request();
   }
 
   /** The signal has no effect from now on. */
   stopping(): void {
+    this.#stopping = true;
     this.#serving = false;
   }
 
   /** Leaves the signal to others. */
   close(): void {
-    this.#serving = false;
+    this.stopping();
     process.off('SIGHUP', this.#onSignal);
   }
 

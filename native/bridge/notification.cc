@@ -40,7 +40,7 @@ int sendNotification(const std::string& address, const std::string& text) {
   } else {
     ++length;  // the NUL that ends a path
   }
-  // Opened once and never closed (R7): a process without free descriptors still has to feed its watchdog. It
+  // Opened once and never closed: a process without free descriptors still has to feed its watchdog. It
   // is not connected, because the service manager may have bound another socket to the address meanwhile.
   static const int fd = openSocket();
   if (fd < 0) return EMFILE;

@@ -1,5 +1,5 @@
 /** Sockets that systemd has opened, found by their names. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { linkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
@@ -43,7 +43,8 @@ class Listener implements Disposable {
 
 /** A service with sockets, as systemd starts one: LISTEN_PID is its own. */
 class Service implements AsyncDisposable {
-  readonly #child;
+  readonly #child: ChildProcess;
+  readonly #closed: Promise<unknown>;
   output = '';
 
   /** @param pid LISTEN_PID; default: that of the service */
@@ -53,6 +54,7 @@ class Service implements AsyncDisposable {
       env: { ...process.env, LISTEN_FDS: String(listeners.length), LISTEN_FDNAMES: names },
       stdio: ['ignore', 'ignore', 'pipe', ...listeners.map(({ fd }) => fd)],
     });
+    this.#closed = once(this.#child, 'close');
     for (const listener of new Set(listeners)) listener.handOver();
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text;
@@ -69,14 +71,13 @@ class Service implements AsyncDisposable {
   }
 
   async exited(): Promise<number | null> {
-    const { exitCode } = this.#child;
-    return exitCode ?? (await within('the service to end', once(this.#child, 'close')))[0];
+    await within('the service to end', this.#closed);
+    return this.#child.exitCode;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const exited = this.exited();
     this.#child.kill('SIGTERM');
-    await exited;
+    await this.exited();
   }
 }
 
