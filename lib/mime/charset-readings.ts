@@ -19,8 +19,16 @@ type Reading = (html: Buffer, charsets: readonly string[]) => Buffer | null;
 const latin1 = (html: Buffer): string => html.toString('latin1');
 
 /** UTF-16 and UTF-32 in any byte order and under any label, and programs that skip NUL. */
-const withoutNul: Reading = (html) =>
-  (html.includes(0) ? html.filter((byte) => byte !== 0) : null) as Buffer | null;
+const withoutNul: Reading = (html) => {
+  if (!html.includes(0)) return null;
+  const kept = Buffer.allocUnsafe(html.length);
+  let length = 0;
+  for (let at = 0; at < html.length; at++) {
+    const byte = html[at] as number;
+    if (byte !== 0) kept[length++] = byte;
+  }
+  return kept.subarray(0, length);
+};
 
 /** ISO-2022 and HZ: without the sequences that switch between character sets. */
 const stateless: Reading = (html, charsets) => {

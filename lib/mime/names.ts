@@ -16,11 +16,22 @@ const urlAlphabet = (text: string): Buffer => Buffer.from(text.replace(/[^\w+/-]
 /** UTF-16, UTF-32 and shift sequences of stateful character sets, when what is decoded is ASCII. */
 const asciiOf = (bytes: Buffer): string => withoutShifts(bytes.toString('latin1').replaceAll('\0', ''));
 
-const READERS: readonly WordReader[] = [
-  { pattern: WORD, base64: skipJunk, decode: decodeText },
-  { pattern: WORD, base64: urlAlphabet, decode: decodeText },
-  { pattern: WORD, base64: skipJunk, decode: asciiOf },
-];
+const USUAL: WordReader = { pattern: WORD, base64: skipJunk, decode: decodeText };
+const URL_ALPHABET: WordReader = { pattern: WORD, base64: urlAlphabet, decode: decodeText };
+const AS_ASCII: WordReader = { pattern: WORD, base64: skipJunk, decode: asciiOf };
+
+/** A word in base64 with a character of the alphabet for URLs. */
+const URL_WORD = /\?b\?[^?]*[-_]/i;
+/** Words that are ASCII in every character set: in the Q encoding, in a character set that contains ASCII, without controls. */
+const ASCII_WORDS = /^(?:[ -<>-~]|=(?!\?|[01][0-9a-f])|=\?(?:utf-8|us-ascii|iso-8859-\d+)\?q\?)*$/i;
+
+/** The ways to read the words in a name that may differ. */
+function readersOf(name: string): WordReader[] {
+  const readers = [USUAL];
+  if (URL_WORD.test(name)) readers.push(URL_ALPHABET);
+  if (!ASCII_WORDS.test(name)) readers.push(AS_ASCII);
+  return readers;
+}
 
 /** Bytes that `%xx` stands for, as UTF-8 or latin1. */
 export function percentDecoded(text: string, charset = ''): string {
@@ -87,7 +98,7 @@ export const MAX_NAME_LENGTH = 4096;
 
 /** The usual reading of a name. */
 export const usualName = (name: string): string =>
-  name.includes('=?') && name.length <= MAX_NAME_LENGTH ? decodeWords(name, READERS[0] as WordReader) : name;
+  name.includes('=?') && name.length <= MAX_NAME_LENGTH ? decodeWords(name, USUAL) : name;
 
 /** Adds what encoded words decode to, and what the words in that decode to. What has been decoded once is not decoded again. */
 function addDecodedWords(found: Set<string>): void {
@@ -96,7 +107,8 @@ function addDecodedWords(found: Set<string>): void {
     for (const name of [...found]) {
       if (decoded.has(name) || !name.includes('=?')) continue;
       decoded.add(name);
-      for (const reader of READERS) if (found.size < MAX_READINGS) found.add(decodeWords(name, reader));
+      for (const reader of readersOf(name))
+        if (found.size < MAX_READINGS) found.add(decodeWords(name, reader));
     }
   }
 }

@@ -52,10 +52,16 @@ function split(value: string): string[] {
   return pieces;
 }
 
+const endAt = (value: string, mark: string, from: number): number => {
+  const at = value.indexOf(mark, from);
+  return at < 0 ? value.length : at;
+};
+
 /** A token, or the content of a quoted string, which need not be closed. */
 function unquote(text: string): string {
   const trimmed = text.trim();
   if (!trimmed.startsWith('"')) return trimmed;
+  if (!trimmed.includes('\\')) return trimmed.slice(1, endAt(trimmed, '"', 1));
   const closed = /^"((?:[^"\\]|\\[\s\S])*)"?/.exec(trimmed)?.[1] ?? '';
   return closed.replace(/\\([\s\S])/g, '$1');
 }
@@ -75,24 +81,36 @@ interface Attribute {
   readonly segments: Segment[];
 }
 
+/** What the name of a parameter says: the attribute, and the number of a segment; null if the value is no segment. */
+interface AttributeName {
+  readonly name: string;
+  readonly index: number | null;
+  readonly encoded: boolean;
+}
+
+function readAttribute(attribute: string): AttributeName {
+  if (/^[a-z-]+$/i.test(attribute)) return { name: attribute.toLowerCase(), index: null, encoded: false };
+  // Invisible characters, and comments, are no part of an attribute.
+  const key = withoutComments(attribute)
+    .replace(/[^!-~]+/g, '')
+    .toLowerCase();
+  const [, name = '', number, star] = ATTRIBUTE.exec(key) ?? [null, key.slice(0, key.indexOf('*')), ''];
+  const index = number === undefined ? null : Number(number || 0);
+  return { name, index, encoded: index !== null && (star === '*' || number === '') };
+}
+
 class Attributes {
   readonly #found = new Map<string, Attribute>();
 
-  add(attribute: string, value: string): void {
-    // Invisible characters, and comments, are no part of an attribute.
-    const key = withoutComments(attribute)
-      .replace(/[^!-~]+/g, '')
-      .toLowerCase();
-    const [, name = '', number, star] = ATTRIBUTE.exec(key) ?? [null, key.slice(0, key.indexOf('*')), ''];
+  /** Adds values of one attribute, each once. */
+  add(attribute: string, values: Iterable<string>): void {
+    const { name, index, encoded } = readAttribute(attribute);
     const entry = this.#found.get(name) ?? { plain: [], segments: [] };
     this.#found.set(name, entry);
-    if (number === undefined) entry.plain.push(value);
-    else
-      entry.segments.push({
-        index: Number(number || 0),
-        text: value,
-        encoded: star === '*' || number === '',
-      });
+    for (const text of values) {
+      if (index === null) entry.plain.push(text);
+      else entry.segments.push({ index, text, encoded });
+    }
   }
 
   get entries(): IterableIterator<[string, Attribute]> {
@@ -167,15 +185,17 @@ const BEGINNING = /(?<![^\s;,="'<>[\]{}\\])[^\s;,="'<>[\]{}\\]+[ \t]*=[ \t]*/g;
 /** Attributes whose other readings matter. */
 const RELEVANT = /name|boundary|charset/i;
 
-const endAt = (value: string, mark: string, from: number): number => {
-  const at = value.indexOf(mark, from);
-  return at < 0 ? value.length : at;
-};
+/** A value that ends at a semicolon for every program. */
+const TOKEN = /^[\w.-]+$/;
 
 /** The texts that a value which begins at `at` may be, where no rule of the RFC counts. */
 function* looseValues(value: string, at: number): Generator<string> {
   const semicolon = endAt(value, ';', at);
   const text = value.slice(at, semicolon);
+  if (TOKEN.test(text)) {
+    yield text;
+    return;
+  }
   const uncommented = withoutComments(text).trim();
   yield unquote(uncommented);
   const opening = value[at];
@@ -195,19 +215,21 @@ function* looseValues(value: string, at: number): Generator<string> {
     yield unquote(value.slice(at, endAt(value, ';', semicolon + 1)).replace(/\\;/g, ';'));
 }
 
+/** Text that is read of a field in any case. It is small, because a message has many fields. */
+const MIN_LOOSE_TEXT = 8 * 1024;
+
 /** Adds every text that looks like a parameter. @returns whether there were too many to read */
 function readLoosely(value: string, attributes: Attributes, maxParameters: number): boolean {
   let count = 0;
-  let budget = 8 * value.length + 64 * 1024;
+  let budget = 16 * value.length + MIN_LOOSE_TEXT;
   for (const { 0: beginning, index } of value.matchAll(BEGINNING)) {
     const attribute = beginning.slice(0, beginning.lastIndexOf('=')).trim();
     if (!RELEVANT.test(attribute)) continue;
     if (++count > maxParameters) return true;
-    for (const text of looseValues(value, index + beginning.length)) {
-      budget -= text.length + 16;
-      if (budget < 0) return true;
-      attributes.add(attribute, text);
-    }
+    const texts = new Set(looseValues(value, index + beginning.length));
+    for (const text of texts) budget -= text.length + 64;
+    if (budget < 0) return true;
+    attributes.add(attribute, texts);
   }
   return false;
 }
@@ -247,7 +269,7 @@ export function parseParameters(value: string, maxParameters: number): Parameter
   const pieces = split(value).slice(1);
   for (const piece of pieces.slice(0, maxParameters)) {
     const equals = piece.indexOf('=');
-    if (equals > 0) usual.add(piece.slice(0, equals), unquote(withoutComments(piece.slice(equals + 1))));
+    if (equals > 0) usual.add(piece.slice(0, equals), [unquote(withoutComments(piece.slice(equals + 1)))]);
   }
   const loose = new Attributes();
   const tooMany = readLoosely(value, loose, maxParameters) || pieces.length > maxParameters;

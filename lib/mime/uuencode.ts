@@ -41,7 +41,7 @@ function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer
   const count = sixBits(bytes, begin, end);
   // Blanks that are missing at the end stand for zeros.
   const given = Math.min(count, Math.ceil((end - begin - 1) / 4) * 3);
-  decoded.fill(0, from + given, from + count);
+  for (let at = from + given; at < from + count; at++) decoded[at] = 0;
   for (let done = 0, at = begin + 1; done < given; done += 3, at += 4) {
     const bits =
       (sixBits(bytes, at, end) << 18) |
