@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { MilterError } from '../internal/errors.js';
+import { registerCheck } from './check/check.js';
 import { type Act, type CommandContext, type Define, EXIT, type Register, UsageError } from './command.js';
 import { registerCompletion } from './completion/completion.js';
 import { registerDoctor } from './doctor/doctor.js';
@@ -22,6 +23,7 @@ const COMMANDS: readonly Register[] = [
   registerReplay,
   registerInspect,
   registerDoctor,
+  registerCheck,
   registerKey,
   registerCompletion,
 ];

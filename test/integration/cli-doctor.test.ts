@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Finding } from '#lib/cli/doctor/finding.js';
+import type { Finding } from '#lib/cli/finding.js';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
 import { projectRoot } from '../../tools/project-root.js';
 import { CliProcess, tsmilter } from '../support/cli.js';

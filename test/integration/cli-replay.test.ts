@@ -230,6 +230,8 @@ describe('tsmilter completion', () => {
     };
     expect(complete('tsmilter', 're')).toBe('replay');
     expect(complete('tsmilter', 'key', 'g')).toBe('generate');
+    expect(complete('tsmilter', 'check', 'dom')).toBe('domain');
+    expect(complete('tsmilter', 'check', 'domain', '--dns')).toBe('--dns-server');
     expect(complete('tsmilter', 'key', 'check', '--name')).toBe('--nameserver');
     expect(complete('tsmilter', 'send', 'unix:/x', '--queue')).toBe('--queue-id');
   });

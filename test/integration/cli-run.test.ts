@@ -63,6 +63,21 @@ describe('tsmilter run', () => {
     expect((await verdictAt(`inet:${port}@127.0.0.1`)).verdict).toBe('accept');
   });
 
+  it.each(['option', 'file'])('serves metrics, asked for by an %s', async (kind) => {
+    const config = join(directory, 'metrics.cfg');
+    writeFileSync(config, '[milter]\nmetrics = inet:0\n');
+    const asked = kind === 'file' ? ['--config', config] : ['--metrics', 'inet:0'];
+    await using run = new CliProcess(['run', filter, '--socket', socket, '--workers', '1', ...asked]);
+    const [, url] = await run.said(/listening .*metrics=(http:\S+)/m);
+    expect((await verdictAt(socket)).verdict).toBe('accept');
+    const response = await fetch(url as string);
+    expect([response.status, await response.text()]).toStrictEqual([
+      200,
+      expect.stringMatching(/^tsmilter_sessions_total 1$/m),
+    ]);
+    expect((await run.stop()).status).toBe(0);
+  });
+
   it('says nothing with --log-level none, but for a socket that is open to all hosts', async () => {
     const args = ['--workers', '1', '--log-level', 'none'];
     await using run = new CliProcess(['run', filter, '--socket', 'inet:0', ...args]);
@@ -126,8 +141,8 @@ describe('tsmilter run', () => {
   });
 
   it.each([
-    ['mode = 999', /bad\.cfg: mode = 999: Write permissions in octal/],
-    ['sokcet = unix:/x', /bad\.cfg: sokcet is not a setting; did you mean socket\?/],
+    ['mode = 999', /bad\.cfg:2: mode = 999: Write permissions in octal/],
+    ['sokcet = unix:/x', /bad\.cfg:2: sokcet is not a setting; did you mean socket\?/],
     ['watch = yes', /watch is not a setting/],
   ])('a file with %j is refused', async (line, message) => {
     const config = join(directory, 'bad.cfg');

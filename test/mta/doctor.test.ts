@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import type { Finding } from '#lib/cli/doctor/finding.js';
+import type { Finding } from '#lib/cli/finding.js';
 import { type Mta, Sink, startPostfix, startSendmail } from '../../tools/mta';
 import { tsmilter } from '../support/cli';
 import { FilterProcess } from '../support/filter-process';

@@ -2,7 +2,7 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Finding } from '#lib/cli/doctor/finding.js';
+import type { Finding } from '#lib/cli/finding.js';
 import { readPostfixConfiguration } from '#lib/cli/doctor/postfix.js';
 import { readMilters } from '#lib/cli/doctor/postfix-files.js';
 import { fromLibmilter, fromPostfix, isSame, spellings } from '#lib/cli/doctor/route.js';

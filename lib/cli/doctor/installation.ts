@@ -1,8 +1,8 @@
 /** The package on this machine: Node.js, the addon, libmilter. */
 import { native } from '../../addon/native.js';
 import { MilterError } from '../../internal/errors.js';
+import type { Finding } from '../finding.js';
 import { packageVersion } from '../package-version.js';
-import type { Finding } from './finding.js';
 
 /** Loads the addon. */
 export function checkInstallation(): Finding {

@@ -1,6 +1,6 @@
 /** Whether a filter answers on a socket. */
 import { MtaSession } from '../../testing/wire/mta-session.js';
-import type { Finding } from './finding.js';
+import type { Finding } from '../finding.js';
 import { spellings, type Target } from './route.js';
 
 /** Milliseconds for each reply. */

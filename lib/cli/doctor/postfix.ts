@@ -1,6 +1,6 @@
 /** The filters in Postfix's main.cf and master.cf. */
 import { join, resolve } from 'node:path';
-import type { Finding } from './finding.js';
+import type { Finding } from '../finding.js';
 import { PostfixParameters, type PostfixService, readMilters, readServices } from './postfix-files.js';
 import {
   fromLibmilter,

@@ -1,6 +1,6 @@
 /** A way from an MTA to a filter, as the MTA's configuration has it. */
 import { isIP } from 'node:net';
-import type { Finding } from './finding.js';
+import type { Finding } from '../finding.js';
 
 /** Where a socket is, as seen from outside any chroot. */
 export type Target =

@@ -1,6 +1,6 @@
 /** The filters in a sendmail.cf: `X` lines and InputMailFilters. */
 import { statSync } from 'node:fs';
-import type { Finding } from './finding.js';
+import type { Finding } from '../finding.js';
 import {
   fromLibmilter,
   fromPostfix,

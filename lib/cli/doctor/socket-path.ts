@@ -1,8 +1,8 @@
 /** The way through the file system to a unix socket, and who may go it. */
 import { lstatSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
+import type { Finding } from '../finding.js';
 import { type Account, canWrite, findAccount, hasRight } from './accounts.js';
-import type { Finding } from './finding.js';
 
 /** What is known of the MTA that goes the way; null for none in particular. */
 export interface Visitor {

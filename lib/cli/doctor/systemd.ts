@@ -1,7 +1,7 @@
 /** systemd units of filters: what in them keeps a filter from its socket, or from coming back. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Finding } from './finding.js';
+import type { Finding } from '../finding.js';
 
 interface Unit {
   readonly file: string;

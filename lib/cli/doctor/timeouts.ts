@@ -1,5 +1,5 @@
 /** Compares what a filter's handlers may take with what the MTA allows. */
-import type { Finding } from './finding.js';
+import type { Finding } from '../finding.js';
 import type { Route } from './route.js';
 
 /** Milliseconds, as options of runmilter. */

@@ -27,12 +27,18 @@ export function readConfigFile(file: string): RunSettings {
   const settings = Object.fromEntries(
     config.options(SECTION).map((option) => {
       const known = PARSERS.get(option);
-      if (!known) throw new UsageError(`${file}: ${unknownSetting(option)}`);
-      return [known.name, parsed(file, option, String(config.get(SECTION, option)), known.parse)];
+      const place = config.placeOf(SECTION, option) ?? file;
+      if (!known) throw new UsageError(`${place}: ${unknownSetting(option)}`);
+      return [known.name, parsed(place, option, String(config.get(SECTION, option)), known.parse)];
     }),
   ) as RunSettings;
   if (settings.filter !== undefined) settings.filter = resolve(dirname(file), settings.filter);
   return settings;
+}
+
+/** Whether the section `[milter]` is for `tsmilter run`: filters for pymilter have one with other options. */
+export function isRunConfig(config: MilterConfigParser): boolean {
+  return config.hasOption(SECTION, 'filter') || config.hasOption(SECTION, 'socket');
 }
 
 function unknownSetting(option: string): string {
@@ -40,11 +46,11 @@ function unknownSetting(option: string): string {
   return `${option} is not a setting${meant === undefined ? '' : `; did you mean ${meant}?`}`;
 }
 
-function parsed(file: string, option: string, text: string, parse: Parse<unknown>): unknown {
+function parsed(place: string, option: string, text: string, parse: Parse<unknown>): unknown {
   try {
     return parse(text);
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error;
-    throw new UsageError(`${file}: ${option} = ${text}: ${error.message}`);
+    throw new UsageError(`${place}: ${option} = ${text}: ${error.message}`);
   }
 }

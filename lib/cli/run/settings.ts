@@ -25,6 +25,7 @@ export interface RunSettings
     | 'removeSocket'
     | 'uncaughtErrors'
     | 'logFormat'
+    | 'metrics'
   > {
   filter?: string;
   name?: string;
@@ -111,6 +112,11 @@ export const SETTINGS: {
     value: '<level>',
     about: `the least serious level of the log: ${LOG_LEVELS.join(', ')}; or none; default: info`,
     parse: oneOf(...LOG_LEVELS, 'none'),
+  },
+  metrics: {
+    value: '<address>',
+    about: 'serve metrics for Prometheus and health by HTTP: inet:port, inet:port@address, unix:/path',
+    parse: asIs,
   },
   backlog: { value: '<n>', about: 'connections that may wait to be accepted', parse: count(1) },
   debug: { value: '<level>', about: "libmilter's own trace on stdout, 0 to 6", parse: count(0, 6) },

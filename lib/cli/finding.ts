@@ -1,8 +1,8 @@
-/** What `tsmilter doctor` has found, and how it is shown. */
-import { jsonLine, type Output, type Style, styled } from '../output.js';
+/** What `tsmilter doctor` and `tsmilter check` have found, and how it is shown. */
+import { jsonLine, type Output, type Style, styled } from './output.js';
 
 /**
- * - `error`: mail cannot reach the filter, or the filter cannot work
+ * - `error`: mail cannot reach the filter, or the filter or what it relies on cannot work
  * - `warning`: mail may pass unfiltered, or be deferred, under conditions that will come
  * - `note`: worth knowing
  * - `ok`: examined, and as it should be
