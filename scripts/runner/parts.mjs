@@ -91,6 +91,8 @@ export async function checks() {
   // The demo builds what is stale, so it runs alone.
   await step(tally, 'demo without an MTA', ['scripts/demo', '--no-mta']);
   await step(tally, 'demo next to Sendmail', ['scripts/demo']);
+  // It is timed, so it runs alone as well.
+  await step(tally, 'from npx to a filtered mail in three minutes', ['node', 'scripts/check-first-mail.js']);
   await step(tally, 'demo of guard', ['scripts/demo', 'guard']);
   tally.print();
   return tally;
