@@ -26,7 +26,7 @@ const NO_CLIENT: ClientFacts = { name: null, hostname: '', address: null, port: 
  */
 export abstract class MessageFilter extends Base {
   static readonly headerLeadingSpace: boolean = true;
-  /** {@link BodyStore} has copied or written a chunk when `body` has answered. */
+  /** The store of bodies has copied or written a chunk when `body` has answered. */
   static readonly borrowed: readonly string[] = ['body'];
   /** How the bodies of messages are kept until {@link message} has returned. */
   static readonly storage: StorageOptions = {};
