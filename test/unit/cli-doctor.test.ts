@@ -2,13 +2,13 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Finding } from '#lib/cli/finding.js';
 import { readPostfixConfiguration } from '#lib/cli/doctor/postfix.js';
 import { readMilters } from '#lib/cli/doctor/postfix-files.js';
 import { fromLibmilter, fromPostfix, isSame, spellings } from '#lib/cli/doctor/route.js';
 import { readSendmailConfiguration } from '#lib/cli/doctor/sendmail.js';
 import { checkUnits } from '#lib/cli/doctor/systemd.js';
 import { checkTimeouts } from '#lib/cli/doctor/timeouts.js';
+import type { Finding } from '#lib/cli/finding.js';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
 
 const TIMES = { handlerTimeout: 300_000, progressInterval: 5_000 };
