@@ -83,6 +83,11 @@ async function writeConfig(
   return config;
 }
 
+/** The name of an endpoint's filters in Sendmail's configuration: the endpoint's own for the first. */
+function filterName(endpoint: string, nth: number): string {
+  return nth === 0 ? endpoint : `${endpoint}${nth}`;
+}
+
 function filterLines(options: MtaOptions): string {
   const { connect, command, content } = filterTimeouts(options);
   const failure = { tempfail: 'F=T, ', reject: 'F=R, ', accept: '' }[options.whenFilterFails ?? 'tempfail'];
@@ -91,7 +96,7 @@ function filterLines(options: MtaOptions): string {
     .flatMap(([endpoint, addresses]) =>
       [addresses].flat().map((address, at) => {
         const socket = sendmailSpelling(parseMilterAddress(address));
-        return `MAIL_FILTER(\`${endpoint}${at}', \`S=${socket}, ${failure}${times}')dnl`;
+        return `MAIL_FILTER(\`${filterName(endpoint, at)}', \`S=${socket}, ${failure}${times}')dnl`;
       }),
     )
     .join('\n');
@@ -107,7 +112,7 @@ function endpointLines(ports: EndpointPorts, options: MtaOptions): string {
         `Port=${ports[endpoint]}`,
         `Name=${endpoint}`,
       ];
-      const names = [options.filters?.[endpoint] ?? []].flat().map((_, at) => `${endpoint}${at}`);
+      const names = [options.filters?.[endpoint] ?? []].flat().map((_, at) => filterName(endpoint, at));
       if (names.length > 0) settings.push(`InputMailFilters=${names.join(';')}`);
       return `DAEMON_OPTIONS(\`${settings.join(', ')}')dnl`;
     })
