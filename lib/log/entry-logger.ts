@@ -56,7 +56,8 @@ export class EntryLogger implements Logger {
       this.#sink({
         level,
         time: Date.now(),
-        fields: this.#bare ? fields : { ...this.#fields, ...fields },
+        // What a child logger stands for, such as a session, is not for one entry to change.
+        fields: this.#bare ? fields : { ...this.#fields, ...fields, ...this.#fields },
         text: args.length > 0 ? format(text, ...args) : String(text),
       });
     };

@@ -11,6 +11,9 @@ export type LineFormat = (entry: LogEntry) => string;
 /** Characters of a text, or of one field, that are written. */
 const MAX_TEXT = 8192;
 const MAX_VALUE = 1024;
+/** Characters of a line in JSON with all its fields, and the fields of one that would have more. */
+const MAX_LINE = 65_536;
+const MAX_FIELDS = 32;
 
 /** The priorities of syslog that journald reads in `<3>` at the start of a line (sd-daemon(3)). */
 const PRIORITIES: Readonly<Record<LogLevel, number>> = {
@@ -46,7 +49,7 @@ function textLines(name: string, journal: boolean): LineFormat {
     const { level, text, fields } = entry;
     if (!journal && entry.time !== time) [time, timeText] = [entry.time, new Date(entry.time).toISOString()];
     const begin = journal ? '' : `${timeText} ${level.padEnd(5)} `;
-    let line = `${begin}${title}: ${printable(cut(text, MAX_TEXT))}`;
+    let line = `${begin}${title}${text === '' ? '' : `: ${printable(cut(text, MAX_TEXT))}`}`;
     const { err } = fields;
     const [summary, stack] = err === undefined ? ['', ''] : errorLines(err);
     if (summary !== '') line += `: ${summary}`;
@@ -96,21 +99,47 @@ function cut(text: string, max: number): string {
 function jsonLines(name: string): LineFormat {
   return ({ level, time, fields, text }) => {
     const begin = { level: 10 * (LOG_LEVELS.indexOf(level) + 1), time, pid: process.pid, name };
-    return `${stringify({ ...begin, ...fields, msg: text }) ?? stringify({ ...begin, msg: text })}\n`;
+    // As pino has it, an error without a text has its own.
+    const msg = text === '' && fields.err instanceof Error ? fields.err.message : text;
+    // A field of the same name, which may come from a stranger's header, takes the place of none of these.
+    const line = (shown: object) => stringify({ ...begin, ...shown, ...begin, msg });
+    return `${line(fields) ?? line(eachAlone(fields))}\n`;
   };
 }
 
-/** Undefined for what JSON does not have, such as circles. */
+/** Undefined for what JSON does not have, such as circles, and for what is too long. */
 function stringify(value: object): string | undefined {
   try {
-    return printableJson(JSON.stringify(value, jsonValue));
+    const line = printableJson(JSON.stringify(value, jsonValue));
+    return line.length <= MAX_LINE ? line : undefined;
   } catch {
     return undefined;
   }
 }
 
-function jsonValue(_key: string, value: unknown): unknown {
+/** The first fields, each by itself: one that cannot be written as it is, or is long, becomes a short text. */
+function eachAlone(fields: object): object {
+  const written = Object.entries(fields)
+    .slice(0, MAX_FIELDS)
+    .map(([name, value]) => {
+      const json = stringify({ value });
+      return [
+        name,
+        json !== undefined && json.length <= MAX_VALUE ? value : cut(valueText(value), MAX_VALUE),
+      ];
+    });
+  return Object.fromEntries(written);
+}
+
+/** Texts of the entry's own and of errors may be longer than those of fields. */
+const LONG = new Set(['msg', 'message', 'stack']);
+
+function jsonValue(this: unknown, key: string, value: unknown): unknown {
+  if (typeof value === 'string') return cut(value, LONG.has(key) ? MAX_TEXT : MAX_VALUE);
   if (typeof value === 'bigint') return String(value);
+  // Buffers have become arrays of numbers by now.
+  const given = (this as Record<string, unknown>)[key];
+  if (ArrayBuffer.isView(given)) return cut(valueText(given), MAX_VALUE);
   if (!(value instanceof Error)) return value;
   const { name, message, stack, cause } = value;
   return { type: name, message, stack, code: (value as { code?: unknown }).code, cause };

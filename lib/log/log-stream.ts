@@ -42,6 +42,8 @@ export class LogStream {
   #opened: SonicBoom | null = null;
   #lost = 0;
   #timer: NodeJS.Timeout | null = null;
+  /** Whether the last attempt to write everything has not ended. */
+  #stalled = false;
 
   /** @param lostLines makes the line that tells how many are missing */
   constructor(lostLines: (count: number) => string) {
@@ -68,7 +70,11 @@ export class LogStream {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       timer = setTimeout(resolve, END_TIMEOUT);
-      this.#stream.flush(() => resolve());
+      this.#stream.flush(() => {
+        this.#stalled = false;
+        resolve();
+      });
+      this.#stalled = true;
     });
     clearTimeout(timer);
   }
@@ -86,9 +92,10 @@ export class LogStream {
     stream.on('drain', () => {
       const lost = this.#lost;
       this.#lost = 0;
-      if (lost > 0) stream.write(this.#lostLines(lost));
+      if (lost > 0) this.write(this.#lostLines(lost), true);
     });
     process.on('exit', () => {
+      if (this.#stalled) return; // a pipe that is open but not read would keep the process from ending
       try {
         stream.flushSync();
       } catch {

@@ -34,7 +34,8 @@ export function messageTraces(): Observer | null {
       try {
         const span = tracer.startSpan('milter message', {
           kind: api.SpanKind.SERVER,
-          startTime: performance.timeOrigin + message.begun,
+          // By the clock of its end, which may have been set meanwhile; performance.now() stands still while a machine sleeps.
+          startTime: Date.now() - (performance.now() - message.begun),
           attributes: attributesOf(session, message),
         });
         span.end();

@@ -64,6 +64,7 @@ export class MetricsServer {
   }
 
   serving(): void {
+    this.#beat(); // the workers were none at the last one
     this.#health.phase = HealthPhase.serving;
   }
 
@@ -91,7 +92,7 @@ export class MetricsServer {
     const all = new SeriesSet();
     for (const snapshot of (await this.#workers?.collect()) ?? []) all.merge(snapshot);
     if (this.#workers) all.series('tsmilter_workers').value = this.#workers.serving;
-    all.merge(this.#own.snapshot());
+    all.merge(this.#own.snapshot(true));
     return this.#exposition.text(all.snapshot());
   }
 }

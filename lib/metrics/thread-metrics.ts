@@ -90,15 +90,15 @@ export class ThreadMetrics implements Observer {
 
   // --- reading
 
-  /** The values now. The event loop's lag begins anew. */
-  snapshot(): Snapshot {
+  /** The values now. @param resetsLag whether the event loop's lag begins anew: somebody reads this one */
+  snapshot(resetsLag: boolean): Snapshot {
     const { mean, max } = this.#lag;
     for (const [quantile, nanoseconds] of Object.entries({ mean, p99: this.#lag.percentile(99), max })) {
       const lag = this.#all.series('tsmilter_event_loop_lag_seconds', { thread: this.#thread, quantile });
       // The histogram holds the time between two timers.
       lag.value = Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - LAG_RESOLUTION / 1000) : 0;
     }
-    this.#lag.reset();
+    if (resetsLag) this.#lag.reset();
     return this.#all.snapshot();
   }
 

@@ -14,10 +14,9 @@ import {
   HELO,
   TRANSACTION_STEPS,
 } from '../addon/steps.js';
-import { printable } from '../internal/printable.js';
 import { MessageRecord, type Outcome, type ReplyRecord } from './message-record.js';
 import type { Interruption, Observer } from './observer.js';
-import type { Getsymval, SessionIdentity } from './session-identity.js';
+import type { SessionIdentity } from './session-identity.js';
 
 const OUTCOMES: ReadonlyMap<number, Outcome> = new Map<number, Outcome>([
   [ACCEPT, 'accept'],
@@ -49,7 +48,6 @@ function outcomeOf(step: number, verdict: number): Outcome {
 export class FollowedSession {
   readonly #identity: SessionIdentity;
   readonly #observer: Observer;
-  readonly #getsymval: Getsymval;
   #message: MessageRecord | null = null;
   #reply: ReplyRecord | null = null;
   /** The step whose handler was called last. */
@@ -60,10 +58,9 @@ export class FollowedSession {
   /** Events whose handlers have been called for the open question. */
   #events = 0;
 
-  constructor(identity: SessionIdentity, observer: Observer, getsymval: Getsymval) {
+  constructor(identity: SessionIdentity, observer: Observer) {
     this.#identity = identity;
     this.#observer = observer;
-    this.#getsymval = getsymval;
     observer.sessionBegun?.(identity);
   }
 
@@ -83,16 +80,16 @@ export class FollowedSession {
     this.#entered = now; // the next handler of the batch is called at once
   }
 
+  /** A question is about to be answered: macros can be read for the last time. */
+  deciding(step: number, verdict: number, deferred: boolean): void {
+    if (this.#message && endsMessage(step, verdict, deferred)) this.#identity.rememberQueueId();
+  }
+
   /**
-   * A question is about to be answered: while it is open, macros can be read.
+   * A question was answered. Not called where another answer came first, which {@link interrupt} tells.
    * @param deferred whether the step's verdict takes effect at the end of the message
    */
-  decide(step: number, verdict: number, deferred: boolean): void {
-    if (this.#message && endsMessage(step, verdict, deferred)) {
-      const queueId = this.#getsymval('i');
-      if (queueId === undefined) return; // already answered in the handlers' place: interrupt() is called
-      this.#identity.knownQueueId ??= queueId && printable(queueId);
-    }
+  decided(step: number, verdict: number, deferred: boolean): void {
     this.#decide(step, verdict, deferred);
   }
 
@@ -100,6 +97,7 @@ export class FollowedSession {
   interrupt(verdict: number, reason: Interruption): void {
     this.leave();
     this.#observer.interrupted?.(this.#identity, reason);
+    this.#reply = null; // what the handler had set was not sent
     this.#decide(this.#step, verdict, false);
   }
 
@@ -115,7 +113,7 @@ export class FollowedSession {
 
   /** The session has ended. */
   end(): void {
-    this.#endMessage(this.#step, 'abort');
+    this.#endMessage(ABORT, 'abort');
     this.#observer.sessionEnded?.(this.#identity);
   }
 
@@ -135,7 +133,7 @@ export class FollowedSession {
   }
 
   #enterMessage(step: number, argument: unknown): void {
-    if (step === ENVFROM) this.#endMessage(step, 'abort'); // the MTA has not told of the last one's end
+    if (step === ENVFROM) this.#endMessage(ABORT, 'abort'); // the MTA has not told of the last one's end
     this.#message ??= new MessageRecord();
     const message = this.#message;
     if (step === ENVFROM) message.sender = argument as string;

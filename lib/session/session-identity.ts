@@ -14,7 +14,7 @@ export class SessionIdentity implements SessionFacts {
   readonly session: string;
   /** As MTAs write it: `mail.example.com[192.0.2.1]`; without a name, `[192.0.2.1]`. */
   client: string | null = null;
-  /** The current message's queue id, where messages are followed: it stays known when the MTA waits for nothing. */
+  /** The current message's queue id, once it has been remembered. */
   knownQueueId: string | null = null;
   readonly #getsymval: Getsymval;
   readonly #logger: Logger;
@@ -33,6 +33,11 @@ export class SessionIdentity implements SessionFacts {
     if (this.knownQueueId !== null) return this.knownQueueId;
     const queueId = this.#getsymval('i') ?? null;
     return queueId === null ? null : printable(queueId);
+  }
+
+  /** The MTA's queue id stays known when it waits for nothing any more. */
+  rememberQueueId(): void {
+    this.knownQueueId = this.queueId;
   }
 
   /** The facts as they are now. */

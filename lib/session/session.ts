@@ -67,9 +67,9 @@ export class Session implements Backend {
     this.context = new Context(this);
     this.context.maxDataSize = dependencies.addon.maxDataSize();
     const { observer = null, logger, prefix } = dependencies.observation ?? {};
-    const getsymval = (name: string) => this.getsymval(name);
-    this.#identity = new SessionIdentity(getsymval, logger, prefix);
-    this.#followed = observer && new FollowedSession(this.#identity, observer, getsymval);
+    // A message keeps its queue id, so its present value is right also for an event that came before the MTA sent it.
+    this.#identity = new SessionIdentity((name) => this.#presentMacro(name), logger, prefix);
+    this.#followed = observer && new FollowedSession(this.#identity, observer);
   }
 
   // --- what the dispatcher calls
@@ -247,8 +247,15 @@ export class Session implements Backend {
 
   /** Whether the answer was the first one. */
   #answer(question: number, step: number, verdict: number, beforeLast: boolean): boolean {
+    const deferred = (this.#deferred & bitOf(step)) !== 0;
+    this.#followed?.deciding(step, verdict, deferred);
+    const isFirst = this.#give(question, step, verdict, beforeLast);
+    if (isFirst) this.#followed?.decided(step, verdict, deferred);
+    return isFirst;
+  }
+
+  #give(question: number, step: number, verdict: number, beforeLast: boolean): boolean {
     const { addon, options } = this.#dependencies;
-    this.#followed?.decide(step, verdict, (this.#deferred & bitOf(step)) !== 0);
     if (step !== NEGOTIATE || !this.#negotiation) {
       return addon.answer(this.#slot, question, verdict, beforeLast, this.#keepsNothing());
     }

@@ -77,13 +77,13 @@ export class WorkerThread {
     this.ended = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
         clearInterval(watchdog);
+        this.counters.ended = this.counters.made; // its contexts have ended with it
+        resolve(this.#failure(code));
         for (let left = receiveMessageOnPort(port1); left; left = receiveMessageOnPort(port1)) {
           if ('log' in left.message) writeLog(left.message.log);
           if ('metrics' in left.message) this.metrics = left.message.metrics;
         }
         port1.close();
-        this.counters.ended = this.counters.made; // its contexts have ended with it
-        resolve(this.#failure(code));
       });
     });
     this.serving = new Promise((resolve) => {

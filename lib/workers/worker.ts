@@ -46,7 +46,7 @@ async function work({ settings, counters: memory, heartbeat, port }: WorkerStart
     if ('policy' in message) runtime.setExceptionPolicy(message.policy);
     else if ('written' in message) log?.written(message.written);
     else if ('reload' in message) requestReload();
-    else if (metrics) sendMetrics(metrics, port);
+    else if (metrics) sendMetrics(metrics, port, true);
   });
   if (metrics) keepMetrics(metrics, counters, port);
   port.unref();
@@ -70,8 +70,9 @@ function answerReloads(current: () => Reload | null, port: MessagePort): () => v
   };
 }
 
-function sendMetrics(metrics: ThreadMetrics, port: MessagePort): void {
-  const message: WorkerMessage = { metrics: metrics.snapshot() };
+/** @param asked whether they are for somebody who reads them now */
+function sendMetrics(metrics: ThreadMetrics, port: MessagePort, asked: boolean): void {
+  const message: WorkerMessage = { metrics: metrics.snapshot(asked) };
   port.postMessage(message);
 }
 
@@ -82,8 +83,8 @@ function keepMetrics(metrics: ThreadMetrics, counters: SharedCounters, port: Mes
   };
   beat();
   setInterval(beat, BEAT_INTERVAL).unref();
-  setInterval(() => sendMetrics(metrics, port), SEND_INTERVAL).unref();
-  process.on('exit', () => sendMetrics(metrics, port));
+  setInterval(() => sendMetrics(metrics, port, false), SEND_INTERVAL).unref();
+  process.on('exit', () => sendMetrics(metrics, port, false));
 }
 
 /** The log of this worker, which the main thread writes. */

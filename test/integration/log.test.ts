@@ -73,6 +73,22 @@ describe('the log of a filter', () => {
     expectThat(/[^\n\t -~]/.test(filter.stderr), 'unprintable characters').toBe(false);
   });
 
+  it('tells the verdict that the MTA got, not that of a handler which was too late', async () => {
+    await using filter = await FilterProcess.start('logged', {
+      name: 'logged',
+      options: { handlerTimeout: 100 },
+    });
+    const mta = await filter.session();
+    const { verdict } = await mta.connect('block-3000.example', { family: 'unknown' });
+    expect(verdict).toBe('tempfail');
+    await mta.close();
+    await filter.request('sync');
+    await filter.stop();
+    const verdicts = linesOf(filter.stderr).filter((line) => line.includes('verdict='));
+    expectThat(verdicts.length, filter.stderr).toBe(1);
+    expect(verdicts[0]).toMatch(/ verdict=tempfail step=connect$/);
+  });
+
   it('is JSON as pino writes it if asked', async () => {
     await using filter = await FilterProcess.start('logged', {
       name: 'logged',

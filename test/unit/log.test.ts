@@ -121,13 +121,51 @@ describe('lines', () => {
         throw new Error('no');
       },
     };
-    expect(JSON.parse(json(entry({ circle })))).toMatchObject({ msg: 'text' });
+    expect(JSON.parse(json(entry({ session: '7', circle, list: [1] })))).toMatchObject({
+      session: '7',
+      list: [1],
+      circle: expect.stringContaining('[Circular'),
+      msg: 'text',
+    });
     expect(text(entry({ circle, hostile }))).toMatch(/ text circle=.* hostile=.*\n$/);
   });
 
   it('are cut', () => {
     const long = 'x'.repeat(1e6);
-    expect(text(entry({ long, err: new Error(long) }, long)).length).toBeLessThan(32_768);
+    const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`field${at}`, 'x']));
+    const bytes = Buffer.alloc(1e6);
+    for (const format of [text, json]) {
+      expect(format(entry({ long, err: new Error(long) }, long)).length).toBeLessThan(32_768);
+      expect(format(entry({ session: '7', bytes, list: [long, long] })).length).toBeLessThan(8_192);
+    }
+    const line = json(entry({ session: '7', deep: { many, list: [many] } }));
+    expect(line.length).toBeLessThan(32_768);
+    expect(JSON.parse(line)).toMatchObject({ session: '7', deep: expect.any(String), msg: 'text' });
+    expect(json(entry(many)).length).toBeLessThan(65_536);
+  });
+
+  it('JSON: no field takes the place of the level, the time, the process and the name', () => {
+    const forged = { level: 10, time: 0, pid: 1, name: 'other', msg: 'forged' };
+    expect(JSON.parse(json(entry(forged)))).toMatchObject({
+      level: 30,
+      time: Date.UTC(2026, 0, 2, 3, 4, 5, 6),
+      pid: process.pid,
+      name: 'name',
+      msg: 'text',
+    });
+  });
+
+  it('an entry changes nothing of what its logger stands for', () => {
+    const entries: LogEntry[] = [];
+    const logger = new EntryLogger((one) => entries.push(one), 'info').child({ session: '7' });
+    logger.info({ session: 'forged', other: 1 }, 'x');
+    expect(entries[0]?.fields).toStrictEqual({ session: '7', other: 1 });
+  });
+
+  it('an error alone is its own text', () => {
+    const err = new TypeError('bad');
+    expect(JSON.parse(json(entry({ err }, '')))).toMatchObject({ msg: 'bad', err: { message: 'bad' } });
+    expect(text(entry({ err }, ''))).toMatch(/^\S+ info {2}name: TypeError: bad\n/);
   });
 });
 

@@ -68,7 +68,7 @@ describe('several threads', () => {
       thread.messageEnded(NO_SESSION, ended('reject'));
       thread.interrupted(NO_SESSION, 'expired');
       thread.sessionDecided(NO_SESSION, CONNECT, 'tempfail');
-      const snapshot = structuredClone(thread.snapshot());
+      const snapshot = structuredClone(thread.snapshot(true));
       all.merge(name === '3' ? withoutGauges(snapshot) : snapshot);
       thread.close();
     }
