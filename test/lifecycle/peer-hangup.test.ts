@@ -126,7 +126,10 @@ for (const immediate of [false, true]) {
       }
       await servesWell(filter);
       const seen = await histories(filter);
-      for (const one of seen.slice(0, -1)) {
+      // The session that was served well is not always the last: a thread may find a connection later than its end.
+      const served = seen.filter((one) => one.includes('eom') && !one.includes('unknown'));
+      expectThat(served.length, JSON.stringify(seen)).toBe(1);
+      for (const one of seen.filter((each) => each !== served[0])) {
         const done = one.filter((step) => step !== 'abort' && step !== 'close').length;
         expect(one).toStrictEqual(expected(done));
         expectThat(done, one.join(' ')).toBeLessThanOrEqual(count);

@@ -9,6 +9,7 @@ import { MtaSession } from 'tsmilter/testing';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
 import { until, within } from '../../tools/wait.js';
 import { TSMILTER } from '../support/cli.js';
+import { unwatched, watching } from '../support/unwatched.js';
 
 const FILTER = join(__dirname, '../fixtures/supervised.js');
 
@@ -49,9 +50,20 @@ class Service implements AsyncDisposable {
 
   /** @param pid LISTEN_PID; default: that of the service */
   constructor(socket: string, listeners: readonly Listener[], names: string, pid = '$$') {
-    const args = [process.execPath, TSMILTER, 'run', FILTER, '--workers', '1', '--socket', socket];
+    const args = [
+      'env',
+      ...watching,
+      process.execPath,
+      TSMILTER,
+      'run',
+      FILTER,
+      '--workers',
+      '1',
+      '--socket',
+      socket,
+    ];
     this.#child = spawn('/bin/sh', ['-c', `LISTEN_PID=${pid} exec "$@"`, 'sh', ...args], {
-      env: { ...process.env, LISTEN_FDS: String(listeners.length), LISTEN_FDNAMES: names },
+      env: { ...unwatched, LISTEN_FDS: String(listeners.length), LISTEN_FDNAMES: names },
       stdio: ['ignore', 'ignore', 'pipe', ...listeners.map(({ fd }) => fd)],
     });
     this.#closed = once(this.#child, 'close');
