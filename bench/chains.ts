@@ -17,6 +17,7 @@ import { type Chain, type ChainRow, rows } from './chains/contenders';
 import { Running } from './chains/programs';
 import { CLIENT, SENDER, World } from './chains/world';
 import { median } from './statistics';
+import { wholeNumber } from './whole-number';
 
 const SESSIONS = 8;
 const MESSAGES = 1_600;
@@ -157,8 +158,7 @@ async function main(): Promise<void> {
       only: { type: 'string', multiple: true },
     },
   });
-  const rounds = values.quick ? 1 : Number(values.rounds);
-  if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds is a whole number from 1');
+  const rounds = values.quick ? 1 : wholeNumber('rounds', values.rounds);
   await using world = await World.create();
   const count = values.quick ? QUICK_MESSAGES : MESSAGES;
   const messages = await Promise.all(Array.from({ length: count }, (_, nth) => world.message(nth)));

@@ -19,6 +19,7 @@ import { until } from '../tools/wait';
 import { compareThreads } from './dkim/signing-threads';
 import { cpuSeconds } from './proc';
 import { median } from './statistics';
+import { wholeNumber } from './whole-number';
 
 const CONNECTIONS = 8;
 const WORKERS = [0, 1, 2];
@@ -87,8 +88,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { rounds: { type: 'string', default: '5' }, quick: { type: 'boolean', default: false } },
   });
-  const rounds = values.quick ? 1 : Number(values.rounds);
-  if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds is a whole number from 1');
+  const rounds = values.quick ? 1 : wholeNumber('rounds', values.rounds);
   console.log(
     `messages signed a second (cores busy), ${availableParallelism()} cores, ${CONNECTIONS} connections\n`,
   );

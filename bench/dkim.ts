@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { DkimSigner, formatKeyRecord } from 'tsmilter/dkim';
 import { projectRoot } from '../tools/project-root';
 import { median } from './statistics';
+import { wholeNumber } from './whole-number';
 
 const MAILAUTH = 'mailauth@4.13.3'; // the newest for Node 20
 const FOLDER = join(projectRoot, '.build/bench-dkim');
@@ -151,8 +152,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { rounds: { type: 'string', default: '5' }, quick: { type: 'boolean', default: false } },
   });
-  const rounds = values.quick ? 1 : Number(values.rounds);
-  if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds is a whole number from 1');
+  const rounds = values.quick ? 1 : wholeNumber('rounds', values.rounds);
   const seconds = values.quick ? QUICK_SECONDS : SECONDS;
   mkdirSync(FOLDER, { recursive: true });
   const { privateKey } = generateKeyPairSync('rsa', {

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { median } from './statistics';
+import { wholeNumber } from './whole-number';
 
 interface Result {
   /** For each message; null if the side failed. */
@@ -77,11 +78,6 @@ const filesIn = (folder: string): string[] =>
 
 function measure(program: string, args: readonly string[]): Result {
   return JSON.parse(execFileSync(program, args, { encoding: 'utf8', maxBuffer: 2 ** 26 }));
-}
-
-function wholeNumber(option: string, value: string): number {
-  if (/^[1-9]\d*$/.test(value)) return Number(value);
-  throw new Error(`--${option} is a whole number from 1, not ${value}`);
 }
 
 function main(): void {
