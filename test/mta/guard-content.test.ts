@@ -2,7 +2,7 @@
 // it and as the message is delivered.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MODES, type Mode } from '../../examples/guard/rule';
-import { DnsServer, type Zone } from '../../tools/dns-server';
+import type { Zone } from '../../tools/dns-server';
 import { expectThat } from '../support/expect';
 import { clients, effectOf, GuardFixture, type Sections, type Trial, zone } from './support/guard-fixture';
 import { type Kind, kinds } from './support/mta-fixture';
@@ -99,17 +99,12 @@ const CASES: readonly Case[] = [
 ];
 
 describe('guard', () => {
-  let dns: DnsServer;
   let guard: GuardFixture;
 
   beforeAll(async () => {
-    dns = await DnsServer.start({ ...zone, ...policies });
-    guard = await GuardFixture.start(dns);
+    guard = await GuardFixture.start({ ...zone, ...policies });
   });
-  afterAll(async () => {
-    await guard?.stop();
-    await dns?.close();
-  });
+  afterAll(() => guard?.stop());
 
   const sectionsOf = ({ rule, options }: Case, mode: Mode): Sections => ({ [rule]: { mode, ...options } });
 

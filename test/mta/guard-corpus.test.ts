@@ -4,7 +4,6 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Reputation } from 'tsmilter/reputation';
-import { DnsServer } from '../../tools/dns-server';
 import type { SinkMessage } from '../../tools/mta';
 import { inLanes } from '../support/in-lanes';
 import { corpus } from './support/corpus';
@@ -26,23 +25,18 @@ interface Sent {
   readonly attempts: Attempt[];
 }
 
-let dns: DnsServer;
 let guard: GuardFixture;
 let mails: readonly CorpusMail[];
 
 beforeAll(async () => {
   mails = await corpus(SEED, MESSAGES);
-  dns = await DnsServer.start(zone);
-  guard = await GuardFixture.start(dns);
+  guard = await GuardFixture.start(zone);
   for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(guard.dir, name), text);
   await using reputation = new Reputation(path.join(guard.stateDirectory, 'reputation.db'));
   for (let spam = 0; spam < 60; spam++) await reputation.record('bad.example', 'none', 'spam');
   await guard.configure(sections);
 });
-afterAll(async () => {
-  await guard?.stop();
-  await dns?.close();
-});
+afterAll(() => guard?.stop());
 
 test('the day has mail for every rule that is on', () => {
   const verdicts = mails.flatMap(({ expected }) => expected).join(' ');

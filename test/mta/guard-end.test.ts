@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Clamd } from 'tsmilter/scan';
 import { MODES, type Mode } from '../../examples/guard/rule';
 import { scanned } from '../../examples/guard/scanner';
-import { DnsServer } from '../../tools/dns-server';
 import { freePort } from '../../tools/free-ports';
 import { EICAR, type Scanner, SPAM_SUBJECT, startClamd, startRspamd, startSpamd } from '../../tools/scanners';
 import { expectThat } from '../support/expect';
@@ -13,17 +12,12 @@ import { clients, GuardFixture, type Trial, zone } from './support/guard-fixture
 import { kinds } from './support/mta-fixture';
 import { headersOf } from './support/view';
 
-let dns: DnsServer;
 let guard: GuardFixture;
 
 beforeAll(async () => {
-  dns = await DnsServer.start(zone);
-  guard = await GuardFixture.start(dns);
+  guard = await GuardFixture.start(zone);
 });
-afterAll(async () => {
-  await guard?.stop();
-  await dns?.close();
-});
+afterAll(() => guard?.stop());
 
 const guardFields = async (id: string) =>
   headersOf(await guard.delivered(id)).filter((field) => field.startsWith('X-Guard:'));

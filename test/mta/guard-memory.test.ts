@@ -4,7 +4,6 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Reputation } from 'tsmilter/reputation';
 import { MODES, type Mode } from '../../examples/guard/rule';
-import { DnsServer } from '../../tools/dns-server';
 import { freePort } from '../../tools/free-ports';
 import { RedisServer } from '../../tools/redis';
 import { startRspamd, startSpamd } from '../../tools/scanners';
@@ -12,17 +11,12 @@ import { expectThat } from '../support/expect';
 import { clients, effectOf, GuardFixture, type Trial, zone } from './support/guard-fixture';
 import { kinds } from './support/mta-fixture';
 
-let dns: DnsServer;
 let guard: GuardFixture;
 
 beforeAll(async () => {
-  dns = await DnsServer.start(zone);
-  guard = await GuardFixture.start(dns);
+  guard = await GuardFixture.start(zone);
 });
-afterAll(async () => {
-  await guard?.stop();
-  await dns?.close();
-});
+afterAll(() => guard?.stop());
 
 describe.each(kinds)('rate_limit, %s', (kind) => {
   const NO_LIMITS = { account_hour: '0', account_day: '0', client_hour: '0', sender_hour: '0', message: '0' };

@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Reputation } from 'tsmilter/reputation';
 import { Srs } from 'tsmilter/srs';
 import { MODES, type Mode } from '../../examples/guard/rule';
-import { DnsServer } from '../../tools/dns-server';
 import { freePort } from '../../tools/free-ports';
 import { RedisServer } from '../../tools/redis';
 import { expectThat } from '../support/expect';
@@ -79,20 +78,15 @@ const CASES: readonly Case[] = [
 ];
 
 describe('guard', () => {
-  let dns: DnsServer;
   let guard: GuardFixture;
 
   beforeAll(async () => {
-    dns = await DnsServer.start(zone);
-    guard = await GuardFixture.start(dns);
+    guard = await GuardFixture.start(zone);
     // The filter and the test share its file, as two filters would.
     await using reputation = new Reputation(path.join(guard.stateDirectory, 'reputation.db'));
     for (let spam = 0; spam < 60; spam++) await reputation.record('bad.example', 'none', 'spam');
   });
-  afterAll(async () => {
-    await guard?.stop();
-    await dns?.close();
-  });
+  afterAll(() => guard?.stop());
 
   describe.each(MODES)('mode %s', (mode) => {
     beforeAll(async () => {

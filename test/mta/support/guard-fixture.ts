@@ -2,7 +2,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { MODES, type Mode } from '../../../examples/guard/rule';
-import type { DnsServer, Zone } from '../../../tools/dns-server';
+import { DnsServer, type Zone } from '../../../tools/dns-server';
 import { type SinkMessage, SmtpClient } from '../../../tools/mta';
 import { projectRoot } from '../../../tools/project-root';
 import { TIMEOUT, until } from '../../../tools/wait';
@@ -79,17 +79,30 @@ export function effectOf({ atMost }: { readonly atMost?: Mode }, mode: Mode): Mo
 export type Sections = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export class GuardFixture {
+  readonly #dns: DnsServer;
   readonly #mtas: MtaFixture;
   readonly #base: Sections;
   #filter: Program;
 
-  private constructor(mtas: MtaFixture, base: Sections, filter: Program) {
+  private constructor(dns: DnsServer, mtas: MtaFixture, base: Sections, filter: Program) {
+    this.#dns = dns;
     this.#mtas = mtas;
     this.#base = base;
     this.#filter = filter;
   }
 
-  static async start(dns: DnsServer): Promise<GuardFixture> {
+  /** @param records what DNS has */
+  static async start(records: Zone): Promise<GuardFixture> {
+    const dns = await DnsServer.start(records);
+    try {
+      return await GuardFixture.#startWith(dns);
+    } catch (error) {
+      await dns.close();
+      throw error;
+    }
+  }
+
+  static async #startWith(dns: DnsServer): Promise<GuardFixture> {
     const mtas = await MtaFixture.start({
       fixture: null,
       mta: { sendmail: { extraConfig: loginByAddress(clients.user) } },
@@ -128,7 +141,7 @@ export class GuardFixture {
       fs.writeFileSync(path.join(mtas.dir, 'srs-secret'), 'a secret of ours\n', { mode: 0o600 });
       fs.writeFileSync(file, textOf(base));
       const filter = await Program.start(script, [file], /: listening on /, path.join(mtas.dir, 'tmp'));
-      return new GuardFixture(mtas, base, filter);
+      return new GuardFixture(dns, mtas, base, filter);
     } catch (error) {
       await mtas.stop();
       throw error;
@@ -244,6 +257,7 @@ export class GuardFixture {
       if (/untrapped/.test(this.log)) throw new Error(this.log);
     } finally {
       await this.#mtas.stop();
+      await this.#dns.close();
     }
   }
 }
