@@ -90,7 +90,11 @@ export class FollowedSession {
    * @param deferred whether the step's verdict takes effect at the end of the message
    */
   decided(step: number, verdict: number, deferred: boolean): void {
-    this.#decide(step, verdict, deferred);
+    if (this.#asked > 0) this.#endQuestion();
+    if (endsMessage(step, verdict, deferred)) this.#endMessage(step, outcomeOf(step, verdict));
+    else if (step === ENVRCPT && REFUSALS.has(verdict)) this.#refuseRecipient();
+    else if ((step === CONNECT || step === HELO) && !GOES_ON.has(verdict))
+      this.#observer.sessionDecided?.(this.#identity, step, outcomeOf(step, verdict));
   }
 
   /** A question was answered in place of its handlers, on libmilter's thread. */
@@ -98,7 +102,7 @@ export class FollowedSession {
     this.leave();
     this.#observer.interrupted?.(this.#identity, reason);
     this.#reply = null; // what the handler had set was not sent
-    this.#decide(this.#step, verdict, false);
+    this.decided(this.#step, verdict, false);
   }
 
   /** A change was requested. */
@@ -115,14 +119,6 @@ export class FollowedSession {
   end(): void {
     this.#endMessage(ABORT, 'abort');
     this.#observer.sessionEnded?.(this.#identity);
-  }
-
-  #decide(step: number, verdict: number, deferred: boolean): void {
-    if (this.#asked > 0) this.#endQuestion();
-    if (endsMessage(step, verdict, deferred)) this.#endMessage(step, outcomeOf(step, verdict));
-    else if (step === ENVRCPT && REFUSALS.has(verdict)) this.#refuseRecipient();
-    else if ((step === CONNECT || step === HELO) && !GOES_ON.has(verdict))
-      this.#observer.sessionDecided?.(this.#identity, step, outcomeOf(step, verdict));
   }
 
   #endQuestion(): void {
