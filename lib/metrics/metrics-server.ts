@@ -13,6 +13,8 @@ import type { ThreadMetrics } from './thread-metrics.js';
 export interface WorkersState {
   readonly serving: number;
   readonly blocked: number;
+  /** Called when a worker begins to take sessions, and when one has ended. */
+  onChange: () => void;
   /** The values of all workers, including the dead. */
   collect(): Promise<readonly Snapshot[]>;
 }
@@ -42,6 +44,8 @@ export class MetricsServer {
   async start(): Promise<string> {
     this.#beat();
     this.#timer = setInterval(() => this.#beat(), BEAT_INTERVAL).unref();
+    // Without delay, or it would tell nothing of a worker that dies and is replaced between two beats.
+    if (this.#workers) this.#workers.onChange = () => this.#beat();
     const start: ServerStart = { address: this.#address, health: this.#health.memory };
     const thread = new Worker(join(__dirname, 'server-thread.js'), {
       name: 'tsmilter metrics',
@@ -64,7 +68,6 @@ export class MetricsServer {
   }
 
   serving(): void {
-    this.#beat(); // the workers were none at the last one
     this.#health.phase = HealthPhase.serving;
   }
 

@@ -14,6 +14,8 @@ export class WorkerPool implements SessionHost {
   readonly #slots: readonly WorkerSlot[];
   #settings: WorkerSettings;
   #cancelled = false;
+  /** Called when a worker begins to take sessions, and when one has ended. */
+  onChange = () => {};
 
   /**
    * @param report called with the error of each worker that has died
@@ -27,7 +29,8 @@ export class WorkerPool implements SessionHost {
   ) {
     this.#settings = settings;
     this.#slots = Array.from({ length: options.workers }, (_, index) => {
-      return new WorkerSlot(() => new WorkerThread(index + 1, options, this.#settings, writeLog), report);
+      const createThread = () => new WorkerThread(index + 1, options, this.#settings, writeLog);
+      return new WorkerSlot(createThread, report, () => this.onChange());
     });
   }
 

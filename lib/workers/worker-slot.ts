@@ -12,6 +12,7 @@ import type { WorkerThread } from './worker-thread.js';
 export class WorkerSlot {
   readonly #createThread: () => WorkerThread;
   readonly #report: (error: MilterError) => void;
+  readonly #onChange: () => void;
   readonly #backoff = new RestartBackoff();
   /** Aborted when no further worker shall be started. */
   readonly #ending = new AbortController();
@@ -25,10 +26,14 @@ export class WorkerSlot {
   /** Their metrics. */
   readonly #endedMetrics = new SeriesSet();
 
-  /** @param report called with the error of each worker that has died */
-  constructor(createThread: () => WorkerThread, report: (error: MilterError) => void) {
+  /**
+   * @param report called with the error of each worker that has died
+   * @param onChange called when the slot's thread takes sessions, and when it has ended
+   */
+  constructor(createThread: () => WorkerThread, report: (error: MilterError) => void, onChange: () => void) {
     this.#createThread = createThread;
     this.#report = report;
+    this.#onChange = onChange;
   }
 
   /** Contexts made in this slot's threads, and those that have ended. */
@@ -100,8 +105,12 @@ export class WorkerSlot {
   }
 
   #startThread(): WorkerThread {
-    this.#thread = this.#createThread();
-    return this.#thread;
+    const thread = this.#createThread();
+    this.#thread = thread;
+    void thread.serving.then((serves) => {
+      if (serves) this.#onChange();
+    });
+    return thread;
   }
 
   #vacate(thread: WorkerThread): void {
@@ -109,6 +118,7 @@ export class WorkerSlot {
     this.#endedMessages += thread.counters.messages;
     this.#endedMetrics.merge(withoutGauges(thread.metrics));
     this.#thread = null;
+    this.#onChange();
   }
 
   /** Replaces workers that die, until the filter stops. */

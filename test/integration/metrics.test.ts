@@ -1,5 +1,5 @@
 /** The metrics and the health of a running filter, as a client of its HTTP server gets them. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -23,8 +23,17 @@ class Measured {
     const path = join(directory, 'metrics');
     const filter = await FilterProcess.start('measured', {
       options: { metrics: `unix:${path}`, ...options },
+      fork: { env: { ...process.env, MEASURED_HOLD: join(directory, 'hold') } },
     });
     return new Measured(filter, path, directory);
+  }
+
+  /** Workers that begin wait until `release()`. */
+  hold(): void {
+    writeFileSync(join(this.directory, 'hold'), '');
+  }
+  release(): void {
+    rmSync(join(this.directory, 'hold'));
   }
 
   get(path: string, method = 'GET'): Promise<{ status: number; text: string }> {
@@ -171,10 +180,12 @@ describe('health', () => {
     await first.rcpt('<b@b.example>');
     await first.header('X-Exit', 'yes');
     await first.eoh();
-    const dead = until('no worker', async () => (await measured.get('/healthz')).status === 503);
+    measured.hold();
     await first.eom().catch(() => {});
     first.destroy();
-    await dead;
+    await until('no worker', async () => (await measured.get('/healthz')).status === 503);
+    expect((await measured.get('/readyz')).text).toMatch(/no worker takes sessions/);
+    measured.release();
     await until('a new worker', async () => (await measured.get('/readyz')).status === 200);
     expect(await measured.values('tsmilter_worker_deaths_total')).toStrictEqual({ '': 1 });
     expect(await measured.values('tsmilter_workers')).toStrictEqual({ '': 1 });
