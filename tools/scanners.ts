@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { freePorts } from './free-ports';
 import { installation } from './mta/installation';
 import { privateDirectory } from './private-directory';
+import { RedisServer } from './redis';
 import { SupervisedProcess } from './supervised-process';
 import { until } from './wait';
 
@@ -130,13 +131,17 @@ export async function startSpamd(): Promise<Scanner> {
   return start({ name: 'spamd', dir, command: '/usr/bin/perl', args, at });
 }
 
-/** rspamd with one rule, and its controller. */
+/**
+ * rspamd with one rule, and its controller. What it has learnt is in Redis: in files of SQLite, its two processes lock each other
+ * out where the disk is slow ("cannot commit checkpoint: database is locked").
+ */
 export async function startRspamd(): Promise<
   Scanner & { readonly controller: number; readonly password: string }
 > {
   const dir = privateDirectory('rspamd');
   const [port, controller] = (await freePorts(2)) as [number, number];
   const password = 'secret';
+  const redis = await RedisServer.start();
   const file = (name: string, text: string) => {
     writeFileSync(join(dir, name), text);
     return JSON.stringify(join(dir, name));
@@ -165,10 +170,9 @@ lua = ${file('rules.lua', rule)};
 regexp { }
 classifier "bayes" {
   tokenizer { name = "osb"; }
-  backend = "sqlite3";
-  cache { type = "sqlite3"; path = ${JSON.stringify(join(dir, 'learned'))}; }
-  statfile { symbol = "BAYES_HAM"; path = ${JSON.stringify(join(dir, 'ham'))}; spam = false; }
-  statfile { symbol = "BAYES_SPAM"; path = ${JSON.stringify(join(dir, 'spam'))}; spam = true; }
+  backend = "redis"; servers = ${JSON.stringify(redis.path)};
+  statfile { symbol = "BAYES_HAM"; spam = false; }
+  statfile { symbol = "BAYES_SPAM"; spam = true; }
 }
 metric { name = "default"; actions { reject = 15; add_header = 6; greylist = 4; } }
 worker "normal" { bind_socket = "127.0.0.1:${port}"; count = 1; }
@@ -188,7 +192,17 @@ worker "controller" { bind_socket = "127.0.0.1:${controller}"; count = 1; passwo
     ...['-f', '--insecure', '-c', join(dir, 'rspamd.conf')],
     ...Object.entries(places).map(([name, place]) => `--var=${name}=${place}`),
   ];
-  const scanner = await start({ name: 'rspamd', dir, command: program('bin/rspamd'), args, at: { port } });
-  await until('rspamd’s controller', () => accepts({ port: controller }), START);
-  return { ...scanner, controller, password };
+  let scanner: Scanner | undefined;
+  const stop = async () => {
+    await scanner?.stop();
+    await redis.stop();
+  };
+  try {
+    scanner = await start({ name: 'rspamd', dir, command: program('bin/rspamd'), args, at: { port } });
+    await until('rspamd’s controller', () => accepts({ port: controller }), START);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { ...scanner, controller, password, stop, [Symbol.asyncDispose]: stop };
 }
