@@ -25,6 +25,18 @@ export function cpuMilliseconds(): number {
   return (user + system) / 1000;
 }
 
+/** Milliseconds that filling a map took on the machine where the limits were set: two cores of a virtual machine, idle. */
+const REFERENCE_FILL = 25;
+const FILL = 100_000;
+
+/** How many times slower this machine is at present than the one where limits of CPU time were set; at least 1. */
+export function slowness(): number {
+  const before = cpuMilliseconds();
+  const map = new Map<string, number>();
+  for (let at = 0; at < FILL; at++) map.set(`entry ${at}`, at);
+  return Math.max(1, (cpuMilliseconds() - before) / REFERENCE_FILL);
+}
+
 /** Counts the entries that an action puts into maps. @returns the largest number of them in one turn of the event loop */
 export async function mostEntriesInATurn(action: () => Promise<unknown>): Promise<number> {
   const { set } = Map.prototype;

@@ -1,6 +1,6 @@
 /**
  * No helper blocks the JS thread for more than 50 ms at its default limits. What reads or removes many rows does so in slices, which
- * are the same however many rows there are; they are counted here, as a time would depend on the machine.
+ * are the same however many rows there are. They are counted here where they can be; CPU time is judged by the machine's speed.
  */
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { Greylist, SqliteStore } from 'tsmilter/greylist';
 import { AccessMap } from 'tsmilter/policy';
 import { RateLimiter, SqliteRateLimitStore } from 'tsmilter/ratelimit';
 import { Reputation, SqliteReputationStore } from 'tsmilter/reputation';
-import { cpuMilliseconds, largestTurn, mostEntriesInATurn } from '../support/event-loop';
+import { cpuMilliseconds, largestTurn, mostEntriesInATurn, slowness } from '../support/event-loop';
 import { expectThat } from '../support/expect';
 import { fillRateLimits, fillReputation, fillTriples } from '../support/full-stores';
 
@@ -20,6 +20,7 @@ const LINES = 40_000;
 /** Each row takes some microseconds. */
 const MOST_ROWS = 5000;
 const MOST_MILLISECONDS = 50;
+const mostMilliseconds = () => MOST_MILLISECONDS * slowness();
 const HOUR = 3_600_000;
 const NOW = Date.UTC(2026, 10, 28);
 
@@ -40,7 +41,7 @@ describe('one turn of the event loop', () => {
   it('control: what blocks is noticed', async () => {
     const map = new Map<number, number>();
     const busy = async () => {
-      const end = cpuMilliseconds() + 2 * MOST_MILLISECONDS;
+      const end = cpuMilliseconds() + 2 * mostMilliseconds();
       while (cpuMilliseconds() < end) map.set(map.size, 0);
     };
     expect(await largestTurn(cpuMilliseconds, busy)).toBeGreaterThan(MOST_MILLISECONDS);
@@ -58,16 +59,16 @@ describe('one turn of the event loop', () => {
     const checking = await largestTurn(cpuMilliseconds, async () => {
       for (let at = 0; at < 500; at++) {
         await greylist.check('192.0.2.1', `sender${at}`, 'bob@example.net');
-        if (at % 10 === 0) await new Promise(setImmediate);
+        await new Promise(setImmediate);
       }
     });
-    expect(checking).toBeLessThan(MOST_MILLISECONDS);
+    expect(checking).toBeLessThan(mostMilliseconds());
     let removed = 0;
     const cleaning = await largestTurn(cpuMilliseconds, async () => {
       removed = await greylist.clean();
     });
     expect(removed).toBeGreaterThan(10_000);
-    expect(cleaning).toBeLessThan(MOST_MILLISECONDS);
+    expect(cleaning).toBeLessThan(mostMilliseconds());
   });
 
   it('full reputations in SQLite: records, which remove the oldest, export, merge and clean', async () => {
@@ -83,7 +84,7 @@ describe('one turn of the event loop', () => {
     const recording = async () => {
       for (let at = 0; at < 500; at++) {
         await reputation.record(`made-up${at}.example`, 'none', 'spam');
-        if (at % 10 === 0) await new Promise(setImmediate);
+        await new Promise(setImmediate);
       }
     };
     const exporting = async () => {
@@ -98,7 +99,7 @@ describe('one turn of the event loop', () => {
       removed = await reputation.clean();
     };
     for (const work of [recording, exporting, merging, cleaning]) {
-      expectThat(await largestTurn(cpuMilliseconds, work), work.name).toBeLessThan(MOST_MILLISECONDS);
+      expectThat(await largestTurn(cpuMilliseconds, work), work.name).toBeLessThan(mostMilliseconds());
     }
     expect(removed).toBeGreaterThan(10_000);
   });
@@ -115,10 +116,10 @@ describe('one turn of the event loop', () => {
     const consuming = await largestTurn(cpuMilliseconds, async () => {
       for (let at = 0; at < 500; at++) {
         await limiter.consume('sender', `made-up${at}@example.com`);
-        if (at % 10 === 0) await new Promise(setImmediate);
+        await new Promise(setImmediate);
       }
     });
-    expect(consuming).toBeLessThan(MOST_MILLISECONDS);
+    expect(consuming).toBeLessThan(mostMilliseconds());
   });
 
   it('an AddrCache: load and compact', async () => {
@@ -141,7 +142,7 @@ describe('one turn of the event loop', () => {
     expect(cache.size).toBe(100_000);
     expect(cache.has('old49999@example.com')).toBe(false);
     expect(cache.has('old50000@example.com')).toBe(true);
-    expect(adding).toBeLessThan(MOST_MILLISECONDS);
+    expect(adding).toBeLessThan(mostMilliseconds());
   });
 
   it('an access map', async () => {
