@@ -3,7 +3,7 @@
  * `npx jest --watch`. A source path finds the compiled file: `npx jest unit/reply -t setreply`.
  */
 
-const folders = ['unit', 'integration', 'lifecycle', 'mta', 'fuzz', 'stress'];
+const folders = ['unit', 'integration', 'cli', 'lifecycle', 'mta', 'fuzz', 'stress'];
 
 /** A sanitizer makes everything slower. */
 const slowdown = process.env.MILTER_SANITIZER ? 4 : 1;

@@ -18,6 +18,7 @@ import { compiled, runTestFiles, testFilesOf } from './test-files.mjs';
 export const FOLDERS = {
   unit: { seconds: 600 },
   integration: { seconds: 600 },
+  cli: { seconds: 600 },
   lifecycle: { seconds: 600 },
   mta: { seconds: 900 },
   fuzz: { seconds: 600 + Number(process.env.MILTER_FUZZ_SECONDS ?? 0), serial: true },
@@ -121,7 +122,7 @@ export async function folder(name, { files, label = name, after, slowdown = 1, .
 
 /** The suites on the release build, with the coverage of lib/ measured. */
 export function main() {
-  const suites = ['unit', 'integration', 'lifecycle', 'mta', 'fuzz'].map((name) => ({ name }));
+  const suites = ['unit', 'integration', 'cli', 'lifecycle', 'mta', 'fuzz'].map((name) => ({ name }));
   return coverage(suites, ['--check-coverage', '--lines', '90', '--branches', '90']);
 }
 
@@ -178,9 +179,21 @@ async function nativeTests(kind) {
   return tally;
 }
 
-/** The files of a folder that a sanitizer has something to watch in: unit tests without the addon are only slower. */
+/**
+ * Files that say nothing about the addon that others do not say as well: they are about what a filter decides, about the
+ * helpers' stores, or the examples of the documentation.
+ */
+const UNWATCHED = [
+  /^test\/unit\/docs\./,
+  /^test\/integration\/(.*-redis|address-memory|bench)\./,
+  /^test\/mta\/(arc-interop|auth-interop|authmilter|bench|guard.*|scan|spfmilter)\./,
+];
+
+/** The files of a folder that a sanitizer has something to watch in: without the addon they are only slower. */
 function watchedFilesOf(name) {
-  const sources = testFilesOf(path.join('test', name));
+  const sources = testFilesOf(path.join('test', name)).filter(
+    (source) => !UNWATCHED.some((pattern) => pattern.test(source)),
+  );
   return ['unit', 'fuzz'].includes(name) ? sources.filter((source) => usesAddon(compiled(source))) : sources;
 }
 
