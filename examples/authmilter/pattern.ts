@@ -1,6 +1,5 @@
 /** Patterns for addresses: `ann@example.com`, `*@example.com`, `*@*.example.com`. A star stands for any text. */
-import { domainToASCII } from 'node:url';
-import { parseAddr } from 'tsmilter/utils';
+import { asciiDomain, parseAddr } from 'tsmilter/utils';
 
 export type Pattern = (address: string) => boolean;
 
@@ -16,12 +15,6 @@ export function addressPattern(text: string): Pattern {
     const [local, host = ''] = parseAddr(address);
     return user(local.toLowerCase()) && domain(asciiDomain(host));
   };
-}
-
-/** In lower case, with A-labels; what is no domain name stays as it is. */
-export function asciiDomain(domain: string): string {
-  const lower = domain.toLowerCase().replace(/\.$/, '');
-  return domainToASCII(lower) || lower;
 }
 
 /** Takes each piece between stars at its first place, which is linear in the text for each piece. */

@@ -4,10 +4,11 @@ import { ArcSealer } from 'tsmilter/arc';
 import { readPrivateFile } from 'tsmilter/config';
 import { type DkimKey, type DkimSignerOptions, readKeyFile } from 'tsmilter/dkim';
 import { Srs } from 'tsmilter/srs';
+import { asciiDomain } from 'tsmilter/utils';
 import { type Config, readConfig } from './config';
 import { DmarcPolicies } from './dmarc-policies';
 import { ConfigError } from './options';
-import { addressPattern, asciiDomain, type Pattern } from './pattern';
+import { addressPattern, type Pattern } from './pattern';
 import type { Forwarding } from './recipients';
 import { SigningTable } from './signing-table';
 

@@ -61,8 +61,10 @@ export function sealField(value: string): ArcField<Seal | string> | undefined {
   });
 }
 
+/** Strings in ABNF have no letter case (RFC 8617 3.9, RFC 5234 2.3). */
 function chainStatusOf(value: string): ChainStatus {
-  if (value === 'none' || value === 'pass' || value === 'fail') return value;
+  const word = value.toLowerCase();
+  if (word === 'none' || word === 'pass' || word === 'fail') return word;
   throw new Invalid('cv= is neither none, pass nor fail');
 }
 

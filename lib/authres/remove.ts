@@ -1,5 +1,5 @@
 /** Removing fields that claim to be ours (RFC 8601 5): a client could have written them. */
-import { domainToASCII } from 'node:url';
+import { asciiDomain } from '../internal/a-labels.js';
 import { parseAuthRes } from './parse.js';
 
 /** What is needed of a filter: a `Base` of tsmilter has it. */
@@ -17,9 +17,9 @@ const FIELD = 'Authentication-Results';
  * @param value of an Authentication-Results field
  */
 export function claimsToBe(value: string, id: string): boolean {
-  const own = normal(id);
+  const own = asciiDomain(id);
   const read = parseAuthRes(value);
-  if (read) return normal(read.id) === own;
+  if (read) return asciiDomain(read.id) === own;
   return [value, bare(value)].some((text) => {
     const lower = text.toLowerCase();
     return lower.includes(id.toLowerCase()) || lower.includes(own);
@@ -38,11 +38,6 @@ function bare(value: string): string {
     else if (depth === 0 && character > ' ' && character !== '\x7f' && character !== '"') text += character;
   }
   return text;
-}
-
-function normal(id: string): string {
-  const lower = id.toLowerCase().replace(/\.$/, '');
-  return domainToASCII(lower) || lower;
 }
 
 /**

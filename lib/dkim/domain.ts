@@ -1,5 +1,5 @@
 /** Domain names as signatures and key records hold them. */
-import { domainToASCII } from 'node:url';
+import { withALabels } from '../internal/a-labels.js';
 import { encodeBytes } from '../internal/bytes.js';
 
 const MAX_NAME = 253;
@@ -14,8 +14,8 @@ const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
  */
 export function domainName(text: string): string | undefined {
   if (text.length === 0 || text.length > MAX_NAME) return undefined;
-  const ascii = isAscii(text) ? text.toLowerCase() : domainToASCII(utf8(text));
-  if (ascii.length === 0 || ascii.length > MAX_NAME) return undefined;
+  const ascii = withALabels(utf8(text))?.toLowerCase();
+  if (ascii === undefined || ascii.length > MAX_NAME) return undefined;
   const labels = ascii.split('.');
   return labels.every((label) => label.length <= MAX_LABEL && LABEL.test(label)) ? ascii : undefined;
 }
@@ -28,11 +28,6 @@ export function domainNameOf(text: string): string | undefined {
 /** Whether a domain is another one or below it; both as {@link domainName} gives them. */
 export function isWithin(domain: string, parent: string): boolean {
   return domain === parent || domain.endsWith(`.${parent}`);
-}
-
-function isAscii(text: string): boolean {
-  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
-  return true;
 }
 
 /** Text with one character for each byte, as text; what came decoded already stays. */

@@ -1,7 +1,7 @@
 /** What an aggregate report says of a message (RFC 9990 3.1). */
-import { isIP } from 'node:net';
 import { domainNameOf } from '../dkim/domain.js';
 import type { DkimResult } from '../dkim/index.js';
+import { readIp, textOf } from '../utils/ip.js';
 import type { DmarcAlignment, DmarcPolicy, DmarcUri } from './record.js';
 import type { DmarcOverride, DmarcResult, DmarcSpf } from './types.js';
 
@@ -41,7 +41,7 @@ export interface ReportEntry {
 
 /** What is known of a message besides its DMARC result. */
 export interface ReportFacts {
-  /** The address of the SMTP client. */
+  /** The address of the SMTP client. A report has one spelling of it: that of RFC 5952, and IPv4 for IPv4-mapped addresses. */
   readonly ip: string;
   /** The domain of MAIL FROM; empty for the null sender. */
   readonly envelopeFrom: string;
@@ -64,7 +64,8 @@ export function reportEntry(dmarc: DmarcResult, facts: ReportFacts): ReportEntry
   if (result !== 'pass' && result !== 'fail') return undefined;
   if (!record || record.rua.length === 0 || policyDomain === undefined || domain === undefined)
     return undefined;
-  if (isIP(facts.ip) === 0) return undefined;
+  const ip = readIp(facts.ip.replace(/%.*$/s, '')); // a zone has a meaning on this host only
+  if (!ip) return undefined;
   const { p, sp, np, fo, adkim, aspf, testing, rua } = record;
   return {
     policy: {
@@ -79,7 +80,7 @@ export function reportEntry(dmarc: DmarcResult, facts: ReportFacts): ReportEntry
       rua,
     },
     row: {
-      ip: facts.ip,
+      ip: textOf(ip),
       disposition: result === 'pass' && dmarc.policy !== 'none' ? 'pass' : dmarc.disposition,
       dkimAligned: dmarc.dkimAligned,
       spfAligned: dmarc.spfAligned,

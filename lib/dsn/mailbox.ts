@@ -1,5 +1,5 @@
 /** Addresses of untrusted senders as arguments of SMTP commands. */
-import { domainToASCII } from 'node:url';
+import { withALabels } from '../internal/a-labels.js';
 
 /** An address that can be asked about. */
 export interface Mailbox {
@@ -37,6 +37,6 @@ export function readMailbox(address: string): Mailbox | undefined {
 }
 
 function asciiDomain(domain: string): string | undefined {
-  const ascii = ASCII.test(domain) ? domain : domainToASCII(domain);
-  return LITERAL.test(ascii) || DOMAIN.test(ascii) ? ascii : undefined;
+  const ascii = withALabels(domain);
+  return ascii !== undefined && (LITERAL.test(ascii) || DOMAIN.test(ascii)) ? ascii : undefined;
 }

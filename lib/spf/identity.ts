@@ -1,7 +1,6 @@
 /** The identity that is checked: the sender, or the HELO name. */
-import { domainToASCII } from 'node:url';
+import { withALabels } from '../internal/a-labels.js';
 import { checkableDomain } from './names.js';
-import { isPrintable } from './text.js';
 import type { SpfIdentity, SpfQuery } from './types.js';
 
 /** The identity that is checked (RFC 7208 2.3, 2.4). */
@@ -22,15 +21,10 @@ export function identityOf(query: SpfQuery, kind: SpfIdentity): Identity {
   const path = pathOf(query.sender);
   const [local, domain] = kind === 'helo' || path === '' ? [POSTMASTER, query.helo] : partsOf(path);
   // Macros of a record can put a space into a name, but no domain of a sender has one (RFC 5321 4.1.2).
-  const name = domain.includes(' ') ? undefined : checkableDomain(toAscii(domain));
+  const name = domain.includes(' ') ? undefined : checkableDomain(withALabels(domain) ?? '');
   const spelling = name ?? domain;
   const sender = spelling === '' ? local : `${local}@${spelling}`;
   return { kind, sender, local, domain: spelling, checkable: name !== undefined };
-}
-
-/** Converts U-labels to A-labels (RFC 8616 4). Empty if that is not possible. */
-function toAscii(domain: string): string {
-  return isPrintable(domain) ? domain : domainToASCII(domain);
 }
 
 /** Removes angle brackets and an obsolete source route (RFC 5321 4.1.1.3), as in `@relay.example:ann@example.com`. */

@@ -1,4 +1,5 @@
 /** `tsmilter/utils`: functions for addresses, headers and host names. */
+export { asciiDomain } from '../internal/a-labels.js';
 export { printable } from '../internal/printable.js';
 export { isDynip } from './dynip.js';
 export { encodeHeader } from './encode-header.js';

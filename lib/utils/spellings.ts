@@ -1,7 +1,6 @@
 /** The spellings of an address by which lists and maps may have it. */
-import { domainToASCII, domainToUnicode } from 'node:url';
+import { withALabels, withULabels } from '../internal/a-labels.js';
 
-const ASCII = /^[\0-\x7f]*$/;
 const DOT_ATOM = /^[^\s"(),.:;<>@[\\\]\p{Cc}]+(?:\.[^\s"(),.:;<>@[\\\]\p{Cc}]+)*$/u;
 
 /** Text for comparison: in lower case, with characters composed (`u` and a combining diaeresis are `ü`). */
@@ -15,9 +14,8 @@ export function foldText(text: string): string {
  */
 export function domainSpellings(domain: string): string[] {
   const name = foldText(domain).replace(/\.+$/, '');
-  const ascii = ASCII.test(name) ? name : domainToASCII(name) || name;
-  const unicode = ascii.includes('xn--') ? domainToUnicode(ascii) || ascii : ascii;
-  return [...new Set([name, ascii, foldText(unicode)])];
+  const ascii = withALabels(name) ?? name;
+  return [...new Set([name, ascii, foldText(withULabels(ascii))])];
 }
 
 /**

@@ -324,11 +324,20 @@ describe('ARC-Seal alone (4.1.3)', () => {
     ['an empty h=', { h: '' }],
     ['no cv=', { cv: undefined }],
     ['an empty cv=', { cv: '' }],
-    ['cv=NONE', { cv: 'NONE' }],
     ['an unknown cv=', { cv: 'maybe' }],
     ['two words in cv=', { cv: 'none none' }],
   ])('fails with %s', async (_title, seal) => {
     expect(await outcome(one({ seal }))).toBe('fail');
+  });
+
+  it('takes cv= in any letter case (3.9, RFC 5234 2.3), and says it in lower case', async () => {
+    expect(await verifyArc(two({ seal: { cv: 'Pass' } }))).toMatchObject({
+      result: 'pass',
+      sets: [{ chainStatus: 'none' }, { chainStatus: 'pass' }],
+    });
+    expect(await outcome(one({ seal: { cv: 'NONE' } }))).toBe('pass');
+    expect(await outcome(one({ seal: { cv: 'PASS' } }))).toBe('fail');
+    expect(await outcome(two({ seal: { cv: 'FAIL' } }))).toBe('fail');
   });
 
   it('fails with cv= twice', async () => {

@@ -105,6 +105,14 @@ describe('an entry', () => {
     expect(await entry()).toMatchObject({ row: { disposition: 'reject' } });
   });
 
+  it.each([
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['2001:DB8:0:0:0:0:0:1', '2001:db8::1'],
+    ['fe80::1%eth0', 'fe80::1'],
+  ])('has the client %s as %s', async (ip, expected) => {
+    expect((await some(RECORD, {}, { ip })).row.ip).toBe(expected);
+  });
+
   it('names at most 20 signatures, those that pass first', async () => {
     const failing = Array.from(
       { length: 50 },
