@@ -2,7 +2,7 @@
 
 import { native } from './addon/native.js';
 import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter/dispatch.js';
-import { badArgument } from './internal/errors.js';
+import { badArgument, type MilterError } from './internal/errors.js';
 import { silentLogger } from './internal/logger.js';
 import { packageVersion } from './internal/package-version.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
@@ -12,7 +12,6 @@ import { tell } from './log/tell.js';
 import { messageTraces } from './metrics/message-traces.js';
 import { MetricsServer } from './metrics/metrics-server.js';
 import { METRICS_OPTIONS, type MetricsOptions, normaliseMetricsOptions } from './metrics/options.js';
-import { ThreadMetrics } from './metrics/thread-metrics.js';
 import {
   MAIN_OPTIONS,
   type MainOptions,
@@ -25,7 +24,7 @@ import { type FilterStart, runtime } from './runtime/runtime.js';
 import { SERVICE_MANAGER_OPTIONS, type ServiceManagerOptions } from './runtime/service-manager.js';
 import { checkSocketSpec } from './runtime/socket-spec.js';
 import type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
-import { combineObservers } from './session/observer.js';
+import { combineObservers, NO_SESSION } from './session/observer.js';
 import { Supervision } from './supervision.js';
 import { createPool } from './workers/create-pool.js';
 import {
@@ -101,9 +100,9 @@ export async function runmilter(name: string, socket: string, options: RunOption
   checkWord("the filter's name", name);
   checkSocketSpec(socket);
   const { main, workers, log: logOptions, metrics: metricsAddress, ...settings } = normalise(options);
+  const release = runtime.reserve();
   if (options.factory) setFactory(options.factory);
   const log = openLog(name, logOptions);
-  const metrics = metricsAddress && new ThreadMetrics('main');
   const supervision = new Supervision({
     systemd: options.systemd ?? true,
     signals: main.signals,
@@ -111,11 +110,12 @@ export async function runmilter(name: string, socket: string, options: RunOption
     logger: log?.logger,
   });
   const { countsMessages } = supervision;
-  const pool = workers && createPool(workers, { name, options: main, log, metrics, countsMessages });
-  const server = metricsAddress && metrics && new MetricsServer(metricsAddress, metrics, pool);
-  const metricsUrl = server ? await startMetrics(server) : undefined;
+  let server: MetricsServer | null = null;
+  let metricsUrl: string | undefined;
+  let [begun, started] = [false, false];
   let failure: { error: unknown } | undefined;
   const onReady = () => {
+    started = true;
     server?.serving();
     // Not before: the error of a start that fails says all.
     tell(log?.logger, startFields(workers), 'started');
@@ -129,54 +129,53 @@ export async function runmilter(name: string, socket: string, options: RunOption
     }
     supervision.ready();
   };
-  const filter: FilterStart = {
-    name,
-    socket,
-    ...settings,
-    options: main,
-    callbacks: filterCallbacks(),
-    workers: pool,
-    observation: {
-      logger: log?.logger ?? silentLogger,
-      observer: combineObservers([
-        log && logObserver(log.logger),
-        metrics,
-        messageTraces(),
-        supervision.observer,
-      ]),
-      prefix: '',
-    },
-    onStarting: () => {
-      runtime.exceptions.setLogger(log?.logger ?? null);
-      supervision.start(pool);
-    },
-    onStopping: () => {
-      server?.stopping();
-      supervision.stopping();
-      tell(log?.logger, {}, 'stopping');
-    },
-  };
   try {
+    server = metricsAddress && new MetricsServer(metricsAddress, reportMetricsError);
+    const metrics = server?.own ?? null;
+    const pool = workers && createPool(workers, { name, options: main, log, metrics, countsMessages });
+    metricsUrl = await server?.start(pool);
+    const filter: FilterStart = {
+      name,
+      socket,
+      ...settings,
+      options: main,
+      callbacks: filterCallbacks(),
+      workers: pool,
+      observation: {
+        logger: log?.logger ?? silentLogger,
+        observer: combineObservers([
+          log && logObserver(log.logger),
+          metrics,
+          messageTraces(),
+          supervision.observer,
+        ]),
+        prefix: '',
+      },
+      onStarting: () => {
+        begun = true;
+        runtime.exceptions.setLogger(log?.logger ?? null);
+        supervision.start(pool);
+      },
+      onStopping: () => {
+        server?.stopping();
+        supervision.stopping();
+        tell(log?.logger, {}, 'stopping');
+      },
+    };
     await runtime.runFilter(filter, onReady);
   } finally {
     supervision.close();
     await server?.close();
+    if (begun && !started) runtime.exceptions.setLogger(null);
+    release();
   }
   tell(log?.logger, { sessions: runtime.contexts[0] }, 'stopped');
   await log?.flush();
   if (failure) throw failure.error;
 }
 
-/** Before the filter itself: if its metrics cannot be had, it does not start. */
-async function startMetrics(server: MetricsServer): Promise<string> {
-  const release = runtime.reserve();
-  try {
-    return await server.start();
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
+const reportMetricsError = (error: MilterError): void =>
+  runtime.exceptions.report(error, 'the metrics', NO_SESSION);
 
 /** What the log tells when the socket accepts connections. */
 function listeningFields(socket: string, metrics: string | undefined): Record<string, unknown> {
@@ -248,7 +247,7 @@ export function setExceptionPolicy(policy: ExceptionPolicy): ExceptionPolicy {
   return runtime.setExceptionPolicy(policy);
 }
 
-/** Sets the function that errors in handlers are reported to; null: they are printed to stderr. @returns the old hook */
+/** Sets the function that errors in handlers are reported to; null: they are logged. @returns the old hook */
 export function setErrorHook(hook: ErrorHook | null): ErrorHook | null {
   return runtime.setErrorHook(hook);
 }

@@ -3,7 +3,7 @@
 import { MilterError } from '../internal/errors.js';
 import { HEADER_CONSTANTS } from './constants.js';
 import type { Events } from './events.js';
-import { ActionKind, MessageKind, StartResult } from './kinds.js';
+import { ActionKind, Interruption, MessageKind, StartResult } from './kinds.js';
 import { isOtherBuild, otherNodeNeeded } from './other-build.js';
 import { rebuildCommand } from './rebuild-command.js';
 import { STEP_NAMES } from './steps.js';
@@ -14,6 +14,7 @@ const NAMES = {
   actions: Object.keys(ActionKind),
   messages: Object.keys(MessageKind),
   startResults: Object.keys(StartResult),
+  interruptions: Object.keys(Interruption),
 } as const;
 
 /** What a session has negotiated (native/bridge/answer.h). Sets of steps are bits by step number. */
@@ -71,6 +72,8 @@ export interface Addon {
   /** Takes sessions of a filter that another thread starts, or has started. */
   join(deliver: Deliver): void;
   stop(drainMilliseconds: number): void;
+  /** How many questions were answered without their handlers since the process began, by {@link Interruption}. */
+  interruptions(): number[];
   /** Sends a datagram to a unix socket, whose address is a path or `@` and an abstract name. Returns 0 or an errno. */
   notify(address: string, text: string): number;
 

@@ -1,5 +1,5 @@
 /** Errors as text, for logs. */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 
 /**
  * An error as text, with its stack. Its message may quote the client, so lines after the first are indented: they cannot be taken
@@ -11,4 +11,10 @@ export function errorText(error: unknown): string {
   } catch {
     return 'a value that cannot be printed';
   }
+}
+
+/** An error's name and message in one line. */
+export function errorSummary(error: unknown): string {
+  if (!types.isNativeError(error)) return inspect(error);
+  return `${error.name}: ${error.message}`.split('\n', 1)[0] as string;
 }

@@ -49,6 +49,8 @@ export type MilterErrorCode =
   | 'ERR_MILTER_ADDON_MISMATCH'
   /** A worker thread of a filter could not be started, or has ended before the filter. */
   | 'ERR_MILTER_WORKER'
+  /** The thread that serves the metrics has ended before the filter. */
+  | 'ERR_MILTER_METRICS'
   /** A filter is running in this process already. */
   | 'ERR_MILTER_IN_USE'
   /** A filter has run in this process; libmilter allows one per process. */

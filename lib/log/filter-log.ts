@@ -13,8 +13,8 @@ import type { WorkerLogItem, WorkerLogSettings } from './worker-log.js';
 /** The log in the thread that runs the filter. */
 export interface FilterLog {
   readonly logger: Logger;
-  /** How workers make their entries; null if nothing is logged. */
-  readonly workers: WorkerLogSettings | null;
+  /** How workers make their entries. */
+  readonly workers: WorkerLogSettings;
   /** Writes what a worker has sent. */
   write(items: readonly WorkerLogItem[]): void;
   /** Resolves when all has been written, or nothing reads it. */
@@ -56,7 +56,7 @@ function givenLog(given: GivenLogger): FilterLog {
   const level = levelOf(given);
   return {
     logger: level ? completeLogger(given) : silentLogger,
-    workers: level && { level, lines: null },
+    workers: level ? { level, lines: null } : 'silent',
     write: (items) => {
       for (const [itemLevel, content] of items) {
         if (typeof content === 'string') continue;

@@ -49,10 +49,10 @@ function textLines(name: string, journal: boolean): LineFormat {
     const { level, text, fields } = entry;
     if (!journal && entry.time !== time) [time, timeText] = [entry.time, new Date(entry.time).toISOString()];
     const begin = journal ? '' : `${timeText} ${level.padEnd(5)} `;
-    let line = `${begin}${title}${text === '' ? '' : `: ${printable(cut(text, MAX_TEXT))}`}`;
+    let line = `${begin}${title}${text === '' ? '' : `: ${shownText(text)}`}`;
     const { err } = fields;
     const [summary, stack] = err === undefined ? ['', ''] : errorLines(err);
-    if (summary !== '') line += `: ${summary}`;
+    if (summary !== '') line += ` err=${quoted(summary)}`;
     for (const key in fields) {
       const value = fields[key];
       if (value === null || value === undefined || key === 'err') continue;
@@ -87,7 +87,15 @@ function word(text: string): string {
   if (text.length <= MAX_VALUE && PLAIN_WORD.test(text)) return text;
   const shown = printable(cut(text, MAX_VALUE));
   if (PLAIN_WORD.test(shown)) return shown;
-  return `"${shown.replace(/["\\]/g, '\\$&')}"`;
+  return quoted(shown);
+}
+
+const quoted = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`;
+
+/** An entry's own text: in quotes if it has an equals sign, so that it cannot be taken for fields. */
+function shownText(text: string): string {
+  const shown = printable(cut(text, MAX_TEXT));
+  return /[="]/.test(shown) ? quoted(shown) : shown;
 }
 
 function cut(text: string, max: number): string {

@@ -3,8 +3,14 @@ import type { Logger, LogLevel } from '../internal/logger.js';
 import { EntryLogger, type LogEntry } from './entry-logger.js';
 import { type LineOptions, lineFormat } from './line-format.js';
 
-/** How a worker makes entries: as lines, or as fields for a logger of the application's own. */
-export interface WorkerLogSettings {
+/**
+ * How a worker makes entries: as lines, or as fields for a logger of the application's own. `silent` if that logger writes nothing,
+ * so that none have to be made.
+ */
+export type WorkerLogSettings = 'silent' | WorkerEntrySettings;
+
+/** How entries are made. */
+export interface WorkerEntrySettings {
   readonly level: LogLevel;
   readonly lines: LineOptions | null;
 }
@@ -27,7 +33,7 @@ export class WorkerLog {
   #lost = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor({ level, lines }: WorkerLogSettings, send: (items: readonly WorkerLogItem[]) => void) {
+  constructor({ level, lines }: WorkerEntrySettings, send: (items: readonly WorkerLogItem[]) => void) {
     this.#send = send;
     const format = lines && lineFormat(lines);
     this.logger = new EntryLogger(

@@ -4,7 +4,8 @@ import { loadPackage } from '../internal/stores/packages.js';
 import { FAMILIES, FAMILY_NAMES, type Family, type FamilyName } from './families.js';
 import type { SeriesValue, Snapshot } from './series.js';
 
-type PromClient = typeof import('prom-client');
+/** The package. */
+export type PromClient = typeof import('prom-client');
 /** What a registry reads of a metric. */
 type MetricText = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[number];
 

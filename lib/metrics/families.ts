@@ -14,54 +14,39 @@ const SECONDS = [
 ];
 const EVENTS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
+const counter = (help: string) => ({ type: 'counter', help }) as const;
+const gauge = (help: string) => ({ type: 'gauge', help }) as const;
+const histogram = (bounds: readonly number[], help: string) => ({ type: 'histogram', help, bounds }) as const;
+
 export const FAMILIES = {
-  tsmilter_sessions_total: { type: 'counter', help: 'SMTP sessions that have begun.' },
-  tsmilter_sessions_open: { type: 'gauge', help: 'SMTP sessions that are open.' },
-  tsmilter_session_verdicts_total: {
-    type: 'counter',
-    help: 'Verdicts other than continue on whole sessions, by verdict and step.',
-  },
-  tsmilter_messages_total: {
-    type: 'counter',
-    help: 'Messages that have ended, by verdict (abort: without one) and the step that gave it.',
-  },
-  tsmilter_recipients_total: {
-    type: 'counter',
-    help: 'Recipients that the filter was asked about, by verdict.',
-  },
-  tsmilter_changes_total: { type: 'counter', help: 'Actions called for messages, by action.' },
-  tsmilter_body_bytes_total: { type: 'counter', help: 'Bytes of body that handlers were given.' },
-  tsmilter_handler_seconds: {
-    type: 'histogram',
-    help: 'Seconds that handlers took, including what they awaited, by step.',
-    bounds: SECONDS,
-  },
-  tsmilter_batch_events: {
-    type: 'histogram',
-    help: 'Events that were handed over together.',
-    bounds: EVENTS,
-  },
-  tsmilter_interrupted_total: {
-    type: 'counter',
-    help: 'Questions of the MTA that were answered without the handler: expired, released (the filter stops), write_failed.',
-  },
-  tsmilter_event_loop_lag_seconds: {
-    type: 'gauge',
-    help: 'Delay of timers in a thread that serves sessions, since the last time it was read: mean, p99, max.',
-  },
-  tsmilter_workers: { type: 'gauge', help: 'Worker threads that take sessions.' },
-  tsmilter_worker_deaths_total: { type: 'counter', help: 'Worker threads that have died.' },
-  tsmilter_dns_lookups_total: {
-    type: 'counter',
-    help: 'DNS lookups by result: cached, found, nothing, failed.',
-  },
-  tsmilter_dns_seconds: { type: 'histogram', help: 'Seconds that DNS lookups took.', bounds: SECONDS },
-  tsmilter_redis_requests_total: { type: 'counter', help: 'Requests to Redis by result: ok, failed.' },
-  tsmilter_redis_seconds: {
-    type: 'histogram',
-    help: 'Seconds that requests to Redis took.',
-    bounds: SECONDS,
-  },
+  tsmilter_sessions_total: counter('SMTP sessions that have begun.'),
+  tsmilter_sessions_open: gauge('SMTP sessions that are open.'),
+  tsmilter_session_verdicts_total: counter(
+    'Verdicts other than continue on whole sessions, by verdict and step.',
+  ),
+  tsmilter_messages_total: counter(
+    'Messages that have ended, by verdict (abort: without one) and the step that gave it.',
+  ),
+  tsmilter_recipients_total: counter('Recipients that the filter was asked about, by verdict.'),
+  tsmilter_changes_total: counter('Actions called for messages, by action.'),
+  tsmilter_body_bytes_total: counter('Bytes of body that handlers were given.'),
+  tsmilter_handler_seconds: histogram(
+    SECONDS,
+    'Seconds that handlers took, including what they awaited, by step.',
+  ),
+  tsmilter_batch_events: histogram(EVENTS, 'Events that were handed over together.'),
+  tsmilter_interrupted_total: counter(
+    'Answers that the MTA got in place of handlers, by reason: expired, released, write_failed, stopping, unavailable, no_memory.',
+  ),
+  tsmilter_event_loop_lag_seconds: gauge(
+    'Delay of timers in a thread that serves sessions, since the last time it was read: mean, p99, max.',
+  ),
+  tsmilter_workers: gauge('Worker threads that take sessions.'),
+  tsmilter_worker_deaths_total: counter('Worker threads that have died.'),
+  tsmilter_dns_lookups_total: counter('DNS lookups by result: cached, found, nothing, failed.'),
+  tsmilter_dns_seconds: histogram(SECONDS, 'Seconds that DNS lookups took.'),
+  tsmilter_redis_requests_total: counter('Requests to Redis by result: ok, failed.'),
+  tsmilter_redis_seconds: histogram(SECONDS, 'Seconds that requests to Redis took.'),
 } as const satisfies Readonly<Record<string, Family>>;
 
 /** The name of a metric. */

@@ -1,13 +1,15 @@
 /** The metrics of a filter, as the thread that runs it sees them: it answers for what the server's thread is asked. */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { errorSummary } from '../internal/error-text.js';
 import { MilterError, type MilterErrorCode } from '../internal/errors.js';
-import { Exposition, loadPromClient } from './exposition.js';
+import { Exposition, loadPromClient, type PromClient } from './exposition.js';
 import { BEAT_INTERVAL, HealthPhase, SharedHealth } from './health.js';
+import { addInterruptions } from './interruptions.js';
 import type { MetricsAddress } from './options.js';
 import { SeriesSet, type Snapshot } from './series.js';
 import type { ScrapeReply, ServerMessage, ServerStart } from './server-thread.js';
-import type { ThreadMetrics } from './thread-metrics.js';
+import { ThreadMetrics } from './thread-metrics.js';
 
 /** What is known of the workers; lib/workers/worker-pool.ts. */
 export interface WorkersState {
@@ -20,28 +22,35 @@ export interface WorkersState {
 }
 
 export class MetricsServer {
+  /** What is counted in this thread. */
+  readonly own: ThreadMetrics;
   readonly #health = new SharedHealth();
-  readonly #exposition: Exposition;
-  readonly #own: ThreadMetrics;
-  readonly #workers: WorkersState | null;
+  readonly #promClient: PromClient;
   readonly #address: MetricsAddress;
+  readonly #report: (error: MilterError) => void;
+  #exposition: Exposition | null = null;
+  #workers: WorkersState | null = null;
   #thread: Worker | null = null;
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param own what is counted in this thread
-   * @param workers null where this thread serves the sessions
+   * @param report called if the metrics are lost while the filter runs
    * @throws MilterError ERR_MILTER_MISSING_PACKAGE without prom-client
    */
-  constructor(address: MetricsAddress, own: ThreadMetrics, workers: WorkersState | null) {
+  constructor(address: MetricsAddress, report: (error: MilterError) => void) {
+    this.#promClient = loadPromClient();
     this.#address = address;
-    this.#own = own;
-    this.#workers = workers;
-    this.#exposition = new Exposition(loadPromClient());
+    this.#report = report;
+    this.own = new ThreadMetrics('main');
   }
 
-  /** Where the metrics are read. @throws MilterError with the system's code if the server cannot listen there */
-  async start(): Promise<string> {
+  /**
+   * Where the metrics are read.
+   * @param workers null where this thread serves the sessions
+   * @throws MilterError with the system's code if the server cannot listen there
+   */
+  async start(workers: WorkersState | null): Promise<string> {
+    this.#workers = workers;
     this.#beat();
     this.#timer = setInterval(() => this.#beat(), BEAT_INTERVAL).unref();
     // Without delay, or it would tell nothing of a worker that dies and is replaced between two beats.
@@ -59,11 +68,11 @@ export class MetricsServer {
         else if ('failed' in message) reject(listenError(message.failed));
         else void this.#answer(message.scrape);
       });
-    }).catch(async (error: unknown) => {
-      await this.close();
-      throw error;
     });
+    thread.on('error', (cause) => this.#report(serverEnded(cause)));
     thread.unref();
+    // Only now: what prom-client observes of the process, it observes for good.
+    this.#exposition = new Exposition(this.#promClient);
     return urlOf(this.#address, port);
   }
 
@@ -77,7 +86,7 @@ export class MetricsServer {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    this.#own.close();
+    this.own.close();
     await this.#thread?.terminate();
   }
 
@@ -86,17 +95,19 @@ export class MetricsServer {
   }
 
   async #answer(scrape: number): Promise<void> {
-    const text = await this.#text().catch(() => null);
-    const reply: ScrapeReply = { scrape, text, contentType: this.#exposition.contentType };
+    const exposition = this.#exposition;
+    const text = exposition && (await this.#text(exposition).catch(() => null));
+    const reply: ScrapeReply = { scrape, text, contentType: exposition?.contentType ?? '' };
     this.#thread?.postMessage(reply);
   }
 
-  async #text(): Promise<string> {
+  async #text(exposition: Exposition): Promise<string> {
     const all = new SeriesSet();
     for (const snapshot of (await this.#workers?.collect()) ?? []) all.merge(snapshot);
     if (this.#workers) all.series('tsmilter_workers').value = this.#workers.serving;
-    all.merge(this.#own.snapshot(true));
-    return this.#exposition.text(all.snapshot());
+    all.merge(this.own.snapshot(true));
+    addInterruptions(all);
+    return exposition.text(all.snapshot());
   }
 }
 
@@ -105,6 +116,13 @@ function urlOf(address: MetricsAddress, port: number): string {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return `http://${host}:${port}/metrics`;
 }
+
+const serverEnded = (cause: unknown): MilterError =>
+  new MilterError(
+    'ERR_MILTER_METRICS',
+    `the metrics cannot be read any more, because their thread has ended: ${errorSummary(cause)}`,
+    { cause },
+  );
 
 function listenError({ code, message }: { code: string; message: string }): MilterError {
   return new MilterError(code as MilterErrorCode, `metrics: ${message}`);

@@ -4,7 +4,7 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { STEP_NAMES } from '../addon/steps.js';
 import { DNS_CHANNEL, type HelperEvent, REDIS_CHANNEL } from '../internal/helper-events.js';
 import type { MessageRecord, Outcome } from '../session/message-record.js';
-import type { Interruption, Observer, SessionFacts } from '../session/observer.js';
+import type { Observer, SessionFacts } from '../session/observer.js';
 import { FAMILIES } from './families.js';
 import { observe, SeriesSet, type SeriesValue, type Snapshot } from './series.js';
 
@@ -50,10 +50,6 @@ export class ThreadMetrics implements Observer {
 
   answered(_session: SessionFacts, events: number): void {
     observe(this.#batches, EVENTS, events);
-  }
-
-  interrupted(_session: SessionFacts, reason: Interruption): void {
-    this.#all.add('tsmilter_interrupted_total', { reason });
   }
 
   sessionDecided(_session: SessionFacts, step: number, verdict: Outcome): void {

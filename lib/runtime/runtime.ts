@@ -129,7 +129,7 @@ class Runtime {
 
   /**
    * Refuses at once what runFilter would refuse, for what has to be done before it.
-   * @returns takes it back
+   * @returns takes it back, unless a filter has been started meanwhile
    */
   reserve(): () => void {
     this.#checkStartable();
@@ -287,6 +287,7 @@ class Runtime {
       ignoreSignals();
       leaveErrors();
       this.#state = started ? { phase: 'ended' } : before;
+      if (!started) this.#observation = this.#onStopping = undefined;
       if (this.#state.phase === 'idle') native().release(); // a start in one go leaves nothing behind
       resolve();
     }

@@ -27,8 +27,6 @@ export interface DispatcherOptions {
   readonly onStopped: (failed: boolean) => void;
 }
 
-const ERROR_CODES = { expired: 'ERR_MILTER_HANDLER_TIMEOUT', write_failed: 'ERR_MILTER_WRITE' } as const;
-
 export class Dispatcher {
   readonly #dependencies: SessionDependencies;
   readonly #options: DispatcherOptions;
@@ -57,15 +55,13 @@ export class Dispatcher {
       case MessageKind.expired:
         this.#fail(
           slot,
-          'expired',
-          'the JS thread did not answer in time',
+          new MilterError('ERR_MILTER_HANDLER_TIMEOUT', 'the JS thread did not answer in time'),
           this.#dependencies.exceptions.policy,
         );
         break;
       case MessageKind.released:
         this.#sessions[slot]?.interrupt(
           new MilterError('ERR_MILTER_BAD_CONTEXT', 'the filter stops: the MTA was told to try again later'),
-          'released',
           TEMPFAIL,
           false, // an answer is expected to be late then
         );
@@ -73,8 +69,10 @@ export class Dispatcher {
       case MessageKind.writeFailed:
         this.#fail(
           slot,
-          'write_failed',
-          'a modification could not be sent to the MTA: the message got a temporary failure',
+          new MilterError(
+            'ERR_MILTER_WRITE',
+            'a modification could not be sent to the MTA: the message got a temporary failure',
+          ),
           TEMPFAIL,
         );
         break;
@@ -109,11 +107,10 @@ export class Dispatcher {
   }
 
   /** A question was answered on libmilter's thread with this verdict. */
-  #fail(slot: number, reason: 'expired' | 'write_failed', message: string, verdict: number): void {
-    const error = new MilterError(ERROR_CODES[reason], message);
+  #fail(slot: number, error: MilterError, verdict: number): void {
     const session = this.#sessions[slot];
     this.#dependencies.exceptions.report(error, 'a session', session?.facts ?? NO_SESSION);
-    session?.interrupt(error, reason, verdict);
+    session?.interrupt(error, verdict);
   }
 
   /** libmilter has returned. Sessions that were open then get no message of their own: libmilter does not close them. */

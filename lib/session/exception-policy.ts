@@ -54,7 +54,7 @@ export class Exceptions {
     return old;
   }
 
-  /** Sets the hook; null: errors are printed to stderr. @returns the old hook */
+  /** Sets the hook; null: errors go to the log, or are printed to stderr if there is none. @returns the old hook */
   setHook(hook: ErrorHook | null): ErrorHook | null {
     const old = this.#hook;
     this.#hook = hook;

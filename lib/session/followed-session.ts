@@ -15,7 +15,7 @@ import {
   TRANSACTION_STEPS,
 } from '../addon/steps.js';
 import { MessageRecord, type Outcome, type ReplyRecord } from './message-record.js';
-import type { Interruption, Observer } from './observer.js';
+import type { Observer } from './observer.js';
 import type { SessionIdentity } from './session-identity.js';
 
 const OUTCOMES: ReadonlyMap<number, Outcome> = new Map<number, Outcome>([
@@ -98,9 +98,8 @@ export class FollowedSession {
   }
 
   /** A question was answered in place of its handlers, on libmilter's thread. */
-  interrupt(verdict: number, reason: Interruption): void {
+  interrupt(verdict: number): void {
     this.leave();
-    this.#observer.interrupted?.(this.#identity, reason);
     this.#reply = null; // what the handler had set was not sent
     this.decided(this.#step, verdict, false);
   }

@@ -15,9 +15,6 @@ export interface SessionFacts {
   readonly queueId: string | null;
 }
 
-/** Why a question was answered on libmilter's thread: its handlers took too long, the filter stops, or the MTA does not read. */
-export type Interruption = 'expired' | 'released' | 'write_failed';
-
 /** The facts about what belongs to no session. */
 export const NO_SESSION: SessionFacts = { session: null, client: null, queueId: null };
 
@@ -32,8 +29,6 @@ export interface Observer {
   handled?(session: SessionFacts, step: number, milliseconds: number): void;
   /** A question was answered, with that many events in its batch. */
   answered?(session: SessionFacts, events: number): void;
-  /** A question was answered in place of its handlers. */
-  interrupted?(session: SessionFacts, reason: Interruption): void;
   /** connect or helo got a verdict other than CONTINUE. */
   sessionDecided?(session: SessionFacts, step: number, verdict: Outcome): void;
   /** A message has its verdict, or ended without one. */
@@ -64,7 +59,6 @@ const OBSERVED = [
   'sessionBegun',
   'handled',
   'answered',
-  'interrupted',
   'sessionDecided',
   'messageEnded',
   'sessionEnded',

@@ -31,7 +31,7 @@ import { HandlerWait } from './handler-wait.js';
 import { addAsked, KeptMacros, macroNotKept } from './kept-macros.js';
 import { Negotiation } from './negotiation.js';
 import type { NegotiationOptions } from './negotiation-options.js';
-import type { Interruption, SessionFacts } from './observer.js';
+import type { SessionFacts } from './observer.js';
 import { comesAgain, endsWith, NO_QUESTION, type Run } from './run.js';
 import { SessionIdentity } from './session-identity.js';
 import { checkStatus } from './status.js';
@@ -90,12 +90,11 @@ export class Session implements Backend {
 
   /**
    * The open question has been answered without its handler, for the reason in `error`.
-   * @param reason why
    * @param verdict what the MTA was told
    * @param reportsLateAnswer whether the handler's own answer is reported when it comes
    */
-  interrupt(error: MilterError, reason: Interruption, verdict: number, reportsLateAnswer = true): void {
-    this.#followed?.interrupt(verdict, reason);
+  interrupt(error: MilterError, verdict: number, reportsLateAnswer = true): void {
+    this.#followed?.interrupt(verdict);
     this.#abandonHandler(reportsLateAnswer);
     this.context.interrupt(error);
   }

@@ -1,7 +1,7 @@
 /** One worker thread from its start to its end, as the main thread sees it. */
 import { join } from 'node:path';
-import { inspect, types } from 'node:util';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { errorSummary } from '../internal/error-text.js';
 import { MilterError } from '../internal/errors.js';
 import type { WorkerLogItem } from '../log/worker-log.js';
 import type { Snapshot } from '../metrics/series.js';
@@ -17,12 +17,6 @@ const MISSED_HEARTBEATS = 4;
 
 /** Milliseconds to wait for a worker's metrics. */
 const COLLECT_TIMEOUT = 1_000;
-
-/** An error's name and message in one line. */
-function summaryOf(error: unknown): string {
-  if (!types.isNativeError(error)) return inspect(error);
-  return `${error.name}: ${error.message}`.split('\n', 1)[0] as string;
-}
 
 export class WorkerThread {
   /** Resolves when the thread takes sessions; to false where it has ended before. */
@@ -56,7 +50,6 @@ export class WorkerThread {
     settings: WorkerSettings,
     writeLog: (items: readonly WorkerLogItem[]) => void,
   ) {
-    this.#label = `worker ${number} (${options.path})`;
     // The native side answers for a blocked handler after one grace period; one more, and the thread is given up.
     const { handlerTimeout } = settings.options;
     const stuckAfter = handlerTimeout > 0 ? handlerTimeout + 2 * STUCK_GRACE : 0;
@@ -69,6 +62,8 @@ export class WorkerThread {
       transferList: [port2],
       resourceLimits: options.resourceLimits,
     });
+    // The thread's number is the one that sessions have in the log.
+    this.#label = `worker ${number} (thread ${this.#worker.threadId}, ${options.path})`;
     this.#port = port1;
     let watchdog: NodeJS.Timeout | undefined;
     this.#worker.on('error', (cause) => {
@@ -208,7 +203,7 @@ export class WorkerThread {
     if (this.#error) {
       const { cause } = this.#error;
       const when = phase === Phase.loading ? 'ended while its module was loaded' : 'has ended';
-      return this.#errorOf(`${when}: ${summaryOf(cause)}`, cause);
+      return this.#errorOf(`${when}: ${errorSummary(cause)}`, cause);
     }
     if (phase === Phase.finished) return null;
     const when = phase === Phase.loading ? 'while its module was loaded' : 'while it took sessions';

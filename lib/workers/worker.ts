@@ -4,7 +4,7 @@ import { currentFactory, filterCallbacks } from '../filter/dispatch.js';
 import { reloadOf } from '../filter/reload.js';
 import { silentLogger } from '../internal/logger.js';
 import { logObserver } from '../log/filter-log.js';
-import { WorkerLog, type WorkerLogSettings } from '../log/worker-log.js';
+import { type WorkerEntrySettings, WorkerLog } from '../log/worker-log.js';
 import { BEAT_INTERVAL, sharedClock } from '../metrics/health.js';
 import { messageTraces } from '../metrics/message-traces.js';
 import { ThreadMetrics } from '../metrics/thread-metrics.js';
@@ -28,8 +28,10 @@ async function work({ settings, counters: memory, heartbeat, port }: WorkerStart
   };
   setFlags(settings.flags);
   const { name, policy, options } = settings;
-  const log = settings.log && openWorkerLog(settings.log, port);
-  if (log) runtime.exceptions.setLogger(log.logger);
+  const log = settings.log && settings.log !== 'silent' ? openWorkerLog(settings.log, port) : null;
+  // With a silent log, errors in handlers are not printed either.
+  const logger = log?.logger ?? silentLogger;
+  if (settings.log) runtime.exceptions.setLogger(logger);
   const serve = runtime.becomeWorker({ name, policy, options, counts: counters });
   const { stopped, reload } = await loadFilterModule(settings.module);
   await new Promise(setImmediate); // so that an unhandled rejection of the module's fails the start, not the service
@@ -39,7 +41,7 @@ async function work({ settings, counters: memory, heartbeat, port }: WorkerStart
     ? { messageEnded: () => counters.countMessage() }
     : null;
   const observer = combineObservers([log && logObserver(log.logger), metrics, messageTraces(), counter]);
-  const served = serve({ logger: log?.logger ?? silentLogger, observer, prefix: `${threadId}-` });
+  const served = serve({ logger, observer, prefix: `${threadId}-` });
   const requestReload = answerReloads(() => reload ?? reloadOf(currentFactory()), port);
   if (heartbeat > 0) setInterval(() => counters.heartbeat(), heartbeat).unref();
   port.on('message', (message: MainMessage) => {
@@ -88,7 +90,7 @@ function keepMetrics(metrics: ThreadMetrics, counters: SharedCounters, port: Mes
 }
 
 /** The log of this worker, which the main thread writes. */
-function openWorkerLog(settings: WorkerLogSettings, port: MessagePort): WorkerLog {
+function openWorkerLog(settings: WorkerEntrySettings, port: MessagePort): WorkerLog {
   return new WorkerLog(settings, (log) => {
     const message: WorkerMessage = { log };
     port.postMessage(message);

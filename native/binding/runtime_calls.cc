@@ -39,14 +39,15 @@ Napi::Value toList(Napi::Env env, const char* const (&names)[Count]) {
   return list;
 }
 
-// The names of steps, actions, messages and start results by number, so that lib can compare them with its
-// own.
+// The names of steps, actions, messages, start results and interruptions by number, so that lib can compare
+// them with its own.
 Napi::Value protocol(Napi::Env env) {
   Napi::Object object = Napi::Object::New(env);
   object["steps"] = toList(env, kStepNames);
   object["actions"] = toList(env, kActionNames);
   object["messages"] = toList(env, kMessageNames);
   object["startResults"] = toList(env, kStartResultNames);
+  object["interruptions"] = toList(env, kInterruptionNames);
   return object;
 }
 
@@ -155,6 +156,16 @@ void stop(const Napi::CallbackInfo& info) {
   process().stop(std::chrono::milliseconds(info[0].As<Napi::Number>().Int64Value()));
 }
 
+// interruptions(): number[], how many there have been in the process, by Interruption
+Napi::Value interruptions(const Napi::CallbackInfo& info) {
+  const InterruptionCounts& counts = process().sharedState().interruptions;
+  Napi::Array list = Napi::Array::New(info.Env(), kInterruptionCount);
+  for (uint32_t i = 0; i < kInterruptionCount; ++i) {
+    list[i] = Napi::Number::New(info.Env(), static_cast<double>(counts.of(static_cast<Interruption>(i))));
+  }
+  return list;
+}
+
 // notify(address, text): number, an errno or 0
 Napi::Value notify(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), sendNotification(textFrom(info[0]), textFrom(info[1])));
@@ -182,6 +193,7 @@ void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
   exports["start"] = Napi::Function::New<start>(env, "start");
   exports["join"] = Napi::Function::New<join>(env, "join");
   exports["stop"] = Napi::Function::New<stop>(env, "stop");
+  exports["interruptions"] = Napi::Function::New<interruptions>(env, "interruptions");
   exports["notify"] = Napi::Function::New<notify>(env, "notify");
 }
 

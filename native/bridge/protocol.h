@@ -69,4 +69,18 @@ constexpr const char* kStartResultNames[] = {
     "ready", "inUse", "alreadyRun", "notRegistered",
 };
 
+// Why a question of the MTA was answered without its handlers.
+enum class Interruption : uint8_t {
+  expired,      // The handlers took too long; the exception policy decided.
+  released,     // The filter stopped, or the JS thread that ran the handlers has ended.
+  writeFailed,  // A modification could not be written to the MTA.
+  stopping,     // The filter stops, so no message may begin.
+  unavailable,  // The session has no JS thread, or the system has no more threads.
+  noMemory,     // The process has no more memory.
+};
+constexpr const char* kInterruptionNames[] = {
+    "expired", "released", "writeFailed", "stopping", "unavailable", "noMemory",
+};
+constexpr unsigned kInterruptionCount = 6;
+
 }  // namespace milter

@@ -18,7 +18,7 @@ Session::~Session() {
 
 Verdict Session::negotiate(const uint32_t (&offer)[4]) {
   const InFlight::CallbackScope scope(shared_.inFlight);
-  if (!queue_ || shared_.inFlight.draining()) return unavailableVerdict(Step::negotiate);
+  if (!queue_ || shared_.inFlight.draining()) return refuse(Step::negotiate);
   Event& event = batch_.addEvent(Step::negotiate);
   std::copy(std::begin(offer), std::end(offer), event.numbers);
   const Verdict verdict = ask(Step::negotiate).verdict;
@@ -37,7 +37,7 @@ std::optional<Verdict> Session::answerWithoutHandler(Step step) {
       // The filter stops, so no transaction may begin. A step without reply cannot say so; the next one will.
       if (has(options_.silent, step)) return Verdict::noreply;
       mta_->setreply({"451", "4.3.2", {"filter is stopping, try again later"}});
-      return Verdict::tempfail;
+      return refuse(step);
     }
     if (step == Step::envfrom && inTransaction_) {
       // The earlier one has ended without any callback. As in an abort, its verdict does not matter any more.
@@ -113,7 +113,7 @@ Session::BatchAnswer Session::ask(Step step) {
   const uint32_t question = pendingReply_.open(shared_.settings.answerTimeout());
   if (question == PendingReply::kReleased) {
     dropBatch();
-    return unanswered(unavailableVerdict(step), events);
+    return unanswered(refuse(step), events);
   }
   std::shared_ptr<Block> block = batch_.block();
   post(MessageKind::question, question, std::exchange(batch_, {}));
@@ -130,12 +130,15 @@ Session::BatchAnswer Session::ask(Step step) {
       return {result.answer.verdict, result.answer.beforeLast};
     case PendingReply::Outcome::writeFailed:
       post(MessageKind::writeFailed, question, {});
+      noteInterruption(Interruption::writeFailed, step);
       return unanswered(Verdict::tempfail, events);
     case PendingReply::Outcome::expired:
       post(MessageKind::expired, question, {});
+      noteInterruption(Interruption::expired, step);
       return unanswered(applyExceptionPolicy(step), events);
     case PendingReply::Outcome::released:
       post(MessageKind::released, question, {});
+      noteInterruption(Interruption::released, step);
       return unanswered(unavailableVerdict(step), events);
   }
   return unanswered(Verdict::tempfail, events);
@@ -153,6 +156,16 @@ Session::BatchAnswer Session::unanswered(Verdict verdict, size_t events) {
 Verdict Session::unavailableVerdict(Step step) const {
   if (step != Step::negotiate) return Verdict::tempfail;
   return shared_.inFlight.draining() ? Verdict::reject : Verdict::allOpts;
+}
+
+Verdict Session::refuse(Step step) {
+  noteInterruption(shared_.inFlight.draining() ? Interruption::stopping : Interruption::unavailable, step);
+  return unavailableVerdict(step);
+}
+
+void Session::noteInterruption(Interruption reason, Step step) {
+  // The MTA expects no answer to an abort.
+  if (step != Step::abort) shared_.interruptions.add(reason);
 }
 
 Verdict Session::applyExceptionPolicy(Step step) {

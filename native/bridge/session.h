@@ -113,6 +113,9 @@ class Session : public std::enable_shared_from_this<Session> {
   BatchAnswer unanswered(Verdict verdict, size_t events);
   // The verdict while no JS thread can answer.
   Verdict unavailableVerdict(Step step) const;
+  // Counts the refusal of a step that no JS thread can answer, and returns its verdict.
+  Verdict refuse(Step step);
+  void noteInterruption(Interruption reason, Step step);
   // The verdict in place of an answer that did not come in time.
   Verdict applyExceptionPolicy(Step step);
   // Turns a handler's verdict into the one that libmilter may see.

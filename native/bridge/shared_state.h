@@ -4,6 +4,7 @@
 #include "bridge/buffered_bytes.h"
 #include "bridge/dispatcher.h"
 #include "bridge/in_flight.h"
+#include "bridge/interruption_counts.h"
 #include "bridge/settings.h"
 
 namespace milter {
@@ -12,6 +13,7 @@ struct SharedState {
   Settings settings;
   BufferedBytes bufferedBytes;
   InFlight inFlight;
+  InterruptionCounts interruptions;
   Dispatcher dispatcher;
 };
 

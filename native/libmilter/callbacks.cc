@@ -108,10 +108,12 @@ sfsistat guarded(SMFICTX* context, Step step, Callback&& callback) noexcept {
   try {
     return toStatus(std::forward<Callback>(callback)());
   } catch (const std::exception&) {
+    const bool awaited = step != Step::abort && step != Step::close;
+    if (awaited) Runtime::get().sharedState().interruptions.add(Interruption::noMemory);
     if (SessionHolder* const holder = holderOf(context)) return toStatus((*holder)->fail(step));
     // There is no session, so there is nothing that could be lost but this event.
     if (step == Step::negotiate) return SMFIS_ALL_OPTS;
-    return step == Step::abort || step == Step::close ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
+    return awaited ? SMFIS_TEMPFAIL : SMFIS_CONTINUE;
   }
 }
 

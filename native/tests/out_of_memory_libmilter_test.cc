@@ -111,6 +111,7 @@ int main() {
 
   CHECK(failOneByOne(path, false) > 20);
   CHECK(failOneByOne(path, true) > 10);
+  CHECK(process.sharedState().interruptions.of(Interruption::noMemory) > 10);
 
   process.stop(std::chrono::seconds(5));
   waitUntil("the end", [&] { return jsThread.count("stopped") == 1; });

@@ -246,6 +246,7 @@ void refusesNewMessagesWhileItDrains() {
   CHECK(other->handle(Step::envfrom) == Verdict::tempfail);
   const uint32_t offer[4] = {};
   CHECK(other->negotiate(offer) == Verdict::reject);
+  CHECK(scene.shared.interruptions.of(Interruption::stopping) == 2);
   CHECK(!idleWithin(scene.shared.inFlight, milliseconds(30)));
   CHECK(scene.session->handle(Step::eom) == Verdict::cont);
   CHECK(idleWithin(scene.shared.inFlight, milliseconds(5'000)));
@@ -260,6 +261,7 @@ void closesOnceAndOnlyWhatWasKnown() {
   known->close();
   waitUntil("closed", [&] { return (scene.jsThread.seen() == Seen{"helo", "closed"}); });
   CHECK(known->handle(Step::helo) == Verdict::tempfail);
+  CHECK(scene.shared.interruptions.of(Interruption::unavailable) == 1);
 }
 
 void followsThePolicyWhenNobodyAnswers() {
@@ -275,6 +277,7 @@ void followsThePolicyWhenNobodyAnswers() {
   CHECK(seen.reply == "554 x: untrapped exception");
   const std::vector<Message> messages = queue->take();
   CHECK(messages.size() == 2 && messages[1].kind == MessageKind::expired);
+  CHECK(shared.interruptions.of(Interruption::expired) == 1);
 }
 
 void negotiates() {

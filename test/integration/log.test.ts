@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
 import { within } from '../../tools/wait.js';
+import { LENGTH, LINES } from '../fixtures/stalled-lines.js';
 import { expectThat } from '../support/expect.js';
 import { FilterProcess } from '../support/filter-process.js';
 
@@ -61,7 +62,7 @@ describe('the log of a filter', () => {
     expect(texts[3]).toBe('from eom session=1 client=client.example[192.0.2.1] queueId=4XyZ n=1');
     expect(texts[4]).toMatch(MESSAGE);
     expect(texts[5]).toMatch(
-      /^untrapped exception in header: Error: x session=1 client=client\.example\[192\.0\.2\.1\] queueId=4XyZ step=header$/,
+      /^untrapped exception in header err="Error: x" session=1 client=client\.example\[192\.0\.2\.1\] queueId=4XyZ step=header$/,
     );
     expect(texts[6]).toMatch(
       /verdict=tempfail step=header reply="451 4\.3\.0 logged: untrapped exception" ms=/,
@@ -117,7 +118,7 @@ describe('the log of a filter', () => {
   });
 
   it('goes to a pino logger, with its children in handlers', async () => {
-    await using filter = await FilterProcess.start('logged', { name: 'logged', options: { pino: true } });
+    await using filter = await FilterProcess.start('logged', { name: 'logged', options: { pino: 'info' } });
     await drive(filter);
     const entries = linesOf(filter.stderr).map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(entries.map(({ msg }) => msg)).toContain('from connect');
@@ -136,7 +137,7 @@ describe('the log of a filter', () => {
 
   it.each([
     ['lines', {}],
-    ['pino', { pino: true }],
+    ['pino', { pino: 'info' }],
   ])('of workers is written by the main thread: %s', async (_, options) => {
     await using filter = await FilterProcess.start('logged', {
       name: 'logged',
@@ -156,7 +157,8 @@ describe('the log of a filter', () => {
     const messages = linesOf(filter.stderr).filter((line) => /message"|: message /.test(line));
     expectThat(messages.length, filter.stderr).toBe(60);
     expect(new Set(messages.map((line) => /session[=":]+([\d-]+)/.exec(line)?.[1])).size).toBe(6);
-    for (const line of messages) expect(line).toMatch(/^(\{.*\}|\d{4}-.* ms=[\d.]+)$/);
+    for (const line of messages)
+      expect(line).toMatch(/^(\{"level":30,.*"writtenBy":0,.*\}|\d{4}-.* ms=[\d.]+)$/);
   });
 
   it('a worker that exits has sent what it logged', async () => {
@@ -172,7 +174,7 @@ describe('the log of a filter', () => {
     await filter.stop();
     expect(filter.stderr).toMatch(/from connect session=\d+-1 client=/);
     expect(filter.stderr).toMatch(
-      /untrapped exception in a worker: MilterError: worker 1 .* exited with code 7/,
+      /untrapped exception in a worker err="MilterError: worker 1 \(thread \d+, .* exited with code 7/,
     );
   });
 
@@ -224,10 +226,46 @@ describe('the log of a filter', () => {
   });
 
   it('false: nothing is written but errors', async () => {
-    await using filter = await FilterProcess.start('scripted', { name: 'quiet' });
-    const mta = await filter.greeted();
-    await mta.close();
-    await filter.stop();
+    await using filter = await FilterProcess.start('logged', { name: 'quiet', options: { logger: false } });
+    await drive(filter);
+    expect(linesOf(filter.stderr)).toStrictEqual(['quiet: untrapped exception in header: Error: x']);
+  });
+
+  it.each([
+    ['in one thread', {}],
+    ['in workers', { workers: 1 }],
+  ])('silent: not even errors are written, %s', async (_, options) => {
+    await using filter = await FilterProcess.start('logged', { options: { pino: 'silent', ...options } });
+    await drive(filter);
     expect(filter.stderr).toBe('');
+  });
+
+  it.each([
+    ['is read at last: the lines that were lost are counted', true],
+    ['is never read: the process ends all the same', false],
+  ])('a stderr that %s', async (_, isRead) => {
+    const child = fork(join(__dirname, '../fixtures/stalled-log.js'), [], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    const closed = new Promise((resolve) => child.once('close', (code) => resolve(code)));
+    try {
+      await within('the lines', new Promise((resolve) => child.once('message', resolve)));
+      let text = '';
+      if (isRead) {
+        const lost = new Promise<void>((resolve) =>
+          child.stderr?.setEncoding('latin1').on('data', (data: string) => {
+            text += data;
+            if (/^lost \d+\n/m.test(text.slice(-LENGTH))) resolve();
+          }),
+        );
+        await within('the count', lost);
+      }
+      child.send('end');
+      expect(await within('the end', closed)).toBe(0);
+      const [, lost] = /^lost (\d+)$/m.exec(text) ?? [];
+      if (isRead) expect(text.split('\n').length - 2 + Number(lost)).toBe(LINES);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 });

@@ -161,10 +161,15 @@ describe('health', () => {
     const mta = await measured.filter.greeted();
     await mta.mail('<a@a.example>');
     await mta.rcpt('<b@b.example>');
+    const other = await measured.filter.greeted();
     const stopped = measured.filter.stop();
     await until('not ready', async () => (await measured.get('/readyz')).status === 503);
     expect((await measured.get('/readyz')).text).toMatch(/the filter is stopping/);
     expect((await measured.get('/healthz')).status).toBe(200);
+    await other.mail('<a@a.example>');
+    expect((await other.rcpt('<b@b.example>')).verdict).toBe('tempfail');
+    expect(await measured.values('tsmilter_interrupted_total')).toStrictEqual({ 'reason=stopping': 1 });
+    other.destroy();
     await mta.eom();
     await mta.close();
     await stopped;
@@ -182,9 +187,19 @@ describe('health', () => {
     await first.eoh();
     measured.hold();
     await first.eom().catch(() => {});
-    first.destroy();
-    await until('no worker', async () => (await measured.get('/healthz')).status === 503);
+    await until('no worker', async () => (await measured.get('/readyz')).status === 503);
     expect((await measured.get('/readyz')).text).toMatch(/no worker takes sessions/);
+    expect((await measured.get('/healthz')).status).toBe(200); // the worker is being replaced
+    const released = { 'reason=released': 1 };
+    expect(await measured.values('tsmilter_interrupted_total')).toStrictEqual(released);
+    // The session has lost its thread: each of its commands is refused for now.
+    await first.mail('<a@a.example>');
+    expect((await first.rcpt('<b@b.example>')).verdict).toBe('tempfail');
+    first.destroy();
+    expect(await measured.values('tsmilter_interrupted_total')).toStrictEqual({
+      ...released,
+      'reason=unavailable': 1,
+    });
     measured.release();
     await until('a new worker', async () => (await measured.get('/readyz')).status === 200);
     expect(await measured.values('tsmilter_worker_deaths_total')).toStrictEqual({ '': 1 });

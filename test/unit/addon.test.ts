@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { HEADER_CONSTANTS } from '#lib/addon/constants.js';
-import { ActionKind, MessageKind, StartResult } from '#lib/addon/kinds.js';
+import { ActionKind, Interruption, MessageKind, StartResult } from '#lib/addon/kinds.js';
 import { STEP_NAMES } from '#lib/addon/steps.js';
 import { projectRoot } from '../../tools/project-root.js';
 
@@ -14,6 +14,7 @@ const protocol: Record<string, readonly string[]> = {
   actions: Object.keys(ActionKind),
   messages: Object.keys(MessageKind),
   startResults: Object.keys(StartResult),
+  interruptions: Object.keys(Interruption),
 };
 
 describe('an addon', () => {

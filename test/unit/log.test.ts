@@ -68,10 +68,18 @@ describe('lines', () => {
   it('an error is told in the first line, and its stack is indented', () => {
     const error = new TypeError('bad\n<3>forged: line');
     const [first, ...others] = text(entry({ err: error, step: 'eom' }, 'failed', 'error')).split('\n');
-    expect(first).toBe('2026-01-02T03:04:05.006Z error name: failed: TypeError: bad step=eom');
+    expect(first).toBe('2026-01-02T03:04:05.006Z error name: failed err="TypeError: bad" step=eom');
     expect(others.pop()).toBe('');
     expect(others.length).toBeGreaterThan(2);
     for (const line of others) expect(line).toMatch(/^ {4}\S/);
+  });
+
+  it('neither an error nor a text can forge a field', () => {
+    const forged = 'x queueId=Q1 verdict=accept "';
+    const shown = '"x queueId=Q1 verdict=accept \\""';
+    expect(text(entry({ n: 1 }, forged))).toContain(` name: ${shown} n=1\n`);
+    const [first] = text(entry({ err: new Error(forged), n: 1 }, 'failed')).split('\n');
+    expect(first).toContain(`failed err="Error: ${shown.slice(1)} n=1`);
   });
 
   it('of the journal have the priority in front of each', () => {
@@ -165,7 +173,7 @@ describe('lines', () => {
   it('an error alone is its own text', () => {
     const err = new TypeError('bad');
     expect(JSON.parse(json(entry({ err }, '')))).toMatchObject({ msg: 'bad', err: { message: 'bad' } });
-    expect(text(entry({ err }, ''))).toMatch(/^\S+ info {2}name: TypeError: bad\n/);
+    expect(text(entry({ err }, ''))).toMatch(/^\S+ info {2}name err="TypeError: bad"\n/);
   });
 });
 

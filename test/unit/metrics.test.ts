@@ -1,21 +1,34 @@
 /** Metrics by themselves: options, sums over threads, the text for Prometheus, health, spans, and the dashboard. */
+
+import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it, jest } from '@jest/globals';
 import { trace } from '@opentelemetry/api';
 import {
   BasicTracerProvider,
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
+import * as Milter from 'tsmilter';
 import { CONNECT, EOM } from '#lib/addon/steps.js';
+import { DNS_CHANNEL } from '#lib/internal/helper-events.js';
 import { Exposition, loadPromClient } from '#lib/metrics/exposition.js';
 import { FAMILIES, FAMILY_NAMES, type Family } from '#lib/metrics/families.js';
-import { BLOCKED_AFTER, HealthPhase, isOld, SharedHealth, sharedClock } from '#lib/metrics/health.js';
+import {
+  BLOCKED_AFTER,
+  HealthPhase,
+  isOld,
+  SharedHealth,
+  sharedClock,
+  WORKERLESS_AFTER,
+} from '#lib/metrics/health.js';
+import { addInterruptions } from '#lib/metrics/interruptions.js';
 import { messageTraces } from '#lib/metrics/message-traces.js';
 import { type MetricsOptions, normaliseMetricsOptions } from '#lib/metrics/options.js';
 import { SeriesSet, withoutGauges } from '#lib/metrics/series.js';
 import { ThreadMetrics } from '#lib/metrics/thread-metrics.js';
+import { runtime } from '#lib/runtime/runtime.js';
 import { MessageRecord } from '#lib/session/message-record.js';
 import { combineObservers, NO_SESSION, type Observer } from '#lib/session/observer.js';
 import { projectRoot } from '../../tools/project-root';
@@ -66,12 +79,12 @@ describe('several threads', () => {
       thread.handled(NO_SESSION, EOM, 1e6);
       thread.answered(NO_SESSION, 20);
       thread.messageEnded(NO_SESSION, ended('reject'));
-      thread.interrupted(NO_SESSION, 'expired');
       thread.sessionDecided(NO_SESSION, CONNECT, 'tempfail');
       const snapshot = structuredClone(thread.snapshot(true));
       all.merge(name === '3' ? withoutGauges(snapshot) : snapshot);
       thread.close();
     }
+    addInterruptions(all, [3, 0, 1, 0, 0, 2]);
     const lines = (await new Exposition(loadPromClient()).text(all.snapshot())).split('\n');
     for (const line of [
       '# TYPE tsmilter_messages_total counter',
@@ -83,6 +96,8 @@ describe('several threads', () => {
       'tsmilter_recipients_total{verdict="refused"} 3',
       'tsmilter_changes_total{action="addheader"} 3',
       'tsmilter_interrupted_total{reason="expired"} 3',
+      'tsmilter_interrupted_total{reason="write_failed"} 1',
+      'tsmilter_interrupted_total{reason="no_memory"} 2',
       'tsmilter_session_verdicts_total{verdict="tempfail",step="connect"} 3',
       '# TYPE tsmilter_handler_seconds histogram',
       'tsmilter_handler_seconds_bucket{le="0.0025",step="eom"} 0',
@@ -134,18 +149,60 @@ describe('health', () => {
   it('needs a worker whose event loop runs', () => {
     const shared = health();
     shared.phase = HealthPhase.serving;
-    shared.beat({ serving: 0, blocked: 0 });
-    expect(shared.health.broken).toStrictEqual(['no worker takes sessions']);
     shared.beat({ serving: 2, blocked: 2 });
     expect(shared.health.broken).toStrictEqual(['all 2 workers are blocked']);
     shared.beat({ serving: 2, blocked: 1 });
     expect(shared.health.broken).toStrictEqual([]);
   });
 
+  it('a worker that died is replaced in time, or the filter is broken', () => {
+    const shared = health();
+    shared.phase = HealthPhase.serving;
+    shared.beat({ serving: 1, blocked: 0 });
+    shared.beat({ serving: 0, blocked: 0 });
+    const problems = ['no worker takes sessions'];
+    expect(shared.health).toStrictEqual({ broken: [], unready: problems });
+    const now = process.hrtime.bigint();
+    const clock = jest
+      .spyOn(process.hrtime, 'bigint')
+      .mockReturnValue(now + BigInt(WORKERLESS_AFTER) * 1_000_000n + 9_000_000n);
+    try {
+      shared.beat({ serving: 0, blocked: 0 });
+      expect(shared.health).toStrictEqual({ broken: problems, unready: problems });
+      shared.beat({ serving: 1, blocked: 0 });
+      expect(shared.health).toStrictEqual({ broken: [], unready: [] });
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   it('a sign of life gets old, also where the clock wraps around', () => {
     expect(isOld(sharedClock())).toBe(false);
     expect(isOld((sharedClock() - BLOCKED_AFTER - 1) | 0)).toBe(true);
     expect(isOld((sharedClock() + 1) | 0)).toBe(false);
+  });
+});
+
+describe('a start that fails', () => {
+  it('leaves neither an observer nor a logger behind', async () => {
+    const entries: unknown[] = [];
+    const write = (...entry: unknown[]) => void entries.push(entry);
+    const logger = { debug: write, info: write, warn: write, error: write };
+    const options = { factory: Milter.Base, metrics: 'inet:0', logger };
+    await expect(Milter.runmilter('failing', 'unix:/nonexistent/socket', options)).rejects.toThrow(
+      errorWith({ code: 'ENOENT' }),
+    );
+    expect(channel(DNS_CHANNEL).hasSubscribers).toBe(false);
+    const lines = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+    try {
+      runtime.exceptions.report(new Error('of another filter'), 'eom');
+      expect(entries).toStrictEqual([]);
+      expect(String(lines.mock.calls[0]?.[0])).toMatch(
+        /untrapped exception in eom: Error: of another filter/,
+      );
+    } finally {
+      lines.mockRestore();
+    }
   });
 });
 
@@ -170,6 +227,22 @@ describe('spans', () => {
       'client.address': 'c.example[192.0.2.1]',
     });
     expect(Math.abs((span?.startTime[0] ?? 0) - Date.now() / 1000)).toBeLessThan(60);
+  });
+
+  it('a processor that fails is reported, and disturbs nothing', () => {
+    const lines = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+    trace.disable();
+    const onEnd = () => {
+      throw new Error('the collector is gone');
+    };
+    const processor = { onStart: () => {}, onEnd, forceFlush: async () => {}, shutdown: async () => {} };
+    trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }));
+    try {
+      messageTraces()?.messageEnded?.(NO_SESSION, ended('accept'));
+      expect(String(lines.mock.calls[0]?.[0])).toMatch(/^OpenTelemetry has failed: Error: the collector/);
+    } finally {
+      lines.mockRestore();
+    }
   });
 });
 
