@@ -124,12 +124,20 @@ function isStale(path: string): Promise<boolean> {
   });
 }
 
+function removed(path: string): boolean {
+  try {
+    rmSync(path, { force: true });
+    return true;
+  } catch {
+    return false; // in a directory of another user: the error of listen() stands
+  }
+}
+
 let retried = false;
 server.on('error', async (error: NodeJS.ErrnoException) => {
   if (error.code === 'EADDRINUSE' && 'path' in address && !retried) {
     retried = true;
-    if (await isStale(address.path)) {
-      rmSync(address.path, { force: true });
+    if ((await isStale(address.path)) && removed(address.path)) {
       server.listen(address);
       return;
     }
