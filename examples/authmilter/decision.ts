@@ -1,4 +1,5 @@
 /** What becomes of a message, and why. */
+import { mayBeTrusted } from 'tsmilter/arc';
 import type { DmarcResult } from 'tsmilter/dmarc';
 import type { Config } from './config';
 import type { Findings } from './incoming';
@@ -68,7 +69,7 @@ function unansweredOf(
   { spf, dkim, arc, dmarc }: Findings,
   { trustedSealers }: Config['dmarc'],
 ): string | null {
-  if (arc.result === 'temperror' && trustedSealers.length > 0) return 'ARC';
+  if (arc.result === 'temperror' && mayBeTrusted(arc, trustedSealers)) return 'ARC';
   if (dmarc?.result === 'temperror') return 'DMARC';
   if (spf?.result === 'temperror') return 'SPF';
   const passed = dkim.some(({ result }) => result === 'pass');

@@ -35,6 +35,17 @@ export function trustedSealer(
   return undefined;
 }
 
+/**
+ * Whether a chain could be a reason to let a message through, were it valid: its newest sealer has to be trusted. Of others, it does not matter
+ * whether DNS knows their keys.
+ *
+ * @param sealers as for {@link trustedSealer}
+ */
+export function mayBeTrusted({ sets }: ArcResult, sealers: readonly string[]): boolean {
+  const newest = sets[sets.length - 1];
+  return newest !== undefined && isTrusted(newest.domain, sealers);
+}
+
 function isTrusted(domain: string, sealers: readonly string[]): boolean {
   return sealers.some((sealer) => {
     const name = sealer.toLowerCase();

@@ -7,6 +7,7 @@ import * as path from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ArcSealer } from 'tsmilter/arc';
 import { type AuthResResult, parseAuthRes } from 'tsmilter/authres';
 import { DkimSigner, formatKeyRecord, generateKey } from 'tsmilter/dkim';
 import { Srs } from 'tsmilter/srs';
@@ -91,6 +92,24 @@ function dmarcZone(): Zone {
     });
   }
   return Object.assign({ '_dmarc.down.example': { fault: 'SERVFAIL' } }, ...zones);
+}
+
+/** A domain whose SPF record asks for 111 names, and whose keys stand behind eight aliases each. */
+function greedyZone(domain: string): Zone {
+  const zone: Zone = {};
+  const ten = Array.from({ length: 10 }, (_, nth) => nth);
+  const servers = ten.map((nth) => `mx:m${nth}.${domain}`);
+  zone[domain] = { TXT: [strings(`v=spf1 ${servers.join(' ')} -all`)] };
+  for (const nth of ten) {
+    const hosts = ten.map((host) => `h${host}.m${nth}.${domain}`);
+    zone[`m${nth}.${domain}`] = { MX: hosts.map((exchange) => ({ exchange, priority: 10 })) };
+    for (const host of hosts) zone[host] = { A: ['192.0.2.99'] };
+    for (let step = 0; step < 8; step++) {
+      const name = step === 0 ? `k${nth}._domainkey.${domain}` : `a${step}.k${nth}.${domain}`;
+      zone[name] = { CNAME: `a${step + 1}.k${nth}.${domain}` };
+    }
+  }
+  return zone;
 }
 
 describe('authmilter', () => {
@@ -683,6 +702,63 @@ describe('authmilter', () => {
         } finally {
           await reconfigure();
         }
+      });
+
+      test('a sender cannot spend the questions that the policy of the author needs', async () => {
+        const victim = `victim-${kind}.example`;
+        const greedy = `greedy-${kind}.example`;
+        dns.zone = {
+          ...dns.zone,
+          ...greedyZone(greedy),
+          [`_dmarc.${victim}`]: { TXT: ['v=DMARC1; p=reject'] },
+        };
+        dns.queries.length = 0;
+        dns.follows = false; // each alias costs a question
+        try {
+          let message: Buffer = mailFrom(victim);
+          for (let nth = 0; nth < 12; nth++) message = await signedByOther(message, `k${nth}`, greedy);
+          filter.output = '';
+          expect((await send(kind, message, { sender: `joe@${greedy}` })).reply).toMatch(
+            /^550 5\.7\.26 DMARC: neither SPF nor DKIM/,
+          );
+          await filter.wrote(new RegExp(`reject: DMARC fail of ${victim}, p=reject`));
+        } finally {
+          dns.follows = true;
+        }
+        expect(dns.queries).toContain(`TXT _dmarc.${victim}`);
+        // A truncated answer is asked for again over TCP, which is the same question.
+        const questions = [...new Set(dns.queries)];
+        const keys = questions.filter((question) => /^TXT (?:k|a)\d/.test(question));
+        const spf = questions.filter((question) => /^(?:MX m|A h|TXT greedy)/.test(question));
+        expect(spf.length + keys.length).toBe(45);
+        expect(Math.min(spf.length, keys.length)).toBeGreaterThanOrEqual(15);
+        expect(questions.length).toBeLessThanOrEqual(60);
+      });
+
+      test('a seal whose key DNS does not tell is no way around it', async () => {
+        const sealer = new ArcSealer({
+          key: { domain: 'quarantine.example', selector: 'down', key: keys.rsa },
+        });
+        const message = mailFrom('reject.example');
+        const { headers, body } = splitForFilter(message);
+        for (const [name, value] of headers) sealer.header(name, value.toString('latin1').trimStart());
+        sealer.body(body);
+        const { fields } = await sealer.eom({
+          arc: { result: 'none', sets: [] },
+          authRes: { id: 'quarantine.example', results: [{ method: 'dmarc', result: 'pass' }] },
+        });
+        const sealed = Buffer.concat([
+          Buffer.from(
+            fields
+              .toReversed()
+              .map(([name, value]) => `${name}: ${value.replaceAll('\n', '\r\n')}\r\n`)
+              .join(''),
+          ),
+          message,
+        ]);
+        filter.output = '';
+        expect((await send(kind, sealed, elsewhere)).reply).toMatch(/^550 5\.7\.26 /);
+        await filter.wrote(/arc=temperror/);
       });
 
       test('a trusted sealer says that the message was in order when it came there', async () => {

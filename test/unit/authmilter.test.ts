@@ -183,14 +183,28 @@ describe('what is done with a message', () => {
     const envelope = { ip: '192.0.2.1', helo: 'h', sender: 's', utf8: false };
     const action = async (
       options: string,
-      found: { spf?: string; dkim?: string[]; arc?: string; dmarc?: string; disposition?: string },
+      found: {
+        spf?: string;
+        dkim?: string[];
+        arc?: string;
+        sealer?: string;
+        dmarc?: string;
+        disposition?: string;
+      },
     ): Promise<Decision['action']> => {
-      const { spf = 'none', dkim = [], arc = 'none', dmarc, disposition = 'none' } = found;
+      const {
+        spf = 'none',
+        dkim = [],
+        arc = 'none',
+        dmarc,
+        disposition = 'none',
+        sealer = 'list.example',
+      } = found;
       const findings = {
         envelope,
         spf: { result: spf, explanation: 'why' },
         dkim: dkim.map((result) => ({ result })),
-        arc: { result: arc, sets: [] },
+        arc: { result: arc, sets: [{ instance: 1, domain: sealer }] },
         dmarc:
           dmarc === undefined
             ? null
@@ -212,6 +226,10 @@ describe('what is done with a message', () => {
       expect(await of({ dmarc: 'fail', disposition: 'reject', spf: 'temperror' })).toBe('reject');
       // A trusted sealer may have vouched for the message.
       expect(await of({ dmarc: 'fail', disposition: 'reject', arc: 'temperror' })).toBe(policy);
+      // Anybody can add a seal of a domain whose DNS does not answer.
+      const stranger = { arc: 'temperror', sealer: 'stranger.example' };
+      expect(await of({ dmarc: 'fail', disposition: 'reject', ...stranger })).toBe('reject');
+      expect(await of({ dmarc: 'none', ...stranger })).toBe('accept');
       expect(await of({ spf: 'fail' })).toBe('reject');
       expect(await of({ spf: 'fail', dmarc: 'pass' })).toBe('accept');
     }
