@@ -21,7 +21,7 @@ const blocks = pages.flatMap((page) => page.blocks);
 const inLanguage = (...languages: string[]): Block[] =>
   blocks.filter(({ language }) => languages.includes(language));
 
-const CONFIGURATION = ['ini', 'm4', 'yaml'];
+const CONFIGURATION = ['dockerfile', 'ini', 'm4', 'yaml'];
 /** What a command prints. */
 const OUTPUT = 'text';
 
@@ -100,12 +100,16 @@ describe('configuration in the documentation', () => {
   /** As tools/mta/sendmail.ts has it. */
   const M4 = /^INPUT_MAIL_FILTER\(`\w+', `S=(?:local|inet6?):[^,\s]+(?:, [FT]=[^,\s]+)*'\)dnl$/;
 
-  /** Prometheus's: nested keys, and lists of them. */
+  /** Prometheus's and Docker Compose's: nested keys, and lists of them. */
   const YAML = /^ *(?:- )?[a-z_]+:(?: \S.*)?$/;
+
+  /** Instructions, and the lines that continue one after a backslash. */
+  const DOCKERFILE =
+    /^(?:(?:FROM|RUN|WORKDIR|COPY|USER|EXPOSE) \S.*|HEALTHCHECK --\S.*|CMD \[".*"\]| {2}(?:&& \S.*|CMD \[".*"\])|)$/;
 
   for (const block of inLanguage(...CONFIGURATION)) {
     it(`${placeOf(block)} is well-formed`, () => {
-      const form = { m4: M4, yaml: YAML }[block.language] ?? INI;
+      const form = { dockerfile: DOCKERFILE, m4: M4, yaml: YAML }[block.language] ?? INI;
       for (const line of block.text.trimEnd().split('\n')) expect(line).toMatch(form);
     });
   }
