@@ -175,12 +175,10 @@ function domainOfAddress(tokens: readonly Token[]): string[] {
     if (tokens.length > 1) throw new Malformed();
     return [];
   }
-  const domain = tokens.slice(at + 1);
-  const text = domain.reduce((before, { text: next }) => {
-    // White space and comments may stand around a dot only.
-    if (before !== '' && !before.endsWith('.') && !next.startsWith('.')) throw new Malformed();
-    return before + next;
-  }, '');
-  if (text === '') throw new Malformed();
-  return [text];
+  const parts = tokens.slice(at + 1).map(({ text }) => text);
+  // White space and comments may stand around a dot only.
+  const isApart = (part: string, index: number) =>
+    index > 0 && !parts[index - 1]?.endsWith('.') && !part.startsWith('.');
+  if (parts.length === 0 || parts.some(isApart)) throw new Malformed();
+  return [parts.join('')];
 }
