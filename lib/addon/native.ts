@@ -2,7 +2,6 @@
 
 import { MilterError } from '../internal/errors.js';
 import { HEADER_CONSTANTS } from './constants.js';
-import type { Events } from './events.js';
 import { ActionKind, Interruption, MessageKind, StartResult } from './kinds.js';
 import { isOtherBuild, otherNodeNeeded } from './other-build.js';
 import { rebuildCommand } from './rebuild-command.js';
@@ -35,12 +34,25 @@ export interface NegotiatedOptions {
   readonly macros: string;
 }
 
-/** Takes one message; `slot` identifies the session until its `closed` has been delivered. */
-export type Deliver = (kind: number, slot: number, question: number, events: Events) => void;
+/** How {@link Deliver} is called; raised whenever that changes, so that an addon of another version is not misread. */
+export const MESSAGE_LAYOUT = 2;
+
+/**
+ * Takes one message; `slot` identifies the session until its `closed` has been delivered. A message of many events comes in
+ * several calls, one right after the other; `isPart` in all but the last.
+ */
+export type Deliver = (
+  kind: number,
+  slot: number,
+  question: number,
+  isPart: boolean,
+  ...events: unknown[]
+) => void;
 
 /** native/addon.cc. Calls for a session return undefined, or false, if its question is no longer open. */
 export interface Addon {
   readonly constants: Readonly<Record<string, number>>;
+  readonly messageLayout: number;
   /** Names by number, as native/bridge/protocol.h has them. */
   readonly protocol: Readonly<Record<keyof typeof NAMES, readonly string[]>>;
   version(): [major: number, minor: number, patchlevel: number];
@@ -162,6 +174,7 @@ function verify(addon: Addon): void {
     ...Object.entries(NAMES)
       .filter(([list, names]) => !sameNames(names, addon.protocol?.[list as keyof typeof NAMES]))
       .map(([list]) => list),
+    ...(addon.messageLayout === MESSAGE_LAYOUT ? [] : ['messageLayout']),
   ];
   if (wrong.length > 0) {
     throw new MilterError(

@@ -6,6 +6,7 @@
 import { TEMPFAIL } from '../addon/constants.js';
 import type { Events } from '../addon/events.js';
 import { MessageKind } from '../addon/kinds.js';
+import type { Deliver } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
 import type { SessionDependencies } from './dependencies.js';
 import { NO_SESSION } from './observer.js';
@@ -31,6 +32,8 @@ export class Dispatcher {
   readonly #dependencies: SessionDependencies;
   readonly #options: DispatcherOptions;
   readonly #sessions: (Session | undefined)[] = [];
+  /** The events of a message that is delivered in parts. */
+  readonly #parts: unknown[] = [];
   /** Sessions whose close handlers are running. */
   #closing = 0;
   /** libmilter has returned. */
@@ -43,8 +46,14 @@ export class Dispatcher {
     this.#options = options;
   }
 
-  /** Takes one message. It must not throw: its caller is native code that has no answer to an exception. */
-  readonly deliver = (kind: number, slot: number, question: number, events: Events): void => {
+  /** Takes one message, perhaps in parts. It must not throw: its caller is native code that has no answer to an exception. */
+  readonly deliver: Deliver = (kind, slot, question, isPart, ...events) => {
+    if (isPart || this.#parts.length > 0) this.#parts.push(...events);
+    if (isPart) return;
+    this.#take(kind, slot, question, this.#parts.length > 0 ? this.#parts.splice(0) : events);
+  };
+
+  #take(kind: number, slot: number, question: number, events: Events): void {
     switch (kind) {
       case MessageKind.question:
         if (!this.#stopped) this.#sessionFor(slot).ask(question, events);
@@ -82,7 +91,7 @@ export class Dispatcher {
       default:
         this.#stop(question !== 0); // MessageKind.stopped
     }
-  };
+  }
 
   #sessionFor(slot: number): Session {
     let session = this.#sessions[slot];

@@ -1,5 +1,6 @@
 #include "binding/environment_state.h"
 
+#include <algorithm>
 #include <iterator>
 #include <sstream>
 #include <utility>
@@ -12,6 +13,8 @@ namespace milter {
 namespace {
 
 constexpr uint32_t kWithMacros = 0x100;
+// Arguments of one call of `deliver`: far fewer than what V8's stack takes.
+constexpr size_t kMaxArguments = 1024;
 
 }  // namespace
 
@@ -57,19 +60,36 @@ void EnvironmentState::deliverPending(const Napi::Function& deliver) {
 
 void EnvironmentState::deliverOne(const Napi::Function& deliver, Message& message) {
   const uint32_t slot = message.session ? assignSlot(message.session) : Session::kNoSlot;
-  napi_value receiver;
-  check(napi_get_undefined(env_, &receiver));
-  const napi_value arguments[] = {numberToJs(env_, static_cast<uint32_t>(message.kind)),
-                                  numberToJs(env_, slot), numberToJs(env_, message.question),
-                                  eventsToJs(slot, message.batch)};
-  const napi_status status =
-      napi_call_function(env_, receiver, deliver, std::size(arguments), arguments, nullptr);
+  const napi_status status = call(deliver, message, slot);
   if (message.kind == MessageKind::closed) {
     slots_[slot] = {};
     freeSlots_.push_back(slot);
   }
   if (message.kind == MessageKind::stopped) wakeup_.unref(env_);
   check(status);
+}
+
+// The events are arguments of the call, because Node-API takes several times as long to fill an array element
+// by element. All values are created before the first call, so that a failure leaves no part of them behind.
+napi_status EnvironmentState::call(const Napi::Function& deliver, const Message& message, uint32_t slot) {
+  const napi_value head[] = {numberToJs(env_, static_cast<uint32_t>(message.kind)), numberToJs(env_, slot),
+                             numberToJs(env_, message.question)};
+  constexpr size_t kBefore = std::size(head) + 1;  // and isPart
+  std::vector<napi_value> values(kBefore);
+  appendEvents(values, slot, message.batch);
+  napi_value receiver;
+  check(napi_get_undefined(env_, &receiver));
+  napi_status status = napi_ok;
+  size_t at = kBefore;
+  do {
+    const size_t end = std::min(values.size(), at + kMaxArguments);
+    napi_value* const arguments = &values[at - kBefore];  // over values that have been passed already
+    napi_value* const isPart = std::copy(std::begin(head), std::end(head), arguments);
+    check(napi_get_boolean(env_, end < values.size(), isPart));
+    status = napi_call_function(env_, receiver, deliver, kBefore + end - at, arguments, nullptr);
+    at = end;
+  } while (status == napi_ok && at < values.size());
+  return status;
 }
 
 std::shared_ptr<const std::vector<std::string>> EnvironmentState::macroNames(const std::string& list) {
@@ -97,28 +117,24 @@ uint32_t EnvironmentState::assignSlot(const std::shared_ptr<Session>& session) {
 }
 
 // Flat, to save an object for each event: step, number of arguments, the arguments, the next event's step,
-// ... An event with kWithMacros in its step has its macros before its other arguments (lib/addon/native.ts).
-napi_value EnvironmentState::eventsToJs(uint32_t slot, const Batch& batch) {
-  napi_value list;
-  check(napi_create_array(env_, &list));
-  uint32_t length = 0;
-  const auto push = [&](napi_value value) {
+// ... An event with kWithMacros in its step has its macros before its other arguments (lib/addon/events.ts).
+void EnvironmentState::appendEvents(std::vector<napi_value>& values, uint32_t slot, const Batch& batch) {
+  const auto append = [&](napi_value value) {
     if (value == nullptr) throw NapiFailure();
-    check(napi_set_element(env_, list, length++, value));
+    values.push_back(value);
   };
   for (const Event& event : batch.events()) {
     const unsigned numbers = numbersOf(event.step);
     const uint32_t first = event.withMacros ? 1 : 0;
-    push(numberToJs(env_, static_cast<uint32_t>(event.step) | (event.withMacros ? kWithMacros : 0)));
-    push(numberToJs(env_, numbers + event.count));
-    if (event.withMacros) push(toJs(env_, batch.argument(event, 0)));
-    for (unsigned i = 0; i < numbers; ++i) push(numberToJs(env_, event.numbers[i]));
+    append(numberToJs(env_, static_cast<uint32_t>(event.step) | (event.withMacros ? kWithMacros : 0)));
+    append(numberToJs(env_, numbers + event.count));
+    if (event.withMacros) append(toJs(env_, batch.argument(event, 0)));
+    for (unsigned i = 0; i < numbers; ++i) append(numberToJs(env_, event.numbers[i]));
     for (uint32_t i = first; i < event.count; ++i) {
       const std::string_view argument = batch.argument(event, i);
-      push(event.step == Step::body ? chunkToJs(slot, batch, argument) : toJs(env_, argument));
+      append(event.step == Step::body ? chunkToJs(slot, batch, argument) : toJs(env_, argument));
     }
   }
-  return list;
 }
 
 napi_value EnvironmentState::chunkToJs(uint32_t slot, const Batch& batch, std::string_view chunk) {

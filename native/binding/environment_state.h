@@ -32,9 +32,9 @@ class EnvironmentState {
 
   // Whether the end of this environment ends the filter, or only the sessions that are handled here.
   enum class Role : uint8_t { primary, worker };
-  // Adds this environment's queue to the dispatcher. From here on `deliver(kind, slot, question, events)` is
-  // called for each message. The loop is kept alive until the message `stopped` has been delivered.
-  // Once per environment.
+  // Adds this environment's queue to the dispatcher. From here on `deliver(kind, slot, question, isPart,
+  // ...events)` is called for each message; several times if it has many events, with `isPart` in all calls
+  // but the last. The loop is kept alive until the message `stopped` has been delivered. Once per environment.
   std::shared_ptr<MessageQueue> open(const Napi::Function& deliver, Role role,
                                      Dispatcher::Role dispatcherRole);
   // The session in a slot, from the first deliver() that names it until its message `closed` has been
@@ -61,7 +61,8 @@ class EnvironmentState {
   static void onEnvironmentEnd(void* data);
   void deliverOne(const Napi::Function& deliver, Message& message);
   uint32_t assignSlot(const std::shared_ptr<Session>& session);
-  napi_value eventsToJs(uint32_t slot, const Batch& batch);
+  napi_status call(const Napi::Function& deliver, const Message& message, uint32_t slot);
+  void appendEvents(std::vector<napi_value>& values, uint32_t slot, const Batch& batch);
   napi_value chunkToJs(uint32_t slot, const Batch& batch, std::string_view chunk);
 
   const napi_env env_;

@@ -12,6 +12,9 @@
 namespace milter {
 namespace {
 
+// How `deliver` is called; lib/addon/native.ts expects the same number.
+constexpr int kMessageLayout = 2;
+
 Process& process() { return Process::get(); }
 
 // version(): [major, minor, patchlevel]
@@ -176,6 +179,7 @@ Napi::Value notify(const Napi::CallbackInfo& info) {
 void exportRuntimeCalls(Napi::Env env, Napi::Object exports) {
   exports["constants"] = constants(env);
   exports["protocol"] = protocol(env);
+  exports["messageLayout"] = Napi::Number::New(env, kMessageLayout);
   exports["version"] = Napi::Function::New<version>(env, "version");
   exports["registerFilter"] = Napi::Function::New<registerFilter>(env, "registerFilter");
   exports["setTimeout"] = Napi::Function::New<setTimeout>(env, "setTimeout");

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { HEADER_CONSTANTS } from '#lib/addon/constants.js';
 import { ActionKind, Interruption, MessageKind, StartResult } from '#lib/addon/kinds.js';
+import { MESSAGE_LAYOUT } from '#lib/addon/native.js';
 import { STEP_NAMES } from '#lib/addon/steps.js';
 import { projectRoot } from '../../tools/project-root.js';
 
@@ -16,6 +17,8 @@ const protocol: Record<string, readonly string[]> = {
   startResults: Object.keys(StartResult),
   interruptions: Object.keys(Interruption),
 };
+
+const same = { constants: HEADER_CONSTANTS, messageLayout: MESSAGE_LAYOUT, protocol };
 
 describe('an addon', () => {
   let directory: string;
@@ -40,7 +43,7 @@ describe('an addon', () => {
   }
 
   it('built from the same tables is loaded', () => {
-    expect(load({ constants: HEADER_CONSTANTS, protocol })).toBe('loaded');
+    expect(load(same)).toBe('loaded');
   });
 
   for (const list of Object.keys(protocol)) {
@@ -52,18 +55,24 @@ describe('an addon', () => {
       ['no such list', undefined],
     ] as const) {
       it(`with ${what} in ${list} is refused`, () => {
-        const answer = load({ constants: HEADER_CONSTANTS, protocol: { ...protocol, [list]: other } });
+        const answer = load({ ...same, protocol: { ...protocol, [list]: other } });
         expect(answer).toMatch(new RegExp(`^ERR_MILTER_ADDON .*\\(${list}\\)`));
       });
     }
   }
 
   it('without any table is refused', () => {
-    expect(load({ constants: HEADER_CONSTANTS })).toMatch(/^ERR_MILTER_ADDON /);
+    expect(load({ ...same, protocol: undefined })).toMatch(/^ERR_MILTER_ADDON /);
   });
 
   it('with another constant is refused', () => {
     const constants = { ...HEADER_CONSTANTS, SMFIS_SKIP: 99 };
-    expect(load({ constants, protocol })).toMatch(/^ERR_MILTER_ADDON .*\(SMFIS_SKIP\)/);
+    expect(load({ ...same, constants })).toMatch(/^ERR_MILTER_ADDON .*\(SMFIS_SKIP\)/);
+  });
+
+  it('that delivers messages in another way is refused', () => {
+    for (const messageLayout of [MESSAGE_LAYOUT - 1, undefined]) {
+      expect(load({ ...same, messageLayout })).toMatch(/^ERR_MILTER_ADDON .*\(messageLayout\)/);
+    }
   });
 });
