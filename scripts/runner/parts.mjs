@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { findChromium } from '../../site/chromium.mjs';
 import { usesAddon } from './addon-users.mjs';
 import { logs, root, run, tail } from './processes.mjs';
 import { checkCanary, environmentFor, freshReports, judge } from './sanitizers.mjs';
@@ -86,9 +87,12 @@ export async function checks() {
     ['format of C++', ['scripts/check-format', 'cpp']],
     ['format and lint of TypeScript', ['scripts/check-format', 'ts']],
     ['package', ['node', 'scripts/check-package.js']],
-    ['API reference without warnings', ['scripts/generate-docs']],
+    findChromium() === undefined
+      ? ['API reference and site', ['scripts/build-site']]
+      : ['API reference and site, in a browser', ['scripts/check-site']],
     ['instructions per message', ['node', '.build/bench/instructions.js']],
   ]);
+  if (findChromium() === undefined) tally.skip('site in a browser (skipped: no Chromium is installed)');
   // The demo builds what is stale, so it runs alone.
   await step(tally, 'demo without an MTA', ['scripts/demo', '--no-mta']);
   await step(tally, 'demo next to Sendmail', ['scripts/demo']);
