@@ -53,6 +53,8 @@ const MAY_IMPORT = {
     'face',
     'message',
     'workers',
+    'log',
+    'metrics',
     'filter',
     'runtime',
     'testing',

@@ -26,7 +26,9 @@ const LEVELS: readonly Level[] = ['error', 'warning', 'note', 'ok'];
 /** Prints each finding with its cure, and how many there are. */
 export function printFindings(output: Output, findings: readonly Finding[]): void {
   for (const { level, about, message, cure } of findings) {
-    output.print(styled(STYLES[level], level.padEnd(8)), ` ${about}: ${message}`);
+    // A message that names a line of the file has the file's name itself.
+    const text = message.startsWith(`${about}:`) ? message : `${about}: ${message}`;
+    output.print(styled(STYLES[level], level.padEnd(8)), ` ${text}`);
     if (cure !== undefined) output.print('         ', styled('bold', 'cure: '), cure);
   }
   output.print(LEVELS.map((level) => `${countOf(findings, level)} ${level}`).join(', '));

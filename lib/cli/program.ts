@@ -14,6 +14,7 @@ import { packageVersion } from './package-version.js';
 import { registerReplay } from './replay/replay.js';
 import { registerRun } from './run/run.js';
 import { registerSend } from './send/send.js';
+import { plainMessage } from './system-error.js';
 
 /** In the order of the help. */
 const COMMANDS: readonly Register[] = [
@@ -84,8 +85,11 @@ function nameOf([command = '']: readonly string[]): string {
 
 /** Errors of this package and of the system say what to correct; others are faults, and their stack is needed. */
 function isForAdministrators(error: unknown): error is Error {
-  return error instanceof MilterError || typeof (error as NodeJS.ErrnoException)?.syscall === 'string';
+  return error instanceof MilterError || isOfSystem(error);
 }
+
+const isOfSystem = (error: unknown): boolean =>
+  typeof (error as NodeJS.ErrnoException | null)?.syscall === 'string';
 
 /** The place in a line of a stack that is in a file, but not in this package or in Node. */
 const PLACE = /^\s+at (?:.* \()?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/;
@@ -94,8 +98,9 @@ const PLACE = /^\s+at (?:.* \()?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/;
 const MESSAGE = /^\w*Error(?: \[\w+\])?: /;
 
 /** An error's message as one line, with the place in the user's file if the message carries a stack. */
-function firstLine({ message }: Error): string {
-  const [line = '', ...stack] = message.split('\n');
+function firstLine(error: Error): string {
+  if (isOfSystem(error)) return plainMessage(error);
+  const [line = '', ...stack] = error.message.split('\n');
   const later = stack.find((row) => MESSAGE.test(row));
   if (later !== undefined) return `${line}: ${later}`;
   const own = join(__dirname, '..');

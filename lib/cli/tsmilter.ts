@@ -4,5 +4,6 @@ import { processOutput } from './output.js';
 import { runProgram } from './program.js';
 
 void runProgram(process.argv.slice(2), processOutput()).then((code) => {
-  process.exitCode = code;
+  // At once: a timer or connection that a filter's module has left open would keep the process alive.
+  process.exit(code);
 });

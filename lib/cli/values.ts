@@ -1,5 +1,8 @@
 /** Values of options as they are written on a command line or in a configuration file. */
 import { InvalidArgumentError } from 'commander';
+import { DnsSession } from '../dns/index.js';
+import { MilterError } from '../internal/errors.js';
+import { normaliseMetricsOptions } from '../metrics/options.js';
 
 /** @throws InvalidArgumentError, which commander completes with the option's name */
 export type Parse<Value> = (text: string) => Value;
@@ -55,6 +58,33 @@ export function truth(text: string): boolean {
   if (/^(?:yes|true|on|1)$/i.test(text)) return true;
   if (/^(?:no|false|off|0)$/i.test(text)) return false;
   throw new InvalidArgumentError('Write yes or no.');
+}
+
+/** Where the metrics are served; also a value of runmilter's option. */
+export const metricsAddress: Parse<string> = (text) =>
+  checked(
+    text,
+    () => normaliseMetricsOptions({ metrics: text }),
+    'Write inet:port, inet:port@address or unix:/path.',
+  );
+
+/** A DNS server, as DnsSession takes it. */
+export const dnsServer: Parse<string> = (text) =>
+  checked(
+    text,
+    () => new DnsSession({ servers: [text] }),
+    'Write an IP address with an optional port: 192.0.2.53:53.',
+  );
+
+/** `text`, if `check` does not throw. */
+function checked(text: string, check: () => unknown, advice: string): string {
+  try {
+    check();
+    return text;
+  } catch (error) {
+    if (!(error instanceof MilterError)) throw error;
+    throw new InvalidArgumentError(advice);
+  }
 }
 
 export const asIs: Parse<string> = (text) => text;

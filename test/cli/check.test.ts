@@ -125,7 +125,7 @@ describe('a file', () => {
     execFileSync('mkfifo', [pipe], { env: unwatched });
     expect(await check(kind, inDirectory('absent'), pipe, directory)).toStrictEqual([
       1,
-      expect.stringMatching(/^error .*ENOENT/),
+      'error there is no such file or directory',
       'error is not a regular file',
       'error is not a regular file',
     ]);
@@ -224,9 +224,13 @@ describe('a domain', () => {
   });
 
   it.each([
-    [['bad name'], 1, /"bad name" is not a domain/],
+    [['bad name'], 2, /"bad name" is not a domain/],
     [['example.com', '--key', 'x'], 2, /--key needs one --selector/],
-    [['example.com', '--dns-server', 'nowhere'], 1, /nowhere/],
+    [
+      ['example.com', '--dns-server', 'nowhere'],
+      2,
+      /'--dns-server <address>' argument 'nowhere'.*Write an IP address/,
+    ],
   ])('arguments that are wrong: %j', async (args, status, message) => {
     const result = await tsmilter(['check', 'domain', ...args]);
     expect([result.status, result.stderr]).toStrictEqual([status, expect.stringMatching(message)]);
@@ -234,7 +238,15 @@ describe('a domain', () => {
   });
 });
 
+it('a reader that does not exist is a wrong argument', async () => {
+  const args = ['check', 'config', write('any.cfg', '[a]\n'), '--reader', inDirectory('absent.js')];
+  const { status, stderr } = await tsmilter(args);
+  expect([status, stderr]).toStrictEqual([2, expect.stringMatching(/absent\.js: there is no such file/)]);
+});
+
 it('prints findings with their cures, and a count', async () => {
+  const wrong = await tsmilter(['check', 'config', write('wrong.cfg', '[a]\nb\n')]);
+  expect(wrong.stdout).toMatch(/^error {4}\S+wrong\.cfg:2: the line is neither/); // which names the file once
   const { status, stdout } = await tsmilter(['check', 'list', write('none', '')]);
   expect([status, stdout]).toStrictEqual([
     0,

@@ -147,6 +147,20 @@ describe('a directory', () => {
     expect(readdirSync(project)).toStrictEqual(['README.md']);
   });
 
+  it('that cannot be made is told in one line', async () => {
+    const file = join(directory, 'file');
+    writeFileSync(file, '');
+    for (const [project, message] of [
+      [file, /file\/package\.json: a part of its path is not a directory/],
+      [join(file, 'below'), /file\/below: a part of its path is not a directory/],
+      ['/proc/below', /\/proc\/below: there is no such file or directory/],
+    ] as const) {
+      const { status, stderr } = await tsmilter(['init', project]);
+      expect([status, stderr]).toStrictEqual([1, expect.stringMatching(message)]);
+      expect(stderr.trimEnd()).not.toContain('\n');
+    }
+  });
+
   it('whose name cannot be that of a user needs --name', async () => {
     const { status, stderr } = await tsmilter(['init', join(directory, 'My Filter')]);
     expect([status, stderr]).toStrictEqual([

@@ -156,10 +156,24 @@ describe('tsmilter replay', () => {
     const { stderr } = await replay(name, '--expect', 'rejected');
     expect(stderr).toBe(`${directory}/a\\nb.eml: expected rejected, got quarantined\n`);
     const absent = await replay(inDirectory('no\nsuch'));
-    expect(absent.stderr).toMatch(/^tsmilter replay: ENOENT.*\n$/);
+    expect(absent.stderr).toMatch(/^tsmilter replay: \S+no\\nsuch: there is no such file or directory\n$/);
+  });
+
+  it('ends although the module has left a timer open', async () => {
+    const module = `import { Base } from 'file://${projectRoot}/dist/index.js';
+      setInterval(() => {}, 1000);
+      export class Filter extends Base {}`;
+    writeFileSync(inDirectory('timer.mjs'), module);
+    const { status, stdout } = await tsmilter(['replay', inDirectory('timer.mjs'), inDirectory('ham.eml')]);
+    expect([status, stdout]).toStrictEqual([0, expect.stringMatching(/ham\.eml: accepted/)]);
   });
 
   it('a filter that cannot be loaded is one line', async () => {
+    const absent = await tsmilter(['replay', inDirectory('absent.mjs'), inDirectory('ham.eml')]);
+    expect([absent.status, absent.stderr]).toStrictEqual([
+      2,
+      expect.stringMatching(/absent\.mjs: there is no such file/),
+    ]);
     writeFileSync(inDirectory('broken.mjs'), 'throw new TypeError("boo");');
     const { status, stderr } = await tsmilter(['replay', inDirectory('broken.mjs'), inDirectory('ham.eml')]);
     expect([status, stderr]).toStrictEqual([

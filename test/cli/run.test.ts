@@ -131,6 +131,17 @@ describe('tsmilter run', () => {
     [['FILTER', '--socket', 'unix:/x', '--mode', '888'], 2, /'--mode <octal>' argument '888' is invalid/],
     [['FILTER', '--socket', 'unix:/x', '--drain-timeout', '10'], 2, /Write a time with its unit/],
     [['FILTER', '--sokcet', 'unix:/x'], 2, /--sokcet.*Did you mean --socket/],
+    [
+      ['FILTER', '--socket', 'inet:127.0.0.1:1'],
+      1,
+      /libmilter has the port first: write inet:1@127\.0\.0\.1/,
+    ],
+    [
+      ['FILTER', '--socket', 'unix:/x', '--metrics', 'inet:x'],
+      2,
+      /Write inet:port, inet:port@address or unix/,
+    ],
+    [['.', '--socket', 'unix:/x'], 2, /^tsmilter run: \.: it is not a file/],
     [['--config', '/nowhere.cfg'], 2, /\/nowhere\.cfg does not exist/],
   ])('%j ends with %d and one line', async (args, code, message) => {
     const given = args.map((arg) => (arg === 'FILTER' ? filter : arg));

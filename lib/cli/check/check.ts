@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { type CommandContext, type Define, describe, EXIT, UsageError } from '../command.js';
 import { countOf, type Finding, printFindings, printJson } from '../finding.js';
-import { oneOf } from '../values.js';
+import { dnsServer, oneOf } from '../values.js';
 import { checkConfig } from './config.js';
 import { checkDomain, TEMPORARY } from './domain.js';
 import { type CheckFile, checkAccessMap, checkAddressList, checkKeyFile, checkNetworkList } from './files.js';
@@ -130,7 +130,11 @@ function registerDomain(check: Command, define: Define): void {
     )
     .option('--key <file>', 'the private key of the only selector')
     .option('--group-readable', 'allow a key that its group can read')
-    .option('--dns-server <address>', 'the DNS server, IP[:PORT]; default: those of /etc/resolv.conf');
+    .option(
+      '--dns-server <address>',
+      'the DNS server, IP[:PORT]; default: those of /etc/resolv.conf',
+      dnsServer,
+    );
   complete(
     command,
     [
@@ -145,10 +149,10 @@ function registerDomain(check: Command, define: Define): void {
 async function domain(
   { output }: CommandContext,
   name: string,
-  { selector: selectors = [], key, dnsServer, groupReadable = false, ...options }: DomainOptions,
+  { selector: selectors = [], key, dnsServer: server, groupReadable = false, ...options }: DomainOptions,
 ): Promise<number> {
   if (key !== undefined && selectors.length !== 1) throw new UsageError('--key needs one --selector');
-  const findings = await checkDomain(name, { selectors, key, dnsServer, groupReadable });
+  const findings = await checkDomain(name, { selectors, key, dnsServer: server, groupReadable });
   const failed = show({ output }, findings, options);
   if (failed === EXIT.ok) return EXIT.ok;
   const temporary = findings.every(({ level, code }) => level !== 'error' || code === TEMPORARY);

@@ -5,12 +5,13 @@ import { MilterConfigParser } from '../../config/index.js';
 import { badArgument } from '../../internal/errors.js';
 import { UsageError } from '../command.js';
 import type { Finding } from '../finding.js';
+import { moduleFile } from '../module-file.js';
 import { isRunConfig, readConfigFile } from '../run/config-file.js';
 import { examine, failure } from './files.js';
 
 type Reader = (file: string) => unknown;
 
-/** @throws MilterError ERR_MILTER_BAD_ARGUMENT for a reader that cannot be loaded */
+/** @throws UsageError for a reader that does not exist, MilterError ERR_MILTER_BAD_ARGUMENT for one that cannot be loaded */
 export async function checkConfig(file: string, reader: string | undefined): Promise<Finding[]> {
   const read = reader === undefined ? undefined : await loadReader(reader);
   return await examine('config', file, async () => {
@@ -37,9 +38,10 @@ export async function checkConfig(file: string, reader: string | undefined): Pro
 
 /** The function of a module that reads a configuration, or throws. */
 async function loadReader(path: string): Promise<Reader> {
+  const file = moduleFile(path);
   let module: Record<string, unknown>;
   try {
-    module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
+    module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   } catch (error) {
     throw badArgument(`${path} cannot be loaded: ${(error as Error).stack ?? String(error)}`);
   }

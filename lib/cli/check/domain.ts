@@ -3,8 +3,8 @@ import { domainNameOf } from '../../dkim/domain.js';
 import { type CheckedKeyRecord, checkKey, readKeyFile } from '../../dkim/index.js';
 import { parseDmarcRecord, reportDestinations } from '../../dmarc/index.js';
 import { DnsSession, dnsFailureOf } from '../../dns/index.js';
-import { badArgument } from '../../internal/errors.js';
 import { checkSpf } from '../../spf/index.js';
+import { UsageError } from '../command.js';
 import type { Finding, Level } from '../finding.js';
 
 export interface DomainChecks {
@@ -18,10 +18,10 @@ export interface DomainChecks {
 /** The code of an error that another try may mend. */
 export const TEMPORARY = 'dns';
 
-/** An address of nobody's (RFC 1112 4), to which a record speaks as to any host that it does not name. */
+/** A reserved address (RFC 1112 4), which a record treats like any host that it does not name. */
 const ANY_HOST = '240.0.0.1';
 
-/** @throws MilterError ERR_MILTER_BAD_ARGUMENT for what is not a domain, a selector or a server, ERR_MILTER_BAD_KEY */
+/** @throws UsageError for what is not a domain, MilterError ERR_MILTER_BAD_ARGUMENT for what is not a selector, ERR_MILTER_BAD_KEY */
 export async function checkDomain(
   name: string,
   { selectors, key, groupReadable, dnsServer }: DomainChecks,
@@ -31,7 +31,7 @@ export async function checkDomain(
     ...(dnsServer !== undefined && { servers: [dnsServer] }),
   });
   const domain = domainNameOf(name);
-  if (domain === undefined) throw badArgument(`${JSON.stringify(name)} is not a domain`);
+  if (domain === undefined) throw new UsageError(`${JSON.stringify(name)} is not a domain`);
   const findings = [await checkSpfRecord(domain, resolver), ...(await checkDmarcRecord(domain, resolver))];
   const privateKey =
     key === undefined ? {} : { key: await readKeyFile(key, { maxMode: groupReadable ? 0o640 : 0o600 }) };
@@ -44,7 +44,7 @@ export async function checkDomain(
   return findings;
 }
 
-/** Evaluates the record with all that it includes, for a host that nobody has. */
+/** Evaluates the record with all that it includes, for a host that does not exist. */
 async function checkSpfRecord(domain: string, resolver: DnsSession): Promise<Finding> {
   const query = { ip: ANY_HOST, helo: domain, sender: `postmaster@${domain}` };
   const { result, problem, lookups } = await checkSpf(query, { resolver });

@@ -6,6 +6,7 @@ import { MilterError } from '../../internal/errors.js';
 import { AddressList, NetworkList } from '../../lists/index.js';
 import { AccessMap, type AccessMapOptions } from '../../policy/index.js';
 import type { Finding } from '../finding.js';
+import { plainMessage } from '../system-error.js';
 
 export type CheckFile = (file: string) => Promise<Finding[]>;
 
@@ -61,7 +62,7 @@ export async function examine(
   } catch (error) {
     const isExpected = error instanceof MilterError || 'syscall' in (error as object);
     if (!isExpected) throw error;
-    return [failure(code, file, (error as Error).message)];
+    return [failure(code, file, plainMessage(error as Error))];
   }
 }
 

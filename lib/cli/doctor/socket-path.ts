@@ -113,7 +113,7 @@ interface Mount {
   readonly options: readonly string[];
 }
 
-/** The file system that a directory is on; undefined where there is no /proc. */
+/** The file system that a directory is on; undefined if there is no /proc. */
 function mountOf(directory: string): Mount | undefined {
   let text: string;
   try {

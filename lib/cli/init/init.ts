@@ -58,10 +58,12 @@ async function init(
   const files = projectFiles({ name, language, mta, tsmilter: options.package ?? `^${packageVersion()}` });
   const existing = Object.keys(files).filter((file) => existsSync(join(directory, file)));
   if (existing.length > 0)
-    throw new UsageError(`${existing.join(', ')} exists already: choose an empty directory`);
+    throw new UsageError(
+      `${existing.join(', ')} ${existing.length === 1 ? 'exists' : 'exist'} already: choose an empty directory`,
+    );
   for (const [file, content] of Object.entries(files)) {
     const path = join(directory, file);
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     await writeFile(path, content, { flag: 'wx' });
     output.print(`wrote ${relative('.', path)}`);
   }
@@ -69,6 +71,13 @@ async function init(
   output.print();
   output.print(`Next: ${where}npm install && npm test && npm start`);
   return EXIT.ok;
+}
+
+/** With all that are above it. Node's own way does not end where none can be made, as in /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  if (existsSync(path)) return;
+  await makeDirectory(dirname(path));
+  await mkdir(path);
 }
 
 /** Asks for what the options do not say. */

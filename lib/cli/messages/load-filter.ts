@@ -1,9 +1,9 @@
 /** Loads a filter's module into this process. */
-import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { currentFactory, type Factory } from '../../filter/dispatch.js';
 import { badArgument, MilterError } from '../../internal/errors.js';
 import { loadFilterModule } from '../../workers/filter-module.js';
+import { moduleFile } from '../module-file.js';
 
 /** A filter, and what closes that which its module has opened. */
 export interface LoadedFilter {
@@ -11,10 +11,14 @@ export interface LoadedFilter {
   close(): Promise<void>;
 }
 
-/** @throws MilterError ERR_MILTER_BAD_ARGUMENT if the module cannot be loaded, or exports no filter */
+/**
+ * @throws UsageError if there is no such file; MilterError ERR_MILTER_BAD_ARGUMENT if the module cannot be loaded, or exports no
+ *   filter
+ */
 export async function loadFilter(path: string): Promise<LoadedFilter> {
+  const file = moduleFile(path);
   try {
-    const { stopped } = await loadFilterModule(pathToFileURL(resolve(path)).href);
+    const { stopped } = await loadFilterModule(pathToFileURL(file).href);
     const close = async () => {
       await stopped?.();
     };

@@ -7,6 +7,7 @@ import type { HeaderRules } from '../../testing/simulator/test-message.js';
 import { TestMessage } from '../../testing/simulator/test-message.js';
 import { EXIT } from '../command.js';
 import { jsonLine, type Output } from '../output.js';
+import { plainMessage } from '../system-error.js';
 import { printChanges } from './changes.js';
 import type { StoredEnvelope } from './envelope.js';
 import { exitCodeOf, type Outcome, outcomeOf, printOutcome, replyText } from './outcome.js';
@@ -74,7 +75,7 @@ export class Report {
   /** A message that could not be tried to its end. */
   addFailure(name: string, error: Error): void {
     this.#failed++;
-    this.#output.error(`${name}: ${error.message}`);
+    this.#output.error(`${name}: ${plainMessage(error)}`);
   }
 
   /** Prints how many messages there were of each outcome, and how long they took. */

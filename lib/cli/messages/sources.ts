@@ -83,7 +83,7 @@ async function sourcesOf(path: string): Promise<Source[]> {
 }
 
 async function openFile(file: string): Promise<FileHandle> {
-  // A socket cannot be opened at all, whence the first look; the second is at what was opened.
+  // Checked before, because a socket cannot be opened at all, and afterwards, because the file may have been replaced.
   if (!(await stat(file)).isFile()) throw notRegular(file);
   const handle = await open(file, WITHOUT_WAITING);
   if ((await handle.stat()).isFile()) return handle;

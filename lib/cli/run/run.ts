@@ -1,12 +1,12 @@
 /** `tsmilter run`: runs a filter. */
-import { statSync } from 'node:fs';
-import { parse, resolve } from 'node:path';
+import { parse } from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { ACCEPT, CONTINUE, REJECT, TEMPFAIL } from '../../addon/constants.js';
 import { runmilter, setExceptionPolicy } from '../../runmilter.js';
 import type { ExceptionPolicy } from '../../session/exception-policy.js';
 import { type CommandContext, type Define, describe, EXIT, UsageError } from '../command.js';
+import { moduleFile } from '../module-file.js';
 import type { Parse } from '../values.js';
 import { readConfigFile } from './config-file.js';
 import { type OnError, type RunSettings, SETTINGS, spelling } from './settings.js';
@@ -55,15 +55,16 @@ export function registerRun(program: Command, define: Define): void {
 async function run(
   { output, args }: CommandContext,
   filter: string | undefined,
-  given: Given,
+  { config, watch: isWatched, ...options }: Given,
 ): Promise<number> {
-  const { config, watch: isWatched, ...options } = given;
   const settings: RunSettings = { ...(config === undefined ? {} : readConfigFile(config)), ...options };
-  const module = existing(filter ?? settings.filter);
+  const given = filter ?? settings.filter;
+  if (given === undefined) throw new UsageError("name the filter's module, such as filter.js");
+  const module = moduleFile(given);
   const { socket } = settings;
   if (socket === undefined) throw new UsageError('say where to listen: --socket unix:/run/myfilter/sock');
   if (isWatched) return await watch({ module, config, args, output });
-  if (/^inet6?:[^@]+$/i.test(socket)) {
+  if (/^inet6?:[\w-]+$/i.test(socket)) {
     output.error(
       `${socket} is open to all hosts: write ${socket}@127.0.0.1 unless the MTA is on another one`,
     );
@@ -85,12 +86,4 @@ async function run(
     ...(logLevel === 'none' ? { logger: false } : logLevel !== undefined && { logLevel }),
   });
   return EXIT.ok;
-}
-
-/** The absolute path of the filter's module. A worker would report a missing file less clearly. */
-function existing(filter: string | undefined): string {
-  if (filter === undefined) throw new UsageError("name the filter's module, such as filter.js");
-  const path = resolve(filter);
-  if (statSync(path, { throwIfNoEntry: false })?.isFile()) return path;
-  throw new UsageError(`${filter}: there is no such file`);
 }

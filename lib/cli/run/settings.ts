@@ -1,7 +1,17 @@
 /** The settings of `tsmilter run`: each is an option of the command line and a line of the configuration file. */
 import { LOG_LEVELS, type LogLevel } from '../../internal/logger.js';
 import type { RunOptions } from '../../runmilter.js';
-import { asIs, count, duration, fileMode, oneOf, type Parse, size, truth } from '../values.js';
+import {
+  asIs,
+  count,
+  duration,
+  fileMode,
+  metricsAddress,
+  oneOf,
+  type Parse,
+  size,
+  truth,
+} from '../values.js';
 
 /** What should happen to a message whose handler fails, by the name that {@link setExceptionPolicy} has for it. */
 export type OnError = 'tempfail' | 'reject' | 'accept' | 'continue';
@@ -116,7 +126,7 @@ export const SETTINGS: {
   metrics: {
     value: '<address>',
     about: 'serve metrics for Prometheus and health by HTTP: inet:port, inet:port@address, unix:/path',
-    parse: asIs,
+    parse: metricsAddress,
   },
   backlog: { value: '<n>', about: 'connections that may wait to be accepted', parse: count(1) },
   debug: { value: '<level>', about: "libmilter's own trace on stdout, 0 to 6", parse: count(0, 6) },
