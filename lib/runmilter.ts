@@ -12,6 +12,7 @@ import { tell } from './log/tell.js';
 import { messageTraces } from './metrics/message-traces.js';
 import { MetricsServer } from './metrics/metrics-server.js';
 import { METRICS_OPTIONS, type MetricsOptions, normaliseMetricsOptions } from './metrics/options.js';
+import type { FilterStart } from './runtime/filter-start.js';
 import {
   MAIN_OPTIONS,
   type MainOptions,
@@ -20,7 +21,7 @@ import {
   SOCKET_OPTIONS,
   type SocketOptions,
 } from './runtime/options.js';
-import { type FilterStart, runtime } from './runtime/runtime.js';
+import { runtime } from './runtime/runtime.js';
 import { SERVICE_MANAGER_OPTIONS, type ServiceManagerOptions } from './runtime/service-manager.js';
 import { checkSocketSpec } from './runtime/socket-spec.js';
 import type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
@@ -81,7 +82,7 @@ export interface ListeningAddress {
   readonly socket: string;
   /** The TCP port, which the system chose for `inet:0`; 0 for a unix socket. */
   readonly port: number;
-  /** The URL of the metrics, where the option `metrics` asks for them; `unix:/path` for a socket. */
+  /** The URL of the metrics, if the option `metrics` asks for them; `unix:/path` for a socket. */
   readonly metrics?: string;
 }
 
@@ -229,7 +230,7 @@ function checkFilterIsGiven(factory: Factory | null, workers: NormalisedWorkerOp
 
 /**
  * Stops the running filter: it takes no new sessions, sessions that are in a message may finish it within the time, and
- * the others are told to try again later. Resolves when the filter has stopped, at once where none runs.
+ * the others are told to try again later. Resolves when the filter has stopped, at once if none runs.
  * @param drainTimeout milliseconds; default: runmilter's option
  */
 export async function stop(drainTimeout?: number): Promise<void> {

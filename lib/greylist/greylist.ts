@@ -1,6 +1,7 @@
 /** Greylisting: mail from an unknown client, sender and recipient is deferred until the client tries again. */
 
 import { badArgument } from '../internal/errors.js';
+import { DAY, HOUR, MAX_SPAN, MINUTE, SECOND } from '../internal/time-spans.js';
 import {
   checkFunctionOrNull,
   checkInteger,
@@ -13,14 +14,6 @@ import { foldSender } from './normalise.js';
 import type { Rules } from './rules.js';
 import { SqliteStore } from './sqlite-store.js';
 import type { GreylistStore } from './store.js';
-
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-
-/** The longest time span: a hundred years. Times within it are exact in the numbers of JavaScript and of Lua. */
-const MAX_SPAN = 36_525 * DAY;
 
 /** How a greylist decides. Time spans are in milliseconds. */
 export interface GreylistOptions {

@@ -1,6 +1,7 @@
 /** Rate limits: how many messages or recipients a client, account or address may have in an hour or a day. */
 import { badArgument, type MilterError } from '../internal/errors.js';
 import { ToleratedFailures } from '../internal/stores/tolerated-failures.js';
+import { SECOND } from '../internal/time-spans.js';
 import {
   checkFunctionOrNull,
   checkInteger,
@@ -13,7 +14,6 @@ import { keyOf, LIMITED_BY, type LimitedBy } from './keys.js';
 import { SqliteRateLimitStore } from './sqlite-store.js';
 import type { Counter, RateLimitStore } from './store.js';
 
-const SECOND = 1000;
 const MAX_SECONDS = 366 * 86_400;
 const MAX_POINTS = 1_000_000_000;
 const LIMIT_NAME = /^[a-z][a-z0-9-]{0,31}$/;

@@ -1,4 +1,5 @@
 /** The outcomes of an identity's last messages, as a store keeps them. */
+import { HOUR } from '../internal/time-spans.js';
 
 /** What a message turned out to be. */
 export type Outcome = 'spam' | 'ham';
@@ -6,7 +7,6 @@ export type Outcome = 'spam' | 'ham';
 /** The number of messages by which an identity is judged. */
 export const MAX_MESSAGES = 1024;
 
-const HOUR = 3_600_000;
 /** Hours since 1970 that three bytes hold beside the outcome: until the year 2926. */
 const MAX_HOUR = 2 ** 23 - 1;
 /** The characters of an outcome in base64: three bytes have four, without padding. */

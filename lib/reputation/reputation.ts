@@ -3,17 +3,13 @@ import { hostname } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { badArgument, type MilterError } from '../internal/errors.js';
 import { ToleratedFailures } from '../internal/stores/tolerated-failures.js';
+import { DAY, HOUR, MAX_SPAN } from '../internal/time-spans.js';
 import { checkFunctionOrNull, checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { identityOf } from './identity.js';
 import { encodeOutcome, type Outcome, tally } from './outcomes.js';
 import { type ReputationScore, scoreOf, UNKNOWN } from './score.js';
 import { SqliteReputationStore } from './sqlite-store.js';
 import { checkHost, type ReputationEntry, type ReputationStore, readEntry } from './store.js';
-
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-/** A hundred years. */
-const MAX_SPAN = 36_525 * DAY;
 
 /** How reputations are kept and computed. Time spans are in milliseconds. */
 export interface ReputationOptions {
@@ -48,7 +44,7 @@ const MERGE_BATCH = 100;
 
 /**
  * The reputation of domains. A domain is judged together with how it was authenticated: `example.com` with `pass` and `example.com`
- * with `neutral` have a reputation each, because the second one may be anybody's. The last 1,024 messages of an identity count, newer
+ * with `neutral` have a reputation each, because mail of the second kind may be forged. The last 1,024 messages of an identity count, newer
  * ones more than older ones; {@link ReputationScore} has the formulas.
  *
  * Hosts with a store of their own exchange what they know with {@link export} and {@link merge}; hosts with a common Redis need not.

@@ -7,12 +7,13 @@ import { StartResult } from '../addon/kinds.js';
 import { native } from '../addon/native.js';
 import { MilterError } from '../internal/errors.js';
 import { withResolvers } from '../internal/with-resolvers.js';
-import { type Callbacks, noCallbacks } from '../session/callbacks.js';
+import { noCallbacks } from '../session/callbacks.js';
 import type { Observation } from '../session/dependencies.js';
 import { type ContextCounts, Dispatcher } from '../session/dispatcher.js';
 import { type ErrorHook, type ExceptionPolicy, Exceptions } from '../session/exception-policy.js';
 import { currentFlags } from '../session/flags.js';
 import { resolveActivatedSocket } from './activated-sockets.js';
+import type { FilterStart, SessionHost, WorkerRole } from './filter-start.js';
 import type { NormalisedMainOptions, NormalisedSocketOptions } from './options.js';
 import { inUse, inWorker, startError, startRefused } from './start-errors.js';
 import { onStopSignals } from './stop-signals.js';
@@ -22,51 +23,6 @@ import { reportUncaughtErrors } from './uncaught-errors.js';
 export const STUCK_GRACE = 1_000;
 /** The native side's limit where handlers have none: about four years, in milliseconds. */
 const NO_LIMIT = 2 ** 37;
-
-/** Serves the sessions in place of the thread that runs the filter; lib/workers/worker-pool.ts. */
-export interface SessionHost {
-  /** Contexts made in all workers, and those of them that have ended. */
-  readonly contexts: [made: number, ended: number];
-  /** Whether {@link cancel} has been called. */
-  readonly cancelled: boolean;
-  /** Resolves when all workers take sessions, or the start was cancelled; rejects where one of them fails. */
-  start(): Promise<void>;
-  /** Terminates the workers at once, also those that are starting. */
-  cancel(): void;
-  setPolicy(policy: ExceptionPolicy): void;
-  /** Resolves when all workers have ended; they are terminated after `timeout` milliseconds. */
-  end(timeout: number): Promise<void>;
-}
-
-/** A filter that is registered, opened and run in one go, as runmilter does. */
-export interface FilterStart {
-  readonly name: string;
-  readonly callbacks: Callbacks;
-  readonly socket: string;
-  readonly socketOptions: NormalisedSocketOptions;
-  readonly options: NormalisedMainOptions;
-  /** libmilter's own settings; undefined leaves its defaults. */
-  readonly timeout: number | undefined;
-  readonly backlog: number | undefined;
-  readonly debug: number | undefined;
-  /** Null where the sessions are served in this thread. */
-  readonly workers: SessionHost | null;
-  /** How sessions are followed from outside. Default: not at all. */
-  readonly observation?: Observation;
-  /** Called when the start has not been refused, and when the filter begins to stop. */
-  readonly onStarting?: () => void;
-  readonly onStopping?: () => void;
-}
-
-/** This thread's part in a filter that another thread runs. */
-export interface WorkerRole {
-  /** The filter's name. */
-  readonly name: string;
-  readonly policy: ExceptionPolicy;
-  readonly options: NormalisedMainOptions;
-  /** Where the contexts of this thread are counted. */
-  readonly counts: ContextCounts;
-}
 
 /** A run from its start to its end. */
 interface Run {
@@ -166,7 +122,7 @@ class Runtime {
   // --- while it runs
 
   /**
-   * Stops the filter; resolves when it has stopped, at once where none runs. libmilter: smfi_stop.
+   * Stops the filter; resolves when it has stopped, at once if none runs. libmilter: smfi_stop.
    * @param drainTimeout milliseconds that sessions in a message get to finish it. Default: the run's own
    */
   async stop(drainTimeout?: number): Promise<void> {

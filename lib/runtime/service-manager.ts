@@ -22,7 +22,7 @@ export const SERVICE_MANAGER_OPTIONS: OptionNames<ServiceManagerOptions> = { sys
 export interface FilterNumbers {
   readonly sessions: number;
   readonly messages: number;
-  /** Workers that take sessions; null where there are none. */
+  /** Workers that take sessions; null if there are none. */
   readonly workers: number | null;
 }
 
@@ -166,7 +166,7 @@ export class ServiceManager {
     }
   }
 
-  /** Whether there is no point in sending it again: it was sent, or nobody will ever read it. */
+  /** Whether there is no point in sending it again: it was sent, or will never be read. */
   #transmit(text: string): boolean {
     const error = native().notify(this.#inherited.address, text);
     if (error === constants.errno.EAGAIN) return false;

@@ -2,8 +2,8 @@
 import type { MilterError } from '../internal/errors.js';
 import type { WorkerLogItem } from '../log/worker-log.js';
 import type { Snapshot } from '../metrics/series.js';
+import type { SessionHost } from '../runtime/filter-start.js';
 import { type ReloadOutcome, reloadInTurn } from '../runtime/reload.js';
-import type { SessionHost } from '../runtime/runtime.js';
 import type { ExceptionPolicy } from '../session/exception-policy.js';
 import type { WorkerSettings } from './messages.js';
 import type { NormalisedWorkerOptions } from './options.js';
@@ -67,7 +67,7 @@ export class WorkerPool implements SessionHost {
 
   /**
    * Starts the workers; resolves when all of them take sessions, or the start was cancelled.
-   * @throws MilterError ERR_MILTER_WORKER where one of them ends before
+   * @throws MilterError ERR_MILTER_WORKER if one of them ends before
    */
   async start(): Promise<void> {
     await Promise.all(this.#slots.map((slot) => slot.start()));
