@@ -5,8 +5,7 @@ import { MilterError, RateLimiter, RedisRateLimitStore, type RedisStoreOptions }
 import { RedisServer } from '../../tools/redis';
 import { until } from '../../tools/wait';
 import { errorWith } from '../support/expect';
-import { HOUR, testRateLimitStore } from '../support/ratelimit-table';
-import { runProcesses } from '../support/run-processes';
+import { allowedInProcesses, HOUR, testRateLimitStore } from '../support/ratelimit-table';
 
 let server: RedisServer;
 let client: Awaited<ReturnType<typeof connect>>;
@@ -53,25 +52,11 @@ describe('rate limits in Redis', () => {
   });
 
   it('are shared by processes', async () => {
-    const allowed = await runProcesses(
-      2,
-      `
-      const { RateLimiter, RedisRateLimitStore } = require('tsmilter/ratelimit');
-      const socket = { path: ${JSON.stringify(server.path)}, tls: false };
-      const store = new RedisRateLimitStore({ client: { socket }, prefix: 'shared:', timeout: 20000 });
-      const limits = { account: { hour: { points: 50, duration: 3600000 }, day: { points: 400, duration: 86400000 } } };
-      const limiter = new RateLimiter(store, { limits, whenStoreFails: 'throw' });
-      (async () => {
-        let count = 0;
-        for (let i = 0; i < 60; i++) if ((await limiter.consume('account', 'ann')).allowed) count++;
-        await limiter.close();
-        console.log(count);
-      })();
-    `,
-    );
-    const sum = allowed.map(Number).reduce((a, b) => a + b);
-    expect(sum).toBeGreaterThan(45);
-    expect(sum).toBeLessThanOrEqual(50);
+    const client = { socket: { path: server.path, tls: false } };
+    const options = JSON.stringify({ client, prefix: 'shared:', timeout: 20_000 });
+    const allowed = await allowedInProcesses(2, 50, `new RedisRateLimitStore(${options})`);
+    expect(allowed).toBeGreaterThan(45);
+    expect(allowed).toBeLessThanOrEqual(50);
   });
 });
 

@@ -8,6 +8,7 @@ import {
 } from 'tsmilter/ratelimit';
 import { expectThat } from './expect';
 import { Random } from './random';
+import { runProcesses } from './run-processes';
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -16,6 +17,27 @@ export const DAY = 24 * HOUR;
 export interface TestedStore {
   readonly store: RateLimitStore;
   endHour(): Promise<void>;
+}
+
+/**
+ * How much several processes that share a store are allowed together, of 60 points that each of them asks for.
+ * @param points the limit of an hour
+ * @param store an expression that makes a process's store, with the exports of tsmilter/ratelimit
+ */
+export async function allowedInProcesses(processes: number, points: number, store: string): Promise<number> {
+  const limits = { account: { hour: { points, duration: HOUR }, day: { points: 400, duration: DAY } } };
+  const program = `
+    const { RateLimiter, RedisRateLimitStore, SqliteRateLimitStore } = require('tsmilter/ratelimit');
+    const limiter = new RateLimiter(${store}, { limits: ${JSON.stringify(limits)}, whenStoreFails: 'throw' });
+    (async () => {
+      let count = 0;
+      for (let i = 0; i < 60; i++) if ((await limiter.consume('account', 'ann')).allowed) count++;
+      await limiter.close();
+      console.log(count);
+    })();
+  `;
+  const allowed = await runProcesses(processes, program);
+  return allowed.reduce((sum, count) => sum + Number(count), 0);
 }
 
 export function testRateLimitStore(make: () => TestedStore): void {
