@@ -54,7 +54,7 @@ export class Supervision {
     return this.#manager !== null;
   }
 
-  /** Counts the messages of this thread; null if nobody asks. */
+  /** Counts the messages of this thread; null if they are not asked for. */
   get observer(): Observer | null {
     return this.countsMessages ? { messageEnded: () => this.#messages++ } : null;
   }

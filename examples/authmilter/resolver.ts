@@ -14,7 +14,7 @@ export function resolverFor({ verify }: Pick<Config, 'verify'>, signal?: AbortSi
   });
 }
 
-/** For the consent of those that reports are sent to: many domains, and nobody waits. */
+/** For the consent of those that reports are sent to: many domains, and no session waits. */
 export function reportResolverFor({ verify }: Pick<Config, 'verify'>): DnsSession {
   return new DnsSession({
     cache,

@@ -17,10 +17,10 @@ const COMMANDS: readonly (readonly [lockFile: string, command: string])[] = [
   ['package-lock.json', '`npm rebuild tsmilter`'],
 ];
 
-/** The command, for an installation in or below the project's folder. */
-export function rebuildCommand(folder: string = __dirname): string {
-  const found = COMMANDS.find(([lockFile]) => existsSync(join(folder, lockFile)));
+/** The command, for an installation in or below the project's directory. */
+export function rebuildCommand(directory: string = __dirname): string {
+  const found = COMMANDS.find(([lockFile]) => existsSync(join(directory, lockFile)));
   if (found) return found[1];
-  const parent = dirname(folder);
-  return parent === folder ? '`npm rebuild tsmilter`' : rebuildCommand(parent);
+  const parent = dirname(directory);
+  return parent === directory ? '`npm rebuild tsmilter`' : rebuildCommand(parent);
 }

@@ -31,11 +31,11 @@ import { archiveError } from './archive-error.js';
 export interface DotLockOptions {
   /** How long to wait for another holder. */
   readonly timeout: number;
-  /** A lock whose file is older belongs to nobody any more; a holder touches it three times as often. */
+  /** A lock whose file is older was left behind; a holder touches it three times as often. */
   readonly staleAfter: number;
 }
 
-/** The age at which a temporary file belongs to nobody any more, in milliseconds. */
+/** The age at which a temporary file counts as left behind, in milliseconds. */
 const ABANDONED = 300_000;
 const FIRST_PAUSE = 5;
 const LONGEST_PAUSE = 250;
@@ -132,7 +132,7 @@ function removeAbandoned(path: string): void {
 }
 
 /**
- * Removes a lock that belongs to nobody; whether it is worth trying again at once. Two processes may find the same one, and the slower
+ * Removes a lock that was left behind. Returns whether it is worth trying again at once. Two processes may find the same one, and the slower
  * must not remove the lock that the faster has made since: so it is judged again and removed under a second lock, which is never held
  * while anything is awaited.
  */

@@ -23,7 +23,7 @@ export interface MboxArchiveOptions {
   readonly fsync?: boolean;
   /** How long to wait for the lock. Default: 30,000. */
   readonly lockTimeout?: number;
-  /** The age at which a lock that nobody touches belongs to a program that is gone. Default: 300,000. */
+  /** The age at which a lock that is not touched counts as left behind by a program that has ended. Default: 300,000. */
   readonly staleAfter?: number;
 }
 
@@ -48,7 +48,7 @@ const LF = 0x0a;
 const QUOTE = Buffer.from('>');
 const PERMISSIONS = 0o777;
 const FOR_OTHERS = 0o022;
-// A symbolic link is refused, and opening a named pipe would wait until somebody reads it.
+// A symbolic link is refused, and opening a named pipe would wait until another process reads it.
 const FLAGS =
   constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -130,7 +130,7 @@ export class MboxArchive {
     const isOld = this.#options.daily && dayOf(found.mtime) < dayOf(new Date());
     if (!isOld && found.size < this.#options.maxBytes) return false;
     const aside = `${this.#path}-${dayOf(found.mtime)}`;
-    // Whoever rotates holds the lock, so that nobody else takes the name between the two calls.
+    // Whoever rotates holds the lock, so that no other process takes the name between the two calls.
     let name = aside;
     for (let count = 1; await statsOf(name); count++) name = `${aside}.${count}`;
     await rename(this.#path, name);

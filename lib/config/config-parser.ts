@@ -194,7 +194,7 @@ export class MilterConfigParser {
    * A file contains users separated by white space; `#` begins a comment. Domains are converted to lower case, users are not;
    * `@a.example` is the user `''`.
    *
-   * @param dir the folder of the files. Default: the working directory
+   * @param dir the directory of the files. Default: the working directory
    * @throws MilterError ERR_MILTER_CONFIG for an entry without `@`; the error of the system for a file that cannot be read
    */
   getaddrset(section: string, option: string, dir = ''): Map<string, string[]> {
@@ -226,7 +226,7 @@ export class MilterConfigParser {
    * becomes `ann@a.example` → `ann`, `info@a.example` → `ann`, and each address in the file `bob.txt` → `bob`. A name
    * without an option of its own has no addresses. Letter case is preserved. If an address has two names, the later one is used.
    *
-   * @param dir the folder of the files. Default: the working directory
+   * @param dir the directory of the files. Default: the working directory
    * @throws the error of the system for a file that cannot be read
    */
   getaddrdict(section: string, option: string, dir = ''): Map<string, string> {

@@ -8,7 +8,7 @@ import { configError } from './config-error.js';
 /** Who may read a file with a secret. */
 export interface PrivateFileOptions {
   /**
-   * The permission bits that the file may have at most: `0o640` lets its group read it. Bits that let anybody but the owner write
+   * The permission bits that the file may have at most: `0o640` lets its group read it. Bits that let others than the owner write
    * are not allowed here. Default: `0o600`.
    */
   readonly maxMode?: number;

@@ -29,7 +29,7 @@ export interface DkimResult {
   readonly selector?: string;
   /** The algorithm (`a=`). */
   readonly algorithm?: string;
-  /** The number of signed octets of the body (`l=`), if not all of it is signed. Anybody may have added the rest. */
+  /** The number of signed octets of the body (`l=`), if not all of it is signed. The rest may have been added later. */
   readonly length?: number;
   /** Bits of the key; 256 for Ed25519. */
   readonly keyBits?: number;

@@ -58,7 +58,7 @@ function ofAuthor({ fault, severalAuthors }: Author, checked: readonly DmarcResu
   const [first] = checked;
   if (fault === undefined && first) return first;
   const reason = fault ?? 'the message has no author';
-  // In a malformed message, nobody knows which of the domains its reader is shown.
+  // In a malformed message it is unknown which of the domains its reader is shown.
   const failing = checked.filter(({ result }) => result === 'fail' || (result === 'pass' && !severalAuthors));
   const [strictest] = failing.toSorted((one, other) => compareStrictness(other.policy, one.policy));
   if (strictest) return { ...strictest, result: 'fail', reason };

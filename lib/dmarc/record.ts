@@ -44,7 +44,7 @@ export interface DmarcRecord {
   readonly fo: string;
 }
 
-/** Tags that are looked at; more is not a record that anybody has written by hand. */
+/** Tags that are read; a record with more was not written by hand. */
 const MAX_TAGS = 64;
 /** Addresses of a report that are looked at. */
 const MAX_URIS = 20;

@@ -8,7 +8,7 @@
 /** Fields of a report's hash that are no rows. */
 const FACTS = 3;
 
-/** How many names without a report NEXT removes in one call: Redis serves nobody else meanwhile. */
+/** How many names without a report NEXT removes in one call, during which Redis serves no other client. */
 const MAX_MISSING = 1000;
 
 /** Takes the rows of a report out of the sum, which has no entry any more when nothing is left. */

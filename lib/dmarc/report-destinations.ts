@@ -36,7 +36,7 @@ class Refused extends Error {}
 
 /**
  * The addresses that a domain wants its reports sent to. An address of another organization counts only if that organization
- * publishes that it takes the reports, so that nobody can have a stranger flooded.
+ * publishes that it takes the reports, so that reports cannot be used to flood a third party.
  *
  * @param policyDomain the domain that has published the record
  * @param rua of its record

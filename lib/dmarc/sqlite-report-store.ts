@@ -56,7 +56,7 @@ export class SqliteReportStore implements DmarcReportStore {
   readonly #count: (entry: ReportEntry, begin: number) => boolean;
 
   /**
-   * Opens the file, or creates it in an existing folder. The umask of the process determines who can read it.
+   * Opens the file, or creates it in an existing directory. The umask of the process determines who can read it.
    *
    * @throws MilterError ERR_MILTER_MISSING_PACKAGE without better-sqlite3; ERR_MILTER_STORE if the file cannot be used;
    *   ERR_MILTER_BAD_ARGUMENT for a bad option

@@ -20,7 +20,7 @@ export const DEFAULT_TRIES = 2;
 /** Upper limits of the C library. */
 const MAX_TIMEOUT = 30;
 const MAX_TRIES = 5;
-/** Where no server is configured, the resolver is on this host. */
+/** If no server is configured, the resolver is on this host. */
 const LOCAL: ServerAddress = { address: '127.0.0.1', port: 53 };
 
 /**

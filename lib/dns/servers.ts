@@ -26,7 +26,7 @@ const PROBE_DELAY = 5000;
 /** How long a server is asked without EDNS that has answered only such a question. */
 const PLAIN_TIME = 300_000;
 
-/** A server, and how it has answered lately. Times are those of performance.now(), which no one sets back. */
+/** A server, and how it has answered lately. Times are those of performance.now(), which is never set back. */
 export class Server implements ServerAddress {
   readonly address: string;
   readonly port: number;

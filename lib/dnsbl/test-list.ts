@@ -14,7 +14,7 @@ const TEST_ADDRESSES = [
  * Asks a list for the entries that every list has, and for those that none has (RFC 5782 5), for example when the filter starts.
  *
  * @param kind what the list contains
- * @returns the problem: the list fails, lists nobody, or lists everybody; undefined if it is in service
+ * @returns the problem: the list fails, lists no address, or lists all; undefined if it is in service
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an invalid list
  */
 export async function testList(

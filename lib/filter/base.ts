@@ -166,7 +166,7 @@ export class AnyFilter {
     this.context.setreply(code, extended, ...lines);
   }
 
-  /** As setreply, with text that somebody else has written. See {@link Context.setReplyText}. */
+  /** As setreply, with text that comes from the client or a third party. See {@link Context.setReplyText}. */
   setReplyText(code: string, extended: string | null, text: string): void {
     this.context.setReplyText(code, extended, text);
   }

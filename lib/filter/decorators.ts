@@ -60,7 +60,7 @@ const DECODED_HANDLERS: ReadonlySet<string> = new Set<HandlerName>([
   'unknown',
 ]);
 
-/** @throws MilterError ERR_MILTER_BAD_ARGUMENT where a decorator has no effect on that method */
+/** @throws MilterError ERR_MILTER_BAD_ARGUMENT if a decorator has no effect on that method */
 function checkMethod(decorator: string, method: string | symbol, allowed: ReadonlySet<string>): void {
   if (typeof method === 'string' && allowed.has(method)) return;
   throw badArgument(`${decorator} is for ${[...allowed].join(', ')}, not for ${String(method)}`);

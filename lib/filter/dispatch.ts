@@ -72,7 +72,7 @@ const isClass = (candidate: Factory): boolean =>
 const baseOf = (filter: object): typeof AnyFilter =>
   sharedPrototype(filter, 'Base').constructor as typeof AnyFilter;
 
-/** Makes a filter object. @throws MilterError ERR_MILTER_BAD_ARGUMENT where the factory gives something else */
+/** Makes a filter object. @throws MilterError ERR_MILTER_BAD_ARGUMENT if the factory gives something else */
 export function makeFilter(factory: Factory): AnyFilter {
   const filter = isFilterClass(factory) ? new factory() : factory();
   if (!(filter instanceof AnyFilter)) {

@@ -55,7 +55,7 @@ export class SqliteStore implements GreylistStore {
   readonly #check: (triple: Triple, now: number, rules: Rules) => number;
 
   /**
-   * Opens the file, or creates it in an existing folder. The umask of the process determines who can read it.
+   * Opens the file, or creates it in an existing directory. The umask of the process determines who can read it.
    *
    * @throws MilterError ERR_MILTER_MISSING_PACKAGE without better-sqlite3; ERR_MILTER_STORE if the file cannot be used
    */

@@ -1,6 +1,6 @@
 /**
  * What the helpers tell of their work on channels of node:diagnostics_channel, where the metrics of a filter count it. A channel
- * that nobody listens to costs nothing.
+ * without a listener costs nothing.
  */
 import diagnosticsChannel from 'node:diagnostics_channel';
 
@@ -15,7 +15,7 @@ export interface HelperEvent {
   readonly milliseconds: number;
 }
 
-/** Tells of one, if somebody listens. @param begun by performance.now() */
+/** Tells of one, if there is a listener. @param begun by performance.now() */
 export function publish(name: string, result: HelperEvent['result'], begun: number): void {
   const channel = diagnosticsChannel.channel(name);
   if (!channel.hasSubscribers) return;

@@ -16,7 +16,7 @@ const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t'
 /**
  * Text as one line that shows what is in it, for logs: each unprintable character becomes an escape such as `\n` or `\u202e`, and
  * a byte that is not UTF-8, which is U+DC80 to U+DCFF here, one such as `\xfc`. Backslashes stay as they are: an escape can be
- * imitated, but nobody can end the line, or hide a part of it.
+ * imitated, but no text can end the line, or hide a part of it.
  */
 export function printable(text: string): string {
   return ASCII.test(text) ? text : text.replace(UNPRINTABLE, escaped);

@@ -1,4 +1,4 @@
-/** Directories of files that nobody else may read. */
+/** Directories of files that no other user may read. */
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 
 /**

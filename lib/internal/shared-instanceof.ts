@@ -1,5 +1,5 @@
 /**
- * instanceof across copies of a class. There is more than one where two versions of the package are installed, and where
+ * instanceof across copies of a class. There is more than one if two versions of the package are installed, and if
  * modules are loaded once for each realm (node:vm; Jest runs tests so). The copies of a class know each other's objects by a
  * symbol on their prototypes, which Symbol.for gives to all of them.
  */

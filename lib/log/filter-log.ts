@@ -60,7 +60,7 @@ function givenLog(given: GivenLogger): FilterLog {
     write: (items) => {
       for (const [itemLevel, content] of items) {
         if (typeof content === 'string') continue;
-        // An error here would be nobody's: it is a worker that has logged.
+        // The entry is a worker's, so an error here has no caller that could handle it.
         unlessLoggerFails(() => passOn(given, { level: itemLevel, ...content }));
       }
     },

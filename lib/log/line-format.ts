@@ -109,7 +109,7 @@ function jsonLines(name: string): LineFormat {
     const begin = { level: 10 * (LOG_LEVELS.indexOf(level) + 1), time, pid: process.pid, name };
     // As pino has it, an error without a text has its own.
     const msg = text === '' && fields.err instanceof Error ? fields.err.message : text;
-    // A field of the same name, which may come from a stranger's header, takes the place of none of these.
+    // Fields may come from an untrusted header; none of that name takes the place of these.
     const line = (shown: object) => stringify({ ...begin, ...shown, ...begin, msg });
     return `${line(fields) ?? line(eachAlone(fields))}\n`;
   };

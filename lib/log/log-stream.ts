@@ -99,7 +99,7 @@ export class LogStream {
       try {
         stream.flushSync();
       } catch {
-        // nobody reads it any more
+        // its reader has gone
       }
     });
     return stream;

@@ -20,7 +20,7 @@ export function defaultSpoolDirectory(): string {
 /**
  * Opens an empty file for reading and writing which has no name any more, so that the system removes it in every ending of
  * this process, even kill -9.
- * @throws MilterError ERR_MILTER_SPOOL if the directory belongs to somebody else; errors of the file system
+ * @throws MilterError ERR_MILTER_SPOOL if the directory belongs to another user; errors of the file system
  */
 export async function openSpoolFile(directory: string): Promise<FileHandle> {
   await prepare(directory);
@@ -35,7 +35,7 @@ export async function openSpoolFile(directory: string): Promise<FileHandle> {
   }
 }
 
-/** Makes the directory, or checks that nobody else can read it, and removes what a killed process left there. */
+/** Makes the directory, or checks that no other user can read it, and removes what a killed process left there. */
 async function prepare(directory: string): Promise<void> {
   if (ready.has(directory)) return;
   preparePrivateDirectory(

@@ -11,7 +11,7 @@ import { Recipients } from './recipients.js';
 import type { AuthFacts, ClientFacts, TlsFacts } from './session-facts.js';
 import { useHeaders } from './use-headers.js';
 
-/** What a filter has changed; null where it has not. */
+/** What a filter has changed; null for what it has not. */
 interface Edits {
   readonly received: readonly HeaderField[];
   readonly sender: EnvelopeAddress | null;

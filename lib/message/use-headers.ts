@@ -3,7 +3,7 @@ import type { MimeMessage } from '../mime/index.js';
 import type { HeaderField } from './header-field.js';
 import type { Headers } from './headers.js';
 
-/** Folds are of no account when values are compared. */
+/** Folds are ignored when values are compared. */
 const plain = (value: string) => value.replace(/\s+/g, ' ').trim();
 
 /** The fields by name in lower case. */

@@ -47,7 +47,7 @@ export class SharedHealth {
     this.#words = new Int32Array(memory);
   }
 
-  /** The event loop runs. @param workers how many serve, and how many of them are blocked; null where there are none */
+  /** The event loop runs. @param workers how many serve, and how many of them are blocked; null if there are none */
   beat(workers: { readonly serving: number; readonly blocked: number } | null): void {
     Atomics.store(this.#words, WORKERS, workers ? workers.serving : SINGLE_THREAD);
     Atomics.store(this.#words, BLOCKED, workers ? workers.blocked : 0);

@@ -16,7 +16,7 @@ function loadOpenTelemetry(): OpenTelemetry | null {
   }
 }
 
-/** Whether somebody has registered a tracer: the package's own does nothing, but would cost time for each message. */
+/** Whether the application has registered a tracer: the package's own does nothing, but would cost time for each message. */
 function hasTracer({ trace, ProxyTracerProvider }: OpenTelemetry): boolean {
   const provider = trace.getTracerProvider();
   if (!(provider instanceof ProxyTracerProvider)) return true;

@@ -46,7 +46,7 @@ export class MetricsServer {
 
   /**
    * Where the metrics are read.
-   * @param workers null where this thread serves the sessions
+   * @param workers null if this thread serves the sessions
    * @throws MilterError with the system's code if the server cannot listen there
    */
   async start(workers: WorkersState | null): Promise<string> {
@@ -71,7 +71,7 @@ export class MetricsServer {
     });
     thread.on('error', (cause) => this.#report(serverEnded(cause)));
     thread.unref();
-    // Only now: what prom-client observes of the process, it observes for good.
+    // Only now, because prom-client goes on observing until the process ends.
     this.#exposition = new Exposition(this.#promClient);
     return urlOf(this.#address, port);
   }

@@ -86,7 +86,7 @@ export class ThreadMetrics implements Observer {
 
   // --- reading
 
-  /** The values now. @param resetsLag whether the event loop's lag begins anew: somebody reads this one */
+  /** The values now. @param resetsLag whether the event loop's lag begins anew, because this reading is for a client */
   snapshot(resetsLag: boolean): Snapshot {
     const { mean, max } = this.#lag;
     for (const [quantile, nanoseconds] of Object.entries({ mean, p99: this.#lag.percentile(99), max })) {

@@ -188,7 +188,7 @@ const RELEVANT = /name|boundary|charset/i;
 /** A value that ends at a semicolon for every program. */
 const TOKEN = /^[\w.-]+$/;
 
-/** The texts that a value which begins at `at` may be, where no rule of the RFC counts. */
+/** The texts that a value which begins at `at` may be if no rule of the RFC applies. */
 function* looseValues(value: string, at: number): Generator<string> {
   const semicolon = endAt(value, ';', at);
   const text = value.slice(at, semicolon);

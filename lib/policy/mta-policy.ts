@@ -22,7 +22,7 @@ function bare(sender: string): string {
 
 /**
  * The keys under which a sender is looked up, in order: the address, its domain, `.parent` for each parent domain, and ''. Each of
- * them in all its spellings, so that nobody escapes a policy by writing an address in another way.
+ * them in all its spellings, so that a policy cannot be escaped by writing an address in another way.
  */
 function namesOf(sender: string): string[] {
   const address = bare(sender);

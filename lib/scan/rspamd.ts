@@ -19,7 +19,7 @@ export interface RspamdOptions extends ScannerOptions {
   readonly password?: string;
 }
 
-/** What rspamd may know of a message besides its text; it is of strangers, and is passed as it is. */
+/** What rspamd may know of a message besides its text; untrusted, and passed as it is. */
 export interface RspamdEnvelope extends ScanOptions {
   /** The client's IP address. */
   readonly ip?: string | null;
@@ -53,7 +53,7 @@ export interface RspamdResult {
   /** The score from which on a message is rejected. */
   readonly required: number;
   readonly symbols: readonly RspamdSymbol[];
-  /** The text for a reply, if rspamd has one; otherwise null. It may contain a stranger's text. */
+  /** The text for a reply, if rspamd has one; otherwise null. It may contain text from the message. */
   readonly reply: string | null;
   /** The whole answer, for what is not above. */
   readonly raw: Readonly<Record<string, unknown>>;

@@ -34,7 +34,7 @@ export interface Backend {
 
 /** What a filter object wants of its session; lib/filter/plan.ts has the whole of it. */
 export interface SessionPlan {
-  /** Steps with a handler (bits), where the callbacks alone would say that every step has one. */
+  /** Steps with a handler (bits); needed if the callbacks alone would say that every step has one. */
   readonly handled: number;
   /** Whether every event is answered by itself; null leaves it to the option. */
   readonly immediate: boolean | null;
@@ -67,7 +67,7 @@ export class Context {
     this.#backend = backend;
   }
 
-  /** @internal What the session's filter object wants; null where there are callbacks only. */
+  /** @internal What the session's filter object wants; null if there are callbacks only. */
   plan: SessionPlan | null = null;
   #abort: AbortController | null = null;
 
@@ -155,7 +155,7 @@ export class Context {
   /**
    * Sets the reply of a REJECT (code 5xx) or TEMPFAIL (4xx): up to 32 lines of 980 bytes, in TAB and printable ASCII
    * characters (RFC 5321 4.2), with `%` doubled. It is kept until a reply of its class is sent. Null as the only line sends the
-   * codes alone. For text that somebody else has written, {@link setReplyText} is safer. libmilter: smfi_setreply,
+   * codes alone. For text that comes from the client or a third party, {@link setReplyText} is safer. libmilter: smfi_setreply,
    * smfi_setmlreply.
    * @param extended the code of RFC 3463, of the same class as `code`. Where it is null and the text begins with a digit, X.0.0 is
    *   sent, because the MTA could take the text for a code

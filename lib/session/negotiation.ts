@@ -104,7 +104,7 @@ export class Negotiation {
   /**
    * Ends the negotiation, and gives the context its rights.
    * @param verdict CONTINUE for what the handler has chosen, anything else for all that the MTA offers
-   * @param immediate the option of that name, where the filter's class does not say otherwise
+   * @param immediate the option of that name, unless the filter's class says otherwise
    * @param observed whether the ends of messages are passed on even to a filter that has no handlers for them
    */
   conclude(verdict: number, immediate: boolean, observed: boolean): NegotiatedOptions {

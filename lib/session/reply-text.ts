@@ -1,4 +1,4 @@
-/** Replies with text that somebody else has written: what may not stand in a reply is replaced, so that none is refused. */
+/** Replies with text that comes from outside the filter: what may not stand in a reply is replaced, so that none is refused. */
 import { badReply } from '../internal/wire-text.js';
 import { checkCode, checkExtended, MAX_REPLY_BYTES, MAX_REPLY_LINES } from './reply.js';
 

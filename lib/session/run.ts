@@ -3,7 +3,7 @@ import { type Events, stepIn } from '../addon/events.js';
 
 /** The run of a question's handlers. */
 export interface Run {
-  /** {@link NO_QUESTION} if nobody waits for the answer. */
+  /** {@link NO_QUESTION} if the MTA does not wait for the answer. */
   readonly question: number;
   readonly events: Events;
   /** The step of the present event. */

@@ -44,7 +44,7 @@ export class Session implements Backend {
   readonly #dependencies: SessionDependencies;
   readonly #slot: number;
   readonly #identity: SessionIdentity;
-  /** Null where nothing follows the session, so that its events cost nothing more. */
+  /** Null if nothing follows the session, so that its events cost nothing more. */
   readonly #followed: FollowedSession | null;
   #question = 0;
   /** Whether a question has come yet. */
@@ -149,7 +149,7 @@ export class Session implements Backend {
   }
 
   setreply(code: string, extended: string | null, lines: readonly string[]): boolean | undefined {
-    if (this.#closing) return true; // of a step without reply: nobody would have got it
+    if (this.#closing) return true; // of a step without reply: it would not have been sent
     const done = this.#dependencies.addon.setreply(this.#slot, this.#question, code, extended, lines);
     if (done) this.#followed?.replied(code, extended, lines);
     return done;

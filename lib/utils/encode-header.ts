@@ -51,7 +51,7 @@ function fold(value: string): string {
  * UTF-8), and long values are folded at 76 characters. ASCII text of ordinary length is returned as it is. {@link parseHeader} of
  * the result, unfolded, is the text again.
  *
- * Control characters, line breaks included, become blanks, and lone surrogates U+FFFD, so that nobody's text can begin another
+ * Control characters, line breaks included, become blanks, and lone surrogates U+FFFD, so that no text can begin another
  * header. Use it for unstructured headers such as Subject, and for the display name of an address; not for addresses.
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT for what is not a string
  */

@@ -53,8 +53,8 @@ function onlyClass(url: string, namespace: unknown): Factory | undefined {
 /**
  * Loads a filter's module into this thread and sets its factory.
  * @param url the module's `file:` URL
- * @returns its exports `stopped` and `reload`, where it has them
- * @throws MilterError ERR_MILTER_BAD_ARGUMENT where the module sets no factory; and whatever the module throws
+ * @returns its exports `stopped` and `reload`, if it has them
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT if the module sets no factory; and whatever the module throws
  */
 export async function loadFilterModule(url: string): Promise<ModuleHooks> {
   const namespace: unknown = await import(url);

@@ -56,7 +56,7 @@ function pathOf(url: URL): string {
 }
 
 /**
- * The options with their defaults; null where the filter runs in this thread.
+ * The options with their defaults; null if the filter runs in this thread.
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT
  */
 export function normaliseWorkerOptions(options: WorkerOptions): NormalisedWorkerOptions | null {

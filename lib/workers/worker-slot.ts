@@ -64,7 +64,7 @@ export class WorkerSlot {
 
   /**
    * Starts the first worker, which is replaced from the time when it takes sessions.
-   * @throws MilterError ERR_MILTER_WORKER where it ends before
+   * @throws MilterError ERR_MILTER_WORKER if it ends before
    */
   async start(): Promise<void> {
     const thread = this.#startThread();

@@ -19,9 +19,9 @@ const MISSED_HEARTBEATS = 4;
 const COLLECT_TIMEOUT = 1_000;
 
 export class WorkerThread {
-  /** Resolves when the thread takes sessions; to false where it has ended before. */
+  /** Resolves when the thread takes sessions; to false if it has ended before. */
   readonly serving: Promise<boolean>;
-  /** Resolves when the thread has ended: to null where that was as it should be, else to an ERR_MILTER_WORKER with the reason. */
+  /** Resolves when the thread has ended: to null if that was as it should be, otherwise to an ERR_MILTER_WORKER with the reason. */
   readonly ended: Promise<MilterError | null>;
   readonly counters = new SharedCounters();
   readonly #label: string;
@@ -195,7 +195,7 @@ export class WorkerThread {
     };
   }
 
-  /** Why the thread has ended, where it should not have. */
+  /** Why the thread has ended, if it should not have. */
   #failure(exitCode: number): MilterError | null {
     if (this.#terminated === null) return null;
     if (this.#terminated !== undefined) return this.#errorOf(this.#terminated);

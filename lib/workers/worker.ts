@@ -72,7 +72,7 @@ function answerReloads(current: () => Reload | null, port: MessagePort): () => v
   };
 }
 
-/** @param asked whether they are for somebody who reads them now */
+/** @param asked whether they answer a request */
 function sendMetrics(metrics: ThreadMetrics, port: MessagePort, asked: boolean): void {
   const message: WorkerMessage = { metrics: metrics.snapshot(asked) };
   port.postMessage(message);

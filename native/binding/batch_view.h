@@ -25,7 +25,8 @@ class BatchView {
   napi_value chunk(const Batch& batch, std::string_view chunk);
 
  private:
-  // A Buffer of the batch's bytes, and no others: what follows them may be anybody's (Block::data).
+  // A Buffer of the batch's bytes, and no others: what follows them may belong to another message
+  // (Block::data).
   napi_value bufferOf(const Batch& batch);
   void forget();
 

@@ -54,7 +54,7 @@ class InFlight {
   bool draining() const { return draining_.load(); }
 
   // Waits until no callback runs and, with `transactionsToo`, no session is in a mail transaction. libmilter
-  // writes a reply after the callback has returned, and reports that to nobody, so the last answer must be
+  // writes a reply after the callback has returned, and does not report that, so the last answer must be
   // kReplyTime old as well. False if `deadline` passes first.
   bool awaitIdle(const Deadline& deadline, bool transactionsToo) const;
   // Makes `deadline` earlier, never later.

@@ -20,7 +20,7 @@ class Session;
 
 struct Message {
   MessageKind kind;
-  std::shared_ptr<Session> session;  // null where the message is about the filter
+  std::shared_ptr<Session> session;  // null if the message is about the filter
   uint32_t question = 0;
   Batch batch;
 };

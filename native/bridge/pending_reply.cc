@@ -23,7 +23,7 @@ PendingReply::Result PendingReply::await(Mta& mta, InFlight& inFlight) {
   bool reportedSlow = inFlight.watchdogActive();
   while (!answered_ && !released_) {
     if (!urgent_.empty()) {
-      // After a failed write the MTA is gone, and nobody waits for the answer.
+      // After a failed write the MTA is gone, and does not wait for the answer.
       if (!performLocked(lock, mta, std::exchange(urgent_, {}))) return endLocked(Outcome::writeFailed);
       continue;
     }

@@ -229,7 +229,7 @@ void Session::leaveTransaction() {
   deferredVerdict_.reset();
   deferredReply_.reset();
   // The memory that a message has used is not used for another one: a chunk that a handler has kept by
-  // mistake must never show somebody else's mail.
+  // mistake must never show another message.
   if (batch_.empty()) dropBatch();
   if (!std::exchange(inTransaction_, false)) return;
   shared_.inFlight.noteAnswer();

@@ -105,7 +105,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Keeps the verdict on the message for its end.
   void decideMessage(Verdict verdict);
   void dropBatch();
-  // The verdict where no handler's counts.
+  // The verdict if no handler decides.
   Verdict defaultVerdict(Step step) const;
   // Hands the batch over and parks until it is answered (R1, R5).
   BatchAnswer ask(Step step);

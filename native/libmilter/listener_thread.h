@@ -1,5 +1,5 @@
 // The thread of libmilter's listener, and the signal that ends its wait in poll() where no connection can: a
-// socket that was handed over has a substitute that nobody can connect to.
+// socket that was handed over has a substitute to which no connection can be made.
 #pragma once
 
 #include <pthread.h>

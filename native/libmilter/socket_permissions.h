@@ -20,7 +20,7 @@ class SocketPermissions {
   // Whether anything was asked for.
   bool requested() const { return mode_ || owner_ || group_; }
 
-  // Gives the file the owner, group and mode asked for. The mode comes last: until then nobody but the
+  // Gives the file the owner, group and mode asked for. The mode comes last: until then only the
   // process's user may connect.
   std::optional<OpenFailure> apply(const UnixSocketFile& file) const;
 

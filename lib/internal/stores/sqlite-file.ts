@@ -117,7 +117,7 @@ export class SqliteFile {
 }
 
 function prepare(database: Database, format: SqliteFormat): void {
-  // Before anything of the file is changed: it may be somebody else's.
+  // Before anything of the file is changed: it may be that of another program.
   const isComplete = database.transaction(hasTables)(database, format);
   // In WAL mode, readers and a writer do not block each other; with synchronous = NORMAL, a write does not wait for the disk.
   database.pragma('journal_mode = WAL');

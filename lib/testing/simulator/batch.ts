@@ -24,7 +24,7 @@ export class Batch {
     for (const argument of this.events) if (types.isUint8Array(argument)) argument.fill(0);
   }
 
-  /** @param macros those of the event, where they are kept: see Events in lib/addon/events.ts */
+  /** @param macros those of the event, if they are kept: see Events in lib/addon/events.ts */
   add(step: number, args: readonly unknown[], macros: string | null = null): void {
     if (macros === null) this.events.push(step, args.length, ...args);
     else this.events.push(step | WITH_MACROS, args.length + 1, macros, ...args);

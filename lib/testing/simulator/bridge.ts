@@ -100,7 +100,7 @@ export class Bridge implements SessionCalls {
     return this.#deliver(step);
   }
 
-  /** The macros to be kept with an event; null where none are. */
+  /** The macros to be kept with an event; null if none are. */
   #macrosOf(step: number): string | null {
     if (this.#options.macros === '' || !(this.#options.deferred & ~DEFERRABLE & bitOf(step))) return null;
     return this.#options.macros
@@ -245,7 +245,7 @@ export class Bridge implements SessionCalls {
     this.#deferredVerdict = verdict;
   }
 
-  /** The answer for libmilter where no handler decides. */
+  /** The answer for libmilter if no handler decides. */
   #defaultVerdict(step: number): number {
     return this.#has('silent', step) ? NOREPLY : CONTINUE;
   }

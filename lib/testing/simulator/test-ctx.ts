@@ -116,7 +116,7 @@ export class TestCtx implements AsyncDisposable {
 
   /**
    * Negotiates; otherwise the first step does so.
-   * @throws MilterError ERR_MILTER_CLOSED where libmilter, ERR_MILTER_PROTOCOL where the MTA would close the connection
+   * @throws MilterError ERR_MILTER_CLOSED if libmilter, ERR_MILTER_PROTOCOL if the MTA would close the connection
    */
   async negotiate(): Promise<Negotiated> {
     await this.#queue.step(() => this.#mta.begin());
@@ -241,7 +241,7 @@ export class TestCtx implements AsyncDisposable {
   /**
    * The session ends but the MTA keeps the connection for the next one, which begins with `connect` and is not negotiated:
    * the handler `close`. libmilter obeys after the end of a message or `unknown` only.
-   * @throws MilterError ERR_MILTER_PROTOCOL where libmilter ignores it
+   * @throws MilterError ERR_MILTER_PROTOCOL if libmilter ignores it
    */
   quitNewConnection(): Promise<void> {
     return this.#queue.step(async () => {

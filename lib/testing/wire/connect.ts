@@ -42,7 +42,7 @@ function connectOnce(target: SocketTarget, timeout: number): Promise<Socket> {
  * A unix socket whose queue is full is tried again until the time is over, because a test may start a thousand sessions
  * at once.
  *
- * @param retry - whether to try again also while nobody listens there yet
+ * @param retry - whether to try again also while no filter listens there yet
  */
 export async function connectToFilter(
   target: SocketTarget,

@@ -23,7 +23,7 @@ export interface MtaSessionOptions extends Partial<Offer> {
   readonly timeout?: number;
   /** The largest payload accepted, in bytes. Default: what was negotiated, at first 65,535. */
   readonly maxFrameSize?: number;
-  /** Whether to keep trying, for as long as `timeout`, while nobody listens at the socket yet. Default: false. */
+  /** Whether to keep trying, for as long as `timeout`, while no filter listens on the socket yet. Default: false. */
   readonly retry?: boolean;
 }
 
