@@ -34,14 +34,13 @@ export function isJournal(stream = process.env.JOURNAL_STREAM): boolean {
   }
 }
 
-/** The callback makes sonic-boom write what has come while it was writing. */
-const ignore = (): void => {};
-
 export class LogStream {
   readonly #lostLines: (count: number) => string;
   #opened: SonicBoom | null = null;
   #lost = 0;
   #timer: NodeJS.Timeout | null = null;
+  /** Whether lines may have come while earlier ones were being written. */
+  #mayBeBehind = false;
   /** Whether the last attempt to write everything has not ended. */
   #stalled = false;
 
@@ -55,14 +54,20 @@ export class LogStream {
     // The first write makes libuv create its threads. Later the system may have none left, and libuv would abort the process.
     const first = this.#opened === null;
     this.#stream.write(lines);
-    if (urgent || first) this.#stream.flush(ignore);
+    if (urgent || first) this.#writeAll();
     else this.#timer ??= setTimeout(this.#onTimer, FLUSH_INTERVAL).unref();
   }
 
   readonly #onTimer = (): void => {
     this.#timer = null;
-    this.#stream.flush(ignore);
+    this.#writeAll();
   };
+
+  /** Without sonic-boom's callback, for which it would call fsync(2): every time, on a log in a file. */
+  #writeAll(): void {
+    this.#mayBeBehind = true;
+    this.#stream.flush();
+  }
 
   /** Resolves when all has been written, or nothing reads it. */
   async flush(): Promise<void> {
@@ -90,9 +95,11 @@ export class LogStream {
     stream.on('error', () => {}); // EPIPE: the reader has closed its end
     stream.on('drop', () => this.#lost++);
     stream.on('drain', () => {
-      const lost = this.#lost;
+      const [lost, mayBeBehind] = [this.#lost, this.#mayBeBehind];
       this.#lost = 0;
+      this.#mayBeBehind = false;
       if (lost > 0) this.write(this.#lostLines(lost), true);
+      else if (mayBeBehind) stream.flush();
     });
     process.on('exit', () => {
       if (this.#stalled) return; // a pipe that is open but not read would keep the process from ending

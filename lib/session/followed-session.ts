@@ -129,6 +129,8 @@ export class FollowedSession {
 
   #enterMessage(step: number, argument: unknown): void {
     if (step === ENVFROM) this.#endMessage(ABORT, 'abort'); // the MTA has not told of the last one's end
+    // Only now: what is reported after the end of a message, such as a change that could not be written, is about that message.
+    if (!this.#message) this.#identity.knownQueueId = null;
     this.#message ??= new MessageRecord();
     const message = this.#message;
     if (step === ENVFROM) message.sender = argument as string;
@@ -152,7 +154,6 @@ export class FollowedSession {
     if (refusal !== null && this.#reply?.code.startsWith(refusal)) message.reply = this.#reply;
     this.#reply = null;
     this.#message = null;
-    this.#identity.knownQueueId = null;
     this.#observer.messageEnded?.(this.#identity, message);
   }
 }

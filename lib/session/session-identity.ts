@@ -14,7 +14,7 @@ export class SessionIdentity implements SessionFacts {
   readonly session: string;
   /** As MTAs write it: `mail.example.com[192.0.2.1]`; without a name, `[192.0.2.1]`. */
   client: string | null = null;
-  /** The current message's queue id, once it has been remembered. */
+  /** The queue id of the current message, or of the last one until another begins, once it has been remembered. */
   knownQueueId: string | null = null;
   readonly #getsymval: Getsymval;
   readonly #logger: Logger;

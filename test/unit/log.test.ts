@@ -1,14 +1,22 @@
 /** The log: options, lines, what handlers write, and what is known of a message at its end. */
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, jest } from '@jest/globals';
 import pino from 'pino';
 import * as Milter from 'tsmilter';
 import { TestCtx } from 'tsmilter/testing';
+import { ENVFROM, EOM } from '#lib/addon/steps.js';
 import { EntryLogger, type LogEntry } from '#lib/log/entry-logger.js';
 import { completeLogger, levelOf } from '#lib/log/given-logger.js';
 import { lineFormat } from '#lib/log/line-format.js';
 import { isJournal } from '#lib/log/log-stream.js';
 import { type LogOptions, normaliseLogOptions } from '#lib/log/options.js';
 import { WorkerLog, type WorkerLogItem } from '#lib/log/worker-log.js';
+import { FollowedSession } from '#lib/session/followed-session.js';
+import { SessionIdentity } from '#lib/session/session-identity.js';
+import { privateDirectory, removeDirectory } from '../../tools/private-directory';
+import { projectRoot } from '../../tools/project-root';
 import { errorWith, expectThat } from '../support/expect';
 
 const entry = (fields: Record<string, unknown>, text = 'text', level: LogEntry['level'] = 'info') => ({
@@ -250,6 +258,42 @@ describe('a worker', () => {
   });
 });
 
+it('a log in a file gets every line, and is synced only at its end', () => {
+  const directory = privateDirectory('log');
+  const file = join(directory, 'stderr');
+  const script = `
+    const fs = require('node:fs');
+    const { fsync } = fs;
+    let synced = 0;
+    fs.fsync = (...args) => {
+      synced++;
+      fsync(...args);
+    };
+    const { LogStream } = require(${JSON.stringify(join(projectRoot, 'dist/log/log-stream.js'))});
+    const log = new LogStream(String);
+    (async () => {
+      for (let at = 0; at < 100; at++) {
+        log.write(at + '\\n', true);
+        if (at % 3 === 0) await new Promise(setImmediate);
+      }
+      await log.flush();
+      console.log(synced);
+    })();
+  `;
+  const stderr = openSync(file, 'a');
+  try {
+    const { stdout } = spawnSync(process.execPath, ['-e', script], {
+      stdio: ['ignore', 'pipe', stderr],
+      encoding: 'utf8',
+    });
+    expect(stdout).toBe('1\n');
+    expect(readFileSync(file, 'utf8')).toBe(Array.from({ length: 100 }, (_, at) => `${at}\n`).join(''));
+  } finally {
+    closeSync(stderr);
+    removeDirectory(directory);
+  }
+});
+
 describe('the journal', () => {
   it('is recognised by device and inode, and nothing else is', () => {
     for (const stream of [undefined, '', '0:0', 'x']) expect(isJournal(stream)).toBe(false);
@@ -405,6 +449,22 @@ describe('this.log', () => {
     await ctx.feedMessage('\r\n');
     await ctx.close();
     expect(() => (ctx.filter as Filter).log.info('late')).not.toThrow();
+  });
+});
+
+describe('the queue id', () => {
+  it('is that of the last message until another begins', () => {
+    let current: string | null = 'Q1';
+    const identity = new SessionIdentity(() => current);
+    const followed = new FollowedSession(identity, {});
+    followed.enter(ENVFROM, [0, 1, '<a@a.example>'], 2);
+    followed.enter(EOM, [], 0);
+    followed.deciding(EOM, Milter.ACCEPT, false);
+    current = null; // the MTA waits for nothing any more
+    followed.decided(EOM, Milter.ACCEPT, false);
+    expect(identity.facts.queueId).toBe('Q1'); // of a change that could not be written, for example
+    followed.enter(ENVFROM, [0, 1, '<b@a.example>'], 2);
+    expect(identity.facts.queueId).toBeNull();
   });
 });
 
