@@ -34,7 +34,8 @@ class EnvironmentState {
   enum class Role : uint8_t { primary, worker };
   // Adds this environment's queue to the dispatcher. From here on `deliver(kind, slot, question, isPart,
   // ...events)` is called for each message; several times if it has many events, with `isPart` in all calls
-  // but the last. The loop is kept alive until the message `stopped` has been delivered. Once per environment.
+  // but the last. The loop is kept alive until the message `stopped` has been delivered. Once per
+  // environment.
   std::shared_ptr<MessageQueue> open(const Napi::Function& deliver, Role role,
                                      Dispatcher::Role dispatcherRole);
   // The session in a slot, from the first deliver() that names it until its message `closed` has been
