@@ -100,9 +100,13 @@ class SiteCheck {
   }
 
   async #open(tab, page) {
-    await tab.goto(this.#origin + page);
-    // Vue has taken the page over: an error in this would be missed before.
-    await tab.waitForFunction(() => document.querySelector('#app')?.__vue_app__ !== undefined);
+    try {
+      await tab.goto(this.#origin + page);
+      // Vue has taken the page over: an error in this would be missed before.
+      await tab.waitForFunction(() => document.querySelector('#app')?.__vue_app__ !== undefined);
+    } catch (error) {
+      throw new Error(`${page} does not open: ${error.message}`);
+    }
   }
 
   async openAll(pages) {
