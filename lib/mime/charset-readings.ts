@@ -6,13 +6,14 @@
  * does not matter.
  */
 import { isAscii } from 'node:buffer';
-import { decodeUtf7, isUtf7, withoutShifts } from './charset-text.js';
+import { decodeUtf7, isImapUtf7, isUtf7, withoutShifts } from './charset-text.js';
 
 const ESCAPE = 0x1b;
 const SHIFT_OUT = 0x0e;
 const SHIFT_IN = 0x0f;
 const TILDE = 0x7e;
 const PLUS = 0x2b;
+const AMPERSAND = 0x26;
 
 type Reading = (html: Buffer, charsets: readonly string[]) => Buffer | null;
 
@@ -30,9 +31,13 @@ const withoutNul: Reading = (html) => {
   return kept.subarray(0, length);
 };
 
+/** Whether HTML says itself that it is HZ. */
+const declaresHz = (html: Buffer): boolean =>
+  (html.includes('~{') || html.includes('~}')) && /charset\s*=\s*["']?hz/i.test(latin1(html));
+
 /** ISO-2022 and HZ: without the sequences that switch between character sets. */
 const stateless: Reading = (html, charsets) => {
-  const isHz = charsets.some((charset) => charset.includes('hz'));
+  const isHz = charsets.some((charset) => charset.includes('hz')) || declaresHz(html);
   if (![ESCAPE, SHIFT_OUT, SHIFT_IN, ...(isHz ? [TILDE] : [])].some((byte) => html.includes(byte)))
     return null;
   const text = withoutShifts(latin1(html));
@@ -41,8 +46,10 @@ const stateless: Reading = (html, charsets) => {
 
 /** UTF-7, which some programs also detect by themselves. */
 const utf7: Reading = (html, charsets) => {
-  if (!html.includes(PLUS)) return null;
-  const text = latin1(html);
+  const isImap = charsets.some(isImapUtf7);
+  if (!html.includes(isImap ? AMPERSAND : PLUS)) return null;
+  // IMAP's form has other characters for the same (RFC 3501 5.1.3).
+  const text = isImap ? latin1(html).replaceAll('&', '+') : latin1(html);
   const isMeant = charsets.some(isUtf7) || /utf-?7/i.test(text) || /\+A(?:Dw|D4|HM)/.test(text);
   return isMeant ? Buffer.from(decodeUtf7(text), 'utf8') : null;
 };
@@ -103,7 +110,16 @@ const ebcdic: Reading = (html, charsets) => {
   return html.map((byte) => EBCDIC[byte] as number) as Buffer;
 };
 
-const READINGS: readonly Reading[] = [stateless, utf7, overlong, sevenBits, ebcdic];
+/** Character sets of two bytes, whose second byte may be a quote or a bracket to programs that take any byte for one. */
+const TWO_BYTES = /gb|big-?5|jis|shift|euc|ksc|ks_c|windows-9|cp9|johab|uhc/;
+
+/** Without the pairs that begin with a byte beyond ASCII: a quote in one of them ends no attribute. */
+const withoutPairs: Reading = (html, charsets) => {
+  if (!charsets.some((charset) => TWO_BYTES.test(charset)) || isAscii(html)) return null;
+  return Buffer.from(latin1(html).replace(/[\x80-\xff][\s\S]/g, ''), 'latin1');
+};
+
+const READINGS: readonly Reading[] = [stateless, utf7, overlong, sevenBits, withoutPairs, ebcdic];
 
 /**
  * The texts that a program may read, other than the bytes as they are.

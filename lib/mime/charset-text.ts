@@ -2,8 +2,11 @@
 import { isUtf8 } from 'node:buffer';
 import { decodeCharset, isSupportedCharset } from '../utils/encoded-words.js';
 
+const IMAP_LABEL = /imap/i;
 const UTF7_LABEL = /utf-?7/i;
 
+/** Whether a label means the form of UTF-7 for the names of mailboxes (RFC 3501 5.1.3), as `x-imap4-modified-utf7` does. */
+export const isImapUtf7 = (charset: string): boolean => IMAP_LABEL.test(charset);
 /** Whether a label means UTF-7 (RFC 2152), which libmime refuses. */
 export const isUtf7 = (charset: string): boolean => UTF7_LABEL.test(charset);
 

@@ -26,3 +26,15 @@ export function* inBlocks(chunks: Iterable<Uint8Array>, size: number): Generator
   }
   if (used > 0) yield block.subarray(0, used);
 }
+
+/** Bytes are searched in windows of this size, because a string of all of them would be one more copy. */
+const WINDOW = 64 * 1024;
+
+/** Whether `pattern`, which matches `length` characters at most, occurs in the bytes. They are read as latin1. */
+export function hasMatch(bytes: Buffer, pattern: RegExp, length: number): boolean {
+  for (let begin = 0; begin < bytes.length; begin += WINDOW) {
+    const end = Math.min(bytes.length, begin + WINDOW + length - 1);
+    if (pattern.test(bytes.toString('latin1', begin, end))) return true;
+  }
+  return false;
+}

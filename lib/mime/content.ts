@@ -1,6 +1,7 @@
 /** The content of a part as its header fields describe it, in every way that they can be read. */
 import { encodingsOf, isIdentity } from './encoding-readings.js';
 import type { HeaderBlock } from './header-block.js';
+import { decodedValue, NameBudget, usualName, withNewExtensions } from './names.js';
 import {
   boundariesOf,
   mainValue,
@@ -9,6 +10,7 @@ import {
   type ParameterReadings,
   parseParameters,
 } from './parameters.js';
+import { namesOfUnnamed } from './unnamed.js';
 
 /** An attribute and its value, such as `['name', 'invoice.pdf']`. */
 export type NamePair = readonly [attribute: string, value: string];
@@ -28,16 +30,31 @@ const ZIP_TYPES: ReadonlySet<string> = new Set([
 ]);
 const TNEF_TYPES: ReadonlySet<string> = new Set(['application/ms-tnef', 'application/vnd.ms-tnef']);
 /** Types that are shown as HTML, or as XML with scripts. */
-const HTML_TYPE = /^(?:text\/(?:html|xml|xsl)|application\/(?:xhtml\+xml|xml)|image\/svg(?:\+xml)?)/;
-const XML_TYPE = /xml|svg/;
+const HTML_TYPE = /html|[/+](?:xml|xsl)|^image\/svg/;
+const XML_TYPE = /[/+](?:xml|xsl)|svg/;
+/** HTML by a label that is no type. */
+const HTML_LABEL = /^\W*x?html\b/i;
+const CALENDAR_TYPE = /^(?:text|application)\/(?:calendar|ics|x-vcalendar)/;
+/** Types of messages besides `message/*`. */
+const MESSAGE_LIKE_TYPE = /^(?:text\/rfc822|application\/x-mimearchive)/;
 
 /** Names of HTML, which mail programs and browsers open as such whatever its type is. */
 const HTML_NAME = /\.(?:[sx]?html?|xht|xml|svg|mht|mhtml)[\s.]*$/i;
 const XML_NAME = /\.(?:xhtml?|xht|xml|svg)[\s.]*$/i;
+/** Names of messages, which mail programs open as such. */
+const MESSAGE_NAME = /\.(?:eml|mht|mhtml|nws)[\s.]*$/i;
+const CALENDAR_NAME = /\.(?:ics|ical|ifb|vcs)[\s.]*$/i;
+
+/** What may be spent on names in a message. Types are read with the head, others when they are asked for, so each has its own. */
+export class NameBudgets {
+  readonly types = new NameBudget();
+  readonly others = new NameBudget();
+}
 
 export class Content {
   readonly #headers: HeaderBlock;
   readonly #maxParameters: number;
+  readonly #budgets: NameBudgets;
   /** In lower case; from the first Content-Type field if there are several. */
   readonly type: string;
   /** The types of all Content-Type fields, because mail programs differ in which one they use. */
@@ -55,16 +72,18 @@ export class Content {
   /**
    * @param defaultType the type of a part without Content-Type: message/rfc822 in a multipart/digest (RFC 2046 5.1.5)
    * @param maxParameters parameters of one field that are read
+   * @param budgets what may still be spent on names in this message
    */
-  constructor(headers: HeaderBlock, defaultType: string, maxParameters: number) {
+  constructor(headers: HeaderBlock, defaultType: string, maxParameters: number, budgets = new NameBudgets()) {
+    this.#budgets = budgets;
     this.#headers = headers;
     this.#maxParameters = maxParameters;
     const types = headers.getAll('Content-Type');
-    this.types = types.length > 0 ? types.map((value) => mediaType(value) ?? 'text/plain') : [defaultType];
+    this.types = types.length > 0 ? withDecoded(types).map(typeOf) : [defaultType];
     this.type = this.types[0] as string;
-    const encodings = headers.getAll('Content-Transfer-Encoding').map(mainValue);
-    this.encoding = encodings[0] ?? '';
-    this.encodings = encodingsOf(encodings, headers.isAmbiguous);
+    const encodings = headers.getAll('Content-Transfer-Encoding');
+    this.encoding = mainValue(encodings[0] ?? '');
+    this.encodings = encodingsOf(withDecoded(encodings).map(mainValue), headers.isAmbiguous);
     this.#contentType = this.#read('Content-Type', types);
     this.boundaries = boundariesOf(this.#contentType.parameters);
   }
@@ -88,9 +107,15 @@ export class Content {
     return !this.isMultipart && this.types.some((type) => MESSAGE_TYPES.has(type));
   }
 
-  /** Whether some program may read the content as a message. */
+  /** Whether some program may read the content as a message, or opens it as one. */
   get mayBeMessage(): boolean {
-    return this.types.some((type) => type.startsWith('message/'));
+    const isMessage = (type: string): boolean => type.startsWith('message/') || MESSAGE_LIKE_TYPE.test(type);
+    return this.types.some(isMessage) || this.#isNamed(MESSAGE_NAME);
+  }
+
+  /** Whether the content is a calendar, in which there may be files. */
+  get isCalendar(): boolean {
+    return this.types.some((type) => CALENDAR_TYPE.test(type)) || this.#isNamed(CALENDAR_NAME);
   }
 
   /** Whether the content is HTML, or XML with scripts, by a type or a name. */
@@ -148,10 +173,13 @@ export class Content {
 
   #read(field: string, values = this.#headers.getAll(field)): ParameterReadings {
     if (values.length === 0) return NO_PARAMETERS;
-    const readings = values.map((value) => parseParameters(value, this.#maxParameters));
-    // Where a line was folded, some programs keep the blanks and some remove them.
-    const joined = this.#headers.getAll(field, 'joined').filter((value) => !values.includes(value));
-    const others = joined.map((value) => parseParameters(value, this.#maxParameters));
+    const budget = field === 'Content-Type' ? this.#budgets.types : this.#budgets.others;
+    const parse = (value: string): ParameterReadings => parseParameters(value, this.#maxParameters, budget);
+    const readings = values.map(parse);
+    // Where a line was folded, some programs keep the blanks and some remove them; some decode encoded words first.
+    const joined = this.#headers.getAll(field, 'joined');
+    const known = new Set(values);
+    const others = [...joined, ...values.map(decodedValue)].filter((value) => !known.has(value)).map(parse);
     const [only = NO_PARAMETERS] = readings;
     if (readings.length <= 1 && others.length === 0) return only;
     const usual = readings.flatMap(({ parameters }) => parameters);
@@ -161,12 +189,22 @@ export class Content {
     };
   }
 
-  /** Parameters of Content-Type and Content-Disposition whose own name contains `name`. */
+  /** Parameters of Content-Type and Content-Disposition whose own name contains `name`; without any, what programs take for it. */
   get names(): readonly NamePair[] {
-    this.#names ??= [...this.#contentType.parameters, ...this.#contentDisposition.parameters].filter(
-      ([attribute]) => attribute.includes('name'),
-    );
+    this.#names ??= this.#readNames();
     return this.#names;
+  }
+
+  #readNames(): readonly NamePair[] {
+    const parameters = [...this.#contentType.parameters, ...this.#contentDisposition.parameters];
+    const names = parameters.filter(([attribute]) => attribute.includes('name'));
+    if (names.some(([, name]) => name !== '')) return names;
+    const locations = this.#headers.getAll('Content-Location');
+    // The file of a message/external-body is elsewhere (RFC 2017).
+    if (this.types.includes('message/external-body'))
+      locations.push(...parameters.filter(([attribute]) => attribute === 'url').map(([, url]) => url));
+    const descriptions = this.#headers.getAll('Content-Description').map(decodedValue);
+    return [...names, ...namesOfUnnamed(this.types, locations, descriptions)];
   }
 
   #isNamed(pattern: RegExp): boolean {
@@ -174,11 +212,31 @@ export class Content {
   }
 }
 
-/** What the readings without the blanks of folds add to the usual ones: boundaries, and values that differ in more than blanks. */
+/** A type or an encoding stands at the beginning of a field. */
+const MAX_LABEL = 200;
+
+/** The values themselves first, then their beginnings if encoded words in them say something else. */
+const withDecoded = (values: readonly string[]): string[] => [
+  ...values,
+  ...values
+    .filter((value) => value.slice(0, MAX_LABEL).includes('=?'))
+    .map((value) => usualName(value.slice(0, MAX_LABEL))),
+];
+
+const typeOf = (value: string): string =>
+  mediaType(value) ?? (HTML_LABEL.test(value) ? 'text/html' : 'text/plain');
+
+/** What other readings of a field add to the usual ones: boundaries, other values, and names with extensions of their own. */
 function newParameters(readings: readonly ParameterReadings[], usual: readonly NamePair[]): NamePair[] {
-  const textOf = ([name, value]: NamePair): string => `${name}=${value.replace(/\s+/g, '')}`;
+  const textOf = ([name, value]: NamePair): string => `${name}=${value}`;
   const known = new Set(usual.map(textOf));
-  return readings
-    .flatMap(({ parameters }) => parameters)
-    .filter((pair) => !known.has(textOf(pair)) || pair[0] === 'boundary');
+  const found = readings.flatMap(({ parameters }) => parameters).filter((pair) => !known.has(textOf(pair)));
+  const attributes = new Set(found.map(([name]) => name));
+  return [...attributes].flatMap((attribute) => {
+    const valuesIn = (pairs: readonly NamePair[]): string[] =>
+      pairs.filter(([name]) => name === attribute).map(([, value]) => value);
+    const values = new Set(valuesIn(found));
+    const added = attribute.includes('name') ? withNewExtensions(valuesIn(usual), values) : [...values];
+    return added.map((value): NamePair => [attribute, value]);
+  });
 }

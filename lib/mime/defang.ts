@@ -6,11 +6,13 @@ import { joinChunks } from './chunks.js';
 import type { NamePair } from './content.js';
 import { checkExt, extensionOf, trimFilename } from './extensions.js';
 import { LIMIT_OPTIONS, type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
-import { type HeaderChange, MessageState, MimeMessage } from './message.js';
+import { type HeaderChange, MimeMessage } from './message.js';
+import { MessageState } from './message-state.js';
 import { hasOtherReadings } from './other-readings.js';
 import { PagedBuffer } from './paged-buffer.js';
 import { TreeBuilder } from './part-tree.js';
-import { type Entity, type Piece, Scanner } from './scanner.js';
+import type { Entity, Piece } from './pieces.js';
+import { Scanner } from './scanner.js';
 import { chunksOf, type MessageSource } from './source.js';
 import { type Danger, replaceWithWarning } from './warning.js';
 
@@ -89,7 +91,18 @@ function dangerousName(names: readonly NamePair[], check: NameCheck): string | u
 }
 
 /** Extensions that are also top-level domains. */
-const DOMAINS: ReadonlySet<string> = new Set(['com', 'app', 'cab', 'one', 'pl', 'ps', 'py', 'website', 'ws']);
+const DOMAINS: ReadonlySet<string> = new Set([
+  'com',
+  'app',
+  'cab',
+  'one',
+  'pl',
+  'ps',
+  'py',
+  'sh',
+  'website',
+  'ws',
+]);
 
 /** Whether a name looks like a subject that ends in a domain. Attached messages are often named by their subject. */
 const looksLikeSubject = ([, name]: NamePair): boolean =>
@@ -163,7 +176,13 @@ async function defangPart(
     ? { name: part.getfilename() ?? 'without a name', reason: TOO_MANY_PARAMETERS }
     : dangerByName(part.ownNames(), isMessagePart(part), settings);
   if (danger) return replace(part, danger, settings, result);
-  if (isMessagePart(part) && !settings.scanRfc822) return;
+  if (isMessagePart(part) && !settings.scanRfc822) {
+    // Of what stands in a message that is not scanned, a part may belong to the multipart around it.
+    if (part.hasLooseBoundaries)
+      replace(part, { name: 'without a name', reason: AMBIGUOUS }, settings, result);
+    return;
+  }
+  if (part.repairBoundaries()) result.changed = true;
   const isAmbiguous = part.hasOtherReadings;
   const effort =
     outer ?? (isAmbiguous ? { bytes: MIN_EFFORT + EFFORT_PER_BYTE * sizeOfPart(part), depth: 0 } : null);
@@ -310,13 +329,20 @@ export class DefangStream implements AsyncIterable<Buffer> {
         const plan = this.#planFor(entity);
         if (plan !== 'pass') held = new HeldPart(entity, plan);
         else if (!this.#omits(entity)) yield piece.bytes;
-      } else if (!held && piece.type !== 'end') yield piece.bytes;
+      } else if (!held && piece.type !== 'end') yield this.#written(piece);
       held?.add(piece);
       if (!held || piece.type !== 'end' || entity !== held.entity) continue;
       const part = held.take(limits, state);
       held = null;
       yield* this.#defanged(part, entity);
     }
+  }
+
+  /** What is written for a piece that is passed on. Boundaries become such that all programs see them. */
+  #written(piece: Exclude<Piece, { type: 'end' }>): Buffer {
+    if (piece.type !== 'frame' || !piece.exact) return piece.bytes;
+    this.#result.changed = true;
+    return piece.exact;
   }
 
   #omits(entity: Entity): boolean {
@@ -331,7 +357,8 @@ export class DefangStream implements AsyncIterable<Buffer> {
     if (isMessage && !scanRfc822) return 'pass';
     if (hasOtherReadings(content, kind, headers)) return 'inspect';
     if (kind !== 'leaf') return 'pass';
-    if (isMessage || content.isText || content.isTnef || scanContainers) return 'inspect';
+    if (isMessage || content.isText || content.isTnef || content.isCalendar || scanContainers)
+      return 'inspect';
     return (scanZip && content.isZip) || (scanHtml && content.isHtml) ? 'inspect' : 'pass';
   }
 

@@ -3,7 +3,14 @@ import type { ByteSource } from './byte-source.js';
 import { otherTexts } from './charset-readings.js';
 import { isSmallerAsBase64 } from './quoted-printable.js';
 import type { Allocate, ReusableBuffer } from './reusable-buffer.js';
-import { findScripts, hasScript, mayHaveScript, replaceRanges, type Scripts } from './scripts.js';
+import {
+  declaresMarkup,
+  findScripts,
+  hasScript,
+  mayHaveScript,
+  replaceRanges,
+  type Scripts,
+} from './scripts.js';
 import { decodeContent, encoded } from './transfer-encoding.js';
 
 /** HTML as a part of a message has it. */
@@ -84,6 +91,7 @@ export function withoutScripts(
 /** Whether some program sees a script that is not among those found. */
 function hidesScript(html: Buffer, found: Scripts | null, source: EncodedHtml): boolean {
   const { charsets, isXml } = source;
+  if (isXml && declaresMarkup(html)) return true;
   if (otherTexts(html, charsets).next().done !== true) {
     // Copied only if there is another reading.
     const clean = found ? replaceRanges(html, found) : html;

@@ -14,7 +14,7 @@ const IDENTITY: ReadonlySet<string> = new Set(['', '7bit', '8bit', 'binary']);
 export const isIdentity = (encoding: string): boolean => IDENTITY.has(encoding);
 
 const KINDS: readonly (readonly [pattern: RegExp, encoding: string])[] = [
-  [/base-?64/, 'base64'],
+  [/base64/, 'base64'],
   [/quoted|printable/, 'quoted-printable'],
   [/uu/, 'x-uuencode'],
 ];
@@ -35,7 +35,8 @@ export function encodingsOf(values: readonly string[], isAmbiguous: boolean): st
       found.add(isIdentity(value) ? '' : value);
       continue;
     }
-    for (const [pattern, encoding] of KINDS) if (pattern.test(value)) found.add(encoding);
+    const letters = value.replace(/[^a-z0-9]/g, '');
+    for (const [pattern, encoding] of KINDS) if (pattern.test(letters)) found.add(encoding);
     found.add('');
   }
   if (isAmbiguous) found.add('');

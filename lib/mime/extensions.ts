@@ -27,8 +27,13 @@ const OUTLOOK =
   'searchconnector-ms settingcontent-ms shb shs theme tmp udl url vb vbe vbp vbs vhd vhdx vsmacros vsw webpnp website ws wsb ' +
   'wsc wsf wsh xbap xll xnk';
 
-/** Lately used to deliver malware, as of November 2026: disk images, shortcuts, queries, notebooks, add-ins, scripted pictures. */
-const LATELY_ABUSED = 'appinstaller iqy one onepkg rdp slk svg svgz wim xlam';
+/**
+ * Lately used to deliver malware, as of November 2026: disk images, shortcuts, queries, notebooks, add-ins, scripted pictures; scripts
+ * of AutoIt and AutoHotkey; what opens a terminal on macOS or Linux. Each with those that Windows opens in the same way.
+ */
+const LATELY_ABUSED =
+  'a3x accda accde accdr ahk appimage appinstaller au3 bash command deskthemepack desktop dqy iqy one onepkg oqy ppa ppam rdp rqy ' +
+  'scpt sh slk svg svgz terminal themepack tool vsto wim wll workflow xla xlam';
 
 /**
  * The extensions that {@link checkExt} objects to by default: those that Gmail or Outlook block, those lately abused, and

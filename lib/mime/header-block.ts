@@ -88,6 +88,11 @@ export class HeaderBlock {
     return this.#fields.length === 0;
   }
 
+  /** Whether a field describes the content, also one that hides its name. */
+  get describesContent(): boolean {
+    return this.#fields.some(({ key }) => key.startsWith('content-'));
+  }
+
   /** The names and values, in order. */
   entries(): [name: string, value: string][] {
     return this.#fields.filter(({ name }) => name !== '').map((each) => [each.name, each.value('kept')]);

@@ -8,8 +8,8 @@ export type Folds = 'kept' | 'joined';
 const MAX_NAME_LINE = 1000;
 /** A field's name (RFC 5322 2.2), and the blanks that RFC 822 allowed before the colon. */
 const FIELD = /^([!-9;-~]+)[ \t]*:/;
-/** A field whose name has characters in it that some programs skip, such as NUL. */
-const HIDDEN_FIELD = /^[^:\r\n]{0,100}:/;
+/** A field whose name has characters in it that some programs skip, such as NUL, or whose colon is in the next line. */
+const HIDDEN_FIELD = /^[^:]{0,100}:/;
 const LINE_BREAKS = /[\r\n]+/g;
 const FOLDS = /[\r\n]+[ \t]*/g;
 
@@ -40,7 +40,7 @@ export class HeaderField {
     const [line = ''] = text.slice(0, MAX_NAME_LINE).split(/[\r\n]/, 1);
     const name = FIELD.exec(line)?.[1] ?? '';
     if (name !== '') return new HeaderField(name, name.toLowerCase(), text);
-    const hidden = HIDDEN_FIELD.exec(line)?.[0].slice(0, -1) ?? '';
+    const hidden = HIDDEN_FIELD.exec(text)?.[0].slice(0, -1) ?? '';
     const key = hidden.replace(/[^!-~]/g, '').toLowerCase();
     return new HeaderField('', key.startsWith('content-') ? key : '', text);
   }

@@ -14,7 +14,9 @@ export {
 } from './defang.js';
 export { checkExt, DANGEROUS_EXTENSIONS, PYMILTER_EXTENSIONS } from './extensions.js';
 export { MIME_LIMITS, type MimeLimitOptions, type MimeLimits } from './limits.js';
-export { type HeaderChange, MimeMessage, messageFromFile, type TransferEncoding } from './message.js';
+export { type HeaderChange, MimeMessage } from './message.js';
+export { messageFromFile } from './message-from-file.js';
 export { removeScripts } from './scripts.js';
 export type { MessageSource } from './source.js';
+export type { TransferEncoding } from './transfer-encoding.js';
 export { zipnames } from './zip.js';

@@ -6,6 +6,7 @@ import { encodeBytes } from '../internal/bytes.js';
 import { decodeWords, type WordReader } from '../utils/encoded-words.js';
 import { decodeText, decodeUtf7, withoutShifts } from './charset-text.js';
 import { extensionOf } from './extensions.js';
+import { decodeReferences } from './html-references.js';
 
 /** An encoded word as loosely as it is read: without an end, with blanks in it, in any character set. */
 const WORD = /=\?([^?\s]*)\?([bq])\?([^?]*)(?:\?=|\?|$)/gi;
@@ -68,22 +69,32 @@ const before = (text: string, mark: string): string => {
   return at < 0 ? text : text.slice(0, at);
 };
 
+/** The letters that a code page without these has for them: without marks, and those whose capital is ASCII (`ı`, `ſ`). */
+const bestFit = (name: string): string =>
+  name.normalize('NFKD').replace(/\p{M}/gu, '').toUpperCase().toLowerCase();
+
 /** The other readings of a name, one step each. They apply to each other's results. */
 const STEPS: readonly ((name: string) => readonly string[])[] = [
   (name) => (name.includes('%') ? [percentDecoded(name)] : []),
   (name) => (/\+A/.test(name) ? [decodeUtf7(name)] : []),
-  // Ideographic and full-width forms, which Windows maps to ASCII.
-  (name) => (/[^\0-\x7f]/.test(name) ? [name.normalize('NFKC')] : []),
+  // Ideographic and full-width forms, and letters with marks, which Windows maps to ASCII where a code page has no better.
+  (name) => (/[^\0-\x7f]/.test(name) ? [name.normalize('NFKC'), bestFit(name)] : []),
+  // HZ (RFC 1843): what switches between character sets; and characters as HTML writes them.
+  (name) => (/~[{}]/.test(name) ? [name.replace(/~[{}]/g, '')] : []),
+  (name) => (/&#[0-9x]/i.test(name) ? [decodeReferences(name)] : []),
   (name) => (name.includes('\0') ? [before(name, '\0'), name.replaceAll('\0', '')] : []),
+  (name) => (/[\r\n]/.test(name) ? [(name.split(/[\r\n]/, 1)[0] as string).trim()] : []),
   (name) => (/[^\x20-\x7e]/.test(name) ? [name.replace(/[\p{C}\p{DI}]/gu, '')] : []),
   (name) => (name.includes('(') ? [withoutComments(name).trim(), before(name, '(').trim()] : []),
   // An alternate stream of NTFS (`a.exe::$DATA`), or the end of a name for programs that cut at a colon.
   (name) => (name.includes(':') ? [name.slice(0, name.indexOf(':', name.lastIndexOf('\\') + 3))] : []),
+  // Windows allows none of these in a name, so programs leave them out, or what follows.
+  (name) => (/[?*|<>]/.test(name) ? [name.replace(/[?*|<>]/g, ''), before(name, '?')] : []),
   (name) => (/["'`<>/\\]$/.test(name) ? [name.replace(/["'`<>/\\]+$/, '')] : []),
 ];
 
 /** Names that have one reading: nothing in them is decoded, dropped, or an end. */
-const PLAIN = /^[\w \-.@#$&!~^,;={}[\]]*$/;
+const PLAIN = /^(?:[\w \-.@#$!^,;={}[\]]|&(?!#)|~(?![{}]))*$/;
 /** Readings that are tried of one name. */
 const MAX_READINGS = 64;
 
@@ -123,6 +134,45 @@ export function readingsOfName(name: string): string[] {
       for (const reading of step(each)) if (found.size < MAX_READINGS) found.add(reading);
   }
   return [...found];
+}
+
+/** Characters that separate the type and the parameters of a field from each other. */
+const SEPARATORS = /[=;/"]/g;
+const separatorsIn = (text: string): number => text.match(SEPARATORS)?.length ?? 0;
+
+/**
+ * A field's value as it is to programs that decode its encoded words before they look for anything in it. The value itself if these
+ * find the same, because no word has a separator in it.
+ */
+export function decodedValue(value: string): string {
+  if (!value.includes('=?')) return value;
+  const decoded = decodeWords(value, USUAL);
+  return separatorsIn(decoded) > separatorsIn(value.replace(WORD, '')) ? decoded : value;
+}
+
+/** Of more different names in the fields of a message that have several readings, the rest is not read. */
+const MAX_ODD_NAMES = 300;
+
+/** What may be spent on names that have several readings, in all fields of one kind of a message. */
+export class NameBudget {
+  readonly #known = new Map<string, readonly string[]>();
+
+  /** The readings of a name; null if it is too long, or there were too many before it. */
+  readingsOf(name: string): readonly string[] | null {
+    const known = this.#known.get(name);
+    if (known) return known;
+    if (name.length > MAX_NAME_LENGTH || this.#known.size >= MAX_ODD_NAMES) return null;
+    const readings = readingsOfName(name);
+    this.#known.set(name, readings);
+    return readings;
+  }
+}
+
+/** The names themselves, and the other readings of those that are odd, if these have another extension. */
+export function withReadings(names: readonly string[]): string[] {
+  const odd = names.filter((name) => !isPlainName(name) && name.length <= MAX_NAME_LENGTH);
+  const read = odd.slice(0, MAX_ODD_NAMES).flatMap(readingsOfName);
+  return odd.length > 0 ? [...names, ...withNewExtensions(names, read)] : [...names];
 }
 
 /** Those of `others` that have an extension which no name before them has. */

@@ -6,15 +6,8 @@
  * readings of a name are returned that have an extension of their own, and all of a boundary and a character set.
  */
 import { encodeBytes } from '../internal/bytes.js';
-import { decodeText } from './charset-text.js';
-import {
-  isPlainName,
-  MAX_NAME_LENGTH,
-  readingsOfName,
-  usualName,
-  withNewExtensions,
-  withoutComments,
-} from './names.js';
+import { isPlainName, NameBudget, usualName, withNewExtensions, withoutComments } from './names.js';
+import { Attributes, valuesOf } from './rfc2231.js';
 
 /** A parameter's name in lower case, and its decoded value. */
 export type Parameter = readonly [name: string, value: string];
@@ -66,117 +59,6 @@ function unquote(text: string): string {
   return closed.replace(/\\([\s\S])/g, '$1');
 }
 
-/** `name*1*` as the name, the number of the segment, and whether it is encoded (RFC 2231 7). */
-const ATTRIBUTE = /^([^*]*)(?:\*(\d*))?(\*?)$/;
-
-interface Segment {
-  readonly index: number;
-  readonly text: string;
-  readonly encoded: boolean;
-}
-
-/** What one field says about one attribute. */
-interface Attribute {
-  readonly plain: string[];
-  readonly segments: Segment[];
-}
-
-/** What the name of a parameter says: the attribute, and the number of a segment; null if the value is no segment. */
-interface AttributeName {
-  readonly name: string;
-  readonly index: number | null;
-  readonly encoded: boolean;
-}
-
-function readAttribute(attribute: string): AttributeName {
-  if (/^[a-z-]+$/i.test(attribute)) return { name: attribute.toLowerCase(), index: null, encoded: false };
-  // Invisible characters, and comments, are no part of an attribute.
-  const key = withoutComments(attribute)
-    .replace(/[^!-~]+/g, '')
-    .toLowerCase();
-  const [, name = '', number, star] = ATTRIBUTE.exec(key) ?? [null, key.slice(0, key.indexOf('*')), ''];
-  const index = number === undefined ? null : Number(number || 0);
-  return { name, index, encoded: index !== null && (star === '*' || number === '') };
-}
-
-class Attributes {
-  readonly #found = new Map<string, Attribute>();
-
-  /** Adds values of one attribute, each once. */
-  add(attribute: string, values: Iterable<string>): void {
-    const { name, index, encoded } = readAttribute(attribute);
-    const entry = this.#found.get(name) ?? { plain: [], segments: [] };
-    this.#found.set(name, entry);
-    for (const text of values) {
-      if (index === null) entry.plain.push(text);
-      else entry.segments.push({ index, text, encoded });
-    }
-  }
-
-  get entries(): IterableIterator<[string, Attribute]> {
-    return this.#found.entries();
-  }
-}
-
-/** Splits `charset'language'text`. Where quotes are missing, all is text, or what follows the only quote. */
-function extendedValue(text: string): [charset: string, text: string][] {
-  const first = text.indexOf("'");
-  const second = text.indexOf("'", first + 1);
-  if (first < 0) return [['', text]];
-  if (second >= 0) return [[text.slice(0, first).toLowerCase(), text.slice(second + 1)]];
-  return [
-    [text.slice(0, first).toLowerCase(), text.slice(first + 1)],
-    ['', text],
-  ];
-}
-
-/** Puts segments together and decodes those that are encoded, in the character set that the first one names. */
-function join(segments: readonly Segment[]): string[] {
-  const [first] = segments;
-  if (!first) return [];
-  const heads = first.encoded ? extendedValue(first.text) : ([['', first.text]] as [string, string][]);
-  return heads.map(([charset, text]) => {
-    const all = [{ ...first, text }, ...segments.slice(1)].map((segment) =>
-      segment.encoded
-        ? segment.text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
-            String.fromCharCode(Number.parseInt(hex, 16)),
-          )
-        : encodeBytes(segment.text).toString('latin1'),
-    );
-    const encodedText = all.join('');
-    // Text that is no byte string was not encoded at all.
-    return /[^\0-\xff]/.test(encodedText)
-      ? encodedText
-      : decodeText(Buffer.from(encodedText, 'latin1'), charset);
-  });
-}
-
-/** The values of an attribute. */
-interface Values {
-  readonly usual: readonly string[];
-  readonly others: readonly string[];
-}
-
-/** The readings of segments: by number; then as far as the numbers go, in the order of the field, and each by itself. */
-function assembled(segments: readonly Segment[]): Values {
-  if (segments.length === 0) return { usual: [], others: [] };
-  const sorted = [...segments].sort((a, b) => a.index - b.index);
-  const distinct = sorted.filter(({ index }, at) => index !== sorted[at - 1]?.index);
-  const last = sorted.filter(({ index }, at) => index !== sorted[at + 1]?.index);
-  const gap = distinct.findIndex(({ index }, at) => index !== at);
-  const usual = join(distinct);
-  // A value without a character set is read both as it is and decoded.
-  const [head] = distinct;
-  if (distinct.length === 1 && head?.encoded && !head.text.includes("'")) usual.unshift(head.text);
-  const others = [
-    ...(gap > 0 ? join(distinct.slice(0, gap)) : []),
-    ...join(last),
-    ...join(segments),
-    ...(segments.length <= 16 ? segments.flatMap((each) => join([each])) : []),
-  ];
-  return { usual, others };
-}
-
 /**
  * Where a parameter may begin: an attribute and an equals sign, wherever they stand. Looked for from the beginning of a word only,
  * so that a long word is read once.
@@ -207,7 +89,7 @@ function* looseValues(value: string, at: number): Generator<string> {
   }
   yield text.trim();
   yield text.replace(/\\(.)/g, '$1').trim();
-  for (const end of [',', ' ', '\t', '(', '"']) {
+  for (const end of [',', ' ', '\t', '(', ')', '"']) {
     const found = text.indexOf(end);
     if (found > 0) yield text.slice(0, found);
   }
@@ -234,37 +116,37 @@ function readLoosely(value: string, attributes: Attributes, maxParameters: numbe
   return false;
 }
 
-function valuesOf({ plain, segments }: Attribute): Values {
-  const { usual, others } = assembled(segments);
-  return { usual: [...usual, ...plain], others };
-}
-
 /** Whether no program can read other parameters in a value than those that RFC 2045 5.1 says. Longer values are read carefully. */
 export const isSimpleValue = (value: string): boolean =>
   value.length < 1000 && SIMPLE.test(value) && !value.includes('=?');
 
 /** The parameters of a simple value. Each has one value, which is read in one way unless it is an odd name. */
-function simpleParameters(value: string): ParameterReadings {
+function simpleParameters(value: string, names: NameReader): ParameterReadings {
   const parameters: Parameter[] = [];
   SIMPLE_PARAMETER.lastIndex = 0;
   for (let found = SIMPLE_PARAMETER.exec(value); found; found = SIMPLE_PARAMETER.exec(value)) {
     const name = (found[1] as string).toLowerCase();
     const text = found[2] ?? found[3] ?? '';
     if (!name.includes('name') || isPlainName(text)) parameters.push([name, text]);
-    else parameters.push(...readingsIn(name, [text], [], new NameReader()));
+    else parameters.push(...readingsIn(name, [text], [], names));
   }
-  return { parameters, overloaded: false };
+  return { parameters, overloaded: names.overloaded };
 }
 
 /**
  * The parameters of a field's value.
  *
  * @param maxParameters of more, the rest is not read
+ * @param budget what may still be spent on names that have several readings
  */
-export function parseParameters(value: string, maxParameters: number): ParameterReadings {
+export function parseParameters(
+  value: string,
+  maxParameters: number,
+  budget = new NameBudget(),
+): ParameterReadings {
   if (!value.includes('=')) return NO_PARAMETERS;
-  if (isSimpleValue(value)) return simpleParameters(value);
-  const names = new NameReader();
+  const names = new NameReader(budget);
+  if (isSimpleValue(value)) return simpleParameters(value, names);
   const usual = new Attributes();
   const pieces = split(value).slice(1);
   for (const piece of pieces.slice(0, maxParameters)) {
@@ -291,20 +173,21 @@ export function parseParameters(value: string, maxParameters: number): Parameter
   };
 }
 
-/** Of more names in one field that have several readings, the rest is not read. */
-const MAX_ODD_NAMES = 150;
-
-/** The readings of the names in one field, up to a limit. */
+/** The readings of the names in one field. */
 class NameReader {
-  #left = MAX_ODD_NAMES;
+  readonly #budget: NameBudget;
   /** Whether there were names that were not read. */
   overloaded = false;
 
+  constructor(budget: NameBudget) {
+    this.#budget = budget;
+  }
+
   *readingsOf(names: readonly string[]): Generator<string> {
     for (const name of new Set(names)) {
-      if (isPlainName(name)) yield name;
-      else if (name.length > MAX_NAME_LENGTH || this.#left-- <= 0) this.overloaded = true;
-      else yield* readingsOfName(name);
+      const readings = isPlainName(name) ? [name] : this.#budget.readingsOf(name);
+      if (readings) yield* readings;
+      else this.overloaded = true;
     }
   }
 }
@@ -352,10 +235,22 @@ const unquoted = (text: string): string => {
 
 const NO_BOUNDARIES: ReadonlySet<string> = new Set();
 
+/** Programs that keep only as much of a boundary as RFC 2046 5.1.1 allows compare only that. */
+const MAX_BOUNDARY = 70;
+
+/** What a program may take for the boundary that a parameter gives. */
+function* boundaryReadings(text: string): Generator<string> {
+  yield text;
+  yield unquoted(text);
+  if (text.includes('=?')) yield usualName(text);
+  if (text.includes('\0')) yield text.slice(0, text.indexOf('\0'));
+  if (text.length > MAX_BOUNDARY) yield text.slice(0, MAX_BOUNDARY);
+}
+
 /** All boundaries that mail programs may read, as latin1: `b` for `"b"`, `""b""` and `"\"b\""`. An empty one counts. */
 export function boundariesOf(parameters: readonly Parameter[]): ReadonlySet<string> {
   const found = parameters.filter(([name]) => name === 'boundary');
   if (found.length === 0) return NO_BOUNDARIES;
-  const boundaries = found.flatMap(([, text]) => [text, unquoted(text)]).map((text) => text.trimEnd());
+  const boundaries = found.flatMap(([, text]) => [...boundaryReadings(text)]).map((text) => text.trimEnd());
   return new Set(boundaries.map((text) => encodeBytes(text).toString('latin1')));
 }

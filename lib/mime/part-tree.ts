@@ -1,6 +1,15 @@
 /** The tree of parts that the scanner finds. */
 import type { MimeLimits } from './limits.js';
-import { type Entity, type Piece, Scanner, type ScannerOptions } from './scanner.js';
+import type { Entity, Piece } from './pieces.js';
+import { Scanner, type ScannerOptions } from './scanner.js';
+
+/** What stands before, between or after the parts of a multipart, as offsets. */
+export interface Frame {
+  readonly begin: number;
+  readonly end: number;
+  /** If it ends with a line that only starts with a boundary: where this begins, and what all programs read as a boundary. */
+  readonly loose: { readonly begin: number; readonly exact: Buffer } | null;
+}
 
 /** A part as it was read. All buffers are windows on the bytes of the message. */
 export interface ParsedPart {
@@ -11,9 +20,11 @@ export interface ParsedPart {
   /** Where the part ends. */
   end: number;
   readonly parts: ParsedPart[];
-  /** What stands before, between and after the parts, as offsets: one frame more than there are parts. */
-  readonly frames: [begin: number, end: number][];
+  /** One frame more than there are parts. */
+  readonly frames: Frame[];
 }
+
+export const NO_FRAME: Frame = { begin: 0, end: 0, loose: null };
 
 /** Takes the pieces of a part, one after the other, and notes where everything is. Pieces belong to the innermost open part. */
 export class TreeBuilder {
@@ -32,9 +43,10 @@ export class TreeBuilder {
     if (piece.type === 'head') this.#begin(piece.entity, length);
     else if (piece.type === 'frame') {
       // The pieces of a frame are adjacent.
-      const frame = this.#open.at(-1)?.frames.at(-1) as [number, number];
-      if (frame[0] === frame[1]) frame[0] = this.#at;
-      frame[1] = this.#at + length;
+      const frames = this.#open.at(-1)?.frames as Frame[];
+      const { begin, end } = frames.pop() as Frame;
+      const loose = piece.exact ? { begin: this.#at, exact: piece.exact } : null;
+      frames.push({ begin: begin === end ? this.#at : begin, end: this.#at + length, loose });
     }
     this.#at += length;
   }
@@ -47,11 +59,11 @@ export class TreeBuilder {
       bodyBegin: begin + headLength,
       end: 0,
       parts: [],
-      frames: [[0, 0]],
+      frames: [NO_FRAME],
     };
     const parent = this.#open.at(-1);
     parent?.parts.push(part);
-    parent?.frames.push([0, 0]);
+    parent?.frames.push(NO_FRAME);
     this.#root ??= part;
     this.#open.push(part);
     this.#count++;

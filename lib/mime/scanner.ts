@@ -6,38 +6,35 @@
  * closed is missed), no blanks after a boundary, and no attached message within an attachment; it loses bytes where CR and LF
  * are in different chunks, and needs quadratic time for some heads.
  */
-import { Content } from './content.js';
+import { Content, NameBudgets } from './content.js';
 import { isIdentity } from './encoding-readings.js';
 import { HeaderBlock, looksLikeHead } from './header-block.js';
 import { limitReached, type MimeLimits } from './limits.js';
 import { CR, LF, lineBreakBefore, lineBreakEnd, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
+import { OpenBoundaries } from './open-boundaries.js';
 import { ordinaryHeadEnd } from './ordinary-head.js';
-
-/** A part, or the message itself, as its header fields describe it. */
-export interface Entity {
-  readonly parent: Entity | null;
-  readonly headers: HeaderBlock;
-  readonly content: Content;
-  /** What follows the head: parts between boundaries, an attached message, or any other content. */
-  readonly kind: 'multipart' | 'message' | 'leaf';
-}
-
-export type Piece =
-  /** A part begins; `bytes` is its head with the empty line. */
-  | { readonly type: 'head'; readonly entity: Entity; readonly bytes: Buffer }
-  /** Content of a leaf, still encoded. */
-  | { readonly type: 'body'; readonly entity: Entity; readonly bytes: Buffer }
-  /** Bytes between the parts of a multipart: preamble, boundaries with their line breaks, epilogue. */
-  | { readonly type: 'frame'; readonly entity: Entity; readonly bytes: Buffer }
-  /** The part has ended. */
-  | { readonly type: 'end'; readonly entity: Entity };
+import type { Entity, FramePiece, Piece } from './pieces.js';
 
 /** A boundary line. */
 interface Delimiter {
+  readonly boundary: string;
   /** The index in the stack of the multipart that it belongs to. */
   readonly level: number;
   /** Whether it ends the multipart. */
   readonly closes: boolean;
+  /** Whether more follows in the line, so that programs differ in whether it is a boundary. */
+  readonly isLoose: boolean;
+}
+
+/** A line that only starts with a boundary. */
+interface LooseLine {
+  readonly delimiter: Delimiter;
+  /** The line with what stands before it, without its line break. */
+  readonly bytes: Buffer;
+  /** Where in these the line begins. */
+  readonly begin: number;
+  /** Its line break, which stays in the buffer before the position. */
+  readonly lineBreak: Buffer;
 }
 
 export interface ScannerOptions {
@@ -57,8 +54,12 @@ export interface ScannerOptions {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NO_BOUNDARIES: ReadonlySet<string> = new Set();
 const DASHES = Buffer.from('--');
 const DASH = 0x2d;
+/** The length of a line that may start with a boundary and go on. */
+const MAX_LOOSE_LINE = 1000;
+
 export class Scanner {
   readonly #limits: MimeLimits;
   readonly #attachedMessages: boolean;
@@ -80,8 +81,12 @@ export class Scanner {
   #dashLines: number[] = [];
   /** In a body: whether a line begins at the position. */
   #atLineStart = true;
-  /** -1 if no multipart is open. */
-  #longestBoundary = -1;
+  readonly #boundaries = new OpenBoundaries();
+  /** For each multipart in the stack the boundary that was found last. */
+  readonly #lastBoundary = new WeakMap<Entity, string>();
+  /** A line that only starts with a boundary, until it is known whether a part begins there. */
+  #loose: LooseLine | null = null;
+  readonly #nameBudgets = new NameBudgets();
   #pieces: Piece[] = [];
 
   constructor(limits: MimeLimits, options: ScannerOptions = {}) {
@@ -110,10 +115,11 @@ export class Scanner {
   }
 
   #run(final: boolean): Piece[] {
-    const rest = this.#buffer.subarray(this.#position);
+    const kept = this.#loose?.lineBreak.length ?? 0;
+    const rest = this.#buffer.subarray(this.#position - kept);
     const chunks = rest.length > 0 ? [rest, ...this.#waiting] : this.#waiting;
     this.#buffer = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-    this.#position = 0;
+    this.#position = kept;
     this.#waiting = [];
     this.#waitingSize = 0;
     while (this.#inHead ? this.#scanHead(final) : this.#scanBody(final));
@@ -126,7 +132,8 @@ export class Scanner {
   /** @returns whether there is more to scan */
   #scanHead(final: boolean): boolean {
     const buffer = this.#buffer;
-    if (this.#seen === 0) {
+    // Behind a line that only starts with a boundary there is hardly ever a head.
+    if (this.#seen === 0 && !this.#loose) {
       const end = ordinaryHeadEnd(buffer, this.#position);
       if (end - this.#position <= this.#limits.maxHeadSize && end >= 0) return this.#finishHead(end);
     }
@@ -138,7 +145,7 @@ export class Scanner {
         return this.#checkHeadSize(buffer.length);
       }
       if (end === at) return this.#finishHead(skipLineBreak(buffer, end));
-      if (this.#delimiterAt(at, end)) return this.#finishHead(at);
+      if (this.#delimiterAt(at, end) ?? this.#looseDelimiterAt(at, end)) return this.#finishHead(at);
       if (buffer[at] === DASH && buffer[at + 1] === DASH) this.#dashLines.push(at - this.#position);
       at = skipLineBreak(buffer, end);
       if (this.#checkHeadSize(at)) return true;
@@ -162,6 +169,7 @@ export class Scanner {
   #finishHead(end: number): true {
     let bytes = this.#buffer.subarray(this.#position, end);
     if (bytes.length > 0 && lineEnd(bytes, 0) > 0 && !looksLikeHead(bytes)) bytes = EMPTY;
+    if (this.#loose && !this.#settleLoose(this.#loose, bytes)) return true;
     const parent = this.#stack.at(-1) ?? null;
     let read = this.#readHead(bytes, parent);
     const ownEnd = this.#ownBoundary(bytes, read.content);
@@ -175,10 +183,11 @@ export class Scanner {
     }
     this.#dashLines = [];
     const { headers, content } = read;
-    const entity: Entity = { parent, headers, content, kind: this.#kindOf(content) };
+    const kind = this.#kindOf(content);
+    const entity: Entity = { parent, headers, content, kind };
     this.#lineBreak = headers.lineBreak;
     this.#stack.push(entity);
-    this.#measureBoundaries();
+    this.#boundaries.push(kind === 'multipart' ? content.boundaries : NO_BOUNDARIES);
     this.#position += bytes.length;
     this.#pieces.push({ type: 'head', entity, bytes });
     this.#inHead = false;
@@ -191,7 +200,10 @@ export class Scanner {
     const headers = new HeaderBlock(bytes, this.#limits, this.#lineBreak);
     const isDigest = parent?.kind === 'multipart' && parent.content.type === 'multipart/digest';
     const defaultType = isDigest ? 'message/rfc822' : 'text/plain';
-    return { headers, content: new Content(headers, defaultType, this.#limits.maxParameters) };
+    return {
+      headers,
+      content: new Content(headers, defaultType, this.#limits.maxParameters, this.#nameBudgets),
+    };
   }
 
   /** Where the first line of a head is that is a boundary of its own content; -1 if there is none. */
@@ -225,7 +237,7 @@ export class Scanner {
   /** @returns whether there is more to scan */
   #scanBody(final: boolean): boolean {
     const buffer = this.#buffer;
-    let at = this.#longestBoundary >= 0 ? buffer.indexOf(DASHES, this.#position) : -1;
+    let at = this.#boundaries.longest >= 0 ? buffer.indexOf(DASHES, this.#position) : -1;
     while (at >= 0) {
       if (!this.#isLineStart(at)) {
         while (buffer[at] === DASH) at++; // a run of dashes within a line
@@ -235,13 +247,14 @@ export class Scanner {
         if (!complete && !final && this.#mayBecomeDelimiter(at, end)) {
           return this.#emit(lineBreakBefore(buffer, at, this.#position));
         }
-        const delimiter = complete || final ? this.#delimiterAt(at, end) : null;
+        const delimiter =
+          complete || final ? (this.#delimiterAt(at, end) ?? this.#looseDelimiterAt(at, end)) : null;
         if (delimiter) return this.#enter(delimiter, at, skipLineBreak(buffer, end));
         at = skipLineBreak(buffer, end);
       }
       at = buffer.indexOf(DASHES, at);
     }
-    return this.#emit(final || this.#longestBoundary < 0 ? buffer.length : this.#holdBack());
+    return this.#emit(final || this.#boundaries.longest < 0 ? buffer.length : this.#holdBack());
   }
 
   #isLineStart(at: number): boolean {
@@ -260,8 +273,8 @@ export class Scanner {
   }
 
   #mayBecomeDelimiter(at: number, end: number): boolean {
-    if (end - at <= this.#longestBoundary + 4) return true;
-    if (!this.#delimiterAt(at, end)) return false;
+    if (end - at <= this.#boundaries.longest + 4) return true;
+    if (!this.#delimiterAt(at, end)) return this.#looseDelimiterAt(at, end) !== null;
     const { maxHeaderLength } = this.#limits;
     if (end - at > maxHeaderLength)
       throw limitReached('maxHeaderLength', maxHeaderLength, 'bytes of a boundary line');
@@ -282,31 +295,59 @@ export class Scanner {
   }
 
   /** Handles the boundary line from `at` to `end`: ends the parts in its multipart and begins the next one. */
-  #enter({ level, closes }: Delimiter, at: number, end: number): true {
+  #enter(delimiter: Delimiter, at: number, end: number): true {
     this.#emit(lineBreakBefore(this.#buffer, at, this.#position));
-    this.#close(level + 1);
-    const entity = this.#stack[level] as Entity;
-    this.#pieces.push({ type: 'frame', entity, bytes: this.#buffer.subarray(this.#position, end) });
+    const begin = at - this.#position;
+    const bytes = this.#buffer.subarray(this.#position, end);
     this.#position = end;
     this.#atLineStart = true;
+    if (delimiter.isLoose) {
+      const lineBegin = lineEnd(bytes, begin);
+      this.#loose = {
+        delimiter,
+        begin,
+        bytes: bytes.subarray(0, lineBegin),
+        lineBreak: bytes.subarray(lineBegin),
+      };
+      this.#inHead = true;
+      this.#seen = 0;
+    } else this.#delimit(delimiter, { bytes });
+    return true;
+  }
+
+  /** Ends the parts in a multipart and begins the next one. */
+  #delimit({ level, boundary, closes }: Delimiter, frame: Pick<FramePiece, 'bytes' | 'exact'>): void {
+    this.#close(level + 1);
+    const entity = this.#stack[level] as Entity;
+    this.#pieces.push({ type: 'frame', entity, ...frame });
+    this.#lastBoundary.set(entity, boundary);
     // After a closing boundary the multipart stays open, because some mail programs read further parts there.
     if (!closes) this.#beginHead();
-    return true;
+  }
+
+  /** A line that only starts with a boundary counts as one if fields of content follow. @returns whether it does */
+  #settleLoose({ delimiter, bytes, begin, lineBreak }: LooseLine, head: Buffer): boolean {
+    this.#loose = null;
+    if (head.length > 0 && new HeaderBlock(head, this.#limits, this.#lineBreak).describesContent) {
+      const line = Buffer.from(`--${delimiter.boundary}`, 'latin1');
+      const exact = Buffer.concat([bytes.subarray(0, begin), line, lineBreak]);
+      this.#delimit(delimiter, { bytes: Buffer.concat([bytes, lineBreak]), exact });
+      return true;
+    }
+    const entity = this.#stack.at(-1) as Entity;
+    this.#pieces.push({ type: entity.kind === 'multipart' ? 'frame' : 'body', entity, bytes });
+    this.#position -= lineBreak.length;
+    this.#dashLines = [];
+    this.#inHead = false;
+    this.#atLineStart = false;
+    return false;
   }
 
   /** Ends all entities but the outermost `depth`. */
   #close(depth: number): void {
-    while (this.#stack.length > depth)
+    while (this.#stack.length > depth) {
       this.#pieces.push({ type: 'end', entity: this.#stack.pop() as Entity });
-    this.#measureBoundaries();
-  }
-
-  #measureBoundaries(): void {
-    this.#longestBoundary = -1;
-    for (const { kind, content } of this.#stack) {
-      if (kind !== 'multipart') continue;
-      for (const { length } of content.boundaries)
-        this.#longestBoundary = Math.max(this.#longestBoundary, length);
+      this.#boundaries.pop();
     }
   }
 
@@ -316,18 +357,32 @@ export class Scanner {
    */
   #delimiterAt(at: number, end: number): Delimiter | null {
     const buffer = this.#buffer;
-    if (this.#longestBoundary < 0 || buffer[at] !== DASH || buffer[at + 1] !== DASH) return null;
+    if (this.#boundaries.longest < 0 || buffer[at] !== DASH || buffer[at + 1] !== DASH) return null;
     let last = end;
     while (last > at + 2 && (buffer[last - 1] === SPACE || buffer[last - 1] === TAB)) last--;
-    if (last - at > this.#longestBoundary + 4) return null;
+    if (last - at > this.#boundaries.longest + 4) return null;
     const text = buffer.toString('latin1', at + 2, last);
-    const closed = text.endsWith('--') ? text.slice(0, -2) : null;
-    for (let level = this.#stack.length - 1; level >= 0; level--) {
-      const { kind, content } = this.#stack[level] as Entity;
-      if (kind !== 'multipart') continue;
-      if (content.boundaries.has(text)) return { level, closes: false };
-      if (closed !== null && content.boundaries.has(closed)) return { level, closes: true };
-    }
-    return null;
+    const opened = this.#boundaries.levelOf(text);
+    const withoutEnd = text.endsWith('--') ? text.slice(0, -2) : text;
+    const closed = text.endsWith('--') ? this.#boundaries.levelOf(withoutEnd) : -1;
+    if (opened < 0 && closed < 0) return null;
+    const closes = closed > opened;
+    return { boundary: closes ? withoutEnd : text, level: Math.max(opened, closed), closes, isLoose: false };
+  }
+
+  /**
+   * A line that only starts with a boundary. It begins a part in the innermost multipart, whichever boundary it is, because to
+   * programs that compare whole lines the inner multiparts are still open.
+   */
+  #looseDelimiterAt(at: number, end: number): Delimiter | null {
+    const buffer = this.#buffer;
+    if (this.#boundaries.longest < 0 || buffer[at] !== DASH || buffer[at + 1] !== DASH) return null;
+    if (end - at <= DASHES.length || end - at > MAX_LOOSE_LINE) return null;
+    const text = buffer.toString('latin1', at + 2, Math.min(end, at + 4 + this.#boundaries.longest));
+    if (!this.#boundaries.begins(text)) return null;
+    const level = this.#boundaries.innermost;
+    const entity = this.#stack[level] as Entity;
+    const [first = ''] = entity.content.boundaries;
+    return { boundary: this.#lastBoundary.get(entity) ?? first, level, closes: false, isLoose: true };
   }
 }

@@ -7,6 +7,8 @@
  */
 
 import { endianness } from 'node:os';
+import { hasMatch } from './chunks.js';
+import { decodeReferences } from './html-references.js';
 
 /** Replaces each script. */
 const WARNING = '<!-- WARNING: a script was removed here -->';
@@ -103,30 +105,6 @@ function textOf(html: Characters, begin: number, end: number): string {
   const units = html.subarray(begin, end);
   return Buffer.from(units.buffer, units.byteOffset, units.byteLength).toString(
     units.BYTES_PER_ELEMENT === 1 ? 'latin1' : 'utf16le',
-  );
-}
-
-const ENTITIES: ReadonlyMap<string, string> = new Map([
-  ['lt', '<'],
-  ['gt', '>'],
-  ['quot', '"'],
-  ['apos', "'"],
-  ['amp', '&'],
-  ['sol', '/'],
-  ['equals', '='],
-  ['tab', '\t'],
-  ['newline', '\n'],
-]);
-
-/** Decodes character references, as far as they stand for markup. */
-function decodeReferences(text: string): string {
-  return text.replace(
-    /&(?:#x([0-9a-f]+)|#(\d+)|(lt|gt|quot|apos|amp|sol|equals|tab|newline));?/gi,
-    (whole, hex, decimal, name) => {
-      if (name !== undefined) return ENTITIES.get(name.toLowerCase()) ?? whole;
-      const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
-      return code <= 0x10ffff ? String.fromCodePoint(code) : '';
-    },
   );
 }
 
@@ -291,15 +269,16 @@ export function hasScript(html: Buffer, isXml: boolean): boolean {
 /** The beginning of a script, or of an iframe, which may have one in it; in UTF-16 too. */
 const BEGINNING = /[<:](?:[Ss][Cc]|[Ii][Ff]|\0[Ss][\s\S][Cc]|\0[Ii][\s\S][Ff])/;
 const BEGINNING_LENGTH = 5;
-/** HTML is searched in windows of this size, because a string of all of it would be one more copy. */
-const WINDOW = 64 * 1024;
 
 /** Whether the bytes may contain a script: `<script`, `:script`, or an iframe. This check is fast. */
-export function mayHaveScript(html: Buffer): boolean {
-  for (let begin = 0; begin < html.length; begin += WINDOW) {
-    const end = Math.min(html.length, begin + WINDOW + BEGINNING_LENGTH - 1);
-    if (BEGINNING.test(html.toString('latin1', begin, end))) return true;
-  }
+export const mayHaveScript = (html: Buffer): boolean => hasMatch(html, BEGINNING, BEGINNING_LENGTH);
+
+const ENTITY = /<!ENTITY[^"'>]{0,200}("[^"]*"|'[^']*')/g;
+
+/** Whether XML declares an entity with markup in it, or with references, which may become a script where it is used. */
+export function declaresMarkup(xml: Buffer): boolean {
+  if (!xml.includes('<!ENTITY')) return false;
+  for (const [, value = ''] of xml.toString('latin1').matchAll(ENTITY)) if (/[<&]/.test(value)) return true;
   return false;
 }
 

@@ -1,6 +1,6 @@
 /** Content-Transfer-Encodings (RFC 2045 6). Decoding accepts what mail programs accept, and never throws. */
 import { base64Source, decodeBase64 } from './base64.js';
-import type { ByteSource } from './byte-source.js';
+import { type ByteSource, toBuffer } from './byte-source.js';
 import { sizeOf } from './chunks.js';
 import { decodeQuotedPrintable, quotedPrintableSource } from './quoted-printable.js';
 import type { Allocate } from './reusable-buffer.js';
@@ -19,6 +19,22 @@ export function encoded(
 ): ByteSource {
   const encode = encoding === 'base64' ? base64Source : quotedPrintableSource;
   return encode(maxSize, content, lineBreak);
+}
+
+/** The encodings that content can be written in. */
+export const ENCODINGS = ['7bit', '8bit', 'binary', 'base64', 'quoted-printable'] as const;
+
+/** The encodings that {@link MimeMessage.setPayload} supports. */
+export type TransferEncoding = (typeof ENCODINGS)[number];
+
+/** The encoding to write what was read in `encoding`. */
+export const reencoding = (encoding: string): 'base64' | 'quoted-printable' =>
+  encoding === 'quoted-printable' ? 'quoted-printable' : 'base64';
+
+/** Encodes `bytes`. The result is always a new Buffer. */
+export function encode(bytes: Uint8Array, encoding: TransferEncoding | undefined, lineBreak: string): Buffer {
+  if (encoding !== 'base64' && encoding !== 'quoted-printable') return Buffer.from(bytes);
+  return toBuffer([encoded(encoding, bytes.length, () => [bytes], lineBreak)]);
 }
 
 type Decoder = (chunks: readonly Buffer[], allocate: Allocate, maxSize: number) => Buffer;

@@ -1,5 +1,5 @@
 /** Content-Transfer-Encoding uuencode, which has no standard but is understood by mail programs. */
-import { joinChunks } from './chunks.js';
+import { hasMatch, joinChunks } from './chunks.js';
 import { lineEnd, SPACE, skipLineBreak } from './lines.js';
 import type { Allocate } from './reusable-buffer.js';
 
@@ -41,7 +41,7 @@ function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer
   const count = sixBits(bytes, begin, end);
   // Blanks that are missing at the end stand for zeros.
   const given = Math.min(count, Math.ceil((end - begin - 1) / 4) * 3);
-  for (let at = from + given; at < from + count; at++) decoded[at] = 0;
+  if (given < count) decoded.fill(0, from + given, from + count);
   for (let done = 0, at = begin + 1; done < given; done += 3, at += 4) {
     const bits =
       (sixBits(bytes, at, end) << 18) |
@@ -54,13 +54,28 @@ function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer
   return from + count;
 }
 
-/** The first line of a uuencoded file, of one in base64 (POSIX uuencode -m), and of one in yEnc. */
-const BEGINNING = /^(?:begin(?:-base64)?[ \t]+[0-7]{3,6}[ \t]+|=ybegin [^\r\n]* name=)([^\r\n]*)/gm;
+/**
+ * The first line of a uuencoded file, of one in base64 (POSIX uuencode -m), and of one in yEnc. For Outlook, `begin` and two blanks
+ * begin a file.
+ */
+const BEGINNING =
+  /^(?:begin(?:-base64)?[ \t]+[0-7]{3,6}[ \t]+|begin {2}(?=[^ ])|=ybegin [^\r\n]* name=)([^\r\n]*)/gm;
+/** In other letter cases, and with a mode of one or two digits, it may also be a sentence: a line with data has to follow. */
+const LOOSE_BEGINNING = /^begin[ \t]+[0-7]{1,6}[ \t]+([^\r\n]*)\r?\n(?=([ -`]{2,80})\r?$)/gim;
+
+/** Whether a line is as long as its first character says. */
+function isDataLine(line: string): boolean {
+  const count = (line.charCodeAt(0) - SPACE) & 0x3f;
+  const length = line.length - 1;
+  return count > 0 && length >= Math.ceil((count * 4) / 3) && length <= Math.ceil(count / 3) * 4 + 2;
+}
 
 /** The names of the uuencoded files in a text. */
 export function uuencodedNames(text: Buffer): string[] {
-  if (!text.includes('begin')) return [];
-  return [...text.toString('latin1').matchAll(BEGINNING)].map(([, name = '']) =>
-    Buffer.from(name, 'latin1').toString(),
-  );
+  if (!hasMatch(text, /begin/i, 'begin'.length)) return [];
+  const latin1 = text.toString('latin1');
+  const names = [...latin1.matchAll(BEGINNING)].map(([, name = '']) => name);
+  for (const [, name = '', line = ''] of latin1.matchAll(LOOSE_BEGINNING))
+    if (isDataLine(line)) names.push(name);
+  return [...new Set(names)].map((name) => Buffer.from(name, 'latin1').toString());
 }

@@ -44,6 +44,13 @@ function findEnd(bytes: Buffer): number {
   return -1;
 }
 
+/** Whether bytes end with the end record of a ZIP file. */
+export function hasZipDirectory(bytes: Buffer): boolean {
+  if (bytes.length < END_SIZE) return false;
+  const end = findEnd(bytes);
+  return end >= 0 && end + END_SIZE + bytes.readUInt16LE(end + 20) === bytes.length;
+}
+
 /** The fields of an extra field: identifiers and contents. */
 function* extraFields(extra: Buffer): Generator<[id: number, data: Buffer]> {
   for (let at = 0; at + 4 <= extra.length; ) {

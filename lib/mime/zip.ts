@@ -4,7 +4,7 @@ import { type Entry, fromBufferPromise, getFileNameLowLevel, type ZipFile } from
 import { MilterError } from '../internal/errors.js';
 import { trimFilename } from './extensions.js';
 import { checkLimits, limitReached, type MimeLimitOptions, type MimeLimits } from './limits.js';
-import { withNewExtensions } from './names.js';
+import { withNewExtensions, withReadings } from './names.js';
 import { zipReadings } from './zip-directory.js';
 
 /** What has been counted towards the limits, in a ZIP file and all ZIP files in it together. */
@@ -38,7 +38,7 @@ async function namesIn(bytes: Buffer, usage: Usage, depth: number): Promise<stri
   const entries = zip.eachEntry()[Symbol.asyncIterator]();
   for (;;) {
     const { done, value: entry } = await readable(entries.next());
-    if (done) return [...names, ...withNewExtensions(names, readings.names)];
+    if (done) return withReadings([...names, ...withNewExtensions(names, readings.names)]);
     if (++usage.entries > maxZipEntries)
       throw limitReached('maxZipEntries', maxZipEntries, 'entries of a ZIP file');
     const name = nameOf(entry);

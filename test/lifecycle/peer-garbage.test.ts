@@ -114,16 +114,31 @@ test('a frame that is cut off, at each of its bytes', async () => {
   await allClosed(filter);
 });
 
+/** Peers that are gone at the end of a block, also if a test fails in it. */
+class Peers {
+  readonly #open: RawPeer[] = [];
+
+  async dial(socket: string): Promise<RawPeer> {
+    const peer = await RawPeer.dial(socket);
+    this.#open.push(peer);
+    return peer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const peer of this.#open) peer.destroy();
+  }
+}
+
 test('peers that stall in the middle of a frame delay no other session', async () => {
   const filter = await sharedFilter();
-  const peers: RawPeer[] = [];
-  for (let i = 0; i < 12; i++) {
-    const peer = await RawPeer.dial(filter.socket);
-    peer.send(i % 2 ? upTo('header') : offer(), frame('H', 'clie', 100).subarray(0, 3 + (i % 4)));
-    peers.push(peer);
+  {
+    await using peers = new Peers();
+    for (let i = 0; i < 12; i++) {
+      const peer = await peers.dial(filter.socket);
+      peer.send(i % 2 ? upTo('header') : offer(), frame('H', 'clie', 100).subarray(0, 3 + (i % 4)));
+    }
+    await inLanes(4, Array(20).keys(), () => servesWell(filter));
   }
-  await inLanes(4, Array(20).keys(), () => servesWell(filter));
-  for (const peer of peers) peer.destroy();
   await allClosed(filter);
 });
 

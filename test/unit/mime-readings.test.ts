@@ -79,6 +79,35 @@ describe('structure', () => {
     expect(await defanged(message)).not.toContain(inner);
   });
 
+  it('a line that only starts with a boundary becomes one if fields of content follow', async () => {
+    const around = (part: string, line: string) =>
+      multipart([part]).toString('latin1').replace('<line>', line);
+    const boundary = /boundary="?([^"\s;]+)/.exec(around('', ''))?.[1] as string;
+    for (const [part, isRepaired] of [
+      ['Content-Type: text/html\r\n\r\n<p>\r\n<line>\r\nContent-Type: text/plain\r\n\r\n<script>', true],
+      ['Content-Type: text/plain\r\n\r\ntext\r\n<line>\r\nX-A: b\r\n\r\n<script>', false],
+      ['Content-Type: text/plain\r\n\r\ntext\r\n<line>\r\nContent-Type: text/html\r\n\r\nx', true],
+      ['Content-Type: text/plain\r\n\r\ntext\r\n<line>\r\ntext', false],
+    ] as const) {
+      const message = bytes(around(part, `--${boundary}x<script>`));
+      const output = await defanged(message);
+      if (isRepaired)
+        expect(output).toBe(message.toString('latin1').replace(`--${boundary}x<script>`, `--${boundary}`));
+      else expect(output).toBe(message.toString('latin1'));
+    }
+  });
+
+  it('the location of a page is no name, nor is a description in words', async () => {
+    for (const field of [
+      'Content-Location: http://www.example.com/',
+      'Content-Location: http://www.example.com',
+      'Content-Description: News from example.com',
+    ]) {
+      const message = multipart([`Content-Type: image/png\r\n${field}\r\n\r\nx`]);
+      expect(await defanged(message)).toBe(message.toString('latin1'));
+    }
+  });
+
   it('a name in an attached message may be a subject that ends in a domain', async () => {
     for (const [name, warned] of [
       ['on example.com', false],
@@ -163,6 +192,10 @@ describe('HTML', () => {
       'as a multipart too',
       'Content-Type: text/html; boundary=i\r\n\r\n<script>EVIL()</script>\r\n--i\r\n\r\nx\r\n--i--',
     ],
+    [
+      'in an entity of XML',
+      'Content-Type: application/xhtml+xml\r\n\r\n<!DOCTYPE html [<!ENTITY e "&#60;script>EVIL()">]><html>&e;</html>',
+    ],
     ['in overlong UTF-8', 'Content-Type: text/html\r\n\r\n\xc0\xbcscript>EVIL()'],
     ['in seven bits', 'Content-Type: text/html; charset=us-ascii\r\n\r\n\xbcscript\xbeEVIL()'],
   ] as const) {
@@ -204,6 +237,16 @@ describe('ZIP files', () => {
   });
 });
 
+/** The header of a tar file from before its signature. */
+function tarHeader(): Buffer {
+  const header = Buffer.alloc(512);
+  header.write('evil.exe');
+  header.write(' '.repeat(8), 148);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return header;
+}
+
 describe('files in other forms', () => {
   it('uuencoded ones are read in text', async () => {
     for (const begin of [
@@ -217,6 +260,17 @@ describe('files in other forms', () => {
     }
   });
 
+  it('a sentence is no beginning of a file', async () => {
+    for (const line of [
+      'Begin 30 days of training at example.com',
+      'begin 7 evil.exe',
+      'begin with evil.exe',
+    ]) {
+      const message = multipart([`Content-Type: text/plain\r\n\r\n${line}\r\nand go on`]);
+      expect(await defanged(message)).toBe(message.toString('latin1'));
+    }
+  });
+
   it('a container is dangerous by its first bytes, on request', async () => {
     for (const [start, dangerous] of [
       ['Rar!\x1a\x07\x01\0', true],
@@ -224,6 +278,10 @@ describe('files in other forms', () => {
       ['\x1f\x8b\x08', true],
       [`${'\0'.repeat(257)}ustar`, true],
       [`${'\0'.repeat(0x8001)}CD001`, true],
+      [tarHeader().toString('latin1'), true],
+      [`${'x'.repeat(600)}koly${'\0'.repeat(508)}`, true],
+      [`MZ program${ZIPS['an ordinary ZIP file']?.toString('latin1')}`, true],
+      ['a ZIP file has PK\x05\x06 where it ends', false],
       [ZIPS['an ordinary ZIP file']?.toString('latin1') ?? '', true],
       [oddZip({ local: 'a.txt' }).toString('latin1'), false],
       ['%PDF-1.7', false],

@@ -1,0 +1,100 @@
+/** What is in the content of a leaf, in every way that it may be decoded: files, containers and scripts. */
+import { MilterError } from '../internal/errors.js';
+import { calendarNames } from './calendar.js';
+import type { Content, NamePair } from './content.js';
+import { type ScriptlessHtml, withoutScripts } from './encoded-html.js';
+import { otherContents } from './encoding-readings.js';
+import type { MimeLimits } from './limits.js';
+import { containerFormat } from './magic.js';
+import { withReadings } from './names.js';
+import type { Allocate, ReusableBuffer } from './reusable-buffer.js';
+import { tnefNames } from './tnef.js';
+import { decodeContent, isDecodable } from './transfer-encoding.js';
+import { uuencodedNames } from './uuencode.js';
+import { zipnames } from './zip.js';
+
+export class LeafContent {
+  readonly #content: Content;
+  readonly #body: readonly Buffer[];
+  readonly #buffer: ReusableBuffer;
+
+  /**
+   * @param content what the header fields say
+   * @param body as it was read or set
+   * @param buffer where it may be decoded
+   */
+  constructor(content: Content, body: readonly Buffer[], buffer: ReusableBuffer) {
+    this.#content = content;
+    this.#body = body;
+    this.#buffer = buffer;
+  }
+
+  /**
+   * The content in all ways that it may be decoded.
+   *
+   * @param decode decodes it in the usual way. Default: in memory of its own
+   */
+  *#readings(decode = (decoder: (allocate?: Allocate) => Buffer) => decoder()): Generator<Buffer> {
+    const { encodings } = this.#content;
+    yield decode((allocate) => decodeContent(encodings[0] as string, this.#body, allocate) as Buffer);
+    yield* otherContents(this.#body, encodings);
+  }
+
+  /** As {@link #readings}, but each is valid only until the next one is requested. */
+  #transientReadings(): Generator<Buffer> {
+    return this.#readings((decoder) => this.#buffer.content({}, decoder));
+  }
+
+  /** The names of the files that are written into the content: uuencoded, in a winmail.dat, in a calendar. */
+  innerNames(): NamePair[] {
+    const { isText, isTnef, isCalendar } = this.#content;
+    const names: NamePair[] = [];
+    const add = (attribute: string, found: readonly string[]): void => {
+      names.push(...withReadings(found).map((name): NamePair => [attribute, name]));
+    };
+    for (const bytes of isText || isTnef || isCalendar ? this.#transientReadings() : []) {
+      if (isText) add('uuencode', uuencodedNames(bytes));
+      if (isTnef) add('tnef', tnefNames(bytes));
+      if (isCalendar) add('calendar', calendarNames(bytes));
+    }
+    return names;
+  }
+
+  /** The names in a ZIP file. @throws MilterError ERR_MILTER_BAD_ZIP, ERR_MILTER_MIME_LIMIT */
+  async zipEntries(limits: MimeLimits): Promise<string[]> {
+    const { encoding, encodings } = this.#content;
+    if (!isDecodable(encoding) && encodings.length === 1)
+      throw badZip(`its transfer encoding ${JSON.stringify(encoding)} is unknown`);
+    const names = new Set<string>();
+    for (const bytes of this.#readings()) for (const name of await zipnames(bytes, limits)) names.add(name);
+    return [...names];
+  }
+
+  /** The format of a container, by its first bytes; null if the content is none. */
+  containerFormat(): string | null {
+    for (const bytes of this.#transientReadings()) {
+      const format = containerFormat(bytes);
+      if (format !== null) return format;
+    }
+    return null;
+  }
+
+  /** HTML without its scripts, as {@link withoutScripts} gives it. */
+  withoutScripts(maxSize: number, lineBreak: string): ScriptlessHtml | 'nothing' | 'too large' | 'hidden' {
+    const { encodings, charset, charsets, isXml } = this.#content;
+    const html = {
+      body: this.#body,
+      encoding: encodings[0] as string,
+      otherContents: () => otherContents(this.#body, encodings),
+      charset,
+      charsets,
+      isXml,
+      lineBreak,
+    };
+    return withoutScripts(html, this.#buffer, maxSize);
+  }
+}
+
+function badZip(reason: string): MilterError {
+  return new MilterError('ERR_MILTER_BAD_ZIP', `mime: the ZIP file cannot be read: ${reason}`);
+}
