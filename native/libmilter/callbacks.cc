@@ -19,7 +19,6 @@
 #include "bridge/session.h"
 #include "libmilter/calls.h"
 #include "libmilter/runtime.h"
-#include "libmilter/spawn_detached.h"
 
 namespace milter {
 namespace {
@@ -49,7 +48,11 @@ bool areThreadsScarce(const InFlight& inFlight) {
   // Below this number no session is checked, because a check creates threads.
   constexpr int64_t kManyCallbacks = 4;
   constexpr int kSpareThreads = 3;
-  return inFlight.callbacks() >= kManyCallbacks && !canCreateThreads(kSpareThreads);
+  const int64_t callbacks = inFlight.callbacks();
+  if (callbacks < kManyCallbacks) return false;
+  // The check would take the threads that they need.
+  Runtime::get().listener().awaitWakeups();
+  return !Runtime::get().threadRoom().has(kSpareThreads, callbacks);
 }
 
 Session& beginSession(SMFICTX* context) {

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "libmilter/descriptor.h"
 #include "libmilter/descriptor_search.h"
@@ -116,8 +118,25 @@ void Listener::wakeListener() {
     thread_.interrupt();
     return;
   }
-  if (file_ && wakeup_.connect(file_->heldAddress())) return;
-  if (!file_ || file_->isOwn()) (void)wakeup_.connect(address_->reachable());
+  wakeupsUnderWay_.fetch_add(1);  // before libmilter can end it
+  if (!connectToSelf()) noteEndWithoutSession();
+}
+
+bool Listener::connectToSelf() {
+  if (file_ && wakeup_.connect(file_->heldAddress())) return true;
+  return (!file_ || file_->isOwn()) && wakeup_.connect(address_->reachable());
+}
+
+void Listener::noteEndWithoutSession() {
+  int underWay = wakeupsUnderWay_.load();
+  while (underWay > 0 && !wakeupsUnderWay_.compare_exchange_weak(underWay, underWay - 1)) {
+  }
+}
+
+void Listener::awaitWakeups() const {
+  constexpr std::chrono::milliseconds kPause{1};
+  constexpr int kMost = 100;
+  for (int i = 0; i < kMost && wakeupsUnderWay() > 0; ++i) std::this_thread::sleep_for(kPause);
 }
 
 void Listener::removeFile() const {

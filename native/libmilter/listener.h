@@ -2,6 +2,7 @@
 // whose socket it removes, nor sets permissions, nor shows its descriptor.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -27,6 +28,15 @@ class Listener {
   // Ends the wait of libmilter's listener in poll(): by a connection that hangs up, as long as the socket is
   // ours. Any thread.
   void wakeListener();
+  // A connection has ended without a session: one of wakeListener(), or a stranger's. Any thread.
+  void noteEndWithoutSession();
+  // Connections of wakeListener() that libmilter has not come to yet. Some never end: libmilter forgets a
+  // connection if it cannot create a thread for it.
+  int wakeupsUnderWay() const { return wakeupsUnderWay_.load(); }
+  // Waits a moment for them.
+  void awaitWakeups() const;
+  // Those that are under way count as forgotten.
+  void forgetWakeups() { wakeupsUnderWay_ = 0; }
   // Removes the unix socket's file if it is still the one that open() created.
   void removeFile() const;
   // The bound TCP port, 0 for other sockets: `inet:0@host` lets the system choose one.
@@ -43,6 +53,8 @@ class Listener {
   void forEachConnection(const std::function<void(int fd)>& visit) const;
 
  private:
+  // Whether a connection has been made, or has begun.
+  bool connectToSelf();
   std::optional<OpenFailure> openUnix(const std::string& path, const OpenOptions& options);
   std::optional<OpenFailure> openInet(const InetSpec& inet, const std::string& spec);
   std::optional<OpenFailure> openInherited(int fd, const std::string& spec);
@@ -58,6 +70,7 @@ class Listener {
   std::mutex wakeMutex_;
   bool handedOver_ = false;  // guarded by wakeMutex_
   WakeupSocket wakeup_;
+  std::atomic<int> wakeupsUnderWay_{0};
   ListenerThread thread_;
 };
 

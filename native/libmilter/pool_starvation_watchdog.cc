@@ -5,8 +5,6 @@
 #include <thread>
 #include <utility>
 
-#include "libmilter/spawn_detached.h"
-
 namespace milter {
 namespace {
 
@@ -15,6 +13,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kMinPause{10};
 constexpr milliseconds kMaxPause{320};
 constexpr int kMaxConnections = 32;
+// After which a connection that libmilter has not come to counts as forgotten.
+constexpr std::chrono::seconds kForgotten{2};
 // How often to look for sessions that wait while no callback is slow.
 constexpr milliseconds kLook{250};
 
@@ -47,6 +47,7 @@ void PoolStarvationWatchdog::watch() {
   milliseconds pause = kMinPause;
   int count = 1;
   bool connected = false;
+  auto last = InFlight::Clock::now() - kForgotten;
   while (!retired_ && sessionsMayWait()) {
     const auto before = inFlight_.activity();
     std::this_thread::sleep_for(pause);
@@ -60,9 +61,14 @@ void PoolStarvationWatchdog::watch() {
       count = 1;
       pause = std::min(pause * 2, kMaxPause);
     }
-    // Without a thread for it, libmilter would keep the connection for ever.
-    connected = canCreateThreads(1);
+    // More of them, on a machine that is too busy to come to the last ones, would only take up threads.
+    if (listener_.wakeupsUnderWay() > 0 && InFlight::Clock::now() - last < kForgotten) continue;
+    listener_.forgetWakeups();
+    // Without a thread for each, libmilter would keep the connections for ever.
+    connected = threadRoom_.has(count + 1, inFlight_.callbacks());
+    if (!connected) count = 1;
     for (int i = 0; connected && i < count; ++i) listener_.wakeListener();
+    last = InFlight::Clock::now();
   }
 }
 

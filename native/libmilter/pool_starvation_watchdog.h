@@ -16,12 +16,14 @@
 
 #include "bridge/in_flight.h"
 #include "libmilter/listener.h"
+#include "libmilter/thread_room.h"
 
 namespace milter {
 
 class PoolStarvationWatchdog {
  public:
-  PoolStarvationWatchdog(InFlight& inFlight, Listener& listener) : inFlight_(inFlight), listener_(listener) {}
+  PoolStarvationWatchdog(InFlight& inFlight, Listener& listener, ThreadRoom& threadRoom)
+      : inFlight_(inFlight), listener_(listener), threadRoom_(threadRoom) {}
   PoolStarvationWatchdog(const PoolStarvationWatchdog&) = delete;
   PoolStarvationWatchdog& operator=(const PoolStarvationWatchdog&) = delete;
 
@@ -36,6 +38,7 @@ class PoolStarvationWatchdog {
 
   InFlight& inFlight_;
   Listener& listener_;
+  ThreadRoom& threadRoom_;
   std::atomic<bool> retired_{false};
 };
 

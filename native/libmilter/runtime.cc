@@ -105,7 +105,8 @@ void Runtime::wakeLateStop() {
   constexpr int kPolls = 10;
   for (int i = 0; i < kPolls && !stopping_ && isRunning(); ++i) {
     std::this_thread::sleep_for(kPollInterval);
-    if (!stopping_) listener_.wakeListener();  // drainAndStop() wakes the listener itself
+    // drainAndStop() wakes the listener itself.
+    if (!stopping_ && threadRoom_.has(2, shared_.inFlight.callbacks())) listener_.wakeListener();
   }
 }
 

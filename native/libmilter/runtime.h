@@ -18,6 +18,7 @@
 #include "libmilter/negotiation_cache.h"
 #include "libmilter/pool_starvation_watchdog.h"
 #include "libmilter/tcp_quick_ack.h"
+#include "libmilter/thread_room.h"
 
 namespace milter {
 
@@ -48,8 +49,13 @@ class Runtime final : public Process {
 
   NegotiationCache& negotiationCache() { return negotiationCache_; }
   TcpQuickAck& tcpQuickAck() { return tcpQuickAck_; }
+  ThreadRoom& threadRoom() { return threadRoom_; }
+  const Listener& listener() const { return listener_; }
   // A connection has ended without a session: one of our own from wakeListener(), perhaps the first.
-  void noteConnectionWithoutSession() { serving_ = true; }
+  void noteConnectionWithoutSession() {
+    serving_ = true;
+    listener_.noteEndWithoutSession();
+  }
 
  private:
   enum class Phase : uint8_t { idle, running, ended };
@@ -69,7 +75,8 @@ class Runtime final : public Process {
   SharedState shared_;
   NegotiationCache negotiationCache_;
   Listener listener_;
-  PoolStarvationWatchdog watchdog_{shared_.inFlight, listener_};
+  ThreadRoom threadRoom_;
+  PoolStarvationWatchdog watchdog_{shared_.inFlight, listener_, threadRoom_};
   TcpQuickAck tcpQuickAck_{shared_.inFlight, listener_};
   std::shared_ptr<MessageQueue>
       primary_;  // set before the first thread starts, kept until the process ends (R7)

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <exception>
-#include <future>
-#include <memory>
 #include <thread>
 #include <utility>
 
@@ -15,20 +13,6 @@ bool spawnDetached(Work&& work) {
   try {
     std::thread(std::forward<Work>(work)).detach();
     return true;
-  } catch (const std::exception&) {
-    return false;
-  }
-}
-
-// Whether the system has threads and address space for `count` more threads at the same time. Waits for them,
-// which takes some tens of microseconds for each. Nothing joins them either: the process may end meanwhile.
-inline bool canCreateThreads(int count) noexcept {
-  if (count == 0) return true;
-  try {
-    const auto others = std::make_shared<std::promise<bool>>();
-    std::future<bool> answer = others->get_future();
-    std::thread([others, count] { others->set_value(canCreateThreads(count - 1)); }).detach();
-    return answer.get();
   } catch (const std::exception&) {
     return false;
   }
