@@ -29,6 +29,8 @@ interface Run {
   readonly drainTimeout: number;
   /** Resolves when the run has ended, whatever its outcome; stop() waits for it. */
   readonly over: Promise<void>;
+  /** What stop() has been called for: to end the run, and then to end it at once. */
+  readonly asked: { stop: boolean; now: boolean };
 }
 
 type State =
@@ -140,6 +142,9 @@ class Runtime {
       case 'serving':
         this.#onStopping?.();
         this.#onStopping = undefined;
+        // libmilter may have ended in the workers already, whose end is still to be waited for.
+        state.asked.now ||= state.asked.stop && drainTimeout === 0;
+        state.asked.stop = true;
         native().stop(drainTimeout ?? state.drainTimeout);
         await state.over;
         break;
@@ -189,7 +194,7 @@ class Runtime {
       const { promise, resolve } = withResolvers<boolean>();
       native().join(this.#dispatcher(options, () => {}, resolve).deliver);
       const over = promise.then(() => {});
-      this.#state = { phase: 'serving', drainTimeout, over };
+      this.#state = { phase: 'serving', drainTimeout, over, asked: { stop: false, now: false } };
       this.#sendPolicy(); // the module may have changed it
       // Not before, because an error of the module's shall fail the start.
       if (options.uncaughtErrors === 'report') void over.then(reportUncaughtErrors(this.exceptions));
@@ -214,18 +219,19 @@ class Runtime {
     begin();
     const before = this.#state;
     const { promise: over, resolve } = withResolvers<void>();
+    const run: Run = { drainTimeout, over, asked: { stop: false, now: false } };
     let started = false;
     let ignoreSignals = () => {};
     let leaveErrors = () => {};
     try {
       if (workers) {
-        this.#state = { phase: 'startingWorkers', workers, drainTimeout, over };
+        this.#state = { phase: 'startingWorkers', workers, ...run };
         await workers.start();
         if (workers.cancelled) return;
       }
       const returned = start();
       started = true;
-      this.#state = { phase: 'running', workers, drainTimeout, over };
+      this.#state = { phase: 'running', workers, ...run };
       if (signals) ignoreSignals = onStopSignals((time) => void this.stop(time));
       if (uncaughtErrors === 'report') leaveErrors = reportUncaughtErrors(this.exceptions);
       if (await returned) {
@@ -233,8 +239,8 @@ class Runtime {
       }
     } finally {
       if (workers) {
-        this.#state = { phase: 'endingWorkers', workers, drainTimeout, over };
-        if (!started) workers.cancel();
+        this.#state = { phase: 'endingWorkers', workers, ...run };
+        if (!started || run.asked.now) workers.cancel();
         await workers.end(drainTimeout);
         const [made, ended] = workers.contexts;
         this.#counts.made += made;
