@@ -22,7 +22,7 @@ export const FOLDERS = {
   cli: { seconds: 600 },
   lifecycle: { seconds: 600 },
   mta: { seconds: 900 },
-  fuzz: { seconds: 600 + Number(process.env.MILTER_FUZZ_SECONDS ?? 0), serial: true },
+  fuzz: { seconds: 600 + Number(process.env.MILTER_FUZZ_SECONDS ?? 0) },
   stress: { seconds: 1800, serial: true },
 };
 

@@ -3,9 +3,10 @@
  * which there is no thread are told to come later, nothing crashes.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
-import { until } from '../../tools/wait.js';
+import { TIMEOUT, until } from '../../tools/wait.js';
 import { attempt, serves, starter } from '../fixtures/lifecycle/starter.js';
 import { expectThat } from '../support/expect.js';
 import { describeUnless } from '../support/skip.js';
@@ -23,6 +24,15 @@ const WHY =
 /** Sets how many threads the user may have. */
 function allowThreads(filter: ObservedFilter, count: number): void {
   execFileSync('prlimit', ['--pid', String(filter.pid), `--nproc=${count}:`], { uid: UID, gid: UID });
+}
+
+/** What the process has open, for messages. */
+function openFiles(pid: number): string {
+  const directory = `/proc/${pid}/fd`;
+  const target = (name: string) => readlinkSync(join(directory, name));
+  return readdirSync(directory)
+    .map((name) => `${name}: ${target(name)}`)
+    .join(', ');
 }
 
 /** Ends the process, which may create threads again because LeakSanitizer needs one. */
@@ -74,7 +84,12 @@ describeUnless(WHY, 'without threads (RLIMIT_NPROC)', () => {
     expectThat(waiting.length, `${verdicts}`).toBeLessThan(SESSIONS - 5);
     filter.tell({ do: 'release' });
     await Promise.all(waiting);
-    await until('all connections closed', () => count('fd') <= descriptors);
+    await until(
+      'all connections closed',
+      () => count('fd') <= descriptors,
+      TIMEOUT,
+      () => openFiles(filter.pid),
+    );
     allowThreads(filter, 1_000);
     await serves(await filter.open());
     expect(await filter.stop()).toStrictEqual(CLEAN_END);
