@@ -107,7 +107,7 @@ function indent(text) {
  * @param {string} [how.node] default: the Node that runs this
  * @param {NodeJS.ProcessEnv} [how.env] additions to the environment
  * @param {number} [how.seconds] what one file may take. Default: 120
- * @param {boolean} [how.serial] one file at a time. Default: one more than there are processors
+ * @param {boolean} [how.serial] one file at a time. Default: as many as there are processors
  * @param {import('./tally.mjs').Tally} tally
  */
 export async function runTestFiles(sources, how, tally) {
@@ -123,7 +123,6 @@ export async function runTestFiles(sources, how, tally) {
       await runFile(source, whole, tally);
     }
   };
-  // One more than processors, since a quarter of the time goes by with waits for processes, sockets and timers.
-  const lanes = how.serial ? 1 : os.availableParallelism() + 1;
+  const lanes = how.serial ? 1 : os.availableParallelism();
   await Promise.all(Array.from({ length: lanes }, lane));
 }
