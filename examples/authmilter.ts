@@ -17,9 +17,9 @@ import { type Config, readConfig } from './authmilter/config';
 import { AuthFilter } from './authmilter/filter';
 import { LiveSettings } from './authmilter/live-settings';
 import { openLog } from './authmilter/log';
-import { ConfigError } from './authmilter/options';
 import { Reports, sendDueReports } from './authmilter/reports';
 import { ENVIRONMENT } from './authmilter/worker';
+import { ConfigError } from './shared/config-error';
 import type { Log } from './shared/log';
 
 const CONFIGURATION = '/etc/mail/authmilter.cfg';
@@ -65,7 +65,7 @@ async function serve(file: string): Promise<void> {
     reload: () => live.reload('SIGHUP'),
     onListening: () => log.write('listening on', milter.socket),
   });
-  live.close();
+  await live.close();
   await reports.close();
   log.write('stopped');
 }

@@ -10,8 +10,9 @@
 import { inspect } from 'node:util';
 import * as Milter from 'tsmilter';
 import { AccessMap } from 'tsmilter/policy';
+import { ConfigError } from './shared/config-error';
 import { Log } from './shared/log';
-import { type Config, ConfigError, readConfig } from './spfmilter/config';
+import { type Config, readConfig } from './spfmilter/config';
 import { SpfFilter } from './spfmilter/filter';
 import { Policies } from './spfmilter/policy';
 

@@ -1,8 +1,9 @@
 /** What the configuration file says, checked as far as that is possible without the files that it names. */
 import { dirname, resolve } from 'node:path';
 import * as Milter from 'tsmilter';
+import { ConfigError } from '../shared/config-error';
 import { checkNetworks } from './client';
-import { ConfigError, Options } from './options';
+import { Options } from './options';
 import { isRedis } from './report-store';
 import { resolverFor } from './resolver';
 

@@ -1,6 +1,6 @@
 /** Exceptions from what domains ask for by DMARC. */
 import type { DmarcDecision, DmarcResult } from 'tsmilter/dmarc';
-import { ConfigError } from './options';
+import { ConfigError } from '../shared/config-error';
 import { addressPattern, type Pattern } from './pattern';
 import { readTable } from './table';
 

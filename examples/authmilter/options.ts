@@ -1,8 +1,6 @@
 /** Reads options of an ini file. What has been asked for is known: every other name in the file is an error. */
 import { MilterConfigParser } from 'tsmilter/config';
-
-/** A mistake that the administrator has to correct; the message says where and how. */
-export class ConfigError extends Error {}
+import { ConfigError } from '../shared/config-error';
 
 export class Options {
   readonly #file: string;
@@ -55,27 +53,13 @@ export class Options {
   }
 
   error(section: string, option: string, why: string): ConfigError {
-    return new ConfigError(`${this.#file}: [${section}] ${option}: ${why}`);
+    const place = this.#parser.placeOf(section, option) ?? this.#file;
+    return new ConfigError(`${place}: [${section}] ${option}: ${why}`);
   }
 
   /** Refuses unknown options: a misspelt one would silently have no effect. */
   finish(): void {
-    for (const section of this.#parser.sections()) {
-      const known = this.#known.get(section);
-      if (!known) {
-        const sections = [...this.#known.keys()].join('], [');
-        throw new ConfigError(
-          `${this.#file}: [${section}] is not a section of this filter; there are [${sections}]`,
-        );
-      }
-      const unknown = this.#parser.options(section).find((option) => !known.has(option));
-      if (unknown === undefined) continue;
-      throw this.error(
-        section,
-        unknown,
-        `there is no such option; remove it, or correct it to one of ${[...known].join(', ')}`,
-      );
-    }
+    this.#parser.checkNames(new Map([...this.#known].map(([section, options]) => [section, [...options]])));
   }
 
   #know(section: string, option: string): void {

@@ -10,11 +10,11 @@ import {
   type SentReport,
   sendReports,
 } from 'tsmilter/dmarc';
+import { ConfigError } from '../shared/config-error';
 import type { Log } from '../shared/log';
 import type { Config } from './config';
 import type { Decision } from './decision';
 import type { Findings } from './incoming';
-import { ConfigError } from './options';
 import { openStore } from './report-store';
 import { reportResolverFor } from './resolver';
 

@@ -1,7 +1,7 @@
 /** Whose mail is signed, with which keys. */
 import { dirname, resolve } from 'node:path';
 import { type DkimKey, DkimSigner, readKeyFile } from 'tsmilter/dkim';
-import { ConfigError } from './options';
+import { ConfigError } from '../shared/config-error';
 import { addressPattern, type Pattern } from './pattern';
 import { readTable } from './table';
 

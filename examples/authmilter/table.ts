@@ -1,6 +1,6 @@
 /** Tables in text files: a row in each line, columns separated by white space, `#` or `;` at the beginning of a comment. */
 import { readFile } from 'node:fs/promises';
-import { ConfigError } from './options';
+import { ConfigError } from '../shared/config-error';
 
 export interface Row {
   readonly columns: readonly string[];

@@ -44,6 +44,6 @@ export async function reload(): Promise<void> {
 
 /** Lets the thread end. */
 export async function stopped(): Promise<void> {
-  (await shared?.live)?.close();
+  await (await shared?.live)?.close();
   await (await shared?.reports)?.close();
 }

@@ -2,10 +2,10 @@
 import { isAbsolute, resolve } from 'node:path';
 import { AddressList, NetworkList } from 'tsmilter/lists';
 import { AccessMap } from 'tsmilter/policy';
+import { ConfigError } from '../shared/config-error';
 import type { Resources } from './resources';
 
-/** A mistake that the administrator has to correct; the message says where and how. */
-export class ConfigError extends Error {}
+export { ConfigError };
 
 /** What reading an option may need. */
 export interface ReadContext {

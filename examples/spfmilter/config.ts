@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import * as Milter from 'tsmilter';
 import { MilterConfigParser } from 'tsmilter/config';
 import { DnsSession } from 'tsmilter/dns';
+import { ConfigError } from '../shared/config-error';
 import { checkNetworks } from './networks';
 
 export interface Config {
@@ -20,14 +21,11 @@ export interface Config {
   readonly nameservers: readonly string[];
 }
 
-/** A mistake that the administrator has to correct; the message says where and how. */
-export class ConfigError extends Error {}
-
 /** `access_file_nulls` is accepted because pymilter's configuration files have it; it has no effect here. */
-const OPTIONS: Readonly<Record<string, readonly string[]>> = {
-  milter: ['socketname', 'umask', 'name', 'internal_connect', 'trusted_relay', 'untrapped_exception'],
-  spf: ['access_file', 'access_file_nulls', 'trusted_forwarder', 'nameservers'],
-};
+const OPTIONS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['milter', ['socketname', 'umask', 'name', 'internal_connect', 'trusted_relay', 'untrapped_exception']],
+  ['spf', ['access_file', 'access_file_nulls', 'trusted_forwarder', 'nameservers']],
+]);
 
 const EXCEPTION_POLICIES: ReadonlyMap<string, Milter.ExceptionPolicy> = new Map([
   ['TEMPFAIL', Milter.TEMPFAIL],
@@ -52,8 +50,8 @@ export async function readConfig(file: string): Promise<Config> {
     );
   }
   const optionError = (section: string, option: string, why: string) =>
-    new ConfigError(`${file}: [${section}] ${option}: ${why}`);
-  checkNames(parser, file);
+    new ConfigError(`${parser.placeOf(section, option) ?? file}: [${section}] ${option}: ${why}`);
+  parser.checkNames(OPTIONS);
   const text = (section: string, option: string) => parser.get(section, option)?.trim() || null;
 
   const socket = text('milter', 'socketname');
@@ -111,24 +109,6 @@ export function dnsFor({ nameservers }: Pick<Config, 'nameservers'>): DnsSession
     // For all of them together. The MTA's time-out must be longer.
     maxTime: 20_000,
   });
-}
-
-/** Rejects unknown options, because a misspelt option would silently have no effect. */
-function checkNames(parser: MilterConfigParser, file: string): void {
-  for (const section of parser.sections()) {
-    const known = OPTIONS[section];
-    if (known === undefined) {
-      throw new ConfigError(
-        `${file}: [${section}] is not a section of this filter; there are [milter] and [spf]`,
-      );
-    }
-    const unknown = parser.options(section).find((option) => !known.includes(option));
-    if (unknown === undefined) continue;
-    const options = known.join(', ');
-    throw new ConfigError(
-      `${file}: [${section}] ${unknown}: there is no such option; remove it, or correct it to one of ${options}`,
-    );
-  }
 }
 
 function resolveFrom(file: string, path: string | null): string | null {

@@ -914,9 +914,9 @@ describe('authmilter', () => {
       [
         'an unknown option',
         (good) => ({ ...good, sign: { signing_tabel: 'x' } }),
-        /\[sign\] signing_tabel: there is no such option/,
+        /wrong\.cfg:\d+: \[sign\] signing_tabel is unknown; did you mean signing_table\?/,
       ],
-      ['an unknown section', (good) => ({ ...good, dkim: { x: '1' } }), /\[dkim\] is not a section/],
+      ['an unknown section', (good) => ({ ...good, dkim: { x: '1' } }), /\[dkim\] is unknown; /],
       [
         'strangers whose mail is signed',
         (good) => ({ ...good, clients: { external: 'both' } }),

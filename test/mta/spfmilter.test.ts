@@ -502,7 +502,7 @@ describe('spfmilter', () => {
         'an unknown option',
         { ...good, internal_conect: '::1' },
         {},
-        /internal_conect: there is no such option; .* internal_connect/,
+        /\[milter\] internal_conect is unknown; did you mean internal_connect\?/,
       ],
     ] as const) {
       test(`${title}: an error message of one line, exit code 1`, async () => {

@@ -99,7 +99,7 @@ nameservers = 192.0.2.53, [::1]:5353
     ['[milter]\nsocketname = s\nsocketname = t\n', /spfmilter\.cfg:3: duplicate option socketname/],
     [
       '[milter]\nsocketname = s\numask = 0189\n',
-      /\[milter\] umask: 0189 is not an octal number such as 0117/,
+      /spfmilter\.cfg:3: \[milter\] umask: 0189 is not an octal number such as 0117/,
     ],
     ['[milter]\nsocketname = s\numask = 010117\n', /\[milter\] umask: 010117 is not an octal number/],
     [
@@ -121,12 +121,9 @@ nameservers = 192.0.2.53, [::1]:5353
     ],
     [
       '[milter]\nsocketname = s\n[spf]\nbest_guess = v=spf1 a\n',
-      /\[spf\] best_guess: there is no such option; remove it/,
+      /spfmilter\.cfg:4: \[spf\] best_guess is unknown; known are access_file, /,
     ],
-    [
-      '[milter]\nsocketname = s\n[SPF]\n',
-      /\[SPF\] is not a section of this filter; there are \[milter\] and \[spf\]/,
-    ],
+    ['[milter]\nsocketname = s\n[SPF]\n', /spfmilter\.cfg:3: \[SPF\] is unknown; did you mean spf\?/],
   ];
   for (const [text, message] of broken) {
     it(`refuses ${JSON.stringify(text)}`, async () => {
