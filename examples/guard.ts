@@ -12,12 +12,13 @@
  */
 import { inspect, parseArgs } from 'node:util';
 import * as Milter from 'tsmilter';
+import { checkConfig } from './guard/check-config';
 import { describeOptions } from './guard/describe';
 import { GuardFilter } from './guard/filter';
 import { exceptionPolicy } from './guard/frame-options';
 import { LiveConfig } from './guard/live-config';
-import { ConfigError } from './guard/options';
 import { rules } from './guard/rules';
+import { ConfigError } from './shared/config-error';
 import { Log } from './shared/log';
 
 const CONFIGURATION = '/etc/mail/guard.cfg';
@@ -41,17 +42,15 @@ async function main(): Promise<void> {
     process.stdout.write(describeOptions(rules));
     return;
   }
-  let log: Log | undefined;
-  const live = await LiveConfig.open(file, rules, (message) => log?.write(message));
-  const { milter, rules: active } = live.current;
   if (check) {
-    console.log(
-      `${file}: ${active.length} rules are on: ${active.map(({ name, mode }) => `${name} (${mode})`).join(', ')}`,
-    );
-    await live.close();
+    const active = await checkConfig(file);
+    const names = active.map(({ name, mode }) => `${name} (${mode})`);
+    console.log(`${file}: ${active.length} rules are on: ${names.join(', ')}`);
     return;
   }
-  log = new Log(milter.name ?? 'guard', MAX_LINE);
+  let log: Log | undefined;
+  const live = await LiveConfig.open(file, rules, (message) => log?.write(message));
+  log = new Log(live.current.milter.name ?? 'guard', MAX_LINE);
   await serve(live, log);
   await live.close();
   log.write('stopped');
@@ -68,7 +67,7 @@ function readArguments() {
 }
 
 async function serve(live: LiveConfig, log: Log): Promise<void> {
-  const { name, socketname, umask, untrapped_exception } = live.current.milter;
+  const { name, socketname, umask, metrics, untrapped_exception } = live.current.milter;
   if (umask !== null) process.umask(umask);
   Milter.setFlags(RIGHTS);
   Milter.setExceptionPolicy(exceptionPolicy(untrapped_exception));
@@ -78,6 +77,7 @@ async function serve(live: LiveConfig, log: Log): Promise<void> {
   await Milter.runmilter(name ?? 'guard', socketname, {
     factory: () => new GuardFilter({ live, log }),
     timeout: 600,
+    ...(metrics !== null && { metrics }),
     reload: () => live.reload('SIGHUP'),
     // The rules log what they decide about each message.
     logLevel: 'warn',

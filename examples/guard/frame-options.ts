@@ -58,6 +58,9 @@ export const FRAME = {
       'guard',
     ),
     umask,
+    metrics: text(
+      'where [metrics and health](monitoring.md) are served by HTTP: `inet:port`, which is a port of 127.0.0.1, `inet:port@address`, `inet6:port@address` or `unix:/path`; needs the package `prom-client`; empty: nowhere',
+    ),
     untrapped_exception: choice(
       'the verdict on a message when the filter itself fails',
       Object.keys(POLICIES) as PolicyWord[],

@@ -7,10 +7,14 @@ const MAX_LENGTH = 200;
 /** Of more names than these, a number is said. */
 const MAX_NAMES = 5;
 
+/** The beginning of a text that is too long; no character is cut in two. */
+export function shortened(text: string, max: number): string {
+  return text.length > max ? `${text.slice(0, max - 1).replace(/[\uD800-\uDBFF]$/, '')}…` : text;
+}
+
 /** The text in quotes, so that it ends where it ends, and cannot look like a word of ours. */
 export function shown(text: string): string {
-  const cut = text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text;
-  return `"${printable(cut).replace(/["\\]/g, '\\$&')}"`;
+  return `"${printable(shortened(text, MAX_LENGTH)).replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** The first of the texts in quotes, and how many more there are: a client chooses their number, too. */

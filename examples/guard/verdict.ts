@@ -1,6 +1,7 @@
 /** From findings to what is done with a recipient or a message. */
 import type { ActiveRule } from './config';
 import { type Finding, MODES, type Mode } from './rule';
+import { shortened } from './shown';
 
 /** A finding of a rule that is on. */
 export interface Judged {
@@ -16,13 +17,18 @@ export interface SmtpReply {
   readonly text: string;
 }
 
+/** Characters of a reason and of a reply: a list in DNS may have a hundred answers to one question, and a field has to hold them. */
+const MAX_TEXT = 700;
+
+const cut = (text: string): string => shortened(text, MAX_TEXT);
+
 const severity = (mode: Mode): number => MODES.indexOf(mode);
 
-/** The mode of the rule, unless the finding itself is less severe. */
+/** The mode of the rule, unless the finding itself is less severe. What the finding says is cut to a length that a field can have. */
 export function judge(rule: ActiveRule, finding: Finding): Judged {
-  const { atMost = 'reject' } = finding;
+  const { atMost = 'reject', reason, reply = reason } = finding;
   const limited = severity(atMost) < severity(rule.mode) && atMost !== 'off' ? atMost : rule.mode;
-  return { rule, finding, mode: limited };
+  return { rule, finding: { ...finding, reason: cut(reason), reply: cut(reply) }, mode: limited };
 }
 
 /** The most severe finding, of several the first; null if there is none that does anything. */

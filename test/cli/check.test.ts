@@ -120,6 +120,36 @@ describe('a file', () => {
     );
   });
 
+  it.each<[example: string, reader: string, good: string, bad: string, finding: RegExp]>([
+    [
+      'spfmilter',
+      'config',
+      'socketname = s',
+      'socketnam = s',
+      /spfmilter-bad\.cfg:2: \[milter\] socketnam is unknown; did you mean socketname\?/,
+    ],
+    [
+      'authmilter',
+      'config',
+      'socketname = s',
+      'socketnam = s',
+      /authmilter-bad\.cfg:\d: \[milter\] socketname: is missing/,
+    ],
+    [
+      'guard',
+      'check-config',
+      'socketname = s\n[spoofed_sender]\nmode = reject',
+      'socketname = s\n[spoofed_sender]\nmode = rejekt',
+      /guard-bad\.cfg:4: \[spoofed_sender\] mode: rejekt is not one of/,
+    ],
+  ])('the configuration of %s: by its reader', async (example, module, good, bad, finding) => {
+    const reader = join(projectRoot, `.build/examples/${example}/${module}.js`);
+    const run = (name: string, text: string) =>
+      check('config', write(`${example}-${name}.cfg`, `[milter]\n${text}\n`), '--reader', reader);
+    expect(await run('good', good)).toStrictEqual([0, expect.stringMatching(/^ok sections \[milter\]/)]);
+    expect(await run('bad', bad)).toStrictEqual([1, expect.stringMatching(finding)]);
+  });
+
   it.each(['config', 'access', 'list', 'networks', 'key'])('%s: that is missing, or none', async (kind) => {
     const pipe = inDirectory(`${kind}.pipe`);
     execFileSync('mkfifo', [pipe], { env: unwatched });

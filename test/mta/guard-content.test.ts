@@ -185,5 +185,26 @@ describe('guard', () => {
       await guard.configure({ dmarc: { mode: 'reject', exempt: '@strict.example' } });
       expect((await guard.send(kind, mail)).code).toBe(250);
     });
+
+    test.each([
+      ['no From field', ''],
+      ['an empty address', 'From: <>\r\n'],
+      ['a name without an address', 'From: The Boss\r\n'],
+      ['an address without a domain', 'From: boss\r\n'],
+      ['a From field that no program can read', 'From: "boss <boss@other.example>\r\n'],
+      ['two From fields', 'From: boss@other.example\r\nFrom: eve@stranger.example\r\n'],
+      ['authors of two domains', 'From: boss@other.example, eve@stranger.example\r\n'],
+    ])('DMARC: a message with %s has no author: the option says what follows', async (_, from) => {
+      const mail = { content: `${from}Subject: pay\r\n\r\nnow\r\n` };
+      await guard.configure({ dmarc: { mode: 'reject' } });
+      expect((await guard.send(kind, mail)).reply).toMatch(/^550 5\.7\.1 The From field of your message/);
+      await guard.configure({ dmarc: { mode: 'reject', no_author: 'tag' } });
+      const { id, code, reply } = await guard.send(kind, mail);
+      expectThat(code, reply).toBe(250);
+      expect(headersOf(await guard.delivered(id)).join('\n')).toMatch(/^X-Guard: dmarc; DMARC permerror: /m);
+      await guard.configure({ dmarc: { mode: 'reject', no_author: 'continue' } });
+      expect((await guard.send(kind, mail)).code).toBe(250);
+      expect(guard.log).not.toContain('DMARC');
+    });
   });
 });

@@ -119,7 +119,13 @@ describe.each(kinds)('%s, at the end', (kind) => {
     await guard.configure({ blind_copy: { mode: 'tag', ...copy } });
     const { id, code, reply } = await guard.send(kind, mail);
     expectThat(code, reply).toBe(250);
-    expect(await recipientsOf(id)).toStrictEqual(expected);
+    const { rcptTo } = await guard.delivered(id);
+    expect(rcptTo.map(({ address }) => address).toSorted()).toStrictEqual(expected);
+    // The sender must not learn of it, neither by a notice of its delivery nor by one of its failure.
+    const silent = rcptTo.filter(({ params }) => params.includes('NOTIFY=NEVER'));
+    expect(silent.map(({ address }) => address)).toStrictEqual(
+      expected.filter((address) => address === 'copy@dest.test'),
+    );
   });
 
   test.each<[string, Trial, readonly string[]]>([

@@ -6,6 +6,7 @@ import { optionsOf, readConfig } from '../../examples/guard/config';
 import { describeOptions } from '../../examples/guard/describe';
 import { FRAME } from '../../examples/guard/frame-options';
 import { LiveConfig } from '../../examples/guard/live-config';
+import type { Options } from '../../examples/guard/options';
 import { Resources } from '../../examples/guard/resources';
 import { MODES, STEPS } from '../../examples/guard/rule';
 import { rules } from '../../examples/guard/rules';
@@ -46,6 +47,12 @@ const OPTIONS_OF_BMS = [
   ...['banned_exts', 'scan_zip', 'scan_rfc822', 'scan_html', 'reject_virus_from'],
   ...['wiretap', 'smart_alias', 'mail_archive', 'datadir', 'tempdir'],
 ];
+
+/** The options of a section, also those that are commented out. */
+function optionsIn(sample: string, section: string): string[] {
+  const [, text = ''] = new RegExp(`^\\[${section}\\]\\n((?:(?!\\[).*\\n)*)`, 'm').exec(sample) ?? [];
+  return [...text.matchAll(/^;?(\w+) = /gm)].map(([, option = '']) => option);
+}
 
 async function configOf(text: string) {
   const file = join(directory, 'guard.cfg');
@@ -92,20 +99,27 @@ describe('the documentation', () => {
     expect(OPTIONS_OF_BMS.filter((option) => !old.includes(`\`${option}\``))).toStrictEqual([]);
 
     const sample = readFileSync(join(root, 'guard.cfg'), 'utf8');
-    const has = (section: string, option = 'mode') =>
-      new RegExp(`^\\[${section}\\]\\n(?:(?!\\[).*\\n)*;?${option} = `, 'm').test(sample);
+    const has = (section: string, option = 'mode') => optionsIn(sample, section).includes(option);
     const named = [...page.matchAll(/`\[(\w+)\](?: (\w+))?`/g)];
     expect(named.length).toBeGreaterThan(50);
     const missing = named.filter(([, section = '', option]) => !has(section, option));
     expect(missing.map(([text]) => text)).toStrictEqual([]);
   });
 
-  it('the sample configuration is valid, has every rule, and what is commented out in it is valid too', async () => {
+  it('the sample configuration is valid, has every option, and what is commented out in it is valid too', async () => {
     const sample = readFileSync(join(root, 'guard.cfg'), 'utf8').replace('/var/lib/guard', 'state');
     const config = await configOf(sample);
     expect(config.milter.dry_run).toBe(true);
     const sections = [...sample.matchAll(/^\[(\w+)\]$/gm)].map(([, name]) => name);
     expect(sections).toStrictEqual([...Object.keys(FRAME), ...rules.map(({ name }) => name)]);
+    const known = [
+      ...Object.entries<Options>(FRAME),
+      ...rules.map((rule) => [rule.name, rule.options] as const),
+    ];
+    for (const [section, options] of known)
+      expect(
+        Object.keys(options).filter((option) => !optionsIn(sample, section).includes(option)),
+      ).toStrictEqual([]);
     for (const [, name, value] of sample.matchAll(/^;(\w+) = (.*)$/gm)) {
       const owner = rules.find((rule) => Object.hasOwn(rule.options, name as string));
       const options = owner ? optionsOf(owner) : Object.assign({}, ...Object.values(FRAME));

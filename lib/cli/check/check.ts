@@ -53,6 +53,7 @@ function registerConfig(check: Command, define: Define): void {
   complete(command, [
     'tsmilter check config /etc/nolottery.cfg',
     'tsmilter check config spfmilter.cfg --reader build/spfmilter/config.js',
+    'tsmilter check config guard.cfg --reader build/guard/check-config.js',
   ]);
   define<[string[], ResultOptions & { reader?: string }]>(
     command,

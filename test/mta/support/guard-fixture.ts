@@ -11,7 +11,7 @@ import { logIn, loginByAddress } from './login';
 import { compose, type Kind, kinds, MtaFixture, nextId } from './mta-fixture';
 import { Program } from './program';
 
-const script = path.join(projectRoot, '.build/examples/guard.js');
+export const script = path.join(projectRoot, '.build/examples/guard.js');
 
 /** Addresses from which clients connect. */
 export const clients = {
@@ -60,6 +60,8 @@ export interface Trial {
   readonly to?: string | readonly string[];
   readonly headers?: readonly string[];
   readonly body?: string;
+  /** The message behind its Message-Id, in place of the fixture's own fields, `headers` and `body`. */
+  readonly content?: string;
   /** Who has logged in; the client comes from `clients.user` then. */
   readonly user?: string;
 }
@@ -221,8 +223,7 @@ export class GuardFixture {
         last = await client.command(`RCPT TO:<${recipient}>`);
         if (last.code === 250) accepted++;
       }
-      if (accepted > 0)
-        last = await client.data(compose(id, trial.headers ?? [], trial.body ?? 'a line\r\n'));
+      if (accepted > 0) last = await client.data(contentOf(id, trial));
       if (last.code !== 421) await client.quit();
       // Sendmail puts the recipient before what the filter says.
       return { reply: heard(last).replaceAll(/<[^>]*>\.\.\. /g, ''), code: last.code, id };
@@ -262,7 +263,12 @@ export class GuardFixture {
   }
 }
 
-function textOf(sections: Sections): string {
+function contentOf(id: string, { content, headers = [], body = 'a line\r\n' }: Trial): Buffer | string {
+  return content === undefined ? compose(id, headers, body) : `Message-Id: <${id}@src.test>\r\n${content}`;
+}
+
+/** The text of a configuration file. */
+export function textOf(sections: Sections): string {
   return Object.entries(sections)
     .map(([section, options]) => {
       const lines = Object.entries(options).map(([option, value]) => `${option} = ${value}\n`);

@@ -2,7 +2,7 @@ import { ArcVerifier } from 'tsmilter/arc';
 import { DkimVerifier } from 'tsmilter/dkim';
 import { checkDmarc, type DmarcResult } from 'tsmilter/dmarc';
 import type { MessageFacts } from '../../facts';
-import { addresses, list } from '../../options';
+import { addresses, choice, list } from '../../options';
 import { defineRule, type Mode } from '../../rule';
 import { shown } from '../../shown';
 
@@ -26,6 +26,8 @@ async function evaluate(
 
 const AT_MOST = { quarantine: 'quarantine', reject: 'reject' } as const satisfies Record<string, Mode>;
 
+const NO_AUTHOR = ['continue', 'tag', 'quarantine', 'defer', 'reject'] as const;
+
 export const dmarc = defineRule({
   name: 'dmarc',
   step: 'body',
@@ -33,8 +35,13 @@ export const dmarc = defineRule({
   options: {
     trusted_sealers: list('domains whose ARC seals count: forwarders and mailing lists that we trust'),
     exempt: addresses('author domains whose policy is not followed'),
+    no_author: choice(
+      'what a message does, at most, if its From has no author whose domain can be asked: none, several, or one that no program can read',
+      NO_AUTHOR,
+      'reject',
+    ),
   },
-  async check(facts, { trusted_sealers, exempt }) {
+  async check(facts, { trusted_sealers, exempt, no_author }) {
     const evaluated = await evaluate(facts, trusted_sealers);
     const { result, disposition, reason = result, domain = '', policyDomain = domain } = evaluated;
     if (result === 'temperror')
@@ -44,6 +51,15 @@ export const dmarc = defineRule({
         detail: '4.3',
         atMost: 'defer',
       };
+    if (result === 'permerror') {
+      // Its reader may be shown whoever is in it (RFC 9989 11.5); a well-formed message has an author (RFC 5322 3.6.2).
+      if (no_author === 'continue') return null;
+      return {
+        reason: `DMARC permerror: ${reason}`,
+        reply: 'The From field of your message must name one author, by an address with a domain.',
+        atMost: no_author,
+      };
+    }
     if (result !== 'fail' || disposition === 'none' || exempt.has(`postmaster@${domain}`)) return null;
     return {
       reason: `DMARC fail of ${shown(domain)}, p=${disposition}`,
