@@ -88,7 +88,7 @@ export function compose(id: string, headers: readonly (string | Buffer)[], body:
   return Buffer.concat([...lines.flatMap((line) => [Buffer.from(line), crlf]), Buffer.from(body)]);
 }
 
-export class MtaFixture {
+export class MtaFixture implements AsyncDisposable {
   readonly sink: Sink;
   readonly #mtas = new Map<Kind, Mta>();
   readonly #filters = new Map<EndpointName, FilterProcess>();
@@ -250,6 +250,10 @@ export class MtaFixture {
     );
     await this.#abandon();
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
   async #abandon(): Promise<void> {
