@@ -5,13 +5,17 @@
  */
 import { MilterError } from '../internal/errors.js';
 
-/** The macros of docs/macros.md, and the others that Postfix can send. */
-const COMMON_MACROS: readonly string[] =
-  `i j v _ b f r s {daemon_name} {daemon_addr} {daemon_port} {if_name} {if_addr}
+/**
+ * The macros of docs/macros.md, and the others that Postfix can send: first those that say the same from MAIL to the end of the
+ * message, which are asked for once in that time. libmilter compares each name with all that the MTA has sent, so this is
+ * what keeping macros costs.
+ */
+const LASTING_MACROS: readonly string[] =
+  `j v _ r s {daemon_name} {daemon_addr} {daemon_port} {if_name} {if_addr}
   {client_addr} {client_name} {client_port} {client_ptr} {client_resolve} {client_connections}
   {tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer} {verify}
-  {auth_type} {auth_authen} {auth_ssf} {auth_author} {mail_mailer} {mail_host} {mail_addr}
-  {rcpt_mailer} {rcpt_host} {rcpt_addr} {msg_id}`.split(/\s+/);
+  {auth_type} {auth_authen} {auth_ssf} {auth_author} {mail_mailer} {mail_host} {mail_addr}`.split(/\s+/);
+const CHANGING_MACROS: readonly string[] = 'i b f {rcpt_mailer} {rcpt_host} {rcpt_addr} {msg_id}'.split(' ');
 
 /** Names that a class may add by asking for them. More of them would be made up from what clients send. */
 const MAX_ASKED = 64;
@@ -22,9 +26,14 @@ export function macroName(name: string): string {
   return /^\{.\}$/su.test(name) ? name.slice(1, -1) : name;
 }
 
-/** The set of names, as the addon takes it. @param asked those of a class */
+/**
+ * The set of names, as the addon takes it: a line of those that say the same from MAIL to the end of the message, and a line of others.
+ * @param asked those of a class, which may be anything
+ */
 export function keptNames(asked: Iterable<string>): string {
-  return [...new Set([...COMMON_MACROS, ...asked])].join(' ');
+  const others = new Set([...CHANGING_MACROS, ...asked]);
+  const lasting = LASTING_MACROS.filter((name) => !others.has(name));
+  return `${lasting.join(' ')}\n${[...others].join(' ')}`;
 }
 
 /** Adds a name that a handler has asked for to those of its class, for the sessions to come. */
@@ -54,7 +63,7 @@ export class KeptMacros {
     this.#values ??= parse(this.#text);
     const value = this.#values.get(kept);
     if (value !== undefined) return value;
-    return this.#names.split(' ').includes(kept) ? null : undefined;
+    return this.#names.split(/\s/).includes(kept) ? null : undefined;
   }
 }
 

@@ -16,6 +16,11 @@ constexpr uint32_t kWithMacros = 0x100;
 // Arguments of one call of `deliver`: far fewer than what V8's stack takes.
 constexpr size_t kMaxArguments = 1024;
 
+std::vector<std::string> wordsOf(const std::string& line) {
+  std::istringstream words(line);
+  return {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()};
+}
+
 }  // namespace
 
 std::shared_ptr<MessageQueue> EnvironmentState::open(const Napi::Function& deliver, Role role,
@@ -92,12 +97,12 @@ napi_status EnvironmentState::call(const Napi::Function& deliver, const Message&
   return status;
 }
 
-std::shared_ptr<const std::vector<std::string>> EnvironmentState::macroNames(const std::string& list) {
+std::shared_ptr<const MacroNames> EnvironmentState::macroNames(const std::string& list) {
   if (list.empty()) return nullptr;
   if (list != macroList_) {
-    std::istringstream words(list);
-    macroNames_ = std::make_shared<const std::vector<std::string>>(std::istream_iterator<std::string>(words),
-                                                                   std::istream_iterator<std::string>());
+    const size_t lineEnd = list.find('\n');
+    macroNames_ = std::make_shared<const MacroNames>(
+        MacroNames{wordsOf(list.substr(0, lineEnd)), wordsOf(list.substr(lineEnd + 1))});
     macroList_ = list;
   }
   return macroNames_;

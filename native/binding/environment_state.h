@@ -46,9 +46,9 @@ class EnvironmentState {
   // Answers the open question of the session in a slot. False if `question` is not that one.
   bool answer(uint32_t slot, uint32_t question, const Answer& answer);
 
-  // The names in `list`, with blanks in between; null if there are none. Most sessions have the same list, so
-  // the last one is kept.
-  std::shared_ptr<const std::vector<std::string>> macroNames(const std::string& list);
+  // The names in `list`: a line of those that last, a line of the others, with blanks in between. Null if it
+  // is empty. Most sessions have the same list, so the last one is kept.
+  std::shared_ptr<const MacroNames> macroNames(const std::string& list);
 
   // Passes all waiting messages to `deliver`. The wake-up calls this.
   void deliverPending(const Napi::Function& deliver);
@@ -73,7 +73,7 @@ class EnvironmentState {
   std::vector<Slot> slots_;
   std::vector<uint32_t> freeSlots_;
   std::string macroList_;
-  std::shared_ptr<const std::vector<std::string>> macroNames_;  // of macroList_
+  std::shared_ptr<const MacroNames> macroNames_;  // of macroList_
 };
 
 }  // namespace milter

@@ -25,6 +25,12 @@ std::string textOr(const Napi::Value& value, const char* otherwise) {
   return value.IsString() ? textFrom(value) : otherwise;
 }
 
+std::string wordsToLine(const std::vector<std::string>& words) {
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
+  return line;
+}
+
 // getsymval(slot, question, name): string | null | undefined
 Napi::Value getsymval(const Napi::CallbackInfo& info) {
   const Call call(info);
@@ -134,9 +140,7 @@ Napi::Value negotiatedOptions(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   }
   std::string macros;
-  if (found.macros) {
-    for (const std::string& name : *found.macros) macros += (macros.empty() ? "" : " ") + name;
-  }
+  if (found.macros) macros = wordsToLine(found.macros->lasting) + '\n' + wordsToLine(found.macros->others);
   const uint32_t words[] = {found.actions, found.protocol, found.deferred};
   Napi::Array list = Napi::Array::New(info.Env(), std::size(words) + 1);
   for (uint32_t i = 0; i < std::size(words); ++i) list[i] = Napi::Number::New(info.Env(), words[i]);

@@ -49,6 +49,12 @@ struct Action {
 // libmilter's SMFIP_SKIP; native/libmilter/callbacks.cc asserts that.
 constexpr uint32_t kProtocolSkip = 0x400;
 
+// The macros whose values are kept with a collected event of a step that has macros of its own.
+struct MacroNames {
+  std::vector<std::string> lasting;  // say the same from MAIL to the end of the message
+  std::vector<std::string> others;
+};
+
 // What a session has negotiated. The initial values hold until it has.
 struct NegotiatedOptions {
   uint32_t actions = ~uint32_t{0};  // rights
@@ -57,8 +63,7 @@ struct NegotiatedOptions {
   StepMask asked = ~StepMask{0};    // steps with a handler; the others are answered on libmilter's thread
   StepMask deferred = 0;            // steps whose events are collected and answered at the end of the message
   StepMask silent = 0;              // steps for which "no reply" was negotiated
-  // The macros whose values are kept with a collected event of a step that has macros of its own.
-  std::shared_ptr<const std::vector<std::string>> macros;
+  std::shared_ptr<const MacroNames> macros;  // null if none are kept
 };
 
 // The text of an SMTP reply.

@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "bridge/answer.h"
 #include "bridge/batch.h"
@@ -46,7 +48,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const bool waits = !alone && !batchIsOld();
     if (alone && batch_.empty()) dropBatch();  // nothing is reserved while all sessions hold too much
     Event& event = batch_.addEvent(step, alone);
-    if (waits && keepsMacros(step)) keepMacros();
+    if (waits && keepsMacros(step)) keepMacros(step);
     std::forward<Fill>(fill)(batch_, event);
     buffered_.hold(batch_.memory());
     return deliver(step, alone);
@@ -100,8 +102,9 @@ class Session : public std::enable_shared_from_this<Session> {
   bool keepsMacros(Step step) const {
     return options_.macros && has(options_.deferred & ~kDeferrableSteps, step);
   }
-  // The next event replaces the MTA's macros: keeps the values that the last one can ask for.
-  void keepMacros();
+  // The next event replaces the MTA's macros: keeps the values that the last one, of `step`, can ask for.
+  void keepMacros(Step step);
+  void appendMacros(std::string& text, const std::vector<std::string>& names) const;
   // Keeps the verdict on the message for its end.
   void decideMessage(Verdict verdict);
   void dropBatch();
@@ -136,6 +139,7 @@ class Session : public std::enable_shared_from_this<Session> {
   BufferedBytes::Share buffered_;           // of the batch, also while it is with the handlers
   StepMask skipped_ = 0;                    // header, body: a handler answered SKIP
   Step currentStep_ = Step::negotiate;      // the step that waits for its answer, or waited last
+  std::optional<std::string> lastingMacros_;  // as of Batch::addMacros(), in a transaction that has kept some
   std::optional<SmtpReply> deferredReply_;  // given to libmilter at the end of the message
   std::optional<Verdict> deferredVerdict_;  // a deferred handler's verdict, given at the end of the message
   bool inTransaction_ = false;

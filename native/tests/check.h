@@ -41,7 +41,8 @@ inline void waitUntil(const char* what, const std::function<bool()>& condition) 
 class FakeMta final : public Mta {
  public:
   const char* getsymval(const std::string& name) override {
-    return name == "i" && !queueId.empty() ? queueId.c_str() : nullptr;
+    const std::string& value = name == "i" ? queueId : name == "j" ? host : kNone;
+    return value.empty() ? nullptr : value.c_str();
   }
   bool setreply(const SmtpReply& given) override {
     reply = given.code + (given.lines.empty() ? "" : " " + given.lines.front());
@@ -63,9 +64,11 @@ class FakeMta final : public Mta {
   int failAt = -1;
   std::function<void()> gate;        // called before each action, with no lock held
   std::string queueId = "queue-id";  // the macro i; used like `reply`
+  std::string host;                  // the macro j
   std::string reply;  // the last one; used by the parked thread, or by the one inside withMta()
 
  private:
+  const std::string kNone;
   std::mutex mutex_;
   std::vector<std::string> performed_;
 };

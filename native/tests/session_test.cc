@@ -2,6 +2,8 @@
 // message.
 #include "bridge/session.h"
 
+#include <algorithm>
+
 #include "bridge/process.h"
 #include "check.h"
 #include "fake_js_thread.h"
@@ -215,6 +217,43 @@ void keepsTheVerdictOfASilentStep() {
   CHECK(scene.session->handle(Step::eom) == Verdict::tempfail);
 }
 
+// What cannot change between MAIL and the end of the message is as it was at MAIL, in each message anew.
+void asksOnceAMessageForMacrosThatLast() {
+  std::string kept;
+  NegotiatedOptions options = deferring();
+  const StepMask silent = bit(Step::helo) | bit(Step::envfrom) | bit(Step::envrcpt);
+  options.deferred |= silent;
+  options.silent |= silent;
+  options.macros = std::make_shared<const MacroNames>(MacroNames{{"j"}, {"i"}});
+  Scene scene(
+      [&](const Batch& batch) {
+        for (const Event& event : batch.events()) {
+          if (event.withMacros) kept.append(batch.argument(event, 0)).push_back('\n');
+        }
+        return Verdict::cont;
+      },
+      options);
+  auto owned = std::make_unique<FakeMta>();
+  FakeMta& mta = *owned;
+  scene.session = std::make_shared<Session>(scene.shared, std::move(owned));
+  scene.session->adopt(options);
+  const auto take = [&](Step step, const char* host, const char* queueId) {
+    mta.host = host;
+    mta.queueId = queueId;
+    CHECK(scene.session->handle(step) == (step == Step::eom ? Verdict::cont : Verdict::noreply));
+  };
+  take(Step::helo, "one", "");
+  take(Step::envfrom, "two", "");
+  take(Step::envrcpt, "three", "");
+  take(Step::envrcpt, "four", "a");
+  take(Step::eom, "five", "b");
+  take(Step::envfrom, "six", "");
+  take(Step::eom, "seven", "c");
+  std::string expected = "j-one-\nj-two-\nj-two-\nj-two-i-a-\nj-six-\n";
+  std::replace(expected.begin(), expected.end(), '-', '\0');
+  CHECK(kept == expected);
+}
+
 void neverLeavesTheMtaWithoutReply() {
   Scene scene([](const Batch&) { return Verdict::noreply; });
   CHECK(scene.session->handle(Step::helo) == Verdict::cont);
@@ -381,6 +420,7 @@ int main() {
   skipsForAnMtaThatDoesNotKnowIt();
   bringsThePendingBatchToEomAndAbort();
   keepsTheVerdictOfASilentStep();
+  asksOnceAMessageForMacrosThatLast();
   neverLeavesTheMtaWithoutReply();
   countsMessages();
   refusesNewMessagesWhileItDrains();

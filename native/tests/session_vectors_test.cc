@@ -72,7 +72,7 @@ class Scene {
       if (word.rfind("deferred=", 0) == 0) options.deferred = maskOf(list);
       if (word.rfind("silent=", 0) == 0) options.silent = maskOf(list);
     }
-    options.macros = std::make_shared<const std::vector<std::string>>(1, "i");
+    options.macros = std::make_shared<const MacroNames>(MacroNames{{}, {"i"}});
     deferred_ = options.deferred;
     session_->adopt(options);
   }

@@ -104,7 +104,7 @@ export class Bridge implements SessionCalls {
   #macrosOf(step: number): string | null {
     if (this.#options.macros === '' || !(this.#options.deferred & ~DEFERRABLE & bitOf(step))) return null;
     return this.#options.macros
-      .split(' ')
+      .split(/\s+/)
       .map((name) => [name, this.#mta.getsymval(name)])
       .filter(([, value]) => value !== null)
       .map(([name, value]) => `${name}\0${value}\0`)
