@@ -32,8 +32,8 @@ const OUTLOOK =
  * of AutoIt and AutoHotkey; what opens a terminal on macOS or Linux. Each with those that Windows opens in the same way.
  */
 const LATELY_ABUSED =
-  'a3x accda accde accdr ahk appimage appinstaller au3 bash command deskthemepack desktop dqy iqy one onepkg oqy ppa ppam rdp rqy ' +
-  'scpt sh slk svg svgz terminal themepack tool vsto wim wll workflow xla xlam';
+  'a3x accda accde accdr ahk appimage appinstaller au3 command deskthemepack desktop dqy iqy one onepkg oqy ppa ppam rdp rqy ' +
+  'scpt slk svg svgz terminal themepack tool vsto wim wll workflow xla xlam';
 
 /**
  * The extensions that {@link checkExt} objects to by default: those that Gmail or Outlook block, those lately abused, and
