@@ -19,6 +19,7 @@ import { LiveSettings } from './authmilter/live-settings';
 import { openLog } from './authmilter/log';
 import { Reports, sendDueReports } from './authmilter/reports';
 import { ENVIRONMENT } from './authmilter/worker';
+import { readCommandLine } from './shared/command-line';
 import { ConfigError } from './shared/config-error';
 import type { Log } from './shared/log';
 
@@ -26,18 +27,15 @@ const CONFIGURATION = '/etc/mail/authmilter.cfg';
 const USAGE = `usage: authmilter.js [--send-reports] [FILE]
   FILE            the configuration, ${CONFIGURATION} by default
   --send-reports  sends the DMARC reports that are due, and ends`;
-const SEND_REPORTS = '--send-reports';
 
 /** What the filter may do to a message: add and remove fields, rewrite the envelope, quarantine. */
 const RIGHTS =
   Milter.ADDHDRS | Milter.CHGHDRS | Milter.CHGFROM | Milter.ADDRCPT | Milter.DELRCPT | Milter.QUARANTINE;
 
 async function main(): Promise<void> {
-  const args = process.argv.slice(2);
-  const sends = args[0] === SEND_REPORTS;
-  const [file = CONFIGURATION, ...others] = sends ? args.slice(1) : args;
-  if (others.length > 0 || file.startsWith('-')) throw new ConfigError(USAGE);
-  await (sends ? sendAll(file) : serve(file));
+  const { values, positionals } = readCommandLine(USAGE, { 'send-reports': { type: 'boolean' } });
+  const [file = CONFIGURATION] = positionals;
+  await (values['send-reports'] ? sendAll(file) : serve(file));
 }
 
 /** Sends the reports that are due; some of them may be kept for the next time. */

@@ -10,7 +10,7 @@
  * examples/guard/README.md says how to add one. The filter logs to stdout, reads its files again when they change or on SIGHUP,
  * and stops on SIGTERM and SIGINT.
  */
-import { inspect, parseArgs } from 'node:util';
+import { inspect } from 'node:util';
 import * as Milter from 'tsmilter';
 import { checkConfig } from './guard/check-config';
 import { describeOptions } from './guard/describe';
@@ -18,6 +18,7 @@ import { GuardFilter } from './guard/filter';
 import { exceptionPolicy } from './guard/frame-options';
 import { LiveConfig } from './guard/live-config';
 import { rules } from './guard/rules';
+import { readCommandLine } from './shared/command-line';
 import { ConfigError } from './shared/config-error';
 import { Log } from './shared/log';
 
@@ -57,12 +58,11 @@ async function main(): Promise<void> {
 }
 
 function readArguments() {
-  const { values, positionals } = parseArgs({
-    options: { check: { type: 'boolean' }, options: { type: 'boolean' } },
-    allowPositionals: true,
+  const { values, positionals } = readCommandLine(USAGE, {
+    check: { type: 'boolean' },
+    options: { type: 'boolean' },
   });
-  const [file = CONFIGURATION, ...others] = positionals;
-  if (others.length > 0) throw new ConfigError(USAGE);
+  const [file = CONFIGURATION] = positionals;
   return { file, check: values.check === true, options: values.options === true };
 }
 

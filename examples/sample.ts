@@ -6,20 +6,21 @@
  * It discards mail to MAILER-DAEMON, rejects subjects that look like spam, malformed Message-IDs and known bulk mailers, and
  * replaces attachments with dangerous names by a warning. It logs to stdout, and stops on SIGTERM and SIGINT.
  */
-import { parseArgs } from 'node:util';
 import * as Milter from 'tsmilter';
 import { SampleFilter } from './sample/filter';
+import { readCommandLine } from './shared/command-line';
+import { ConfigError } from './shared/config-error';
 
 const USAGE =
   'usage: sample.js SOCKET [--group NAME] [--mode OCTAL]    (SOCKET: unix:/path or inet:port@host)';
 
 function readArguments(): [socket: string, options: Milter.SocketOptions] {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { group: { type: 'string' }, mode: { type: 'string' } },
+  const { positionals, values } = readCommandLine(USAGE, {
+    group: { type: 'string' },
+    mode: { type: 'string' },
   });
   const [socket] = positionals;
-  if (socket === undefined || positionals.length > 1) throw new Error('one socket is needed');
+  if (socket === undefined) throw new ConfigError(`a socket is needed\n${USAGE}`);
   return [
     socket,
     {
@@ -44,6 +45,5 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   console.error(`sample: ${error instanceof Error ? error.message : error}`);
-  if (!(error instanceof Milter.MilterError)) console.error(USAGE);
   process.exitCode = 1;
 });

@@ -10,6 +10,7 @@
 import { inspect } from 'node:util';
 import * as Milter from 'tsmilter';
 import { AccessMap } from 'tsmilter/policy';
+import { readCommandLine } from './shared/command-line';
 import { ConfigError } from './shared/config-error';
 import { Log } from './shared/log';
 import { type Config, readConfig } from './spfmilter/config';
@@ -20,8 +21,7 @@ const CONFIGURATION = '/etc/mail/spfmilter.cfg';
 const USAGE = `usage: spfmilter.js [FILE]    (FILE: the configuration, ${CONFIGURATION} by default)`;
 
 async function main(): Promise<void> {
-  const [file = CONFIGURATION, ...others] = process.argv.slice(2);
-  if (others.length > 0 || file.startsWith('-')) throw new ConfigError(USAGE);
+  const [file = CONFIGURATION] = readCommandLine(USAGE, {}).positionals;
   const config = await readConfig(file);
   const log = new Log(config.name);
   using access = await openAccess(config, log);

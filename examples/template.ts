@@ -16,10 +16,11 @@
  * - `getsymval` reads one of the MTA's macros; `setreply` sets the text for the REJECT or TEMPFAIL that follows. The actions
  *   that change the message (addheader, chgheader, addrcpt, delrcpt, chgfrom, replacebody, quarantine) work only in `eom`.
  */
-import { parseArgs } from 'node:util';
 import * as Milter from 'tsmilter';
 import { MimeMessage } from 'tsmilter/mime';
 import { printable } from 'tsmilter/utils';
+import { readCommandLine } from './shared/command-line';
+import { ConfigError } from './shared/config-error';
 
 const USAGE = 'usage: template.js SOCKET [--bcc ADDRESS] [--mode OCTAL]';
 
@@ -184,12 +185,12 @@ export class TemplateFilter extends Milter.Base {
 }
 
 async function main(): Promise<void> {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { bcc: { type: 'string' }, mode: { type: 'string' } },
+  const { positionals, values } = readCommandLine(USAGE, {
+    bcc: { type: 'string' },
+    mode: { type: 'string' },
   });
   const [socket] = positionals;
-  if (socket === undefined || positionals.length > 1) throw new Error('one socket is needed');
+  if (socket === undefined) throw new ConfigError(`a socket is needed\n${USAGE}`);
   bcc = values.bcc ?? null;
   // The rights that eom needs. Without this line the filter requests all of them.
   Milter.setFlags(Milter.ADDRCPT);
@@ -204,6 +205,5 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   console.error(`template: ${error instanceof Error ? error.message : error}`);
-  if (!(error instanceof Milter.MilterError)) console.error(USAGE);
   process.exitCode = 1;
 });
