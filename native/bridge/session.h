@@ -136,12 +136,12 @@ class Session : public std::enable_shared_from_this<Session> {
   // Only libmilter's threads, one at a time.
   NegotiatedOptions options_;
   Batch batch_;
-  BufferedBytes::Share buffered_;           // of the batch, also while it is with the handlers
-  StepMask skipped_ = 0;                    // header, body: a handler answered SKIP
-  Step currentStep_ = Step::negotiate;      // the step that waits for its answer, or waited last
+  BufferedBytes::Share buffered_;             // of the batch, also while it is with the handlers
+  StepMask skipped_ = 0;                      // header, body: a handler answered SKIP
+  Step currentStep_ = Step::negotiate;        // the step that waits for its answer, or waited last
   std::optional<std::string> lastingMacros_;  // as of Batch::addMacros(), in a transaction that has kept some
-  std::optional<SmtpReply> deferredReply_;  // given to libmilter at the end of the message
-  std::optional<Verdict> deferredVerdict_;  // a deferred handler's verdict, given at the end of the message
+  std::optional<SmtpReply> deferredReply_;    // given to libmilter at the end of the message
+  std::optional<Verdict> deferredVerdict_;    // a deferred handler's verdict, given at the end of the message
   bool inTransaction_ = false;
   bool knownToJs_ = false;  // a message about this session has been posted
 
