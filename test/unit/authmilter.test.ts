@@ -93,7 +93,7 @@ describe('the configuration', () => {
     for (const section of sections) {
       const wrong = section === 'milter' ? `${MINIMAL}zzz = 1\n` : `${MINIMAL}[${section}]\nzzz = 1\n`;
       const error = (await configOf(wrong).catch((thrown: unknown) => thrown)) as Error;
-      const [, names = ''] = /to one of (.*)$/.exec(error.message) ?? [];
+      const [, names = ''] = /; known are (.*)$/.exec(error.message) ?? [];
       expect(names).not.toBe('');
       for (const name of names.split(', ')) {
         expect(sample).toMatch(new RegExp(`^;?${name} =`, 'm'));

@@ -392,7 +392,7 @@ describe('tsmilter key', () => {
     // A key that is in use is not overwritten.
     const before = fs.readFileSync(out, 'utf8');
     expect(await run('key', 'generate', ...names, '--out', out)).toBe(1);
-    expect(errors.at(-1)).toMatch(/EEXIST/);
+    expect(errors.at(-1)).toMatch(/: it exists already$/);
     expect(fs.readFileSync(out, 'utf8')).toBe(before);
   });
 
