@@ -37,22 +37,30 @@ const ini = (sections: Record<string, Record<string, string>>) =>
     )
     .join('\n');
 
-function ours(name: string, sections: (world: World) => Record<string, Record<string, string>>): Make {
+type Sections = Record<string, Record<string, string>>;
+
+function ours(name: string, sections: (world: World) => Sections, milter: Sections[string] = {}): Make {
   return (world, directory) => ({
     name,
     command: process.execPath,
     args: [join(projectRoot, `.build/examples/${name}.js`), join(directory, 'cfg')],
     files: {
-      cfg: ini({ milter: { socketname: `unix:${directory}/sock`, umask: '0111' }, ...sections(world) }),
+      cfg: ini({
+        milter: { socketname: `unix:${directory}/sock`, umask: '0111', ...milter },
+        ...sections(world),
+      }),
     },
   });
 }
 
-const authmilter = ours('authmilter', ({ dns }) => ({
+const authentication = ({ dns }: World): Sections => ({
   clients: { internal_connect: INSIDE },
   verify: { nameservers: dns },
   dmarc: { policy: 'enforce' },
-}));
+});
+
+const authmilter = ours('authmilter', authentication);
+const authmilterWorkers = ours('authmilter', authentication, { workers: '2' });
 
 const guard: Make = (world, directory) => {
   const program = ours('guard', ({ dns }) => ({
@@ -147,6 +155,7 @@ export const rows: readonly ChainRow[] = [
     title: 'SPF, DKIM and DMARC of messages of 5 kB with one signature, RSA-2048',
     chains: [
       { name: 'authmilter', filters: [authmilter] },
+      { name: 'authmilter, 2 workers', filters: [authmilterWorkers] },
       { name: 'pyspf, OpenDKIM, OpenDMARC', filters: [spfFilter, openDkim, openDmarc] },
     ],
     mark: /dmarc=pass/,
