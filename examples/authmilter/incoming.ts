@@ -31,7 +31,7 @@ export interface Findings {
 
 /**
  * The parts of the questions and of the time that SPF may use up, and the keys of signatures, and both together. The sender chooses these
- * names, and so what they cost; the rest is for the policy of the domain in From, which may be somebody else's.
+ * names, and so what they cost; the rest is for the policy of the domain in From, which a forger does not own.
  */
 const SPF_SHARE = 0.5;
 const KEYS_SHARE = 0.5;

@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import type { AuthLevel } from 'tsmilter/lists';
 import { checkSpf, type SpfCheck, type SpfResolver } from 'tsmilter/spf';
+import { ConfigError } from '../shared/config-error';
 import type { SessionFacts } from './facts';
-import { ConfigError, flag, list, type Option, type Values } from './options';
+import { flag, list, type Option, type Values } from './options';
 import { shown } from './shown';
 
 export interface Authentication {

@@ -1,12 +1,13 @@
 /** Reads the configuration file, checks all of it, and prepares the rules that are on. */
 import { dirname, resolve } from 'node:path';
 import { MilterConfigParser } from 'tsmilter/config';
+import { ConfigError } from '../shared/config-error';
 import { bansIn } from './bans';
 import { Callbacks } from './callback';
 import type { ClientClass } from './client';
 import { resolverFor } from './dns';
 import { commonOptions, FRAME } from './frame-options';
-import { ConfigError, type Options, type ReadContext, type Values } from './options';
+import type { Options, ReadContext, Values } from './options';
 import { Resources } from './resources';
 import type { AnyRule, Mode, PreparedRule, Step } from './rule';
 import { State } from './state';

@@ -1,21 +1,10 @@
 /** The sections of the configuration that belong to no rule, and the options that every rule has. */
 import * as Milter from 'tsmilter';
+import { ConfigError } from '../shared/config-error';
 import { authenticationOptions } from './authentication';
 import { callbackOptions } from './callback';
 import { CLIENT_CLASSES } from './client';
-import {
-  addresses,
-  ConfigError,
-  choice,
-  choices,
-  flag,
-  list,
-  networks,
-  number,
-  type Option,
-  path,
-  text,
-} from './options';
+import { addresses, choice, choices, flag, list, networks, number, type Option, path, text } from './options';
 import { type AnyRule, MODES } from './rule';
 import { stateLocation } from './state';
 

@@ -1,5 +1,6 @@
 /** Options whose value is addresses to which mail is sent. */
-import { ConfigError, type Option } from './options';
+import { ConfigError } from '../shared/config-error';
+import type { Option } from './options';
 
 /** Addresses separated by blanks or commas. @throws ConfigError that names the first that is none */
 export function readMailboxes(text: string): string[] {

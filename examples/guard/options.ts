@@ -5,8 +5,6 @@ import { AccessMap } from 'tsmilter/policy';
 import { ConfigError } from '../shared/config-error';
 import type { Resources } from './resources';
 
-export { ConfigError };
-
 /** What reading an option may need. */
 export interface ReadContext {
   /** The directory of the configuration file: relative names of files are relative to it. */

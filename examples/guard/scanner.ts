@@ -1,6 +1,7 @@
 /** What the rules that ask a content scanner have in common: where it listens, and what follows if it gives no result. */
 import { ScanError, type ScannerOptions } from 'tsmilter/scan';
-import { ConfigError, choice, number, type Option, type Values } from './options';
+import { ConfigError } from '../shared/config-error';
+import { choice, number, type Option, type Values } from './options';
 import type { CheckResult } from './rule';
 import { shown } from './shown';
 

@@ -15,7 +15,8 @@ import {
   type ReputationOptions,
   SqliteReputationStore,
 } from 'tsmilter/reputation';
-import { ConfigError, type Option } from './options';
+import { ConfigError } from '../shared/config-error';
+import type { Option } from './options';
 import type { Resources } from './resources';
 
 /** How often what has expired is removed. */

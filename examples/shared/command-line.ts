@@ -6,19 +6,18 @@ type Options = NonNullable<ParseArgsConfig['options']>;
 type Parsed<O extends Options> = ReturnType<typeof parseArgs<{ options: O; allowPositionals: true }>>;
 
 /**
- * Reads the process's arguments. `--help` prints the usage and ends the process.
+ * Reads the process's arguments: options, and one that is none. `--help` prints the usage and ends the process.
  *
  * @param usage what the arguments are
- * @param most positional arguments
  * @throws ConfigError with the usage, for arguments that it does not allow
  */
-export function readCommandLine<const O extends Options>(usage: string, options: O, most = 1): Parsed<O> {
+export function readCommandLine<const O extends Options>(usage: string, options: O): Parsed<O> {
   const { values, positionals } = parse(usage, { ...options, help: { type: 'boolean', short: 'h' } });
   if ('help' in values) {
     console.log(usage);
     process.exit(0);
   }
-  if (positionals.length > most) throw new ConfigError(usage);
+  if (positionals.length > 1) throw new ConfigError(usage);
   return { values, positionals } as Parsed<O>;
 }
 

@@ -1,5 +1,6 @@
 import { checkIp, type DnsblList, knownCodes } from 'tsmilter/dnsbl';
-import { ConfigError, list } from '../../options';
+import { ConfigError } from '../../../shared/config-error';
+import { list } from '../../options';
 import { defineRule } from '../../rule';
 import { shown } from '../../shown';
 

@@ -1,6 +1,7 @@
 import { readPrivateFile } from 'tsmilter/config';
 import { Srs } from 'tsmilter/srs';
-import { addresses, ConfigError, number, type Option, text } from '../../options';
+import { ConfigError } from '../../../shared/config-error';
+import { addresses, number, type Option, text } from '../../options';
 import { defineRule } from '../../rule';
 import { shown } from '../../shown';
 

@@ -1,6 +1,7 @@
 import { AddressList } from 'tsmilter/lists';
+import { ConfigError } from '../../../shared/config-error';
 import { readMailboxes } from '../../mailboxes';
-import { ConfigError, type Option, type ReadContext } from '../../options';
+import type { Option, ReadContext } from '../../options';
 import { defineRule } from '../../rule';
 import { shown, shownAll } from '../../shown';
 
