@@ -45,7 +45,10 @@ const XML_NAME = /\.(?:xhtml?|xht|xml|svg)[\s.]*$/i;
 const MESSAGE_NAME = /\.(?:eml|mht|mhtml|nws)[\s.]*$/i;
 const CALENDAR_NAME = /\.(?:ics|ical|ifb|vcs)[\s.]*$/i;
 
-/** What may be spent on names in a message. Types are read with the head, others when they are asked for, so each has its own. */
+/**
+ * How many names with several readings are read in a message. Content-Type is read with the head, and other fields only when they are
+ * needed, so each has a budget of its own.
+ */
 export class NameBudgets {
   readonly types = new NameBudget();
   readonly others = new NameBudget();

@@ -91,18 +91,7 @@ function dangerousName(names: readonly NamePair[], check: NameCheck): string | u
 }
 
 /** Extensions that are also top-level domains. */
-const DOMAINS: ReadonlySet<string> = new Set([
-  'com',
-  'app',
-  'cab',
-  'one',
-  'pl',
-  'ps',
-  'py',
-  'sh',
-  'website',
-  'ws',
-]);
+const DOMAINS: ReadonlySet<string> = new Set(['com', 'app', 'cab', 'one', 'pl', 'ps', 'py', 'website', 'ws']);
 
 /** Whether a name looks like a subject that ends in a domain. Attached messages are often named by their subject. */
 const looksLikeSubject = ([, name]: NamePair): boolean =>

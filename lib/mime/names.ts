@@ -153,7 +153,7 @@ export function decodedValue(value: string): string {
 /** Of more different names in the fields of a message that have several readings, the rest is not read. */
 const MAX_ODD_NAMES = 300;
 
-/** What may be spent on names that have several readings, in all fields of one kind of a message. */
+/** Limits how many names with several readings are read, in all fields of one kind of a message. */
 export class NameBudget {
   readonly #known = new Map<string, readonly string[]>();
 
