@@ -64,7 +64,7 @@ void PoolStarvationWatchdog::watch() {
     // More of them, on a machine that is too busy to come to the last ones, would only take up threads.
     if (listener_.wakeupsUnderWay() > 0 && InFlight::Clock::now() - last < kForgotten) continue;
     listener_.forgetWakeups();
-    // Without a thread for each, libmilter would keep the connections for ever.
+    // libmilter never closes a connection for which it could not create a thread.
     connected = threadRoom_.has(count + 1, inFlight_.callbacks());
     if (!connected) count = 1;
     for (int i = 0; connected && i < count; ++i) listener_.wakeListener();

@@ -39,9 +39,8 @@ class Probe {
     changed_.wait(lock, [this, created] { return ids_.size() == created; });
     released_ = true;
     changed_.notify_all();
-    const std::vector<long> ids = ids_;
     lock.unlock();
-    for (const long id : ids) awaitEnd(id);
+    for (const long id : ids_) awaitEnd(id);  // none is added any more
   }
 
  private:
