@@ -2,7 +2,7 @@
  * No leaks: after thousands of sessions that ended in every possible way, the descriptors, threads and counts of contexts are
  * as before.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, test } from '@jest/globals';
 import { Actions, Protocol } from 'tsmilter/testing';
 import { until } from '../../tools/wait.js';
@@ -18,6 +18,7 @@ import {
 } from '../fixtures/lifecycle/raw-peer.js';
 import { expectThat } from '../support/expect.js';
 import { inLanes } from '../support/in-lanes.js';
+import { openFiles } from './support/descriptors.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
 import { CLEAN_END, type ObservedFilter } from './support/observed-filter.js';
 
@@ -33,15 +34,8 @@ const LISTENING = ' 00010000 ';
 
 /** The open descriptors of the process, by kind. */
 function descriptors(filter: ObservedFilter): string[] {
-  const directory = `/proc/${filter.pid}/fd`;
-  return readdirSync(directory)
-    .map((fd) => {
-      try {
-        return readlinkSync(`${directory}/${fd}`).replace(/\d+/, '');
-      } catch {
-        return 'closed meanwhile';
-      }
-    })
+  return openFiles(filter.pid)
+    .map((file) => file.replace(/\d+/, ''))
     .sort();
 }
 

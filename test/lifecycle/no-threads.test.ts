@@ -3,13 +3,13 @@
  * which there is no thread are told to come later, nothing crashes.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
 import { expect, it } from '@jest/globals';
 import { TIMEOUT, until } from '../../tools/wait.js';
 import { attempt, serves, starter } from '../fixtures/lifecycle/starter.js';
 import { expectThat } from '../support/expect.js';
 import { describeUnless } from '../support/skip.js';
+import { openFiles } from './support/descriptors.js';
 import { CLEAN_END, ObservedFilter } from './support/observed-filter.js';
 
 /** A user that has no processes and threads except this test's. */
@@ -24,15 +24,6 @@ const WHY =
 /** Sets how many threads the user may have. */
 function allowThreads(filter: ObservedFilter, count: number): void {
   execFileSync('prlimit', ['--pid', String(filter.pid), `--nproc=${count}:`], { uid: UID, gid: UID });
-}
-
-/** What the process has open, for messages. */
-function openFiles(pid: number): string {
-  const directory = `/proc/${pid}/fd`;
-  const target = (name: string) => readlinkSync(join(directory, name));
-  return readdirSync(directory)
-    .map((name) => `${name}: ${target(name)}`)
-    .join(', ');
 }
 
 /** Ends the process, which may create threads again because LeakSanitizer needs one. */
@@ -88,7 +79,7 @@ describeUnless(WHY, 'without threads (RLIMIT_NPROC)', () => {
       'all connections closed',
       () => count('fd') <= descriptors,
       TIMEOUT,
-      () => openFiles(filter.pid),
+      () => openFiles(filter.pid).join(', '),
     );
     allowThreads(filter, 1_000);
     await serves(await filter.open());
