@@ -195,7 +195,7 @@ worker "controller" { bind_socket = "127.0.0.1:${controller}"; count = 1; passwo
   let scanner: Scanner | undefined;
   const stop = async () => {
     await scanner?.stop();
-    await redis.stop();
+    await redis[Symbol.asyncDispose]();
   };
   try {
     scanner = await start({ name: 'rspamd', dir, command: program('bin/rspamd'), args, at: { port } });
