@@ -6,22 +6,21 @@
  *     node authmilter.js --send-reports [/etc/mail/authmilter.cfg]
  *
  * docs/authmilter.md explains the configuration; examples/authmilter has files to start from, and the filter in the order of a
- * message: client, incoming, outgoing, decision, filter. The filter logs to stdout, reads its files again when they change or
+ * message: task, incoming, outgoing, decision, filter. The filter logs to stdout, reads its files again when they change or
  * on SIGHUP, and stops on SIGTERM and SIGINT.
  */
 import { resolve } from 'node:path';
-import { inspect } from 'node:util';
 import { setEnvironmentData } from 'node:worker_threads';
 import * as Milter from 'tsmilter';
 import { type Config, readConfig } from './authmilter/config';
 import { AuthFilter } from './authmilter/filter';
 import { LiveSettings } from './authmilter/live-settings';
-import { openLog } from './authmilter/log';
 import { Reports, sendDueReports } from './authmilter/reports';
 import { ENVIRONMENT } from './authmilter/worker';
 import { readCommandLine } from './shared/command-line';
-import { ConfigError } from './shared/config-error';
-import type { Log } from './shared/log';
+import { Log } from './shared/log';
+import { prepareMilter } from './shared/milter-options';
+import { runProgram } from './shared/program';
 
 const CONFIGURATION = '/etc/mail/authmilter.cfg';
 const USAGE = `usage: authmilter.js [--send-reports] [FILE]
@@ -41,27 +40,22 @@ async function main(): Promise<void> {
 /** Sends the reports that are due; some of them may be kept for the next time. */
 async function sendAll(file: string): Promise<void> {
   const config = await readConfig(file);
-  if (!(await sendDueReports(config, openLog(config.milter.name)))) process.exitCode = 1;
+  if (!(await sendDueReports(config, new Log(config.milter.name)))) process.exitCode = 1;
 }
 
 async function serve(file: string): Promise<void> {
   const live = await LiveSettings.open(file);
   const { milter } = live.current;
-  const log = openLog(milter.name);
+  const log = new Log(milter.name);
   live.reportTo(log);
 
-  if (milter.umask !== null) process.umask(milter.umask);
-  Milter.setFlags(RIGHTS);
-  Milter.setExceptionPolicy(milter.untrappedException);
-  Milter.setErrorHook((error, step) => {
-    if (step !== 'reload') log.write(`untrapped exception in ${step}:`, inspect(error)); // `live` has logged its own
-  });
+  prepareMilter(milter, RIGHTS, log);
   const reports = new Reports(live.current.reports, log); // also where workers open their own: a mistake ends the start
-  await Milter.runmilter(milter.name, milter.socket, {
+  await Milter.runmilter(milter.name, milter.socketname, {
     ...sessionsOf(milter, file, live, log, reports),
     timeout: 600,
     reload: () => live.reload('SIGHUP'),
-    onListening: () => log.write('listening on', milter.socket),
+    onListening: () => log.write('listening on', milter.socketname),
   });
   await live.close();
   await reports.close();
@@ -84,9 +78,4 @@ function sessionsOf(
   return { module: require.resolve('./authmilter/worker'), workers };
 }
 
-main().catch((error: unknown) => {
-  // A problem that an administrator can correct is reported in one line; anything else needs its stack.
-  const known = error instanceof ConfigError || error instanceof Milter.MilterError;
-  console.error(`authmilter: ${known ? error.message : inspect(error)}`);
-  process.exitCode = 1;
-});
+runProgram('authmilter', main);

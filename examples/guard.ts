@@ -10,22 +10,19 @@
  * examples/guard/README.md says how to add one. The filter logs to stdout, reads its files again when they change or on SIGHUP,
  * and stops on SIGTERM and SIGINT.
  */
-import { inspect } from 'node:util';
 import * as Milter from 'tsmilter';
 import { checkConfig } from './guard/check-config';
 import { describeOptions } from './guard/describe';
 import { GuardFilter } from './guard/filter';
-import { exceptionPolicy } from './guard/frame-options';
 import { LiveConfig } from './guard/live-config';
 import { rules } from './guard/rules';
 import { readCommandLine } from './shared/command-line';
-import { ConfigError } from './shared/config-error';
 import { Log } from './shared/log';
+import { prepareMilter } from './shared/milter-options';
+import { runProgram } from './shared/program';
 
 const CONFIGURATION = '/etc/mail/guard.cfg';
 const USAGE = `usage: guard.js [--check | --options] [FILE]    (FILE: the configuration, ${CONFIGURATION} by default)`;
-/** A line holds text of the message, whose senders choose how long it is. */
-const MAX_LINE = 2000;
 /** What rules may do to a message. */
 const RIGHTS =
   Milter.ADDHDRS |
@@ -51,7 +48,7 @@ async function main(): Promise<void> {
   }
   let log: Log | undefined;
   const live = await LiveConfig.open(file, rules, (message) => log?.write(message));
-  log = new Log(live.current.milter.name ?? 'guard', MAX_LINE);
+  log = new Log(live.current.milter.name);
   await serve(live, log);
   await live.close();
   log.write('stopped');
@@ -67,14 +64,10 @@ function readArguments() {
 }
 
 async function serve(live: LiveConfig, log: Log): Promise<void> {
-  const { name, socketname, umask, metrics, untrapped_exception } = live.current.milter;
-  if (umask !== null) process.umask(umask);
-  Milter.setFlags(RIGHTS);
-  Milter.setExceptionPolicy(exceptionPolicy(untrapped_exception));
-  Milter.setErrorHook((error, step) => {
-    if (step !== 'reload') log.write(`untrapped exception in ${step}:`, inspect(error)); // `live` has reported its own
-  });
-  await Milter.runmilter(name ?? 'guard', socketname, {
+  const { milter } = live.current;
+  const { name, socketname, metrics } = milter;
+  prepareMilter(milter, RIGHTS, log);
+  await Milter.runmilter(name, socketname, {
     factory: () => new GuardFilter({ live, log }),
     timeout: 600,
     ...(metrics !== null && { metrics }),
@@ -85,13 +78,4 @@ async function serve(live: LiveConfig, log: Log): Promise<void> {
   });
 }
 
-main().catch((error: unknown) => {
-  // A problem that an administrator can correct is reported in one line; anything else needs its stack.
-  const known = error instanceof ConfigError || error instanceof Milter.MilterError || isUsageError(error);
-  console.error(`guard: ${known ? (error as Error).message : inspect(error)}`);
-  process.exitCode = 1;
-});
-
-function isUsageError(error: unknown): boolean {
-  return String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS');
-}
+runProgram('guard', main);

@@ -10,6 +10,7 @@ import * as Milter from 'tsmilter';
 import { SampleFilter } from './sample/filter';
 import { readCommandLine } from './shared/command-line';
 import { ConfigError } from './shared/config-error';
+import { runProgram } from './shared/program';
 
 const USAGE =
   'usage: sample.js SOCKET [--group NAME] [--mode OCTAL]    (SOCKET: unix:/path or inet:port@host)';
@@ -43,7 +44,4 @@ async function main(): Promise<void> {
   console.log('sample: stopped');
 }
 
-main().catch((error: unknown) => {
-  console.error(`sample: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
-});
+runProgram('sample', main);

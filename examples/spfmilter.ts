@@ -7,13 +7,13 @@
  * docs/spfmilter.md explains the configuration; examples/spfmilter has files to start from. The filter logs to stdout, and stops
  * on SIGTERM and SIGINT.
  */
-import { inspect } from 'node:util';
 import * as Milter from 'tsmilter';
 import { AccessMap } from 'tsmilter/policy';
 import { readCommandLine } from './shared/command-line';
-import { ConfigError } from './shared/config-error';
 import { Log } from './shared/log';
-import { type Config, readConfig } from './spfmilter/config';
+import { prepareMilter } from './shared/milter-options';
+import { runProgram } from './shared/program';
+import { readConfig } from './spfmilter/config';
 import { SpfFilter } from './spfmilter/filter';
 import { Policies } from './spfmilter/policy';
 
@@ -23,36 +23,29 @@ const USAGE = `usage: spfmilter.js [FILE]    (FILE: the configuration, ${CONFIGU
 async function main(): Promise<void> {
   const [file = CONFIGURATION] = readCommandLine(USAGE, {}).positionals;
   const config = await readConfig(file);
-  const log = new Log(config.name);
-  using access = await openAccess(config, log);
+  const { milter } = config;
+  const log = new Log(milter.name);
+  using access = await openAccess(config.spf.access_file, log);
   const policies = new Policies(access, (message) => log.write(message));
 
-  if (config.umask !== null) process.umask(config.umask);
-  Milter.setFlags(Milter.ADDHDRS);
-  Milter.setExceptionPolicy(config.untrappedException);
-  Milter.setErrorHook((error, step) => log.write(`untrapped exception in ${step}:`, inspect(error)));
-  await Milter.runmilter(config.name, config.socket, {
+  prepareMilter(milter, Milter.ADDHDRS, log);
+  await Milter.runmilter(milter.name, milter.socketname, {
     factory: () => new SpfFilter({ config, policies, log }),
     timeout: 600,
-    onListening: () => log.write('listening on', config.socket),
+    onListening: () => log.write('listening on', milter.socketname),
   });
   log.write('stopped');
 }
 
 /** The file is checked for changes every few seconds, so that a change needs no restart. */
-async function openAccess({ accessFile }: Config, log: Log): Promise<AccessMap | null> {
-  if (accessFile === null) return null;
-  const map = await AccessMap.open(accessFile, {
-    onReload: ({ size }) => log.write(`${accessFile} was read again: ${size} entries`),
+async function openAccess(file: string | null, log: Log): Promise<AccessMap | null> {
+  if (file === null) return null;
+  const map = await AccessMap.open(file, {
+    onReload: ({ size }) => log.write(`${file} was read again: ${size} entries`),
     onError: (error) => log.write(`${error.message}; the old entries stay in use`),
   });
-  log.write(`${accessFile}: ${map.size} entries`);
+  log.write(`${file}: ${map.size} entries`);
   return map;
 }
 
-main().catch((error: unknown) => {
-  // A problem that an administrator can correct is reported in one line; anything else needs its stack.
-  const known = error instanceof ConfigError || error instanceof Milter.MilterError;
-  console.error(`spfmilter: ${known ? error.message : inspect(error)}`);
-  process.exitCode = 1;
-});
+runProgram('spfmilter', main);

@@ -24,7 +24,7 @@ export function decide(findings: Findings, { verify, dmarc }: Pick<Config, 'veri
   const unknown = unansweredOf(findings, dmarc);
   const byDmarc = unknown === 'ARC' ? null : dmarcDecision(findings.dmarc, dmarc);
   if (byDmarc) return byDmarc;
-  if (unknown !== null && verify.onDnsFailure === 'tempfail') {
+  if (unknown !== null && verify.on_dns_failure === 'tempfail') {
     return {
       action: 'tempfail',
       reason: `DNS cannot tell: ${unknown}`,
@@ -36,7 +36,7 @@ export function decide(findings: Findings, { verify, dmarc }: Pick<Config, 'veri
     };
   }
   const { spf } = findings;
-  if (spf?.result === 'fail' && verify.rejectSpfFail) {
+  if (spf?.result === 'fail' && verify.reject_spf_fail) {
     return {
       action: 'reject',
       reason: 'SPF fail',
@@ -50,7 +50,7 @@ export function decide(findings: Findings, { verify, dmarc }: Pick<Config, 'veri
 }
 
 /** What DMARC asks for; null if that is nothing. */
-function dmarcDecision(result: DmarcResult | null, { onQuarantine }: Config['dmarc']): Decision | null {
+function dmarcDecision(result: DmarcResult | null, { on_quarantine }: Config['dmarc']): Decision | null {
   if (result?.result !== 'fail') return null;
   const { disposition, policy, domain, overrides } = result;
   const why = [
@@ -58,7 +58,7 @@ function dmarcDecision(result: DmarcResult | null, { onQuarantine }: Config['dma
     ...overrides.map(({ type, comment }) => comment ?? type),
   ].join(', ');
   if (disposition === 'none') return { action: 'accept', reason: why };
-  const action = disposition === 'quarantine' ? onQuarantine : 'reject';
+  const action = disposition === 'quarantine' ? on_quarantine : 'reject';
   if (action !== 'reject') return { action, reason: why };
   const text = `DMARC: neither SPF nor DKIM shows that this mail is from ${domain}, which wants such mail refused.`;
   return { action, reason: why, reply: { code: '550', extended: '5.7.26', text } };
@@ -67,9 +67,9 @@ function dmarcDecision(result: DmarcResult | null, { onQuarantine }: Config['dma
 /** What DNS did not answer, and might have changed the decision. Nothing of that is ever a reason to refuse for good. */
 function unansweredOf(
   { spf, dkim, arc, dmarc }: Findings,
-  { trustedSealers }: Config['dmarc'],
+  { trusted_sealers }: Config['dmarc'],
 ): string | null {
-  if (arc.result === 'temperror' && mayBeTrusted(arc, trustedSealers)) return 'ARC';
+  if (arc.result === 'temperror' && mayBeTrusted(arc, trusted_sealers)) return 'ARC';
   if (dmarc?.result === 'temperror') return 'DMARC';
   if (spf?.result === 'temperror') return 'SPF';
   const passed = dkim.some(({ result }) => result === 'pass');

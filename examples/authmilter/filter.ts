@@ -3,13 +3,15 @@ import { hostname as ownName } from 'node:os';
 import * as Milter from 'tsmilter';
 import { removeAuthRes } from 'tsmilter/authres';
 import { printable } from 'tsmilter/utils';
+import { resolverFor } from '../shared/dns';
 import type { Log } from '../shared/log';
-import { type Place, placeOf, taskFor } from './client';
+import { type Place, placeOf } from '../shared/networks';
+import { dnsOf } from './config';
 import type { Decision } from './decision';
 import type { LiveSettings } from './live-settings';
 import { Message, type Outcome } from './message';
 import type { Reports } from './reports';
-import { resolverFor } from './resolver';
+import { taskFor } from './task';
 
 /** Shared by all sessions. */
 export interface Shared {
@@ -48,7 +50,7 @@ export class AuthFilter extends Milter.Base {
     const unknown = this.#ip === null && hostname === 'unknown';
     this.#place = unknown
       ? 'external'
-      : await placeOf(this.#ip, settings.clients, resolverFor(settings, this.signal), (name, error) =>
+      : await placeOf(this.#ip, settings.clients, resolverFor(dnsOf(settings), this.signal), (name, error) =>
           this.#log(`${name} in the lists of networks is not looked up:`, error.message),
         );
     this.#log('connect from', hostname, 'at', this.#ip ?? 'no address', this.#place);
@@ -73,7 +75,7 @@ export class AuthFilter extends Milter.Base {
     const { task, because } = taskFor(client, settings.clients);
     const utf8 = params.some((param) => param.toUpperCase() === 'SMTPUTF8');
     const envelope = { ip: this.#ip, helo: this.#helo, sender, utf8 };
-    this.#message = new Message(envelope, task, this.#authservId(settings.verify.authservId), settings);
+    this.#message = new Message(envelope, task, this.#authservId(settings.verify.authserv_id), settings);
     this.#log(`mail from ${sender}: ${task} (${because})`);
     return Milter.CONTINUE;
   }
@@ -112,7 +114,7 @@ export class AuthFilter extends Milter.Base {
     const outcome = await message.end();
     for (const note of outcome.notes) this.#log(note);
     const { findings, decision } = outcome;
-    if (findings) (await this.#shared.reports).record(findings, decision, message.settings.milter.dryRun);
+    if (findings) (await this.#shared.reports).record(findings, decision, message.settings.milter.dry_run);
     const verdict = this.#apply(decision);
     if (verdict === Milter.CONTINUE) this.#change(message, outcome);
     return verdict;
@@ -135,8 +137,8 @@ export class AuthFilter extends Milter.Base {
 
   /** Does what was decided, or says that it would have been done. */
   #apply({ action, reason, reply }: Decision): Milter.Status {
-    const { dryRun } = this.#live.current.milter;
-    if (action === 'accept' || dryRun) {
+    const { dry_run } = this.#live.current.milter;
+    if (action === 'accept' || dry_run) {
       this.#log(
         action === 'accept' ? `accept: ${reason}` : `accept (dry run, otherwise ${action}): ${reason}`,
       );
@@ -155,7 +157,7 @@ export class AuthFilter extends Milter.Base {
   #change(message: Message, { authenticationResults, signatures }: Outcome): void {
     const { verify } = message.settings;
     if (message.task !== 'none') {
-      const ids = [this.#authservId(verify.authservId), ...verify.ownIds];
+      const ids = [this.#authservId(verify.authserv_id), ...verify.own_authserv_ids];
       const removed = removeAuthRes(this, ids, message.values('Authentication-Results'));
       if (removed > 0) this.#log(`removed ${removed} forged Authentication-Results`);
     }

@@ -4,7 +4,8 @@ import { type DkimResult, DkimVerifier } from 'tsmilter/dkim';
 import { checkDmarc, type DmarcResult } from 'tsmilter/dmarc';
 import type { DnsSession, DnsSessionLimits } from 'tsmilter/dns';
 import { checkSpf, type SpfCheck } from 'tsmilter/spf';
-import { resolverFor } from './resolver';
+import { resolverFor } from '../shared/dns';
+import { dnsOf } from './config';
 import type { Settings } from './settings';
 
 /** Who has sent a message. */
@@ -55,7 +56,7 @@ export class Incoming {
     this.#envelope = envelope;
     this.#settings = settings;
     const { ip, helo, sender } = envelope;
-    this.#resolver = resolverFor(settings, signal);
+    this.#resolver = resolverFor(dnsOf(settings), signal);
     const ofSender = this.#resolver.share(part(settings, SENDER_SHARE));
     const ofSpf = ofSender.share(part(settings, SPF_SHARE));
     this.#spf =
@@ -95,7 +96,7 @@ export class Incoming {
       { from: this.#from, dkim, arc, ...(spf && { spf }) },
       {
         resolver: this.#resolver,
-        trustedSealers: dmarc.trustedSealers,
+        trustedSealers: dmarc.trusted_sealers,
         localPolicy: (result) => dmarcPolicies.decide(result),
         dryRun: dmarc.policy === 'dry_run',
       },
@@ -104,5 +105,8 @@ export class Incoming {
 }
 
 function part({ verify }: Settings, share: number): DnsSessionLimits {
-  return { maxLookups: Math.ceil(verify.maxLookups * share), maxTime: Math.ceil(verify.dnsTime * share) };
+  return {
+    maxLookups: Math.ceil(verify.max_lookups * share),
+    maxTime: Math.ceil(verify.dns_time * 1000 * share),
+  };
 }

@@ -1,8 +1,6 @@
 /** One message, from MAIL to its end: what its steps hand over, and what comes of it. */
 import type { ArcSealing } from 'tsmilter/arc';
 import { formatAuthRes } from 'tsmilter/authres';
-import { signs, verifies } from './client';
-import type { Task } from './config';
 import { type Decision, decide } from './decision';
 import { type Envelope, type Findings, Incoming } from './incoming';
 import { type Header, Outgoing, type Unsigned } from './outgoing';
@@ -10,6 +8,7 @@ import { Recipients } from './recipients';
 import { resultsOf } from './results';
 import { Sealing } from './sealing';
 import type { Settings } from './settings';
+import { signs, type Task, verifies } from './task';
 
 /** What the filter does at the end of a message. */
 export interface Outcome {

@@ -11,15 +11,18 @@ import {
   sendReports,
 } from 'tsmilter/dmarc';
 import { ConfigError } from '../shared/config-error';
+import { resolverFor } from '../shared/dns';
 import type { Log } from '../shared/log';
 import type { Config } from './config';
 import type { Decision } from './decision';
 import type { Findings } from './incoming';
 import { openStore } from './report-store';
-import { reportResolverFor } from './resolver';
 
 /** Characters of what the MTA's program says of an error. */
 const MAX_ERROR = 500;
+
+/** Those who get reports must have consented in DNS: there may be many domains, and no session waits. */
+const REPORT_LIMITS = { max_lookups: 100_000, max_time: 3_600 };
 
 /** Counts the messages of this thread. */
 export class Reports {
@@ -71,18 +74,18 @@ function asApplied(dmarc: DmarcResult, { action }: Decision, dryRun: boolean): D
 /** Sends the reports that are due. @returns whether all of them could be sent @throws ConfigError without a store */
 export async function sendDueReports(config: Config, log: Pick<Log, 'write'>): Promise<boolean> {
   const { reports, verify } = config;
-  const { orgName, email, extraContact, sendmail } = reports;
+  const { org_name, email, extra_contact, sendmail } = reports;
   const store = openStore(reports);
-  if (store === null || orgName === null || email === null)
+  if (store === null || org_name === null || email === null)
     throw new ConfigError('[reports] store: is not set');
   try {
     const results = await sendReports({
       store,
-      resolver: reportResolverFor(config),
-      submitter: verify.authservId ?? ownName(),
-      orgName,
+      resolver: resolverFor({ nameservers: verify.nameservers, ...REPORT_LIMITS }),
+      submitter: verify.authserv_id ?? ownName(),
+      orgName: org_name,
       email,
-      ...(extraContact !== null && { extraContactInfo: extraContact }),
+      ...(extra_contact !== null && { extraContactInfo: extra_contact }),
       send: (mail) => submit(sendmail, mail),
     });
     for (const result of results) logResult(result, log);

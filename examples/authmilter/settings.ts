@@ -28,8 +28,12 @@ export async function readSettings(file: string): Promise<Settings> {
   const config = await readConfig(file);
   const { sign, srs, arc, dmarc } = config;
   const signingTable =
-    sign.table === null ? SigningTable.EMPTY : await SigningTable.read(sign.table, sign.keyMode);
-  const named = [sign.table, srs.secretsFile, arc.keyFile, dmarc.policies].filter((name) => name !== null);
+    sign.signing_table === null
+      ? SigningTable.EMPTY
+      : await SigningTable.read(sign.signing_table, keyMode(config));
+  const named = [sign.signing_table, srs.secrets_file, arc.key_file, dmarc.policies].filter(
+    (name) => name !== null,
+  );
   return {
     ...config,
     signingTable,
@@ -44,32 +48,35 @@ export async function readSettings(file: string): Promise<Settings> {
 function signingOptions({ sign }: Config): Omit<DkimSignerOptions, 'keys'> {
   return {
     canonicalization: sign.canonicalization,
-    bodyLength: sign.bodyLength,
+    bodyLength: sign.body_length,
     leadingSpace: true, // the filter negotiates it
     ...(sign.headers.length > 0 && { headers: sign.headers }),
     ...(sign.oversign.length > 0 && { oversign: sign.oversign }),
-    ...(sign.expiresIn > 0 && { expiresIn: sign.expiresIn }),
+    ...(sign.expires_in > 0 && { expiresIn: sign.expires_in }),
   };
 }
 
-async function readSealingKey({ arc, sign }: Config): Promise<DkimKey | null> {
-  const { domain, selector, keyFile, seal } = arc;
-  if (domain === null || selector === null || keyFile === null || seal === 'never') return null;
-  const key = { domain, selector, key: await readKeyFile(keyFile, { maxMode: sign.keyMode }) };
+/** Who may read the files of keys. */
+const keyMode = ({ sign }: Config): number => (sign.keys_group_readable ? 0o640 : 0o600);
+
+async function readSealingKey(config: Config): Promise<DkimKey | null> {
+  const { domain, selector, key_file, seal } = config.arc;
+  if (domain === null || selector === null || key_file === null || seal === 'never') return null;
+  const key = { domain, selector, key: await readKeyFile(key_file, { maxMode: keyMode(config) }) };
   new ArcSealer({ key }); // checks the names
   return key;
 }
 
 async function readForwarding({ srs, forward }: Config): Promise<Forwarding> {
-  const localDomains = forward.localDomains.map(asciiDomain);
+  const localDomains = forward.local_domains.map(asciiDomain);
   const isForwarded = forwardedOf(localDomains, forward.forwarded.map(addressPattern));
-  const { domain, secretsFile, ownDomains, maxAge } = srs;
-  if (domain === null || secretsFile === null) return { srs: null, isForwarded };
-  const lines = (await readPrivateFile(secretsFile, { maxMode: 0o640 })).toString('utf8').split('\n');
+  const { domain, secrets_file, own_domains, max_age } = srs;
+  if (domain === null || secrets_file === null) return { srs: null, isForwarded };
+  const lines = (await readPrivateFile(secrets_file, { maxMode: 0o640 })).toString('utf8').split('\n');
   const secrets = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
-  if (secrets.length === 0) throw new ConfigError(`${secretsFile}: has no secret: write one into each line`);
+  if (secrets.length === 0) throw new ConfigError(`${secrets_file}: has no secret: write one into each line`);
   return {
-    srs: new Srs({ secrets, domain, ownDomains: [...ownDomains, ...localDomains], maxAge }),
+    srs: new Srs({ secrets, domain, ownDomains: [...own_domains, ...localDomains], maxAge: max_age }),
     isForwarded,
   };
 }

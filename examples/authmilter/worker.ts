@@ -1,8 +1,8 @@
 /** What each worker thread loads. It reads the settings for itself; the main thread has found them to be good. */
 import { getEnvironmentData, isMainThread } from 'node:worker_threads';
+import { Log } from '../shared/log';
 import { AuthFilter } from './filter';
 import { LiveSettings } from './live-settings';
-import { openLog } from './log';
 import { Reports } from './reports';
 
 /** Under this name the main thread passes on the configuration file and the filter's name. */
@@ -18,7 +18,7 @@ const shared = isMainThread
   : start(getEnvironmentData(ENVIRONMENT) as unknown as WorkerEnvironment);
 
 function start({ file, name }: WorkerEnvironment) {
-  const log = openLog(name);
+  const log = new Log(name);
   const live = LiveSettings.open(file);
   live.then(
     (settings) => settings.reportTo(log),

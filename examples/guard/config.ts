@@ -1,18 +1,17 @@
 /** Reads the configuration file, checks all of it, and prepares the rules that are on. */
-import { dirname, resolve } from 'node:path';
-import { MilterConfigParser } from 'tsmilter/config';
-import { ConfigError } from '../shared/config-error';
+import { resolve } from 'node:path';
+import { ConfigFile, type SectionValues } from '../shared/config-file';
 import { bansIn } from './bans';
 import { Callbacks } from './callback';
 import type { ClientClass } from './client';
-import { resolverFor } from './dns';
 import { commonOptions, FRAME } from './frame-options';
-import type { Options, ReadContext, Values } from './options';
+import type { Options, ReadContext } from './options';
 import { Resources } from './resources';
 import type { AnyRule, Mode, PreparedRule, Step } from './rule';
+import type { Services } from './services';
 import { State } from './state';
 
-type Frame = { readonly [Section in keyof typeof FRAME]: Values<(typeof FRAME)[Section]> };
+type Frame = SectionValues<typeof FRAME>;
 
 /** A rule that is on. */
 export interface ActiveRule extends PreparedRule {
@@ -47,11 +46,9 @@ export async function readConfig(
   rules: readonly AnyRule[],
   report: (message: string) => void,
 ): Promise<Config> {
-  const parser = new MilterConfigParser();
-  if (parser.read(file).length === 0)
-    throw new ConfigError(`${file}: the file does not exist; examples/guard/guard.cfg is a starting point`);
-  parser.checkNames(namesOf(rules));
-  const reader = new Reader(file, parser, report);
+  const own = rules.map((rule): [string, Options] => [rule.name, optionsOf(rule)]);
+  const declared = { ...FRAME, ...Object.fromEntries(own) };
+  const reader = new Reader(file, new ConfigFile(file, declared, 'examples/guard/guard.cfg'), report);
   try {
     return await reader.read(rules);
   } catch (error) {
@@ -65,98 +62,71 @@ export function optionsOf(rule: AnyRule) {
   return { ...commonOptions(rule), ...rule.options };
 }
 
-function namesOf(rules: readonly AnyRule[]): Map<string, readonly string[]> {
-  const frame = Object.entries<Options>(FRAME);
-  const own = rules.map((rule): [string, Options] => [rule.name, optionsOf(rule)]);
-  return new Map([...frame, ...own].map(([section, options]) => [section, Object.keys(options)]));
-}
-
 class Reader {
   readonly resources = new Resources();
-  readonly #file: string;
-  readonly #parser: MilterConfigParser;
+  readonly #file: ConfigFile;
   readonly #context: ReadContext;
-  readonly #files: string[];
+  readonly #watched: string[];
 
-  constructor(file: string, parser: MilterConfigParser, report: (message: string) => void) {
+  constructor(path: string, file: ConfigFile, report: (message: string) => void) {
     this.#file = file;
-    this.#files = [resolve(file)];
-    this.#parser = parser;
-    const directory = dirname(resolve(file));
+    this.#watched = [resolve(path)];
+    const { directory } = file;
     const watch = (name: string) => {
-      const path = resolve(directory, name);
-      this.#files.push(path);
-      return path;
+      const watched = resolve(directory, name);
+      this.#watched.push(watched);
+      return watched;
     };
     this.#context = { directory, resources: this.resources, report, watch };
   }
 
   async read(rules: readonly AnyRule[]): Promise<Config> {
-    const frame: Frame = {
-      milter: await this.#section('milter', FRAME.milter),
-      clients: await this.#section('clients', FRAME.clients),
-      dns: await this.#section('dns', FRAME.dns),
-      authentication: await this.#section('authentication', FRAME.authentication),
-      callback: await this.#section('callback', FRAME.callback),
-    };
-    await this.#at('dns', 'nameservers', () => resolverFor(frame.dns));
+    const frame: Frame = await this.#file.sections(FRAME, this.#context);
+    const services = this.#services(frame);
+    const active: ActiveRule[] = [];
+    for (const rule of rules) {
+      const ready = await this.#activate(rule, frame.milter.dry_run, services);
+      if (ready) active.push(ready);
+    }
+    return { ...frame, rules: active, resources: this.resources, files: this.#watched };
+  }
+
+  #services({ milter, clients, callback }: Frame): Omit<Services, 'mode'> {
     const { report } = this.#context;
-    const filesOfRules = frame.milter.directory ?? this.#context.directory;
-    const services = {
-      state: new State(frame.milter.state, this.resources, report),
-      directory: filesOfRules,
-      bans: () => bansIn(filesOfRules),
-      callbacks: () => Callbacks.open(frame.callback, filesOfRules),
-      internalDomains: frame.clients.internal_domains,
+    const directory = milter.directory ?? this.#context.directory;
+    return {
+      state: new State(milter.state, this.resources, report),
+      directory,
+      bans: () => bansIn(directory),
+      callbacks: () => Callbacks.open(callback, directory),
+      internalDomains: clients.internal_domains,
       resources: this.resources,
       report,
     };
-    const active: ActiveRule[] = [];
-    for (const rule of rules) {
-      const {
-        mode: own,
-        log_tag,
-        clients,
-        subject,
-        ...options
-      } = await this.#section(rule.name, optionsOf(rule));
-      if (own === 'off') continue;
-      const mode = frame.milter.dry_run ? 'dry-run' : own;
-      const prepared = await this.#at(rule.name, 'mode', () => rule.prepare(options, { ...services, mode }));
-      active.push({
-        ...prepared,
-        name: rule.name,
-        step: rule.step,
-        suspicion: rule.suspicion,
-        mode,
-        tag: log_tag ?? rule.name.toUpperCase(),
-        clients: new Set(clients),
-        subject,
-      });
-    }
-    return { ...frame, rules: active, resources: this.resources, files: this.#files };
   }
 
-  async #section<O extends Options>(section: string, options: O): Promise<Values<O>> {
-    const values: Record<string, unknown> = {};
-    for (const [name, option] of Object.entries(options)) {
-      values[name] = await this.#at(section, name, () => {
-        const text = this.#parser.get(section, name)?.trim() ?? option.fallback;
-        return option.read(text, this.#context);
-      });
-    }
-    return values as Values<O>;
-  }
-
-  /** An error gets the place of the option that it is about. */
-  async #at<T>(section: string, option: string, run: () => T | Promise<T>): Promise<T> {
-    try {
-      return await run();
-    } catch (error) {
-      const place = this.#parser.placeOf(section, option) ?? this.#file;
-      throw new ConfigError(`${place}: [${section}] ${option}: ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
+  /** The rule, if it is on. */
+  async #activate(
+    rule: AnyRule,
+    isDryRun: boolean,
+    services: Omit<Services, 'mode'>,
+  ): Promise<ActiveRule | null> {
+    const values = await this.#file.section(rule.name, optionsOf(rule), this.#context);
+    const { mode: own, log_tag, clients, subject, ...options } = values;
+    if (own === 'off') return null;
+    const mode = isDryRun ? 'dry-run' : own;
+    const prepared = await this.#file.at(rule.name, 'mode', () =>
+      rule.prepare(options, { ...services, mode }),
+    );
+    return {
+      ...prepared,
+      name: rule.name,
+      step: rule.step,
+      suspicion: rule.suspicion,
+      mode,
+      tag: log_tag ?? rule.name.toUpperCase(),
+      clients: new Set(clients),
+      subject,
+    };
   }
 }

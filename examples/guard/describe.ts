@@ -1,4 +1,5 @@
 /** The documentation of all options, from their declarations. */
+import { optionTable } from '../shared/option-table';
 import { commonOptions, FRAME } from './frame-options';
 import type { Options } from './options';
 import { type AnyRule, STEPS } from './rule';
@@ -6,9 +7,9 @@ import { type AnyRule, STEPS } from './rule';
 /** Markdown: the sections of the frame, the options of every rule, and the rules by their steps. */
 export function describeOptions(rules: readonly AnyRule[]): string {
   const frame = Object.entries<Options>(FRAME).map(
-    ([section, options]) => `#### [${section}]\n\n${table(options)}`,
+    ([section, options]) => `#### [${section}]\n\n${optionTable('option', options)}`,
   );
-  const common = `#### Every rule\n\n${table(withoutOwn())}`;
+  const common = `#### Every rule\n\n${optionTable('option', withoutOwn())}`;
   const steps = STEPS.flatMap((step) => {
     const own = rules.filter((rule) => rule.step === step);
     return own.length === 0 ? [] : [`### Rules: ${step}`, ...own.map(ruleText)];
@@ -21,7 +22,7 @@ function ruleText(rule: AnyRule): string {
     `Clients: ${rule.clients.join(', ')}.`,
     ...(rule.suspicion ? ['A trusted sender is spared.'] : []),
   ];
-  const own = Object.keys(rule.options).length === 0 ? '' : `\n\n${table(rule.options)}`;
+  const own = Object.keys(rule.options).length === 0 ? '' : `\n\n${optionTable('option', rule.options)}`;
   return `#### [${rule.name}]\n\n${rule.doc} ${notes.join(' ')}${own}`;
 }
 
@@ -33,11 +34,4 @@ function withoutOwn(): Options {
     log_tag: { ...options.log_tag, fallback: 'its name in capitals' },
     clients: { ...options.clients, fallback: 'as the rule says' },
   };
-}
-
-function table(options: Options): string {
-  const rows = Object.entries(options).map(
-    ([name, { doc, fallback }]) => `| \`${name}\` | ${doc} | ${fallback} |`,
-  );
-  return ['| option | | default |', '|---|---|---|', ...rows].join('\n').replace(/ {2}\|$/gm, ' |');
 }

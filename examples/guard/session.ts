@@ -1,10 +1,10 @@
 /** One SMTP session: its client, its message, and the rules that are asked about them. */
 import type { DnsSession } from 'tsmilter/dns';
 import type { EnvelopeAddress, Transaction } from 'tsmilter/message';
+import { resolverFor } from '../shared/dns';
 import { type Authentication, authenticate } from './authentication';
 import { type Client, classify } from './client';
 import type { Config } from './config';
-import { resolverFor } from './dns';
 import type { MessageFacts, SessionFacts } from './facts';
 import { Inspection } from './inspection';
 import { mark, removeForged } from './marks';

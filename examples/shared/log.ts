@@ -2,6 +2,9 @@
 import { hostname } from 'node:os';
 import { printable } from 'tsmilter/utils';
 
+/** Characters of a line, the rest of which is left out: it holds text of a message, whose senders choose how long it is. */
+const MAX_LENGTH = 2000;
+
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** `Jan  7 09:05:01`, local time (RFC 3164 4.1.2). */
@@ -14,20 +17,15 @@ function timestamp(time: Date): string {
 
 export class Log {
   readonly #sign: string;
-  readonly #maxLength: number;
 
-  /**
-   * @param name the program's name in each line
-   * @param maxLength characters of a line behind that; the rest is left out
-   */
-  constructor(name: string, maxLength = Number.POSITIVE_INFINITY) {
-    this.#maxLength = maxLength;
+  /** @param name the program's name in each line */
+  constructor(name: string) {
     process.stdout.on('error', () => {}); // if the reader of the log is gone, the filter keeps running
     this.#sign = `${hostname().split('.')[0]} ${name}[${process.pid}]:`;
   }
 
   /** Logs one line. What is not printable is escaped, so that text from a message cannot forge another line. */
   write(...words: readonly unknown[]): void {
-    console.log(timestamp(new Date()), this.#sign, printable(words.join(' ').slice(0, this.#maxLength)));
+    console.log(timestamp(new Date()), this.#sign, printable(words.join(' ').slice(0, MAX_LENGTH)));
   }
 }

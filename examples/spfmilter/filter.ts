@@ -3,10 +3,11 @@ import { isIP } from 'node:net';
 import { hostname as ownName } from 'node:os';
 import * as Milter from 'tsmilter';
 import type { SpfCheck } from 'tsmilter/spf';
+import { resolverFor } from '../shared/dns';
 import type { Log } from '../shared/log';
+import { type Place, placeOf } from '../shared/networks';
 import { Checks } from './checks';
-import { type Config, dnsFor } from './config';
-import { type Place, placeOf } from './networks';
+import type { Config } from './config';
 import { nameOf, type Policies } from './policy';
 import { missingHelo, numericHelo, type Refusal, spfRefusal, userRefusal } from './replies';
 
@@ -17,6 +18,21 @@ export interface Shared {
   readonly log: Pick<Log, 'write'>;
 }
 
+/** How the log names places: in pymilter's words. */
+const SHOWN: Readonly<Record<Place, string>> = {
+  internal: 'INTERNAL',
+  relay: 'TRUSTED',
+  external: 'EXTERNAL',
+};
+
+/** The resolver for one message or one client. */
+const dnsFor = ({ spf }: Config) =>
+  resolverFor({
+    nameservers: spf.nameservers,
+    max_lookups: 1000, // two checks, and one for each trusted forwarder, all of which have their own limits
+    max_time: 20, // for all of them together: the time-out of the MTA must be longer
+  });
+
 /** The address in `<user@domain>`; '' for the null sender. */
 const bare = (sender: string) => (/^<.*>$/.test(sender) ? sender.slice(1, -1) : sender);
 
@@ -25,7 +41,7 @@ export class SpfFilter extends Milter.Base {
   readonly #shared: Shared;
   /** Null for a client without an address, which is a program on this host. */
   #ip: string | null = null;
-  #place: Place = 'EXTERNAL';
+  #place: Place = 'external';
   #helo: string | null = null;
   /** Headers to be added at the end of the message; the first one goes to the top. */
   #headers: [name: string, value: string][] = [];
@@ -50,10 +66,10 @@ export class SpfFilter extends Milter.Base {
   override async connect(hostname: string, ...[family, hostaddr]: Milter.Peer): Promise<Milter.Status> {
     if (family === Milter.AF_INET || family === Milter.AF_INET6) this.#ip = hostaddr[0];
     const { config } = this.#shared;
-    this.#place = await placeOf(this.#ip, config, dnsFor(config), (name, error) =>
+    this.#place = await placeOf(this.#ip, config.milter, dnsFor(config), (name, error) =>
       this.#log(`${name} in the lists of networks is not looked up:`, error.message),
     );
-    this.#log('connect from', hostname, 'at', this.#ip ?? 'no address', this.#place);
+    this.#log('connect from', hostname, 'at', this.#ip ?? 'no address', SHOWN[this.#place]);
     return Milter.CONTINUE;
   }
 
@@ -84,9 +100,9 @@ export class SpfFilter extends Milter.Base {
     if (this.#helo === null && this.#ip !== null) return missingHelo();
     const user = this.getsymval('{auth_authen}');
     if (user) return this.#judgeUser(user, sender);
-    if (this.#place === 'INTERNAL' || this.#ip === null || this.#helo === null) return null;
+    if (this.#place === 'internal' || this.#ip === null || this.#helo === null) return null;
     if (isIP(this.#helo) !== 0) return numericHelo(this.#helo);
-    if (this.#place === 'TRUSTED') return null;
+    if (this.#place === 'relay') return null;
     return this.#judgeStranger({ ip: this.#ip, helo: this.#helo, sender });
   }
 
@@ -102,7 +118,7 @@ export class SpfFilter extends Milter.Base {
     const receiver = this.getsymval('j')?.trim() || ownName();
     const checks = new Checks(envelope, dnsFor(config), receiver, this.signal);
 
-    const forwarder = await checks.forwarder(config.trustedForwarder);
+    const forwarder = await checks.forwarder(config.spf.trusted_forwarder);
     if (forwarder !== null) {
       this.#log('trusted forwarder', forwarder.domain);
       this.#headers.push(['Received-SPF', forwarder.receivedSpf]);

@@ -133,7 +133,7 @@ describe('a file', () => {
       'config',
       'socketname = s',
       'socketnam = s',
-      /authmilter-bad\.cfg:\d: \[milter\] socketname: is missing/,
+      /authmilter-bad\.cfg:2: \[milter\] socketnam is unknown; did you mean socketname\?/,
     ],
     [
       'guard',

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
 import { AccessMap } from 'tsmilter/policy';
 import { TestCtx, type TestCtxOptions } from 'tsmilter/testing';
-import { type Config, readConfig } from '../../examples/spfmilter/config';
+import { optionTable } from '../../examples/shared/option-table';
+import { type Config, OPTIONS, readConfig } from '../../examples/spfmilter/config';
 import { SpfFilter } from '../../examples/spfmilter/filter';
 import { Policies, type Policy, readPolicy } from '../../examples/spfmilter/policy';
 import { DnsServer } from '../../tools/dns-server';
@@ -36,15 +37,15 @@ function configOf(text: string): Promise<Config> {
 describe('the configuration', () => {
   it('has defaults for every option but the socket', async () => {
     expect(await configOf('[milter]\nsocketname = /run/x/sock\n')).toStrictEqual({
-      socket: '/run/x/sock',
-      name: 'spfmilter',
-      umask: null,
-      internalConnect: [],
-      trustedRelay: [],
-      untrappedException: Milter.TEMPFAIL,
-      accessFile: null,
-      trustedForwarder: [],
-      nameservers: [],
+      milter: {
+        socketname: '/run/x/sock',
+        name: 'spfmilter',
+        umask: null,
+        untrapped_exception: Milter.TEMPFAIL,
+        internal_connect: [],
+        trusted_relay: [],
+      },
+      spf: { access_file: null, access_file_nulls: null, trusted_forwarder: [], nameservers: [] },
     });
   });
 
@@ -64,21 +65,26 @@ trusted_forwarder = example.com, example.org
 nameservers = 192.0.2.53, [::1]:5353
 `;
     expect(await configOf(text)).toStrictEqual({
-      socket: '/run/x/sock',
-      name: 'pyspffilter',
-      umask: 0o117,
-      internalConnect: ['127.0.0.1', '192.168.0.0/16', '10.*', '::1', 'host.example.com'],
-      trustedRelay: ['192.0.2.25'],
-      untrappedException: Milter.CONTINUE,
-      accessFile: '/etc/mail/access.db',
-      trustedForwarder: ['example.com', 'example.org'],
-      nameservers: ['192.0.2.53', '[::1]:5353'],
+      milter: {
+        socketname: '/run/x/sock',
+        name: 'pyspffilter',
+        umask: 0o117,
+        untrapped_exception: Milter.CONTINUE,
+        internal_connect: ['127.0.0.1', '192.168.0.0/16', '10.*', '::1', 'host.example.com'],
+        trusted_relay: ['192.0.2.25'],
+      },
+      spf: {
+        access_file: '/etc/mail/access.db',
+        access_file_nulls: 'false',
+        trusted_forwarder: ['example.com', 'example.org'],
+        nameservers: ['192.0.2.53', '[::1]:5353'],
+      },
     });
   });
 
   it('resolves the access map relative to its own directory', async () => {
-    const { accessFile } = await configOf('[milter]\nsocketname = s\n[spf]\naccess_file = access\n');
-    expect(accessFile).toBe(join(directory, 'access'));
+    const { spf } = await configOf('[milter]\nsocketname = s\n[spf]\naccess_file = access\n');
+    expect(spf.access_file).toBe(join(directory, 'access'));
   });
 
   for (const [text, umask] of [
@@ -88,7 +94,7 @@ nameservers = 192.0.2.53, [::1]:5353
     ['7', 7],
   ] as const) {
     it(`umask ${text}`, async () => {
-      expect((await configOf(`[milter]\nsocketname = s\numask = ${text}\n`)).umask).toBe(umask);
+      expect((await configOf(`[milter]\nsocketname = s\numask = ${text}\n`)).milter.umask).toBe(umask);
     });
   }
 
@@ -104,7 +110,7 @@ nameservers = 192.0.2.53, [::1]:5353
     ['[milter]\nsocketname = s\numask = 010117\n', /\[milter\] umask: 010117 is not an octal number/],
     [
       '[milter]\nsocketname = s\nuntrapped_exception = DISCARD\n',
-      /untrapped_exception: DISCARD is not one of TEMPFAIL, REJECT, CONTINUE, ACCEPT/,
+      /untrapped_exception: DISCARD is not one of tempfail, reject, continue, accept/,
     ],
     [
       '[milter]\nsocketname = s\ninternal_connect = 10.0.0.0/99\n',
@@ -132,16 +138,24 @@ nameservers = 192.0.2.53, [::1]:5353
   }
 });
 
+describe('the documentation', () => {
+  it('has the options as they are declared', () => {
+    const page = readFileSync(join(projectRoot, 'docs/spfmilter.md'), 'utf8');
+    for (const [section, options] of Object.entries(OPTIONS))
+      expect(page).toContain(`\n${optionTable(`\`[${section}]\``, options)}\n\n`);
+  });
+});
+
 describe('the samples', () => {
   it('spfmilter.cfg can be read, with the options that are comments in it too', async () => {
     const text = readFileSync(join(samples, 'spfmilter.cfg'), 'utf8');
     const config = await configOf(text);
-    expect(config.socket).toBe('/run/spfmilter/sock');
-    expect(config.trustedForwarder).toStrictEqual([]);
+    expect(config.milter.socketname).toBe('/run/spfmilter/sock');
+    expect(config.spf.trusted_forwarder).toStrictEqual([]);
     const all = await configOf(text.replace(/^;/gm, ''));
-    expect(all.trustedForwarder).toStrictEqual(['alumni.example.edu']);
-    expect(all.trustedRelay).toStrictEqual(['192.0.2.25', 'mx2.example.com']);
-    expect(all.nameservers).toHaveLength(2);
+    expect(all.spf.trusted_forwarder).toStrictEqual(['alumni.example.edu']);
+    expect(all.milter.trusted_relay).toStrictEqual(['192.0.2.25', 'mx2.example.com']);
+    expect(all.spf.nameservers).toHaveLength(2);
   });
 
   it('access contains only policies and ends with the defaults', async () => {
