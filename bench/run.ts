@@ -25,6 +25,7 @@ import { type Measured, type Results, type RowResult, resultOf } from './results
 import { type Row, rows } from './rows';
 import { median } from './statistics';
 import { type Figures, measure, type Trial } from './trial';
+import { UsageError, wholeNumber } from './whole-number';
 
 const ROUNDS = 5;
 const QUICK_ROUNDS = 2;
@@ -36,9 +37,6 @@ interface Options {
   readonly out: string;
   readonly docs: boolean;
 }
-
-/** An error in the command line. */
-class UsageError extends Error {}
 
 function readOptions(): Options | 'help' | 'list' {
   const { values } = parseArgs({
@@ -54,10 +52,8 @@ function readOptions(): Options | 'help' | 'list' {
   });
   if (values.help) return 'help';
   if (values.list) return 'list';
-  const rounds = Number(values.rounds ?? (values.quick ? QUICK_ROUNDS : ROUNDS));
-  if (!Number.isInteger(rounds) || rounds < 1) {
-    throw new UsageError(`--rounds takes a whole number from 1 on, not '${values.rounds}'`);
-  }
+  const byDefault = values.quick ? QUICK_ROUNDS : ROUNDS;
+  const rounds = values.rounds === undefined ? byDefault : wholeNumber('rounds', values.rounds);
   const unknown = values.only?.filter((name) => !rows.some((row) => row.name === name)) ?? [];
   if (unknown.length > 0) throw new UsageError(`there is no row ${unknown.join(', ')}: see --list`);
   const whole = !values.quick && values.only === undefined;

@@ -18,5 +18,5 @@ test('every kind of message is measured', () => {
 test('rounds must be an integer', () => {
   const { status, stderr } = bench('--rounds', '0');
   expect(status).not.toBe(0);
-  expect(stderr).toMatch(/--rounds is a whole number from 1, not 0/);
+  expect(stderr).toMatch(/--rounds takes a whole number from 1 on, not '0'/);
 });
