@@ -8,6 +8,7 @@ import { configError } from './config-error.js';
 import { type IniOption, readIniText, type Sections } from './ini-text.js';
 import { interpolate } from './interpolate.js';
 import { readText } from './read-text.js';
+import { booleanOf, entriesOf, integerOf } from './values.js';
 
 /** Limits of {@link MilterConfigParser}. */
 export interface MilterConfigParserOptions {
@@ -21,11 +22,6 @@ const MAX_FILE_SIZE = 8 * 1024 * 1024;
 /** The section of Python's ConfigParser whose options are defaults for all sections. */
 const DEFAULT_SECTION = 'DEFAULT';
 const FILE = /^file:/i;
-const INTEGER = /^[+-]?\d+$/;
-const BOOLEANS = new Map([
-  ...['1', 'yes', 'true', 'on'].map((word) => [word, true] as const),
-  ...['0', 'no', 'false', 'off'].map((word) => [word, false] as const),
-]);
 
 /**
  * Reads ini files in the dialect of Python's ConfigParser (pymilter's `MilterConfigParser`).
@@ -285,22 +281,6 @@ function unknownName(place: string, shown: string, name: string, known: readonly
   return configError(`${place}: ${shown} is unknown; ${advice}`);
 }
 
-function entriesOf(value: string): string[] {
-  return value
-    .split(/[,\n]/)
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
-}
-
 function fileOf(entry: string): string {
   return entry.replace(FILE, '').trim();
-}
-
-function integerOf(value: string): number | undefined {
-  const number = INTEGER.test(value) ? Number(value) : Number.NaN;
-  return Number.isSafeInteger(number) ? number : undefined;
-}
-
-function booleanOf(value: string): boolean | undefined {
-  return BOOLEANS.get(value.toLowerCase());
 }
