@@ -40,7 +40,7 @@ const ALLOWED = [
   /^examples\/.*\.(?:ts|mts|js|mjs|json|md)$/,
   /^examples\/spfmilter\/(?:spfmilter\.cfg|access)$/,
   /^examples\/guard\/guard\.cfg$/,
-  /^examples\/authmilter\/(?:authmilter\.cfg|signing-table|dmarc-policies)$/,
+  /^examples\/authmilter\/(?:authmilter\.cfg|signing-table\.txt|dmarc-policies\.txt)$/,
   /^examples\/systemd\/[\w-]+\/nolottery\.(?:service|socket)$/,
   /^docs\/(?!api\/).*\.md$/,
   /^docs\/grafana-dashboard\.json$/,

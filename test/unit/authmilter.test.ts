@@ -1,5 +1,5 @@
 /** examples/authmilter: its configuration, patterns and tables, and the clients that test/mta/authmilter.test.ts cannot have. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
@@ -93,6 +93,11 @@ describe('the configuration', () => {
       const own = sample.find((part) => part.startsWith(`[${section}]`));
       for (const name of Object.keys(options)) expect(own).toMatch(new RegExp(`^;?${name} =`, 'm'));
     }
+  });
+
+  it('no file of the example hides a module: require() prefers the name without an ending', () => {
+    const names = readdirSync(join(projectRoot, 'examples/authmilter'));
+    expect(names.filter((name) => names.includes(`${name}.ts`))).toStrictEqual([]);
   });
 
   it('the documentation has the options as they are declared', () => {
