@@ -9,14 +9,20 @@ export abstract class DescribedPart {
   readonly limits: Readonly<MimeLimits>;
   /** @internal */
   protected readonly fields: HeaderBlock;
-  /** @internal What the fields say of the content. */
-  protected content: Content;
+  /** What the fields say; null after a change, until somebody asks. */
+  #content: Content | null;
 
   /** @internal */
   constructor(fields: HeaderBlock, content: Content, limits: Readonly<MimeLimits>) {
     this.fields = fields;
-    this.content = content;
+    this.#content = content;
     this.limits = limits;
+  }
+
+  /** @internal What the fields say of the content. */
+  protected get content(): Content {
+    this.#content ??= new Content(this.fields, 'text/plain', this.limits.maxParameters);
+    return this.#content;
   }
 
   /** @internal A field was changed. */
@@ -70,7 +76,7 @@ export abstract class DescribedPart {
   }
 
   #changed(): void {
-    this.content = new Content(this.fields, 'text/plain', this.limits.maxParameters);
+    this.#content = null;
     this.edited();
   }
 

@@ -92,8 +92,8 @@ export function withoutScripts(
 function hidesScript(html: Buffer, found: Scripts | null, source: EncodedHtml): boolean {
   const { charsets, isXml } = source;
   if (isXml && declaresMarkup(html)) return true;
-  if (otherTexts(html, charsets).next().done !== true) {
-    // Copied only if there is another reading.
+  // What was found is removed from a copy, which is made only if there is another reading.
+  if (!found || otherTexts(html, charsets).next().done !== true) {
     const clean = found ? replaceRanges(html, found) : html;
     for (const text of otherTexts(clean, charsets)) if (hasScript(text, isXml)) return true;
   }

@@ -17,9 +17,10 @@ const urlAlphabet = (text: string): Buffer => Buffer.from(text.replace(/[^\w+/-]
 /** UTF-16, UTF-32 and shift sequences of stateful character sets, when what is decoded is ASCII. */
 const asciiOf = (bytes: Buffer): string => withoutShifts(bytes.toString('latin1').replaceAll('\0', ''));
 
-const USUAL: WordReader = { pattern: WORD, base64: skipJunk, decode: decodeText };
-const URL_ALPHABET: WordReader = { pattern: WORD, base64: urlAlphabet, decode: decodeText };
-const AS_ASCII: WordReader = { pattern: WORD, base64: skipJunk, decode: asciiOf };
+const ANY_CHARSET = { pattern: WORD, knows: () => true };
+const USUAL: WordReader = { ...ANY_CHARSET, base64: skipJunk, decode: decodeText };
+const URL_ALPHABET: WordReader = { ...ANY_CHARSET, base64: urlAlphabet, decode: decodeText };
+const AS_ASCII: WordReader = { ...ANY_CHARSET, base64: skipJunk, decode: asciiOf };
 
 /** A word in base64 with a character of the alphabet for URLs. */
 const URL_WORD = /\?b\?[^?]*[-_]/i;
@@ -47,21 +48,23 @@ export function percentDecoded(text: string, charset = ''): string {
 export function withoutComments(text: string): string {
   if (!text.includes('(')) return text;
   let kept = '';
+  /** Where the text begins that has not been kept yet. */
+  let begin = 0;
   let depth = 0;
   let quoted = false;
   for (let at = 0; at < text.length; at++) {
-    const character = text[at] as string;
-    if (character === '\\' && (quoted || depth > 0)) {
-      if (depth === 0) kept += character + (text[at + 1] ?? '');
-      at++;
-      continue;
+    const character = text[at];
+    if (character === '\\' && (quoted || depth > 0)) at++;
+    else if (character === '"' && depth === 0) quoted = !quoted;
+    else if (character === '(' && !quoted) {
+      if (depth === 0) kept += text.slice(begin, at);
+      depth++;
+    } else if (character === ')' && depth > 0) {
+      depth--;
+      begin = at + 1;
     }
-    if (depth === 0 && character === '"') quoted = !quoted;
-    if (!quoted && character === '(') depth++;
-    if (depth === 0) kept += character;
-    if (!quoted && character === ')' && depth > 0) depth--;
   }
-  return kept;
+  return depth === 0 ? kept + text.slice(begin) : kept;
 }
 
 const before = (text: string, mark: string): string => {
@@ -93,16 +96,16 @@ const STEPS: readonly ((name: string) => readonly string[])[] = [
   (name) => (/["'`<>/\\]$/.test(name) ? [name.replace(/["'`<>/\\]+$/, '')] : []),
 ];
 
-/** Names that have one reading: nothing in them is decoded, dropped, or an end. */
-const PLAIN = /^(?:[\w \-.@#$!^,;={}[\]]|&(?!#)|~(?![{}]))*$/;
+/** What gives a name several readings, because it is decoded, dropped, or an end. */
+const ODD = /[^\w \-.@#$!^,;={}[\]&~]|&#|~[{}]|=\?/;
 /** Readings that are tried of one name. */
 const MAX_READINGS = 64;
 
-/** Whether a name may have an extension that matters: one letter is not enough to open a file with something. */
-const hasExtension = (name: string): boolean => /^[a-z0-9][a-z0-9_-]{1,24}$/.test(extensionOf(name));
+/** An extension that matters: one letter is not enough to open a file with something. */
+const EXTENSION = /^[a-z0-9][a-z0-9_-]{1,24}$/;
 
 /** Whether a name has one reading only. */
-export const isPlainName = (name: string): boolean => PLAIN.test(name) && !name.includes('=?');
+export const isPlainName = (name: string): boolean => !ODD.test(name);
 
 /** A longer name is not decoded: no file is named so. */
 export const MAX_NAME_LENGTH = 4096;
@@ -111,15 +114,20 @@ export const MAX_NAME_LENGTH = 4096;
 export const usualName = (name: string): string =>
   name.includes('=?') && name.length <= MAX_NAME_LENGTH ? decodeWords(name, USUAL) : name;
 
-/** Adds what encoded words decode to, and what the words in that decode to. What has been decoded once is not decoded again. */
-function addDecodedWords(found: Set<string>): void {
+/**
+ * Adds what encoded words decode to, and what the words in that decode to. What has been decoded once is not decoded again.
+ *
+ * @param first whose usual reading is known
+ */
+function addDecodedWords(found: Set<string>, first: string): void {
   const decoded = new Set<string>();
   for (let round = 0; round < 2; round++) {
     for (const name of [...found]) {
       if (decoded.has(name) || !name.includes('=?')) continue;
       decoded.add(name);
       for (const reader of readersOf(name))
-        if (found.size < MAX_READINGS) found.add(decodeWords(name, reader));
+        if (found.size < MAX_READINGS && (name !== first || reader !== USUAL))
+          found.add(decodeWords(name, reader));
     }
   }
 }
@@ -128,7 +136,7 @@ function addDecodedWords(found: Set<string>): void {
 export function readingsOfName(name: string): string[] {
   if (isPlainName(name)) return [name];
   const found = new Set([usualName(name), name]);
-  addDecodedWords(found);
+  addDecodedWords(found, name);
   for (const step of STEPS) {
     for (const each of [...found])
       for (const reading of step(each)) if (found.size < MAX_READINGS) found.add(reading);
@@ -153,18 +161,25 @@ export function decodedValue(value: string): string {
 /** Of more different names in the fields of a message that have several readings, the rest is not read. */
 const MAX_ODD_NAMES = 300;
 
+/** A name with several readings: the usual one, and all that have an extension, each with another one. */
+interface OddName {
+  readonly usual: string;
+  readonly readings: readonly string[];
+}
+
 /** Limits how many names with several readings are read, in all fields of one kind of a message. */
 export class NameBudget {
-  readonly #known = new Map<string, readonly string[]>();
+  readonly #known = new Map<string, OddName>();
 
-  /** The readings of a name; null if it is too long, or there were too many before it. */
-  readingsOf(name: string): readonly string[] | null {
+  /** A name and its readings; null if it is too long, or there were too many before it. */
+  read(name: string): OddName | null {
     const known = this.#known.get(name);
     if (known) return known;
     if (name.length > MAX_NAME_LENGTH || this.#known.size >= MAX_ODD_NAMES) return null;
     const readings = readingsOfName(name);
-    this.#known.set(name, readings);
-    return readings;
+    const odd = { usual: readings[0] as string, readings: withNewExtensions([], readings) };
+    this.#known.set(name, odd);
+    return odd;
   }
 }
 
@@ -180,8 +195,9 @@ export function withNewExtensions(names: readonly string[], others: Iterable<str
   const known = new Set(names.map(extensionOf));
   const added: string[] = [];
   for (const name of others) {
-    if (!hasExtension(name) || known.has(extensionOf(name))) continue;
-    known.add(extensionOf(name));
+    const extension = extensionOf(name);
+    if (!EXTENSION.test(extension) || known.has(extension)) continue;
+    known.add(extension);
     added.push(name);
   }
   return added;

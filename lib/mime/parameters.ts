@@ -70,8 +70,33 @@ const RELEVANT = /name|boundary|charset/i;
 /** A value that ends at a semicolon for every program. */
 const TOKEN = /^[\w.-]+$/;
 
+/** Where a value may end that is not quoted, besides a semicolon. */
+const VALUE_ENDS = [',', ' ', '\t', '(', ')', '"'] as const;
+
+/** A field's value without quotes, of which any part can be taken: they are removed once, not for each parameter. */
+class WithoutQuotes {
+  readonly #text: string;
+  /** How many quotes there are before each index of the value. */
+  readonly #quotes: Uint32Array;
+
+  constructor(value: string) {
+    this.#text = value.replace(/["']/g, '');
+    this.#quotes = new Uint32Array(value.length + 1);
+    let count = 0;
+    for (let at = 0; at < value.length; at++) {
+      if (value[at] === '"' || value[at] === "'") count++;
+      this.#quotes[at + 1] = count;
+    }
+  }
+
+  /** What `value.slice(begin, end)` is without quotes. */
+  slice(begin: number, end: number): string {
+    return this.#text.slice(begin - (this.#quotes[begin] as number), end - (this.#quotes[end] as number));
+  }
+}
+
 /** The texts that a value which begins at `at` may be if no rule of the RFC applies. */
-function* looseValues(value: string, at: number): Generator<string> {
+function* looseValues(value: string, at: number, withoutQuotes: () => WithoutQuotes): Generator<string> {
   const semicolon = endAt(value, ';', at);
   const text = value.slice(at, semicolon);
   if (TOKEN.test(text)) {
@@ -84,12 +109,12 @@ function* looseValues(value: string, at: number): Generator<string> {
   if (opening === '"' || opening === "'") {
     yield value.slice(at + 1, endAt(value, opening, at + 1));
     yield unquote(value.slice(at));
-    yield text.replace(/["']/g, '').trim();
+    yield withoutQuotes().slice(at, semicolon).trim();
     return;
   }
   yield text.trim();
-  yield text.replace(/\\(.)/g, '$1').trim();
-  for (const end of [',', ' ', '\t', '(', ')', '"']) {
+  if (text.includes('\\')) yield text.replace(/\\(.)/g, '$1').trim();
+  for (const end of VALUE_ENDS) {
     const found = text.indexOf(end);
     if (found > 0) yield text.slice(0, found);
   }
@@ -104,11 +129,16 @@ const MIN_LOOSE_TEXT = 8 * 1024;
 function readLoosely(value: string, attributes: Attributes, maxParameters: number): boolean {
   let count = 0;
   let budget = 16 * value.length + MIN_LOOSE_TEXT;
+  let stripped: WithoutQuotes | undefined;
+  const withoutQuotes = (): WithoutQuotes => {
+    stripped ??= new WithoutQuotes(value);
+    return stripped;
+  };
   for (const { 0: beginning, index } of value.matchAll(BEGINNING)) {
     const attribute = beginning.slice(0, beginning.lastIndexOf('=')).trim();
     if (!RELEVANT.test(attribute)) continue;
     if (++count > maxParameters) return true;
-    const texts = new Set(looseValues(value, index + beginning.length));
+    const texts = new Set(looseValues(value, index + beginning.length, withoutQuotes));
     for (const text of texts) budget -= text.length + 64;
     if (budget < 0) return true;
     attributes.add(attribute, texts);
@@ -183,9 +213,15 @@ class NameReader {
     this.#budget = budget;
   }
 
+  /** The usual reading of a name. */
+  usual(name: string): string {
+    return isPlainName(name) ? name : (this.#budget.read(name)?.usual ?? usualName(name));
+  }
+
+  /** The readings of names that have an extension. */
   *readingsOf(names: readonly string[]): Generator<string> {
     for (const name of new Set(names)) {
-      const readings = isPlainName(name) ? [name] : this.#budget.readingsOf(name);
+      const readings = isPlainName(name) ? [name] : this.#budget.read(name)?.readings;
       if (readings) yield* readings;
       else this.overloaded = true;
     }
@@ -201,7 +237,7 @@ function readingsIn(
 ): Parameter[] {
   let values: string[];
   if (name.includes('name')) {
-    values = [...new Set(usual.map(usualName))];
+    values = [...new Set(usual.map((text) => names.usual(text)))];
     values.push(...withNewExtensions(values, names.readingsOf([...usual, ...others])));
   } else if (name === 'boundary' || name === 'charset') {
     values = [...new Set([...usual, ...others])];

@@ -11,10 +11,14 @@ import { withoutComments } from './names.js';
 /** `name*1*` as the name, the number of the segment, and whether it is encoded (RFC 2231 7). */
 const ATTRIBUTE = /^([^*]*)(?:\*(\d*))?(\*?)$/;
 
+const isAsciiText = (text: string): boolean => /^[\0-\x7f]*$/.test(text);
+
 interface Segment {
   readonly index: number;
   readonly text: string;
   readonly encoded: boolean;
+  /** The bytes that the text stands for, as latin1. */
+  readonly bytes: string;
 }
 
 /** What one field says about one attribute. */
@@ -33,9 +37,10 @@ interface AttributeName {
 function readAttribute(attribute: string): AttributeName {
   if (/^[a-z-]+$/i.test(attribute)) return { name: attribute.toLowerCase(), index: null, encoded: false };
   // Invisible characters, and comments, are no part of an attribute.
-  const key = withoutComments(attribute)
-    .replace(/[^!-~]+/g, '')
-    .toLowerCase();
+  const visible = /^[!-'*-~]*$/.test(attribute)
+    ? attribute
+    : withoutComments(attribute).replace(/[^!-~]+/g, '');
+  const key = visible.toLowerCase();
   const [, name = '', number, star] = ATTRIBUTE.exec(key) ?? [null, key.slice(0, key.indexOf('*')), ''];
   const index = number === undefined ? null : Number(number || 0);
   return { name, index, encoded: index !== null && (star === '*' || number === '') };
@@ -51,7 +56,7 @@ export class Attributes {
     this.#found.set(name, entry);
     for (const text of values) {
       if (index === null) entry.plain.push(text);
-      else entry.segments.push({ index, text, encoded });
+      else entry.segments.push({ index, text, encoded, bytes: bytesOf(text, encoded) });
     }
   }
 
@@ -72,24 +77,27 @@ function extendedValue(text: string): [charset: string, text: string][] {
   ];
 }
 
-/** Puts segments together and decodes those that are encoded, in the character set that the first one names. */
+/** What a segment stands for: bytes, as latin1; or text that is no byte string, as it is. */
+function bytesOf(text: string, encoded: boolean): string {
+  if (!encoded) return isAsciiText(text) ? text : encodeBytes(text).toString('latin1');
+  if (!text.includes('%')) return text;
+  return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/** Puts segments together and decodes them in the character set that the first one names if it is encoded. */
 function join(segments: readonly Segment[]): string[] {
   const [first] = segments;
   if (!first) return [];
+  const rest = segments
+    .slice(1)
+    .map(({ bytes }) => bytes)
+    .join('');
   const heads = first.encoded ? extendedValue(first.text) : ([['', first.text]] as [string, string][]);
   return heads.map(([charset, text]) => {
-    const all = [{ ...first, text }, ...segments.slice(1)].map((segment) =>
-      segment.encoded
-        ? segment.text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
-            String.fromCharCode(Number.parseInt(hex, 16)),
-          )
-        : encodeBytes(segment.text).toString('latin1'),
-    );
-    const encodedText = all.join('');
+    const joined = bytesOf(text, first.encoded) + rest;
+    if (charset === '' && isAsciiText(joined)) return joined;
     // Text that is no byte string was not encoded at all.
-    return /[^\0-\xff]/.test(encodedText)
-      ? encodedText
-      : decodeText(Buffer.from(encodedText, 'latin1'), charset);
+    return /[^\0-\xff]/.test(joined) ? joined : decodeText(Buffer.from(joined, 'latin1'), charset);
   });
 }
 

@@ -26,15 +26,13 @@ interface Delimiter {
   readonly isLoose: boolean;
 }
 
-/** A line that only starts with a boundary. */
+/** A line that only starts with a boundary, as offsets from the position. */
 interface LooseLine {
   readonly delimiter: Delimiter;
-  /** The line with what stands before it, without its line break. */
-  readonly bytes: Buffer;
-  /** Where in these the line begins. */
   readonly begin: number;
-  /** Its line break, which stays in the buffer before the position. */
-  readonly lineBreak: Buffer;
+  /** Where its line break begins and ends. */
+  readonly lineBreak: number;
+  readonly end: number;
 }
 
 export interface ScannerOptions {
@@ -76,15 +74,20 @@ export class Scanner {
   /** Everything before this index in the buffer has been returned. */
   #position = 0;
   #inHead = true;
-  /** In a head: bytes after the position whose lines have been scanned, and where lines that begin with `--` are. */
+  /** In a head: bytes of it whose lines have been scanned, and where in it lines that begin with `--` are. */
   #seen = 0;
   #dashLines: number[] = [];
   /** In a body: whether a line begins at the position. */
   #atLineStart = true;
+  /** In a body: bytes after the position in which there is no boundary. */
+  #searched = 0;
   readonly #boundaries = new OpenBoundaries();
   /** For each multipart in the stack the boundary that was found last. */
   readonly #lastBoundary = new WeakMap<Entity, string>();
-  /** A line that only starts with a boundary, until it is known whether a part begins there. */
+  /**
+   * A line that only starts with a boundary, until it is known whether a part begins there. It is not returned before, so that many
+   * such lines cost no more than others.
+   */
   #loose: LooseLine | null = null;
   readonly #nameBudgets = new NameBudgets();
   #pieces: Piece[] = [];
@@ -115,11 +118,10 @@ export class Scanner {
   }
 
   #run(final: boolean): Piece[] {
-    const kept = this.#loose?.lineBreak.length ?? 0;
-    const rest = this.#buffer.subarray(this.#position - kept);
+    const rest = this.#buffer.subarray(this.#position);
     const chunks = rest.length > 0 ? [rest, ...this.#waiting] : this.#waiting;
     this.#buffer = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-    this.#position = kept;
+    this.#position = 0;
     this.#waiting = [];
     this.#waitingSize = 0;
     while (this.#inHead ? this.#scanHead(final) : this.#scanBody(final));
@@ -129,24 +131,32 @@ export class Scanner {
     return pieces;
   }
 
+  /** Where the head begins that is scanned: at the position, or behind a line that only starts with a boundary. */
+  get #headBegin(): number {
+    return this.#position + (this.#loose?.end ?? 0);
+  }
+
   /** @returns whether there is more to scan */
   #scanHead(final: boolean): boolean {
     const buffer = this.#buffer;
+    const begin = this.#headBegin;
     // Behind a line that only starts with a boundary there is hardly ever a head.
     if (this.#seen === 0 && !this.#loose) {
       const end = ordinaryHeadEnd(buffer, this.#position);
       if (end - this.#position <= this.#limits.maxHeadSize && end >= 0) return this.#finishHead(end);
     }
-    let at = this.#position + this.#seen;
+    let at = begin + this.#seen;
     for (;;) {
       const end = lineEnd(buffer, at);
       if (!final && !this.#isComplete(end)) {
-        this.#seen = at - this.#position;
-        return this.#checkHeadSize(buffer.length);
+        this.#seen = at - begin;
+        if (this.#checkHeadSize(buffer.length)) return true;
+        if (this.#loose) this.#emitBefore(this.#loose);
+        return false;
       }
       if (end === at) return this.#finishHead(skipLineBreak(buffer, end));
-      if (this.#delimiterAt(at, end) ?? this.#looseDelimiterAt(at, end)) return this.#finishHead(at);
-      if (buffer[at] === DASH && buffer[at + 1] === DASH) this.#dashLines.push(at - this.#position);
+      if (this.#delimiterAt(at, end)) return this.#finishHead(at);
+      if (buffer[at] === DASH && buffer[at + 1] === DASH) this.#dashLines.push(at - begin);
       at = skipLineBreak(buffer, end);
       if (this.#checkHeadSize(at)) return true;
     }
@@ -159,15 +169,16 @@ export class Scanner {
 
   /** Something too long for a head is an error if it looks like one; otherwise it is the body of a part without a head. */
   #checkHeadSize(end: number): boolean {
-    const size = end - this.#position;
-    if (size <= this.#limits.maxHeadSize) return false;
-    if (looksLikeHead(this.#buffer.subarray(this.#position, end)))
+    const begin = this.#headBegin;
+    if (end - begin <= this.#limits.maxHeadSize) return false;
+    if (looksLikeHead(this.#buffer.subarray(begin, end)))
       throw limitReached('maxHeadSize', this.#limits.maxHeadSize, 'bytes of header fields of a part');
-    return this.#finishHead(this.#position);
+    return this.#finishHead(begin);
   }
 
   #finishHead(end: number): true {
-    let bytes = this.#buffer.subarray(this.#position, end);
+    const begin = this.#headBegin;
+    let bytes = end > begin ? this.#buffer.subarray(begin, end) : EMPTY;
     if (bytes.length > 0 && lineEnd(bytes, 0) > 0 && !looksLikeHead(bytes)) bytes = EMPTY;
     if (this.#loose && !this.#settleLoose(this.#loose, bytes)) return true;
     const parent = this.#stack.at(-1) ?? null;
@@ -237,7 +248,7 @@ export class Scanner {
   /** @returns whether there is more to scan */
   #scanBody(final: boolean): boolean {
     const buffer = this.#buffer;
-    let at = this.#boundaries.longest >= 0 ? buffer.indexOf(DASHES, this.#position) : -1;
+    let at = this.#boundaries.longest >= 0 ? this.#dashesFrom(this.#position + this.#searched) : -1;
     while (at >= 0) {
       if (!this.#isLineStart(at)) {
         while (buffer[at] === DASH) at++; // a run of dashes within a line
@@ -247,14 +258,19 @@ export class Scanner {
         if (!complete && !final && this.#mayBecomeDelimiter(at, end)) {
           return this.#emit(lineBreakBefore(buffer, at, this.#position));
         }
-        const delimiter =
-          complete || final ? (this.#delimiterAt(at, end) ?? this.#looseDelimiterAt(at, end)) : null;
-        if (delimiter) return this.#enter(delimiter, at, skipLineBreak(buffer, end));
+        const delimiter = complete || final ? this.#delimiterAt(at, end) : null;
+        if (delimiter) return this.#enter(delimiter, at, end);
         at = skipLineBreak(buffer, end);
       }
-      at = buffer.indexOf(DASHES, at);
+      at = this.#dashesFrom(at);
     }
     return this.#emit(final || this.#boundaries.longest < 0 ? buffer.length : this.#holdBack());
+  }
+
+  /** The index of the next two dashes, or -1. A search that finds them where it begins costs more than a look. */
+  #dashesFrom(at: number): number {
+    const buffer = this.#buffer;
+    return buffer[at] === DASH && buffer[at + 1] === DASH ? at : buffer.indexOf(DASHES, at);
   }
 
   #isLineStart(at: number): boolean {
@@ -274,9 +290,10 @@ export class Scanner {
 
   #mayBecomeDelimiter(at: number, end: number): boolean {
     if (end - at <= this.#boundaries.longest + 4) return true;
-    if (!this.#delimiterAt(at, end)) return this.#looseDelimiterAt(at, end) !== null;
+    const delimiter = this.#delimiterAt(at, end);
+    if (!delimiter) return false;
     const { maxHeaderLength } = this.#limits;
-    if (end - at > maxHeaderLength)
+    if (!delimiter.isLoose && end - at > maxHeaderLength)
       throw limitReached('maxHeaderLength', maxHeaderLength, 'bytes of a boundary line');
     return true;
   }
@@ -291,28 +308,40 @@ export class Scanner {
       this.#atLineStart = bytes[bytes.length - 1] === LF || bytes[bytes.length - 1] === CR;
       this.#position = end;
     }
+    this.#searched = 0;
     return false;
   }
 
-  /** Handles the boundary line from `at` to `end`: ends the parts in its multipart and begins the next one. */
-  #enter(delimiter: Delimiter, at: number, end: number): true {
-    this.#emit(lineBreakBefore(this.#buffer, at, this.#position));
-    const begin = at - this.#position;
-    const bytes = this.#buffer.subarray(this.#position, end);
-    this.#position = end;
-    this.#atLineStart = true;
+  /** Handles the boundary in the line from `at`, with its line break at `lineBreak`. */
+  #enter(delimiter: Delimiter, at: number, lineBreak: number): true {
+    const buffer = this.#buffer;
+    const end = skipLineBreak(buffer, lineBreak);
     if (delimiter.isLoose) {
-      const lineBegin = lineEnd(bytes, begin);
+      const position = this.#position;
       this.#loose = {
         delimiter,
-        begin,
-        bytes: bytes.subarray(0, lineBegin),
-        lineBreak: bytes.subarray(lineBegin),
+        begin: at - position,
+        lineBreak: lineBreak - position,
+        end: end - position,
       };
       this.#inHead = true;
       this.#seen = 0;
-    } else this.#delimit(delimiter, { bytes });
+      return true;
+    }
+    this.#emit(lineBreakBefore(buffer, at, this.#position));
+    const bytes = buffer.subarray(this.#position, end);
+    this.#position = end;
+    this.#delimit(delimiter, { bytes });
     return true;
+  }
+
+  /** Returns what stands before a line that only starts with a boundary. */
+  #emitBefore({ delimiter, begin, lineBreak, end }: LooseLine): LooseLine {
+    const before = this.#position;
+    this.#emit(lineBreakBefore(this.#buffer, before + begin, before));
+    const size = this.#position - before;
+    this.#loose = { delimiter, begin: begin - size, lineBreak: lineBreak - size, end: end - size };
+    return this.#loose;
   }
 
   /** Ends the parts in a multipart and begins the next one. */
@@ -321,25 +350,27 @@ export class Scanner {
     const entity = this.#stack[level] as Entity;
     this.#pieces.push({ type: 'frame', entity, ...frame });
     this.#lastBoundary.set(entity, boundary);
+    this.#atLineStart = true;
     // After a closing boundary the multipart stays open, because some mail programs read further parts there.
     if (!closes) this.#beginHead();
   }
 
   /** A line that only starts with a boundary counts as one if fields of content follow. @returns whether it does */
-  #settleLoose({ delimiter, bytes, begin, lineBreak }: LooseLine, head: Buffer): boolean {
-    this.#loose = null;
+  #settleLoose(loose: LooseLine, head: Buffer): boolean {
     if (head.length > 0 && new HeaderBlock(head, this.#limits, this.#lineBreak).describesContent) {
+      const { delimiter, begin, lineBreak, end } = this.#emitBefore(loose);
+      const bytes = this.#buffer.subarray(this.#position, this.#position + end);
       const line = Buffer.from(`--${delimiter.boundary}`, 'latin1');
-      const exact = Buffer.concat([bytes.subarray(0, begin), line, lineBreak]);
-      this.#delimit(delimiter, { bytes: Buffer.concat([bytes, lineBreak]), exact });
+      const exact = Buffer.concat([bytes.subarray(0, begin), line, bytes.subarray(lineBreak)]);
+      this.#loose = null;
+      this.#position += end;
+      this.#delimit(delimiter, { bytes, exact });
       return true;
     }
-    const entity = this.#stack.at(-1) as Entity;
-    this.#pieces.push({ type: entity.kind === 'multipart' ? 'frame' : 'body', entity, bytes });
-    this.#position -= lineBreak.length;
+    this.#loose = null;
+    this.#searched = loose.lineBreak;
     this.#dashLines = [];
     this.#inHead = false;
-    this.#atLineStart = false;
     return false;
   }
 
@@ -351,17 +382,25 @@ export class Scanner {
     }
   }
 
-  /**
-   * The boundary in the line from `at` to `end`, for the innermost multipart that it matches. All open multiparts are checked,
-   * because an inner one without a closing boundary ends at a boundary of an outer one (RFC 2046 5.1.2).
-   */
+  /** The boundary in the line from `at` to `end`, or with which it begins. */
   #delimiterAt(at: number, end: number): Delimiter | null {
     const buffer = this.#buffer;
-    if (this.#boundaries.longest < 0 || buffer[at] !== DASH || buffer[at + 1] !== DASH) return null;
+    const { longest } = this.#boundaries;
+    if (longest < 0 || buffer[at] !== DASH || buffer[at + 1] !== DASH) return null;
     let last = end;
     while (last > at + 2 && (buffer[last - 1] === SPACE || buffer[last - 1] === TAB)) last--;
-    if (last - at > this.#boundaries.longest + 4) return null;
-    const text = buffer.toString('latin1', at + 2, last);
+    const text = buffer.toString('latin1', at + 2, Math.min(end, at + 4 + longest));
+    const exact = last - at <= longest + 4 ? this.#exactDelimiter(text.slice(0, last - at - 2)) : null;
+    return exact ?? (end - at <= MAX_LOOSE_LINE ? this.#looseDelimiter(text) : null);
+  }
+
+  /**
+   * The boundary that a line is, for the innermost multipart that it matches. All open multiparts are checked, because an inner one
+   * without a closing boundary ends at a boundary of an outer one (RFC 2046 5.1.2).
+   *
+   * @param text the line after its `--`, without blanks at its end
+   */
+  #exactDelimiter(text: string): Delimiter | null {
     const opened = this.#boundaries.levelOf(text);
     const withoutEnd = text.endsWith('--') ? text.slice(0, -2) : text;
     const closed = text.endsWith('--') ? this.#boundaries.levelOf(withoutEnd) : -1;
@@ -373,12 +412,10 @@ export class Scanner {
   /**
    * A line that only starts with a boundary. It begins a part in the innermost multipart, whichever boundary it is, because to
    * programs that compare whole lines the inner multiparts are still open.
+   *
+   * @param text the line after its `--`
    */
-  #looseDelimiterAt(at: number, end: number): Delimiter | null {
-    const buffer = this.#buffer;
-    if (this.#boundaries.longest < 0 || buffer[at] !== DASH || buffer[at + 1] !== DASH) return null;
-    if (end - at <= DASHES.length || end - at > MAX_LOOSE_LINE) return null;
-    const text = buffer.toString('latin1', at + 2, Math.min(end, at + 4 + this.#boundaries.longest));
+  #looseDelimiter(text: string): Delimiter | null {
     if (!this.#boundaries.begins(text)) return null;
     const level = this.#boundaries.innermost;
     const entity = this.#stack[level] as Entity;

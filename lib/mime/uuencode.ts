@@ -14,9 +14,9 @@ export function decodeUuencoded(chunks: readonly Buffer[], allocate: Allocate, m
   let at = 0;
   while (at < bytes.length && size <= maxSize) {
     const end = lineEnd(bytes, at);
-    const text = bytes.toString('latin1', at, Math.min(end, at + 6));
+    const text = mayEnclose(bytes[at]) ? bytes.toString('latin1', at, Math.min(end, at + 6)) : '';
     if (text.trimEnd() === 'end') break;
-    if (text !== 'begin ') size += end > at ? sixBits(bytes, at, end) : 0;
+    size += end > at ? sixBits(bytes, at, end) : 0;
     at = skipLineBreak(bytes, end);
     if (text !== 'begin ') continue;
     begin = at;
@@ -32,6 +32,9 @@ export function decodeUuencoded(chunks: readonly Buffer[], allocate: Allocate, m
   return decoded.subarray(0, length);
 }
 
+/** Whether a line with this first character may be the `begin` or the `end` of a file: most need not become a string. */
+const mayEnclose = (first: number | undefined): boolean => first === 0x62 || first === 0x65;
+
 /** The value of the character at `at`, or that of a blank after the end of the line. */
 const sixBits = (bytes: Buffer, at: number, end: number): number =>
   at < end ? ((bytes[at] as number) - SPACE) & 0x3f : 0;
@@ -41,7 +44,8 @@ function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer
   const count = sixBits(bytes, begin, end);
   // Blanks that are missing at the end stand for zeros.
   const given = Math.min(count, Math.ceil((end - begin - 1) / 4) * 3);
-  if (given < count) decoded.fill(0, from + given, from + count);
+  // At most 63 bytes, for which a call takes longer than this.
+  for (let at = from + given; at < from + count; at++) decoded[at] = 0;
   for (let done = 0, at = begin + 1; done < given; done += 3, at += 4) {
     const bits =
       (sixBits(bytes, at, end) << 18) |

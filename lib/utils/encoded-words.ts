@@ -8,8 +8,10 @@ export interface WordReader {
   readonly pattern: RegExp;
   /** The bytes of a word in base64, or null if the word is to stay as it is. */
   base64(text: string): Buffer | null;
-  /** The text of the bytes, or null if the word is to stay as it is. */
-  decode(bytes: Buffer, charset: string): string | null;
+  /** Whether words in this character set are decoded. Others stay as they are. */
+  knows(charset: string): boolean;
+  /** The text of the bytes. */
+  decode(bytes: Buffer, charset: string): string;
 }
 
 const HEX = /=([0-9a-f]{2})/gi;
@@ -34,31 +36,29 @@ const withoutLanguage = (charset: string): string => charset.replace(/\*.*$/, ''
 export function decodeWords(value: string, reader: WordReader): string {
   const pieces: string[] = [];
   let done = 0;
-  /** Adjacent words, and the text of the first one. */
-  let run = null as { charset: string; bytes: Buffer[]; text: string } | null;
-  /** Whether the last piece is a decoded word. */
-  let afterWord = false;
+  /** Adjacent words. They are decoded together only, because decoding a word costs much more than finding it. */
+  let run = null as { readonly charset: string; readonly bytes: Buffer[] } | null;
   const finishRun = () => {
-    if (run?.bytes.length === 1) pieces.push(run.text);
-    else if (run) pieces.push(reader.decode(Buffer.concat(run.bytes), run.charset) as string);
-    afterWord ||= run !== null;
-    run = null;
+    if (!run) return;
+    const [first] = run.bytes;
+    const bytes = run.bytes.length === 1 ? (first as Buffer) : Buffer.concat(run.bytes);
+    pieces.push(reader.decode(bytes, run.charset));
   };
   for (const { 0: word, 1: label = '', 2: encoding = '', 3: text = '', index } of value.matchAll(
     reader.pattern,
   )) {
     const charset = withoutLanguage(label);
+    if (!reader.knows(charset)) continue;
     const bytes = encoding.toLowerCase() === 'b' ? reader.base64(text) : decodeQ(text);
-    const decoded = bytes && reader.decode(bytes, charset);
-    if (bytes === null || decoded === null) continue;
+    if (bytes === null) continue;
     const between = value.slice(done, index);
-    const adjacent = (run !== null || afterWord) && /^\s*$/.test(between);
-    if (!adjacent || run?.charset !== charset) {
+    const adjacent = run !== null && /^\s*$/.test(between);
+    if (adjacent && run?.charset === charset) run.bytes.push(bytes);
+    else {
       finishRun();
       if (!adjacent) pieces.push(between);
-      run = { charset, bytes: [], text: decoded };
+      run = { charset, bytes: [bytes] };
     }
-    run?.bytes.push(bytes);
     done = index + word.length;
   }
   finishRun();

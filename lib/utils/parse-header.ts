@@ -17,7 +17,8 @@ const READER: WordReader = {
     const digits = text.replace(/[^A-Za-z0-9+/]/g, '');
     return digits.length % 4 === 1 ? null : Buffer.from(digits, 'base64');
   },
-  decode: (bytes, charset) => (isSupportedCharset(charset) ? decodeCharset(bytes, charset) : null),
+  knows: isSupportedCharset,
+  decode: decodeCharset,
 };
 
 /**
