@@ -139,14 +139,18 @@ async function send(mta: Mta, messages: readonly Buffer[]): Promise<void> {
 }
 
 /** Every message must be there, with what the filters add. */
-function checkHeld(mta: Mta, count: number, { mark }: ChainRow, { name }: Chain): void {
+function checkHeld(mta: Mta, count: number, { marks }: ChainRow, { name }: Chain): void {
   const folder = join(mta.queueDir, 'hold');
   const held = readdirSync(folder);
   if (held.length !== count) throw new Error(`${name}: ${held.length} messages of ${count} in the queue`);
-  const without = held.find((file) => mark && !mark.test(readFileSync(join(folder, file), 'latin1')));
+  const complete = (file: string) => {
+    const text = readFileSync(join(folder, file), 'latin1');
+    return marks.every((mark) => mark.test(text));
+  };
+  const without = held.find((file) => !complete(file));
   if (without !== undefined)
     throw new Error(
-      `${name}: a message lacks ${mark}:\n${readFileSync(join(folder, without), 'latin1').slice(-2_000)}`,
+      `${name}: a message lacks one of ${marks.join(', ')}:\n${readFileSync(join(folder, without), 'latin1').slice(-2_000)}`,
     );
 }
 

@@ -13,6 +13,9 @@ export const AUTHSERV_ID = 'postfix.test';
 const BODY = 5_000;
 const LINE = 'Some words of a letter, which is neither long nor interesting, but has lines.\r\n';
 
+/** The strings of a TXT record, which have 255 octets at most (RFC 1035 3.3). */
+const STRINGS = /.{1,255}/g;
+
 /** Old programs know no DNS port but 53; nothing else uses this address. */
 const DNS = { address: '127.77.0.53', port: 53 } as const;
 
@@ -32,7 +35,7 @@ export class World implements AsyncDisposable {
     const server = await DnsServer.start(
       {
         [DOMAIN]: { TXT: [`v=spf1 ip4:${CLIENT.address} -all`] },
-        [`s._domainkey.${DOMAIN}`]: { TXT: [formatKeyRecord(privateKey)] },
+        [`s._domainkey.${DOMAIN}`]: { TXT: [formatKeyRecord(privateKey).match(STRINGS) ?? []] },
         [`_dmarc.${DOMAIN}`]: { TXT: ['v=DMARC1; p=reject'] },
         [CLIENT.name]: { A: [CLIENT.address] },
         '10.2.0.192.in-addr.arpa': { PTR: [CLIENT.name] },
