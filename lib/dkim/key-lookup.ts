@@ -1,6 +1,7 @@
 /** Key records by selector and domain: each is asked for once in a message, while its body still comes. */
 import { dnsFailureOf } from '../dns/index.js';
-import { type KeyRecord, parseKeyRecord } from './key-record.js';
+import { keyRecordOf } from './key-cache.js';
+import type { KeyRecord } from './key-record.js';
 
 /** What is needed of DNS: a `DnsSession` of `tsmilter/dns` has it, and a Resolver of node:dns/promises. */
 export interface TxtResolver {
@@ -61,7 +62,7 @@ export class KeyLookups {
       const record =
         text.length > this.#maxRecord
           ? `the key record is longer than ${this.#maxRecord} characters (maxKeyRecord)`
-          : parseKeyRecord(text);
+          : keyRecordOf(text);
       if (typeof record === 'string') reason = record;
       else keys.push(record);
     }
