@@ -1,5 +1,5 @@
 /** What an aggregate report says of a message (RFC 9990 3.1). */
-import { domainNameOf } from '../dkim/domain.js';
+import { domainNameOf, isWithin } from '../dkim/domain.js';
 import type { DkimResult } from '../dkim/index.js';
 import { readIp, textOf } from '../utils/ip.js';
 import type { DmarcAlignment, DmarcPolicy, DmarcUri } from './record.js';
@@ -90,15 +90,34 @@ export function reportEntry(dmarc: DmarcResult, facts: ReportFacts): ReportEntry
       })),
       headerFrom: domain,
       envelopeFrom: domainNameOf(facts.envelopeFrom) ?? '',
-      dkim: signaturesOf(facts.dkim ?? [], domain),
+      dkim: signaturesOf(facts.dkim ?? [], domain, organizationOf(dmarc, domain)),
       ...spfOf(facts.spf),
     },
   };
 }
 
-/** First those that pass, of these first those of the author's domain (RFC 9990, "DKIM Signatures in Aggregate Reports"). */
-function signaturesOf(results: readonly DkimResult[], author: string): ReportRow['dkim'] {
-  const rank = ({ result, domain }: DkimResult) => (result === 'pass' ? 0 : 2) + (domain === author ? 0 : 1);
+/**
+ * The organizational domain of the author's. Where no walk was needed to evaluate DMARC, none is made for a report, and it is the domain
+ * of the policy, unless that is a public suffix.
+ */
+function organizationOf({ organizationalDomain, record, policyDomain }: DmarcResult, author: string): string {
+  return organizationalDomain ?? (record?.psd === 'y' ? undefined : policyDomain) ?? author;
+}
+
+/**
+ * First those that pass: of the author's domain (strict alignment), then of its organization (relaxed alignment), then of others; then those
+ * that do not pass (RFC 9990, "DKIM Signatures in Aggregate Reports").
+ */
+function signaturesOf(
+  results: readonly DkimResult[],
+  author: string,
+  organization: string,
+): ReportRow['dkim'] {
+  const rank = ({ result, domain = '' }: DkimResult) => {
+    if (result !== 'pass') return 3;
+    if (domain === author) return 0;
+    return isWithin(domain, organization) ? 1 : 2;
+  };
   return results
     .toSorted((one, other) => rank(one) - rank(other))
     .flatMap(({ domain, selector, result, reason }) => {

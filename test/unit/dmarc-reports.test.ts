@@ -9,6 +9,7 @@ import {
   type ReportEntry,
   type ReportMail,
   reportDestinations,
+  reportEntry,
   reportXml,
   type SendReportsOptions,
   SqliteReportStore,
@@ -122,6 +123,39 @@ describe('an entry', () => {
     const { row } = await some(RECORD, { dkim });
     expect(row.dkim.length).toBe(20);
     expect(row.dkim[0]).toMatchObject({ domain: 'other.example' });
+  });
+
+  it.each([
+    ['asks for strict alignment, so that no organization was looked up', `${RECORD}; adkim=s`],
+    ['allows relaxed alignment', RECORD],
+  ])('prefers the author, then its organization, where the record %s', async (_, record) => {
+    const signed = (result: 'pass' | 'fail', domain: string) => ({ result, domain, selector: 's' });
+    const dkim = [
+      signed('fail', 'example.com'),
+      signed('pass', 'notexample.com'),
+      signed('pass', 'mail.example.com'),
+      signed('pass', 'example.com'),
+    ];
+    const { row } = await some(record, { dkim });
+    expect(row.dkim.map(({ result, domain }) => `${result} ${domain}`)).toEqual([
+      'pass example.com',
+      'pass mail.example.com',
+      'pass notexample.com',
+      'fail example.com',
+    ]);
+  });
+
+  it('does not take a public suffix for the organization', async () => {
+    const resolver = zoneResolver({
+      '_dmarc.bank': [['v=DMARC1; p=reject; psd=y; rua=mailto:r@example.com']],
+    });
+    const dkim = ['other.bank', 'mail.own.bank'].map(
+      (domain) => ({ result: 'pass', domain, selector: 's' }) as const,
+    );
+    const result = await checkDmarc({ from: 'a@own.bank', dkim }, { resolver });
+    expect(result.policyDomain).toBe('bank');
+    const found = reportEntry(result, { ip: '192.0.2.1', envelopeFrom: '', dkim });
+    expect(found?.row.dkim.map(({ domain }) => domain)).toEqual(['mail.own.bank', 'other.bank']);
   });
 });
 
