@@ -36,10 +36,14 @@ bool isReadable(int fd) {
   return ::poll(&one, 1, 0) == 1 && (one.revents & (POLLIN | POLLHUP)) != 0;
 }
 
+bool isConnection(const SocketAddress& listening, int fd) {
+  const auto local = SocketAddress::of(fd);
+  return local && listening.covers(*local) && !isListening(fd);
+}
+
 void forEachConnection(const SocketAddress& listening, const std::function<void(int fd)>& visit) {
   forEachDescriptor([&](int fd) {
-    const auto local = SocketAddress::of(fd);
-    if (local && listening.covers(*local) && !isListening(fd)) visit(fd);
+    if (isConnection(listening, fd)) visit(fd);
   });
 }
 

@@ -11,8 +11,9 @@ bool isListening(int fd);
 // Whether a read would return at once, if only to say that the peer has hung up.
 bool isReadable(int fd);
 
-// Calls `visit` with each connected or connecting socket whose local end belongs to a listener at
-// `listening`.
+// Whether `fd` is a connected or connecting socket whose local end belongs to a listener at `listening`.
+bool isConnection(const SocketAddress& listening, int fd);
+// Calls `visit` with each of them. Another thread may close one meanwhile.
 void forEachConnection(const SocketAddress& listening, const std::function<void(int fd)>& visit);
 
 }  // namespace milter

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <libmilter/mfapi.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -163,6 +164,15 @@ bool Listener::hasUnreadConnection() const {
   bool found = false;
   milter::forEachConnection(*address_, [&found](int fd) { found = found || isReadable(fd); });
   return found;
+}
+
+void Listener::hangUp() const {
+  milter::forEachConnection(*address_, [this](int fd) {
+    // libmilter may close it at this moment, and its number be given to another socket of the process: what a
+    // duplicate stands for does not change any more.
+    const Descriptor duplicate(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (isConnection(*address_, duplicate.get())) ::shutdown(duplicate.get(), SHUT_RDWR);
+  });
 }
 
 void Listener::forEachConnection(const std::function<void(int fd)>& visit) const {

@@ -49,6 +49,8 @@ class Listener {
   bool hasConnections() const;
   // Whether one has something that libmilter has not read yet: bytes, or the end of the connection.
   bool hasUnreadConnection() const;
+  // Hangs up on every MTA. The descriptors stay open: they are libmilter's.
+  void hangUp() const;
   // Calls `visit` with each of this process's connections that came in on the TCP address.
   void forEachConnection(const std::function<void(int fd)>& visit) const;
 

@@ -9,6 +9,14 @@
 #include "libmilter/spawn_detached.h"
 
 namespace milter {
+namespace {
+
+// Until when the replies to questions that have been released may be written.
+InFlight::Clock::rep deadlineForReplies() {
+  return (InFlight::Clock::now() + std::chrono::seconds(1)).time_since_epoch().count();
+}
+
+}  // namespace
 
 Runtime& Runtime::get() {
   static auto* const runtime = new Runtime();  // R7: never freed
@@ -122,10 +130,21 @@ void Runtime::finish(bool failed) {
   Phase running = Phase::running;
   if (!phase_.compare_exchange_strong(running, Phase::ended)) return;
   watchdog_.retire();
-  // A stop by libmilter's signal thread leaves questions open.
-  shared_.dispatcher.releaseAll();
+  if (serving_) endSessions();
   listener_.removeFile();  // libmilter itself does this unless it runs as root
   shared_.dispatcher.notifyStopped(failed);
+}
+
+// libmilter's controller closes the sessions that are idle when it ends. One whose thread gives it back later
+// is read by nobody, and its MTA would wait for as long as the process lives: seen where an MTA reads the
+// last reply late, and with libmilter 8.18 on a busy machine.
+void Runtime::endSessions() {
+  // A stop by libmilter's signal thread leaves questions open, and transactions are begun until here.
+  if (!shared_.inFlight.draining()) shared_.inFlight.drain();
+  shared_.dispatcher.releaseAll();
+  const InFlight::Deadline written{deadlineForReplies()};
+  shared_.inFlight.awaitIdle(written, false);
+  listener_.hangUp();
 }
 
 void Runtime::stop(std::chrono::milliseconds drain) {
@@ -165,8 +184,7 @@ void Runtime::drainAndStop() {
   }
   if (!shared_.inFlight.awaitIdle(drainDeadline_, true)) {
     shared_.dispatcher.releaseAll();
-    // Time to write the replies to the questions that were released.
-    const InFlight::Deadline written{(Clock::now() + std::chrono::seconds(1)).time_since_epoch().count()};
+    const InFlight::Deadline written{deadlineForReplies()};
     shared_.inFlight.awaitIdle(written, false);
   }
   smfiStopRequested_.set_value();

@@ -71,6 +71,7 @@ class Runtime final : public Process {
   void awaitLastConnection();
 
   void finish(bool failed);
+  void endSessions();
 
   SharedState shared_;
   NegotiationCache negotiationCache_;

@@ -35,6 +35,16 @@ int connectTo(const SocketAddress& address) {
   return fd;
 }
 
+// The process's listening socket at an address.
+int listenerAt(const SocketAddress& address) {
+  constexpr int kMost = 256;
+  for (int fd = 0; fd < kMost; ++fd) {
+    const auto local = SocketAddress::of(fd);
+    if (local && *local == address && isListening(fd)) return fd;
+  }
+  return -1;
+}
+
 std::set<int> connectionsOf(const SocketAddress& address) {
   std::set<int> found;
   forEachConnection(address, [&](int fd) { found.insert(fd); });
@@ -89,6 +99,15 @@ void findsItsOwnConnectionsOnly() {
   std::set<int> found;
   listener.forEachConnection([&](int fd) { found.insert(fd); });
   CHECK(found.empty());
+
+  // The filter's client is hung up on when the filter ends, the others are not.
+  const int ours = ::accept(listenerAt(inet("127.0.0.1", port)), nullptr, nullptr);
+  CHECK(ours >= 0);
+  listener.hangUp();
+  char byte = 'x';
+  CHECK(::recv(client, &byte, 1, 0) == 0);
+  CHECK(::send(accepted, &byte, 1, 0) == 1 && ::recv(clientOfServer, &byte, 1, 0) == 1);
+  ::close(ours);
   for (const int fd : {client, accepted, clientOfServer, server}) ::close(fd);
 }
 

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
 import { TIMEOUT } from '../../tools/wait.js';
+import { RawPeer, upTo } from '../fixtures/lifecycle/raw-peer.js';
 import { expectThat } from '../support/expect.js';
 import { inLanes } from '../support/in-lanes.js';
 import { goodMessage, greet, servesWell } from './support/messages.js';
@@ -139,6 +140,18 @@ test('after terminate(), neither a new MTA nor one with an open session is left 
     (error: { code?: string }) => error.code,
   );
   expectThat(['ERR_MILTER_CLOSED', 'ECONNREFUSED', 'ENOENT'], fresh).toContain(fresh ?? '');
+  await mainLivesOn(filter);
+});
+
+test('an MTA that reads again after terminate() is not left waiting', async () => {
+  await using filter = await host({ more: { floods: true } });
+  await using peer = await RawPeer.dial(filter.socket);
+  peer.send(upTo('eom', 'client.example'));
+  await filter.event('flooding');
+  await peer.hears();
+  filter.tell({ do: 'terminate' });
+  await filter.event('worker exit');
+  await peer.rest();
   await mainLivesOn(filter);
 });
 

@@ -49,7 +49,8 @@ const CHANGES: Readonly<Record<Mta['name'], readonly [Oldest, ...Change[]]>> = {
       {
         unknownCommand: 'whole line',
         rejectsUnknownCommand: false,
-        quarantineLog: (reason) => `: ${reason}; from=`,
+        // Logs are read as Latin-1, which keeps every byte.
+        quarantineLog: (reason) => `: ${Buffer.from(reason).toString('latin1')}; from=`,
       },
     ],
   ],
