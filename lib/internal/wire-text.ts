@@ -23,14 +23,37 @@ export interface WireRule {
 /** Characters of a local part without quotes (RFC 5321 atext and dot), with UTF-8 (RFC 6531). */
 const LOCAL = String.raw`[^\s\p{Cc}()<>[\]:;@\\,"]+`;
 const QUOTED = String.raw`"(?:[^\p{Cc}"\\]|\\[^\p{Cc}])*"`;
-const DOMAIN = String.raw`(?:[^\s\p{Cc}()<>[\]:;@\\,"]+|\[[!-Z^-~]+\])`;
+const LABEL = String.raw`[^\s\p{Cc}()<>[\]:;@\\,".]+`;
+/** Of the literals of RFC 5321 4.1.3 those in use: in others, Sendmail finds the ends and separators of addresses. */
+const LITERAL = String.raw`\[(?:[0-9.]+|[Ii][Pp][Vv]6:[0-9A-Fa-f:.]+)\]`;
+const DOMAIN = String.raw`(?:${LABEL}(?:\.${LABEL})*\.?|${LITERAL})`;
 const MAILBOX = `(?:${LOCAL}|${QUOTED})@${DOMAIN}`;
-/** An address without a domain must not look like a file, a program or a list, to which Sendmail would deliver. */
-const USER = String.raw`(?![/|\\])${LOCAL}|${QUOTED}`;
+/** An address without a domain must not look like a file, a program or a list, to which Sendmail would deliver; quotes do not help. */
+const USER = String.raw`(?!"?[/|:\\])(?:${LOCAL}|${QUOTED})`;
 /** A source route, which RFC 5321 has servers accept. */
 const ROUTE = `(?:@${DOMAIN}(?:,@${DOMAIN})*:)?`;
 const PATH = `(?:<${ROUTE}(?:${MAILBOX})>|<(?:${USER})>|${MAILBOX}|${USER})`;
-const PARAMETER = '[A-Za-z0-9][A-Za-z0-9-]*(?:=[!-<>-~]+)?';
+
+/** Values of ESMTP parameters that both MTAs know: Sendmail crashes, or writes into the SMTP dialogue, where they break their rules. */
+const XTEXT = String.raw`(?:[!-*,-<>-~]|\+[0-9A-F]{2})+`;
+const EVENT = '(?:SUCCESS|FAILURE|DELAY)';
+const KNOWN_PARAMETERS: Readonly<Record<string, string>> = {
+  NOTIFY: `=(?:NEVER|${EVENT}(?:,${EVENT})*)`, // RFC 3461 4.1
+  ORCPT: `=[A-Z0-9-]+;${XTEXT}`, // 4.2
+  RET: '=(?:FULL|HDRS)', // 4.3
+  ENVID: `=${XTEXT}`, // 4.4
+  SIZE: '=[0-9]{1,20}', // RFC 1870 3
+  BODY: '=(?:7BIT|8BITMIME|BINARYMIME)', // RFC 6152 2, RFC 3030 3
+  AUTH: `=${XTEXT}`, // RFC 4954 5
+  SMTPUTF8: '', // RFC 6531 3.4
+};
+const KNOWN = Object.keys(KNOWN_PARAMETERS);
+const PARAMETER = [
+  ...Object.entries(KNOWN_PARAMETERS).map(([keyword, value]) => keyword + value),
+  `(?!(?:${KNOWN.join('|')})(?![A-Z0-9-]))[A-Z0-9][A-Z0-9-]*(?:=[!-<>-~]+)?`,
+].join('|');
+/** Finds a known parameter that stands twice. */
+const TWICE = `(?:.* )?(?:${KNOWN.map((keyword) => `${keyword}[= ](?:.* )?${keyword}(?![A-Z0-9-])`).join('|')})`;
 
 const whole = (pattern: string): RegExp => new RegExp(`^(?:${pattern})$`, 'u');
 
@@ -51,7 +74,8 @@ export const WIRE_RULES = {
   replyLine: {
     field: 'line of a reply',
     pattern: /^[\t -~]*$/,
-    allowed: 'TAB and the printable ASCII characters, 980 of them at most, each `%` doubled',
+    allowed:
+      'TAB and the printable ASCII characters, 980 of them at most, each `%` doubled; 16,000 octets in the whole reply',
     source: 'RFC 5321 4.2',
   },
   headerName: {
@@ -81,9 +105,10 @@ export const WIRE_RULES = {
   },
   parameters: {
     field: 'ESMTP parameters',
-    pattern: whole(`(?:${PARAMETER}(?: ${PARAMETER})*)?`),
-    allowed: '`KEYWORD` or `KEYWORD=value`, with single spaces between',
-    source: 'RFC 5321 4.1.2 (esmtp-param)',
+    pattern: new RegExp(`^(?!${TWICE})(?:(?:${PARAMETER})(?: (?:${PARAMETER}))*)?$`, 'i'),
+    allowed:
+      '`KEYWORD` or `KEYWORD=value`, with single spaces between; NOTIFY, ORCPT, RET, ENVID, SIZE, BODY, AUTH and SMTPUTF8 once, and with the values of their RFCs',
+    source: 'RFC 5321 4.1.2 (esmtp-param), RFC 3461 4',
   },
   reason: {
     field: 'reason of a quarantine',

@@ -154,9 +154,9 @@ export class Context {
 
   /**
    * Sets the reply of a REJECT (code 5xx) or TEMPFAIL (4xx): up to 32 lines of 980 bytes, in TAB and printable ASCII
-   * characters (RFC 5321 4.2), with `%` doubled. It is kept until a reply of its class is sent. Null as the only line sends the
-   * codes alone. For text that comes from the client or a third party, {@link setReplyText} is safer. libmilter: smfi_setreply,
-   * smfi_setmlreply.
+   * characters (RFC 5321 4.2), with `%` doubled, and 16,000 octets in all. It is kept until a reply of its class is sent. Null as
+   * the only line sends the codes alone. For text that comes from the client or a third party, {@link setReplyText} is safer.
+   * libmilter: smfi_setreply, smfi_setmlreply.
    * @param extended the code of RFC 3463, of the same class as `code`. Where it is null and the text begins with a digit, X.0.0 is
    *   sent, because the MTA could take the text for a code
    * @throws MilterError ERR_MILTER_BAD_REPLY
@@ -172,8 +172,8 @@ export class Context {
   /**
    * As {@link setreply}, with text from an untrusted source: an error's message, a list's answer, a client's words. Percent signs are
    * doubled; line breaks begin a new line; other control characters become blanks, and what is not ASCII becomes `?`; lines are
-   * cut at the 512 octets that RFC 5321 4.5.3.1.5 allows, between words if possible; and a text of more than 32 lines ends in
-   * ` ...`. Without any text left, it is `try again later` or `refused`.
+   * cut at the 512 octets that RFC 5321 4.5.3.1.5 allows, between words if possible; and a text that needs more than 32
+   * lines, or 16,000 octets, ends in ` ...`. Without any text left, it is `try again later` or `refused`.
    * @param extended the code of RFC 3463; its class is corrected to that of `code`. Null: X.7.1, refused for reasons of policy
    * @throws MilterError ERR_MILTER_BAD_REPLY for codes that are none, never because of the text
    */

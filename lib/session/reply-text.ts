@@ -1,6 +1,13 @@
 /** Replies with text that comes from outside the filter: what may not stand in a reply is replaced, so that none is refused. */
 import { badReply } from '../internal/wire-text.js';
-import { checkCode, checkExtended, MAX_REPLY_BYTES, MAX_REPLY_LINES } from './reply.js';
+import {
+  checkCode,
+  checkExtended,
+  lineOctets,
+  MAX_REPLY_BYTES,
+  MAX_REPLY_LINES,
+  MAX_REPLY_OCTETS,
+} from './reply.js';
 
 /** Octets of a reply line with its codes and its CRLF (RFC 5321 4.5.3.1.5). */
 const MAX_LINE_OCTETS = 512;
@@ -33,6 +40,13 @@ function* wrapped(line: string, width: number): Generator<string> {
   yield rest;
 }
 
+/** The lines of a reply with this text; none is empty. */
+function* piecesOf(text: string, width: number): Generator<string> {
+  for (const line of text.split(/[\r\n\v\f\x85\u2028\u2029]+/)) {
+    for (const piece of wrapped(replaceUnprintable(line).trim(), width)) if (piece !== '') yield piece;
+  }
+}
+
 /**
  * Makes a reply of any text, for setreply.
  * @returns the arguments of setreply after the code
@@ -50,16 +64,17 @@ export function replyOfText(
   const ofClass = extended === null ? `${ownClass}.7.1` : String(extended).replace(/^[245](?=\.)/, ownClass);
   checkExtended(action, code, ofClass);
   // The client's limit, and libmilter's, for which each percent sign is two bytes.
-  const width = Math.min(MAX_LINE_OCTETS - `${code}-${ofClass} \r\n`.length, MAX_REPLY_BYTES / 2);
+  const width = Math.min(MAX_LINE_OCTETS - lineOctets(ofClass, ''), MAX_REPLY_BYTES / 2);
   const lines: string[] = [];
   let isCut = text.length > MAX_TEXT;
-  for (const line of text.slice(0, MAX_TEXT).split(/[\r\n\v\f\x85\u2028\u2029]+/)) {
-    for (const piece of wrapped(replaceUnprintable(line).trim(), width)) {
-      if (piece === '') continue;
-      if (lines.length === MAX_REPLY_LINES) isCut = true;
-      else lines.push(piece);
+  let room = MAX_REPLY_OCTETS - CUT.length;
+  for (const piece of piecesOf(text.slice(0, MAX_TEXT), width)) {
+    room -= lineOctets(ofClass, piece);
+    if (lines.length === MAX_REPLY_LINES || room < 0) {
+      isCut = true;
+      break;
     }
-    if (lines.length === MAX_REPLY_LINES && isCut) break;
+    lines.push(piece);
   }
   if (lines.length === 0) lines.push(NO_TEXT[ownClass] as string);
   if (isCut) lines.push(`${(lines.pop() as string).slice(0, width - CUT.length)}${CUT}`);

@@ -5,6 +5,11 @@ import { badReply, fits, requirement } from '../internal/wire-text.js';
 export const MAX_REPLY_LINES = 32;
 /** Bytes in a line that libmilter accepts (its MAXREPLYLEN). */
 export const MAX_REPLY_BYTES = 980;
+/**
+ * Octets in a whole reply. Sendmail has 16,384 bytes for one, in which it may also name the address; it cuts a longer one between
+ * two lines, so that the client waits for the last line and takes the replies to its next commands for it.
+ */
+export const MAX_REPLY_OCTETS = 16_000;
 
 /** Whether a `%` is not doubled: the MTA would read it, and what follows, as a format. */
 function hasLonePercent(line: string): boolean {
@@ -24,6 +29,11 @@ function checkLine(action: string, line: unknown): asserts line is string {
   if (hasLonePercent(line)) throw badReply(action, `write %% for a percent sign, in ${JSON.stringify(line)}`);
   if (line.length > MAX_REPLY_BYTES)
     throw badReply(action, `a line must not be longer than ${MAX_REPLY_BYTES} bytes`);
+}
+
+/** The octets of a line as the client gets it: `550-5.7.1 text`, CR and LF. */
+export function lineOctets(extended: string, text: string): number {
+  return '550-'.length + extended.length + 1 + text.length + 2;
 }
 
 /** Refuses what cannot be the code of a reply. @throws MilterError ERR_MILTER_BAD_REPLY */
@@ -66,6 +76,16 @@ export function checkReply(code: unknown, extended: unknown, lines: readonly unk
   for (const line of lines) {
     checkLine(action, line);
     texts.push(line);
+  }
+  const octets = texts.reduce(
+    (sum, text) => sum + lineOctets(extended ?? 'X.0.0', text.replaceAll('%%', '%')),
+    0,
+  );
+  if (octets > MAX_REPLY_OCTETS) {
+    throw badReply(
+      action,
+      `the reply has ${octets} octets with its codes; Sendmail would cut it off after ${MAX_REPLY_OCTETS}`,
+    );
   }
   return texts;
 }

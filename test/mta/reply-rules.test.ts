@@ -74,6 +74,28 @@ describe('rules of replies', () => {
         }
       });
 
+      // Sendmail cuts a longer one between two lines, and the client waits for the last one.
+      test('the longest reply arrives whole, and the session goes on', async () => {
+        const lines = Array.from({ length: 32 }, (_, i) => `${i} `.padEnd(488, 'x'));
+        for (const extended of ['5.7.1', null]) {
+          const handlers = filterWith('envrcpt', {
+            call: [['setreply', '550', extended, ...lines]],
+            answer: REJECT,
+          });
+          await mtas.filter().use({ handlers });
+          using client = await mtas.open(kind);
+          await client.command('EHLO client.test');
+          await client.command('MAIL FROM:<from@src.test>');
+          const reply = await client.command(`RCPT TO:<${'r'.repeat(60)}@${'d'.repeat(60)}.test>`);
+          const texts = reply.lines.map((line) =>
+            line.replace(/^5\.[07]\.[01] (?:<r+@d+\.test>\.\.\. )?/, ''),
+          );
+          expect(texts).toStrictEqual(lines);
+          expect(heard(await client.command('NOOP'))).toMatch(/^250 /);
+          await client.quit();
+        }
+      });
+
       for (const [handler, act] of [
         ['envfrom', { throws: 'oops' }],
         ['envrcpt', { wait: 1, throws: 'oops' }],

@@ -2,7 +2,13 @@
 import { randomInt } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { MilterError } from '#lib/internal/errors.js';
-import { checkReply, extendedToSend, MAX_REPLY_BYTES, MAX_REPLY_LINES } from '#lib/session/reply.js';
+import {
+  checkReply,
+  extendedToSend,
+  MAX_REPLY_BYTES,
+  MAX_REPLY_LINES,
+  MAX_REPLY_OCTETS,
+} from '#lib/session/reply.js';
 import { replyOfText } from '#lib/session/reply-text.js';
 import { errorWith, expectThat } from '../support/expect';
 import { randomNumbers } from '../support/random';
@@ -123,6 +129,18 @@ describe('checkReply', () => {
     refused('550', null, ['x'.repeat(981)]);
   });
 
+  it('all lines have at most the octets that Sendmail has room for', () => {
+    expect(MAX_REPLY_OCTETS).toBe(16_000);
+    const lines = Array.from({ length: 32 }, () => 'x'.repeat(500 - '550-5.7.1 \r\n'.length));
+    expect(checkReply('550', '5.7.1', lines)).toStrictEqual(lines);
+    expect(checkReply('550', null, lines)).toStrictEqual(lines); // libmilter sends 5.0.0
+    refused('550', '5.7.1', [...lines.slice(1), `${lines[0]}x`]);
+    refused('550', '5.17.1', lines);
+    refused('550', null, [...lines.slice(1), `${lines[0]}x`]);
+    refused('550', '5.7.1', Array(32).fill('x'.repeat(980)));
+    checkReply('550', '5.7.1', [...lines.slice(1), '%%'.repeat(488)]); // the client gets one of two
+  });
+
   it('requires lines to be strings', () => {
     for (const wrong of [7, {}, undefined, true, ['x'], Buffer.from('x')]) refused('550', null, [wrong]);
   });
@@ -176,16 +194,21 @@ describe('replyOfText', () => {
     }
   });
 
-  it('cuts at 512 octets (RFC 5321 4.5.3.1.5), between words if it can, and after 32 lines', () => {
+  it('cuts at 512 octets (RFC 5321 4.5.3.1.5), between words if it can, and after 32 lines or 16,000 octets', () => {
     const words = of('word '.repeat(200));
     expect(words).toHaveLength(4);
     for (const line of words.slice(1)) expect(line).toMatch(/^word( word)*$/);
     const long = of('x'.repeat(1e6));
-    expect(long).toHaveLength(33);
+    expect(long).toHaveLength(32); // the code, and lines for less than 16,000 octets
     expect(long.at(-1)).toMatch(/x \.\.\.$/);
     expect(of('a\n'.repeat(32))).toHaveLength(33);
     expect(of('a\n'.repeat(32)).at(-1)).toBe('a');
     expect(of('a\n'.repeat(33)).at(-1)).toBe('a ...');
+    for (let width = 480; width <= 510; width++) {
+      const [extended, ...lines] = of(`${'x'.repeat(width)}\n`.repeat(40), '450', '5.123.999');
+      expect(checkReply('450', extended, lines)).toStrictEqual(lines);
+      expect(lines.at(-1)).toMatch(/x \.\.\.$/);
+    }
   });
 
   it('is always a reply that setreply takes, whatever the text', () => {

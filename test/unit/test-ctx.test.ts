@@ -485,14 +485,14 @@ describe('the record of a session', () => {
 
   it('the envelope: added and deleted recipients with parameters, and the sender', async () => {
     const { message, modifications } = await fed([
-      ['addrcpt', '<new@example.com>', 'NOTIFY=SUCCESS ORCPT=x'],
+      ['addrcpt', '<new@example.com>', 'NOTIFY=SUCCESS ORCPT=rfc822;x'],
       ['addrcpt', '<plain@example.com>'],
       ['delrcpt', '<c@example.com>'],
       ['delrcpt', '<unknown@example.com>'],
       ['chgfrom', '<other@example.com>', 'AUTH=<>'],
     ]);
     const added = [
-      { address: '<new@example.com>', params: ['NOTIFY=SUCCESS', 'ORCPT=x'] },
+      { address: '<new@example.com>', params: ['NOTIFY=SUCCESS', 'ORCPT=rfc822;x'] },
       { address: '<plain@example.com>', params: [] },
     ];
     expect(message.added).toStrictEqual(added);

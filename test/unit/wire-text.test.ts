@@ -44,6 +44,7 @@ const EXAMPLES: Readonly<
         '/G=A/S=B/@gw.example',
         "o'neil+tag@b.example",
         'a@b_c.example',
+        'a@b.example.',
       ]),
     [
       '',
@@ -73,7 +74,9 @@ const EXAMPLES: Readonly<
         'a@b.example (c)',
         '<<a@b.example>>',
         '"a@b.example',
-      ]),
+      ])
+      .concat(['"|cat"', '<"/dev/null">', '":include:/etc/passwd"', '"\\\\|cat"'])
+      .concat(['<a@[x>,b@c.example]>', 'a@[x(c)]', '<@[x,y]:a@b.example>', 'a@.b.example', 'a@b..example']),
   ],
   sender: [
     ['<>', '<a@b.example>', 'a@b.example'],
@@ -89,6 +92,8 @@ const EXAMPLES: Readonly<
       'A-B=c',
       '8BIT',
       'ORCPT=rfc822;a+2Bb@c.example',
+      'notify=success,delay RET=HDRS ENVID=a+3Db AUTH=<> SMTPUTF8',
+      'NOTIFYX=a X-RET=b RETX RET=FULL',
     ],
     [
       'NOTIFY=NEVER\nX',
@@ -104,7 +109,29 @@ const EXAMPLES: Readonly<
       'A=\x7f',
       'A\0',
       'A_B=c',
-    ],
+    ]
+      .concat([
+        'NOTIFY',
+        'NOTIFY=FOO',
+        'NOTIFY=NEVER,FAILURE',
+        'ORCPT',
+        'ORCPT=x',
+        'ORCPT=;x',
+        'ORCPT=rfc822;a+ZZ',
+      ])
+      .concat([
+        'RET',
+        'RET=X',
+        'ENVID',
+        'ENVID=a+',
+        'SIZE',
+        'SIZE=x',
+        'BODY=x',
+        'AUTH',
+        'SMTPUTF8=x',
+        '\u017fIZE=1',
+      ])
+      .concat(['ORCPT=rfc822;x A=b ORCPT=rfc822;y', 'ret=FULL RET=FULL', 'SMTPUTF8 SMTPUTF8']),
   ],
   reason: [
     ['why', 'wegen Überfüllung', '100%'],

@@ -73,8 +73,9 @@ export function extendedCode(random: Random, ofClass: string): string | null {
 export function replyLines(random: Random): (string | null)[] {
   if (random(20) === 0) return [null];
   const count = random(3) > 0 ? 1 : 1 + random(random(10) === 0 ? 34 : 4);
+  const allLong = random(30) === 0;
   return Array.from({ length: count }, () => {
-    const line = text(random, random(20) === 0 ? 1100 : 40, Math.ceil(20 / count));
+    const line = text(random, allLong || random(20) === 0 ? 1100 : 40, Math.ceil(20 / count));
     return random(20) === 0 ? line : line.replaceAll('%', '%%');
   });
 }
@@ -124,6 +125,7 @@ const LOCALS = [
   'a;b',
   '"a',
   'x'.repeat(60),
+  '"|cat"',
 ];
 const DOMAINS = [
   'dest.test',
@@ -141,6 +143,10 @@ const DOMAINS = [
   'm\u00fcnchen.test',
   'dest.test (c)',
   'dest.test> NOTIFY=NEVER',
+  '[x>,b@dest.test]',
+  '[x(c)]',
+  '.dest.test',
+  'dest..test',
 ];
 
 /** An address, half of the time one that nobody should take. */
@@ -165,6 +171,12 @@ const PARAMETERS = [
   '-A=b',
   'NOTIFY=NEVER  ORCPT=rfc822;x',
   ' NOTIFY=NEVER',
+  'NOTIFY',
+  'NOTIFY=FOO',
+  'NOTIFY=NEVER,FAILURE',
+  'ORCPT=x',
+  'ORCPT=rfc822;a+ZZ',
+  'ORCPT=rfc822;x ORCPT=rfc822;y',
 ];
 
 /** ESMTP parameters of RCPT, mostly none. */
