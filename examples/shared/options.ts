@@ -71,9 +71,9 @@ export function flag(doc: string, fallback: boolean): Option<boolean> {
   };
 }
 
-/** One of several words, in any letter case; an empty option is as one that is not in the file. */
+/** One of several words, in any letter case. */
 export function choice<T extends string>(doc: string, words: readonly T[], fallback: NoInfer<T>): Option<T> {
-  return { doc: `${doc}: ${words.join(', ')}`, fallback, read: (value) => wordOf(value || fallback, words) };
+  return { doc: `${doc}: ${words.join(', ')}`, fallback, read: (value) => wordOf(value, words) };
 }
 
 /** Several of these words. */
@@ -102,7 +102,8 @@ export function path(doc: string, fallback = ''): Option<string | null> {
 /** The one of these words that the value is, in any letter case. */
 export function wordOf<T extends string>(value: string, words: readonly T[]): T {
   const found = words.find((word) => word === value.toLowerCase());
-  if (found === undefined) throw new ConfigError(`${value} is not one of ${words.join(', ')}`);
+  if (found === undefined)
+    throw new ConfigError(`${value === '' ? 'nothing' : value} is not one of ${words.join(', ')}`);
   return found;
 }
 
