@@ -8,6 +8,7 @@ import { TestCtx, type TestCtxOptions } from 'tsmilter/testing';
 import { readConfig } from '../../examples/authmilter/config';
 import { type Decision, decide } from '../../examples/authmilter/decision';
 import { AuthFilter } from '../../examples/authmilter/filter';
+import { Incoming } from '../../examples/authmilter/incoming';
 import { OPTIONS } from '../../examples/authmilter/options';
 import { addressPattern } from '../../examples/authmilter/pattern';
 import { Reports } from '../../examples/authmilter/reports';
@@ -15,8 +16,10 @@ import { readSettings } from '../../examples/authmilter/settings';
 import { SigningTable } from '../../examples/authmilter/signing-table';
 import { taskFor } from '../../examples/authmilter/task';
 import { optionTable } from '../../examples/shared/option-table';
+import { DnsServer } from '../../tools/dns-server';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory';
 import { projectRoot } from '../../tools/project-root';
+import { FakeTimeouts, turnsUntil } from '../support/fake-timeouts';
 
 let directory: string;
 beforeAll(() => {
@@ -238,6 +241,46 @@ describe('what is done with a message', () => {
       expect(await of({ spf: 'fail', dmarc: 'pass' })).toBe('accept');
     }
     expect(await action('', { dmarc: 'fail', disposition: 'reject', arc: 'temperror' })).toBe('reject');
+  });
+});
+
+describe('the time for DNS', () => {
+  it('is not used up by servers of the sender that keep silent: the policy of the author is asked for', async () => {
+    await using server = await DnsServer.start({
+      'sender.example': { fault: 'silence' },
+      's._domainkey.sender.example': { fault: 'silence' },
+      '_dmarc.author.example': { TXT: ['v=DMARC1; p=reject'] },
+    });
+    const settings = await readSettings(
+      fileOf(
+        'silent.cfg',
+        `${MINIMAL}[verify]\nnameservers = ${server.address}\ndns_time = 4\n[dmarc]\npolicy = enforce\n`,
+      ),
+    );
+    expect(settings.verify.on_dns_failure).toBe('accept');
+    using time = new FakeTimeouts({ withClock: true });
+    const envelope = { ip: '192.0.2.1', helo: 'sender.example', sender: '<a@sender.example>', utf8: false };
+    const incoming = new Incoming(envelope, 'mx.example', settings, new AbortController().signal);
+    const asked = (name: string) => turnsUntil(() => server.queries.includes(`TXT ${name}`));
+    await asked('sender.example');
+    time.advance(1_500);
+    const hash = Buffer.alloc(32).toString('base64');
+    incoming.header(
+      'DKIM-Signature',
+      ` v=1; a=rsa-sha256; d=sender.example; s=s; h=from; bh=${hash}; b=AAAA`,
+    );
+    incoming.header('From', ' a@author.example');
+    incoming.eoh();
+    await asked('s._domainkey.sender.example');
+    // SPF has half of the time, and the keys half; both together have three quarters, which end now.
+    time.advance(1_500);
+    const findings = await incoming.findings();
+    expect(findings).toMatchObject({
+      spf: { result: 'temperror' },
+      dkim: [{ result: 'temperror', reason: expect.stringContaining('(maxTime)') }],
+      dmarc: { result: 'fail', policy: 'reject' },
+    });
+    expect(decide(findings, settings)).toMatchObject({ action: 'reject' });
   });
 });
 
