@@ -36,7 +36,7 @@ export const dmarc = defineRule({
     trusted_sealers: list('domains whose ARC seals count: forwarders and mailing lists that we trust'),
     exempt: addresses('author domains whose policy is not followed'),
     no_author: choice(
-      'what a message does, at most, if its From has no author whose domain can be asked: none, several, or one that no program can read',
+      'what a message does, at most, if its From has not exactly one domain that can be asked: none, one that no program can read, or several, none of whose policies it fails; authors of several domains are legal, but most such messages are abusive, and RFC 9989 11.5 allows refusing them',
       NO_AUTHOR,
       'reject',
     ),
@@ -52,7 +52,9 @@ export const dmarc = defineRule({
         atMost: 'defer',
       };
     if (result === 'permerror') {
-      // Its reader may be shown whoever is in it (RFC 9989 11.5); a well-formed message has an author (RFC 5322 3.6.2).
+      // Its reader may be shown whoever is in it. That a well-formed message has an author, RFC 5322 3.6.2 demands; several of them it
+      // allows, but most of such messages are abusive (RFC 9989 11.5). Where one of their domains has a policy that the message fails,
+      // the result is not permerror but fail.
       if (no_author === 'continue') return null;
       return {
         reason: `DMARC permerror: ${reason}`,
