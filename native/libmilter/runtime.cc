@@ -76,6 +76,7 @@ void Runtime::cancel() { phase_ = Phase::idle; }
 // The threads that a stop needs are created at the start: when the stop comes, the system may have none left.
 void Runtime::start(std::shared_ptr<MessageQueue> primary) {
   primary_ = std::move(primary);
+  signalThread_.noteOthers();
   const bool started = spawnDetached([this] { runStop(); }) && spawnDetached([this] { drainAndStop(); }) &&
                        spawnDetached([this] { runMain(); });
   if (!started) {
@@ -90,10 +91,9 @@ void Runtime::start(std::shared_ptr<MessageQueue> primary) {
   }
 }
 
-// libmilter's signal thread calls sigwait(). A signal that is on its way to Node's main thread is taken by it
-// if it starts to wait just then, and libmilter stops immediately. libmilter starts that thread before its
-// listener, so the filter is reported as ready only when a connection has been handled. On a busy machine the
-// signal thread may begin to wait even later: wakeLateStop() is for that.
+// A signal that comes before libmilter's signal thread is disarmed may be taken by it, and libmilter stops
+// immediately. libmilter starts that thread before its listener, so the filter is reported as ready only when
+// a connection has been handled, and the thread is found.
 void Runtime::monitorStartup() {
   constexpr std::chrono::milliseconds kPollInterval{2};
   constexpr int kPolls = 250;
@@ -101,8 +101,14 @@ void Runtime::monitorStartup() {
     listener_.wakeListener();
     std::this_thread::sleep_for(kPollInterval);
   }
+  auto outcome = SignalThread::Outcome::notFound;
+  for (int i = 0; i < kPolls && outcome == SignalThread::Outcome::notFound && isRunning(); ++i) {
+    outcome = signalThread_.disarm();
+    if (outcome == SignalThread::Outcome::notFound) std::this_thread::sleep_for(kPollInterval);
+  }
   (void)primary_->post({MessageKind::ready, nullptr, 0, {}});
-  (void)spawnDetached([this] { wakeLateStop(); });  // without this thread, such a stop takes up to 5 s
+  // Without this thread, a stop by libmilter's own takes up to 5 s.
+  if (outcome != SignalThread::Outcome::disarmed) (void)spawnDetached([this] { wakeLateStop(); });
   watchdog_.run();
 }
 

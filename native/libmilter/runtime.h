@@ -17,6 +17,7 @@
 #include "libmilter/listener.h"
 #include "libmilter/negotiation_cache.h"
 #include "libmilter/pool_starvation_watchdog.h"
+#include "libmilter/signal_thread.h"
 #include "libmilter/tcp_quick_ack.h"
 #include "libmilter/thread_room.h"
 
@@ -76,6 +77,7 @@ class Runtime final : public Process {
   SharedState shared_;
   NegotiationCache negotiationCache_;
   Listener listener_;
+  SignalThread signalThread_;  // by the thread that starts, then by the start monitor
   ThreadRoom threadRoom_;
   PoolStarvationWatchdog watchdog_{shared_.inFlight, listener_, threadRoom_};
   TcpQuickAck tcpQuickAck_{shared_.inFlight, listener_};
