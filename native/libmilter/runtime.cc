@@ -141,9 +141,9 @@ void Runtime::finish(bool failed) {
   shared_.dispatcher.notifyStopped(failed);
 }
 
-// libmilter's controller closes the sessions that are idle when it ends. One whose thread gives it back later
-// is read by nobody, and its MTA would wait for as long as the process lives: seen where an MTA reads the
-// last reply late, and with libmilter 8.18 on a busy machine.
+// When libmilter's controller ends, it closes the sessions that are idle at that moment. If a session's
+// thread gives it back later, nothing reads from its connection any more, and the MTA would wait until the
+// process ends. This happens if an MTA reads the last reply late, and with libmilter 8.18 on a busy machine.
 void Runtime::endSessions() {
   // A stop by libmilter's signal thread leaves questions open, and transactions are begun until here.
   if (!shared_.inFlight.draining()) shared_.inFlight.drain();

@@ -50,7 +50,7 @@ std::string systemCallOf(long id) {
   return call;
 }
 
-// A signal that nobody uses: its action is the default.
+// A real-time signal for which no handler is installed; 0 if there is none.
 int freeSignal() {
   for (int signal = SIGRTMAX; signal >= SIGRTMIN; --signal) {
     struct sigaction current{};
