@@ -1,8 +1,9 @@
 /** Kinds of options for rules: those that all filters share, and lists that watch their files. */
 import { isAbsolute, resolve } from 'node:path';
+import { entriesOf } from 'tsmilter/config';
 import { AddressList, NetworkList } from 'tsmilter/lists';
 import { AccessMap } from 'tsmilter/policy';
-import * as shared from '../shared/options';
+import type * as shared from '../shared/options';
 import type { Resources } from './resources';
 
 export { choice, choices, flag, list, number, path, text, type Values } from '../shared/options';
@@ -55,7 +56,7 @@ export function accessMap(doc: string): Option<AccessMap | null> {
 
 /** `file:name` is a file; so is a name that begins with a slash. */
 function listEntries(value: string, { directory }: ReadContext): string[] {
-  return shared.entriesOf(value).map((entry) => {
+  return entriesOf(value).map((entry) => {
     const name = /^file:\s*(.+)$/i.exec(entry)?.[1];
     if (name === undefined) return entry;
     return isAbsolute(name) ? name : resolve(directory, name);

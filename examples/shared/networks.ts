@@ -1,6 +1,7 @@
 /** Where a client is: in our networks, a trusted relay, or elsewhere. */
+import { entriesOf } from 'tsmilter/config';
 import { iniplist, type NameResolver } from 'tsmilter/utils';
-import { entriesOf, type Option } from './options';
+import type { Option } from './options';
 
 /**
  * - `internal`: a client of our own, or a program on this host

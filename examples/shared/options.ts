@@ -1,5 +1,6 @@
 /** Kinds of options: how the text of an option in the configuration file becomes a value, and what the documentation says about it. */
 import { resolve } from 'node:path';
+import { booleanOf, entriesOf, integerOf } from 'tsmilter/config';
 import { ConfigError } from './config-error';
 
 /** What reading an option may need. */
@@ -45,18 +46,12 @@ export function number(doc: string, fallback: number, min: number, max: number):
     doc,
     fallback: String(fallback),
     read(value) {
-      const found = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-      if (found >= min && found <= max) return found;
+      const found = integerOf(value);
+      if (found !== undefined && found >= min && found <= max) return found;
       throw new ConfigError(`${value} is not a number from ${min} to ${max}`);
     },
   };
 }
-
-/** The words of Python's ConfigParser. */
-const FLAGS: ReadonlyMap<string, boolean> = new Map([
-  ...['1', 'yes', 'true', 'on'].map((word) => [word, true] as const),
-  ...['0', 'no', 'false', 'off'].map((word) => [word, false] as const),
-]);
 
 /** Yes or no. */
 export function flag(doc: string, fallback: boolean): Option<boolean> {
@@ -64,7 +59,7 @@ export function flag(doc: string, fallback: boolean): Option<boolean> {
     doc,
     fallback: fallback ? 'yes' : 'no',
     read(value) {
-      const found = FLAGS.get(value.toLowerCase());
+      const found = booleanOf(value);
       if (found !== undefined) return found;
       throw new ConfigError(`${value} is neither yes nor no`);
     },
@@ -105,12 +100,4 @@ export function wordOf<T extends string>(value: string, words: readonly T[]): T 
   if (found === undefined)
     throw new ConfigError(`${value === '' ? 'nothing' : value} is not one of ${words.join(', ')}`);
   return found;
-}
-
-/** The entries of a list. */
-export function entriesOf(value: string): string[] {
-  return value
-    .split(/[,\n]/)
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
 }

@@ -12,7 +12,7 @@ export function integerOf(value: string): number | undefined {
   return Number.isSafeInteger(number) ? number : undefined;
 }
 
-/** Undefined for a text that is no such word. */
+/** `1`, `yes`, `true`, `on`, or `0`, `no`, `false`, `off`, in any letter case; undefined for any other text. */
 export function booleanOf(value: string): boolean | undefined {
   return BOOLEANS.get(value.toLowerCase());
 }
