@@ -1,23 +1,16 @@
 #include "libmilter/descriptor_search.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "libmilter/socket_spec.h"
+#include "libmilter/numbered_entries.h"
 
 namespace milter {
 namespace {
 
 void forEachDescriptor(const std::function<void(int fd)>& visit) {
-  if (DIR* const directory = opendir("/dev/fd")) {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): each call has a directory stream of its own
-    while (const dirent* const entry = readdir(directory)) {
-      if (const auto fd = parseNumber(entry->d_name)) visit(static_cast<int>(*fd));
-    }
-    closedir(directory);
-    return;
-  }
+  const auto visitNumber = [&](unsigned fd) { visit(static_cast<int>(fd)); };
+  if (forEachNumberedEntry("/dev/fd", visitNumber)) return;
   // The directory does not exist, or a process that has given up its privileges may not read it.
   constexpr int kCommonLimit = 4096;
   for (int fd = 0; fd < kCommonLimit; ++fd) visit(fd);

@@ -2,7 +2,6 @@
 
 #if defined(__linux__)
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,7 +13,7 @@
 #include <string>
 #include <thread>
 
-#include "libmilter/socket_spec.h"
+#include "libmilter/numbered_entries.h"
 
 namespace milter {
 namespace {
@@ -33,13 +32,7 @@ void stay(int /*signal*/, siginfo_t* info, void* /*context*/) {
 
 std::set<long> threads() {
   std::set<long> found;
-  DIR* const directory = ::opendir("/proc/self/task");
-  if (directory == nullptr) return found;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): each call has a directory stream of its own
-  while (const dirent* const entry = ::readdir(directory)) {
-    if (const auto id = parseNumber(entry->d_name)) found.insert(static_cast<long>(*id));
-  }
-  ::closedir(directory);
+  forEachNumberedEntry("/proc/self/task", [&](unsigned id) { found.insert(id); });
   return found;
 }
 
