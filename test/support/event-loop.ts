@@ -3,22 +3,18 @@ import { readFileSync } from 'node:fs';
 import { PerformanceObserver, performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Runs an action. @returns the largest difference that `measure` saw between two turns of the event loop meanwhile */
-export async function largestTurn(measure: () => number, action: () => Promise<unknown>): Promise<number> {
+/** Runs an action, and calls `visit` before it, and after each turn of the event loop until it has ended. */
+async function visitTurns(visit: () => void, action: () => Promise<unknown>): Promise<void> {
   let done = false;
-  let largest = 0;
-  let before = measure();
+  visit();
   const work = action().finally(() => {
     done = true;
   });
   while (!done) {
     await nextTurn();
-    const now = measure();
-    largest = Math.max(largest, now - before);
-    before = now;
+    visit();
   }
   await work;
-  return largest;
 }
 
 /**
@@ -37,16 +33,16 @@ export async function longestTurn(action: () => Promise<unknown>): Promise<numbe
   const collections: { startTime: number; duration: number }[] = [];
   const observer = new PerformanceObserver((list) => collections.push(...list.getEntries()));
   observer.observe({ entryTypes: ['gc'] });
-  const turns = [{ end: performance.now(), cpu: cpuMilliseconds() }];
-  await largestTurn(() => turns.push({ end: performance.now(), cpu: cpuMilliseconds() }), action);
+  const turns: { end: number; cpu: number }[] = [];
+  await visitTurns(() => turns.push({ end: performance.now(), cpu: cpuMilliseconds() }), action);
   await nextTurn(); // the observer is told of the last collections
   observer.disconnect();
-  const times = turns.slice(1).map(({ end, cpu }, at) => {
+  return turns.slice(1).reduce((longest, { end, cpu }, at) => {
     const last = turns[at] as (typeof turns)[0];
     const within = collections.filter(({ startTime }) => startTime >= last.end && startTime < end);
-    return cpu - last.cpu - within.reduce((sum, { duration }) => sum + duration, 0);
-  });
-  return Math.max(...times);
+    const collecting = within.reduce((sum, { duration }) => sum + duration, 0);
+    return Math.max(longest, cpu - last.cpu - collecting);
+  }, 0);
 }
 
 /** Milliseconds that filling a map took on the machine where the limits were set: two cores of a virtual machine, idle. */
@@ -64,13 +60,17 @@ export function slowness(): number {
 /** Counts the entries that an action puts into maps. @returns the largest number of them in one turn of the event loop */
 export async function mostEntriesInATurn(action: () => Promise<unknown>): Promise<number> {
   const { set } = Map.prototype;
-  let count = 0;
+  let [count, before, most] = [0, 0, 0];
   Map.prototype.set = function counted(key: unknown, value: unknown) {
     count++;
     return set.call(this, key, value);
   };
   try {
-    return await largestTurn(() => count, action);
+    await visitTurns(() => {
+      most = Math.max(most, count - before);
+      before = count;
+    }, action);
+    return most;
   } finally {
     Map.prototype.set = set;
   }
