@@ -1,6 +1,8 @@
 /** DKIM-Signature fields: what a verifier has to know of one, and what makes one invalid (RFC 6376 3.5 and 6.1.1). */
+import { decodeBytes } from '../internal/bytes.js';
 import type { Canonicalization } from './canonical-header.js';
 import { domainName, isWithin } from './domain.js';
+import { decodeQuotedPrintable } from './quoted-printable.js';
 import {
   base64,
   Invalid,
@@ -11,7 +13,7 @@ import {
   required,
   timeOf,
 } from './signature-tags.js';
-import { listItems, parseTagList, removeSpace, type TagList, trimSpace } from './tag-list.js';
+import { listItems, parseTagList, removeSpace, type TagList } from './tag-list.js';
 
 export interface Signature {
   readonly keyType: KeyType;
@@ -32,7 +34,7 @@ export interface Signature {
   readonly expiresAt: number | undefined;
 }
 
-/** What a report can say of a signature, valid or not. */
+/** What a report can say of a signature, valid or not: text without folds. */
 export interface SignatureFacts {
   /** `a=` */
   readonly algorithm: string | undefined;
@@ -40,9 +42,9 @@ export interface SignatureFacts {
   readonly domain: string | undefined;
   /** `s=` */
   readonly selector: string | undefined;
-  /** `i=`, or what it is when absent. */
+  /** `i=`, decoded, or what it is when absent. */
   readonly identity: string | undefined;
-  /** `b=`, without white space: its first characters tell signatures of a message apart (RFC 6008). */
+  /** `b=`: its first characters tell signatures of a message apart (RFC 6008). */
   readonly data: string | undefined;
 }
 
@@ -52,6 +54,7 @@ export interface ParsedSignature {
   readonly signature: Signature | string;
 }
 
+const WHITE_SPACE = /[\t\n\r ]+/g;
 const UNSIGNED = /^[0-9]+$/;
 /** RFC 6376 3.5: the value of l= may have so many digits. */
 const MAX_LENGTH_DIGITS = 76;
@@ -65,7 +68,7 @@ export function parseSignature(value: string): ParsedSignature {
   if (!tags) return { facts: NOTHING, signature: 'not a tag list, or a tag is there twice' };
   const signature = readTags(() => {
     if (required(tags, 'v') !== '1') throw new Invalid('v= is not 1');
-    return readSignature(tags, tags.get('i'));
+    return readSignature(tags, identityOf(tags));
   });
   return { facts: factsOf(tags), signature };
 }
@@ -79,21 +82,33 @@ const NOTHING: SignatureFacts = {
 };
 
 function factsOf(tags: TagList): SignatureFacts {
-  const domain = tags.get('d');
-  const data = tags.get('b');
+  const fact = (name: string) => textOf(tags.get(name)?.replace(WHITE_SPACE, ' '));
+  const domain = fact('d');
+  const data = fact('b');
   return {
-    algorithm: tags.get('a'),
+    algorithm: fact('a'),
     domain,
-    selector: tags.get('s'),
-    identity: tags.get('i') ?? (domain === undefined ? undefined : `@${domain}`),
+    selector: fact('s'),
+    identity: textOf(identityOf(tags)) ?? (domain === undefined ? undefined : `@${domain}`),
     data: data === undefined ? undefined : removeSpace(data),
   };
+}
+
+/** Bytes as text (RFC 8616). */
+function textOf(bytes: string | undefined): string | undefined {
+  return bytes === undefined ? undefined : decodeBytes(Buffer.from(bytes, 'latin1'));
+}
+
+/** The `i=` of a DKIM-Signature. */
+function identityOf(tags: TagList): string | undefined {
+  const value = tags.get('i');
+  return value === undefined ? undefined : decodeQuotedPrintable(value);
 }
 
 /**
  * Reads what a DKIM-Signature and an ARC-Message-Signature have in common.
  *
- * @param identity the `i=` of a DKIM-Signature
+ * @param identity the `i=` of a DKIM-Signature, decoded
  * @throws Invalid
  */
 export function readSignature(tags: TagList, identity?: string): Signature {
@@ -148,7 +163,7 @@ function signedHeadersOf(value: string): string[] {
 function identityDomainOf(identity: string | undefined, domain: string): string {
   if (identity === undefined) return domain;
   const at = identity.lastIndexOf('@');
-  const found = at < 0 ? undefined : domainName(trimSpace(identity.slice(at + 1)));
+  const found = at < 0 ? undefined : domainName(identity.slice(at + 1));
   if (found === undefined || !isWithin(found, domain)) throw new Invalid('i= is not within d=');
   return found;
 }

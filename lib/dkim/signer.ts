@@ -5,6 +5,7 @@ import { BodyHashes } from './body-hash.js';
 import { type Canonicalization, canonicalHeader, headerField } from './canonical-header.js';
 import { domainName, isWithin } from './domain.js';
 import { FoldedTags } from './fold.js';
+import { encodeQuotedPrintable } from './quoted-printable.js';
 import { checkSignedNames, HeaderBlock } from './signed-headers.js';
 import { type CheckedKey, checkedKey, type DkimKey, signText } from './signing-key.js';
 
@@ -75,8 +76,8 @@ export const DEFAULT_SIGNED_HEADERS: readonly string[] = [
 ];
 
 const CANONICALIZATION = /^(simple|relaxed)\/(simple|relaxed)$/;
-/** What RFC 6376 3.5 lets stand in i= without encoding, with the local parts that mail has. */
-const IDENTITY = /^[A-Za-z0-9.!#$%&'*+/?^_`{|}~-]*@[^@\s;]+$/;
+/** Addresses with the local parts that mail has: what RFC 6376 2.11 has to encode of them is the equals sign. */
+const IDENTITY = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]*@[^@\s;]+$/;
 const FIELD = 'DKIM-Signature';
 
 /**
@@ -153,7 +154,7 @@ export class DkimSigner {
       .add('c', `${this.#headerHow}/${this.#bodyHow}`)
       .add('d', domain)
       .add('s', selector);
-    if (identity !== undefined) tags.add('i', identity);
+    if (identity !== undefined) tags.add('i', encodeQuotedPrintable(identity));
     tags.add('t', String(now));
     if (expiresIn !== undefined) tags.add('x', String(now + expiresIn));
     if (bodyLength) tags.add('l', String(body.bodyLength));

@@ -109,6 +109,13 @@ describe('a signature', () => {
   });
 });
 
+it('writes the identity in DKIM-Quoted-Printable (RFC 6376 2.11)', async () => {
+  const identity = 'prvs=AB12=ann@example.com';
+  const mail = await signed(MAIL, { identity });
+  expect(mail.headers[0]?.[1]).toContain('i=prvs=3DAB12=3Dann@example.com;');
+  expect(await verify(mail)).toMatchObject([{ result: 'pass', identity }]);
+});
+
 describe('keys', () => {
   const pkcs1 = RSA_KEY.export({ format: 'pem', type: 'pkcs1' }).toString();
   const pkcs8 = RSA_KEY.export({ format: 'pem', type: 'pkcs8' }).toString();

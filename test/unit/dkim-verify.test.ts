@@ -160,6 +160,38 @@ describe('a valid signature', () => {
   });
 });
 
+describe('the identity', () => {
+  it.each<[string, string, string]>([
+    ['its octets decoded (2.11)', 'a=3Db=40mail=2Eexample.com', 'a=b@mail.example.com'],
+    [
+      'white space that is not part of it left out (2.11)',
+      'ann\n\t @mail.\n example.com',
+      'ann@mail.example.com',
+    ],
+    ['encoded white space kept (2.11)', '"a=20=20b"@example.com', '"a  b"@example.com'],
+    ['what is no encoded octet as it is', 'a=4b=@example.com', 'a=4b=@example.com'],
+    ['control characters still encoded', 'a=0D=0Ab=00=7F@example.com', 'a=0D=0Ab=00=7F@example.com'],
+    [
+      'UTF-8 as text, plain and encoded (RFC 8616 3)',
+      'j\u00fcrg=C3=BC@example.com',
+      'j\u00fcrg\u00fc@example.com',
+    ],
+  ])('has %s', async (_title, i, identity) => {
+    expect(await first(made({ tags: { i } }))).toMatchObject({ result: 'pass', identity });
+  });
+});
+
+it('tells of an invalid signature in text without folds', async () => {
+  const mail = made({ tags: { a: 'rsa-\u00fc', d: 'exa\n\tmple.com', s: 's\r\n s' } });
+  expect(await first(mail)).toMatchObject({
+    result: 'permerror',
+    algorithm: 'rsa-\u00fc',
+    domain: 'exa mple.com',
+    selector: 's s',
+    identity: '@exa mple.com',
+  });
+});
+
 describe('a signature that is none', () => {
   it.each<[string, Made, RegExp]>([
     ['without v= (6.1.1)', { tags: { v: undefined } }, /v= is missing/],
@@ -182,6 +214,11 @@ describe('a signature that is none', () => {
     ['with a c= of three words', { tags: { c: 'relaxed/relaxed/simple' } }, /c= is an unknown/],
     ['with q= of something else (6.1.1)', { tags: { q: 'dns/future' } }, /q= has no dns/],
     ['with i= of another domain (6.1.1)', { tags: { i: '@example.org' } }, /i= is not within d=/],
+    [
+      'with i= of another domain, encoded (2.11)',
+      { tags: { i: 'a@example.com=40example.org' } },
+      /i= is not within/,
+    ],
     ['with i= of a domain that ends alike', { tags: { i: '@badexample.com' } }, /i= is not within d=/],
     ['with i= without an @', { tags: { i: 'example.com' } }, /i= is not within d=/],
     ['with an l= that is no number (3.5)', { tags: { l: '-1' } }, /l= is not a number/],
