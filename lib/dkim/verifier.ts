@@ -23,7 +23,7 @@ export interface DkimResult {
   readonly reason?: string;
   /** The signing domain (`d=`), in lower case and with A-labels if it is a valid domain name. */
   readonly domain?: string;
-  /** The identity (`i=`), by default `@` and the domain. */
+  /** The identity (`i=`), decoded, by default `@` and the domain. Its domain is written as `domain` is. */
   readonly identity?: string;
   /** The selector (`s=`). */
   readonly selector?: string;
@@ -188,7 +188,7 @@ function resultFacts({ facts, signature }: ParsedSignature): Omit<DkimResult, 'r
   const valid = typeof signature === 'string' ? undefined : signature;
   const known = {
     domain: valid?.domain ?? facts.domain,
-    identity: facts.identity,
+    identity: valid ? withDomain(facts.identity ?? '', valid.identityDomain) : facts.identity,
     selector: valid?.selector ?? facts.selector,
     algorithm: facts.algorithm,
     signaturePrefix: facts.data?.slice(0, PREFIX_LENGTH),
@@ -196,4 +196,8 @@ function resultFacts({ facts, signature }: ParsedSignature): Omit<DkimResult, 'r
     signedHeaders: valid?.signedHeaders,
   };
   return Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
+}
+
+function withDomain(address: string, domain: string): string {
+  return address.slice(0, address.lastIndexOf('@') + 1) + domain;
 }

@@ -168,6 +168,11 @@ describe('the identity', () => {
       'ann\n\t @mail.\n example.com',
       'ann@mail.example.com',
     ],
+    [
+      'its domain in lower case and with A-labels (RFC 8616 3)',
+      'A@b\u00fccher.Example.com',
+      'A@xn--bcher-kva.example.com',
+    ],
     ['encoded white space kept (2.11)', '"a=20=20b"@example.com', '"a  b"@example.com'],
     ['what is no encoded octet as it is', 'a=4b=@example.com', 'a=4b=@example.com'],
     ['control characters still encoded', 'a=0D=0Ab=00=7F@example.com', 'a=0D=0Ab=00=7F@example.com'],
