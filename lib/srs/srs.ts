@@ -6,7 +6,8 @@
  *     SRS1=hash=first-forwarder==hash=tt=domain=local@second           and once more
  *
  * A later forwarder only replaces the SRS1 part: the address does not grow, and a bounce goes straight to the first
- * forwarder, who alone can tell whether its part is authentic.
+ * forwarder, who alone can tell whether its part is authentic, and what is in it: some keep addresses in a database, and
+ * write the key of an entry.
  */
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
@@ -123,7 +124,7 @@ export class Srs {
   /** The first forwarder and its part, of an address that has been rewritten already. */
   #forwardedAgain(local: string, sender: string): [first: string, rest: string] | undefined {
     const tag = TAG.exec(local)?.[1];
-    if (tag === '0') return isWhole(local) ? [sender, local.slice(TAG_LENGTH)] : undefined;
+    if (tag === '0') return local.length > TAG_LENGTH + 1 ? [sender, local.slice(TAG_LENGTH)] : undefined;
     if (tag !== '1') return undefined;
     return partsOfSrs1(local)?.slice(1) as [string, string] | undefined;
   }
@@ -193,13 +194,11 @@ function partsOfSrs0(local: string): [mac: string, day: string, domain: string, 
   return [mac, day, domain, user.join(SEPARATOR)];
 }
 
-const isWhole = (local: string): boolean => partsOfSrs0(local) !== undefined;
-
-/** `SRS1=hash=first==hash=tt=domain=local`: the rest begins with the separator that the first forwarder wrote. */
+/** `SRS1=hash=first==hash=tt=domain=local`: the rest is the first forwarder's, from the separator on. */
 function partsOfSrs1(local: string): [mac: string, first: string, rest: string] | undefined {
   const [mac, first, ...rest] = local.slice(TAG_LENGTH + 1).split(SEPARATOR);
   const kept = rest.join(SEPARATOR);
-  if (!mac || !first || !/^[=+-]/.test(kept) || !isWhole(`SRS0${kept}`)) return undefined;
+  if (!mac || !first || !/^[=+-]./s.test(kept)) return undefined;
   return [mac, first, kept];
 }
 

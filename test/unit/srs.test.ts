@@ -54,11 +54,27 @@ describe('a sender that is forwarded', () => {
     '"a b"@orig.example',
     'a=b=c@orig.example',
     'SRS0@orig.example',
-    'srs0=x@orig.example',
+    'SRS0=@orig.example',
     '"@"@orig.example',
   ])('comes back as it was: %s', (address) => {
     expect(srs().reverse(srs().forward(address))).toEqual({ result: 'ok', address });
   });
+
+  it.each(['SRS0=k3y@db.example', 'SRS0+a+b=c@db.example', 'srs0-k3y@db.example'])(
+    'becomes SRS1 whatever the first forwarder has written, which is kept: %s',
+    (first) => {
+      const address = first.replace(/^srs/, 'SRS');
+      const once = srs().forward(first);
+      const again = srs({ domain: 'two.example', secrets: ['2'] });
+      const twice = again.forward(once);
+      const rest = address.slice('SRS0'.length, address.indexOf('@'));
+      expect(once).toMatch(/^SRS1=[^=]{4}=db\.example=/);
+      expect(once.endsWith(`=db.example=${rest}@fwd.example`)).toBe(true);
+      expect(twice.endsWith(`=db.example=${rest}@two.example`)).toBe(true);
+      expect(srs().reverse(once)).toEqual({ result: 'ok', address });
+      expect(again.reverse(twice)).toEqual({ result: 'ok', address });
+    },
+  );
 });
 
 describe('a recipient', () => {
