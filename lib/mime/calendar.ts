@@ -7,11 +7,10 @@ const ATTACHMENT = /^ATTACH(;[^\r\n]*)/gim;
 const FILENAME = /;(?:X-(?:[A-Z]+-)?)?FILE-?NAME=(?:"([^"]*)"?|([^;:]*))/gi;
 
 /** The names of the files in a calendar. */
-export function calendarNames(bytes: Buffer): string[] {
+export function* calendarNames(bytes: Buffer): Generator<string> {
   const text = bytes.toString();
-  if (!BEGINNING.test(text)) return [];
+  if (!BEGINNING.test(text)) return;
   const unfolded = text.replace(/\r?\n[ \t]/g, '');
-  return [...unfolded.matchAll(ATTACHMENT)].flatMap(([, parameters = '']) =>
-    [...parameters.matchAll(FILENAME)].map(([, quoted, token]) => quoted ?? token ?? ''),
-  );
+  for (const [, parameters = ''] of unfolded.matchAll(ATTACHMENT))
+    for (const [, quoted, token] of parameters.matchAll(FILENAME)) yield quoted ?? token ?? '';
 }

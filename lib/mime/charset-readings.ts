@@ -6,11 +6,9 @@
  * does not matter.
  */
 import { isAscii } from 'node:buffer';
-import { decodeUtf7, isImapUtf7, isUtf7, withoutShifts } from './charset-text.js';
+import { decodeUtf7, isImapUtf7, isUtf7 } from './charset-text.js';
+import { HZ_SHIFTS, NUL, PAIRS, SHIFT_CONTROLS, SHIFTS, without } from './left-out.js';
 
-const ESCAPE = 0x1b;
-const SHIFT_OUT = 0x0e;
-const SHIFT_IN = 0x0f;
 const TILDE = 0x7e;
 const PLUS = 0x2b;
 const AMPERSAND = 0x26;
@@ -18,18 +16,10 @@ const AMPERSAND = 0x26;
 type Reading = (html: Buffer, charsets: readonly string[]) => Buffer | null;
 
 const latin1 = (html: Buffer): string => html.toString('latin1');
+const mapped = (html: Buffer, change: (byte: number) => number): Buffer => html.map(change) as Buffer;
 
 /** UTF-16 and UTF-32 in any byte order and under any label, and programs that skip NUL. */
-const withoutNul: Reading = (html) => {
-  if (!html.includes(0)) return null;
-  const kept = Buffer.allocUnsafe(html.length);
-  let length = 0;
-  for (let at = 0; at < html.length; at++) {
-    const byte = html[at] as number;
-    if (byte !== 0) kept[length++] = byte;
-  }
-  return kept.subarray(0, length);
-};
+const withoutNul: Reading = (html) => (html.includes(0) ? without(html, NUL) : null);
 
 /** Whether HTML says itself that it is HZ. */
 const declaresHz = (html: Buffer): boolean =>
@@ -38,10 +28,9 @@ const declaresHz = (html: Buffer): boolean =>
 /** ISO-2022 and HZ: without the sequences that switch between character sets. */
 const stateless: Reading = (html, charsets) => {
   const isHz = charsets.some((charset) => charset.includes('hz')) || declaresHz(html);
-  if (![ESCAPE, SHIFT_OUT, SHIFT_IN, ...(isHz ? [TILDE] : [])].some((byte) => html.includes(byte)))
-    return null;
-  const text = withoutShifts(latin1(html));
-  return Buffer.from(isHz ? text.replace(/~[{}\r\n]+/g, '') : text, 'latin1');
+  if (![...SHIFT_CONTROLS, ...(isHz ? [TILDE] : [])].some((byte) => html.includes(byte))) return null;
+  const text = without(html, SHIFTS);
+  return isHz ? without(text, HZ_SHIFTS) : text;
 };
 
 /** UTF-7, which some programs also detect by themselves. */
@@ -49,7 +38,7 @@ const utf7: Reading = (html, charsets) => {
   const isImap = charsets.some(isImapUtf7);
   if (!html.includes(isImap ? AMPERSAND : PLUS)) return null;
   // IMAP's form has other characters for the same (RFC 3501 5.1.3).
-  const text = isImap ? latin1(html).replaceAll('&', '+') : latin1(html);
+  const text = latin1(isImap ? mapped(html, (byte) => (byte === AMPERSAND ? PLUS : byte)) : html);
   const isMeant = charsets.some(isUtf7) || /utf-?7/i.test(text) || /\+A(?:Dw|D4|HM)/.test(text);
   return isMeant ? Buffer.from(decodeUtf7(text), 'utf8') : null;
 };
@@ -57,20 +46,32 @@ const utf7: Reading = (html, charsets) => {
 /** Overlong forms of UTF-8 (RFC 3629 3), which careless decoders accept. */
 const overlong: Reading = (html) => {
   if (!html.includes(0xc0) && !html.includes(0xc1) && !html.includes('\xe0\x80', 0, 'latin1')) return null;
-  const text = latin1(html)
-    .replace(/([\xc0\xc1])([\x80-\xbf])/g, (_, lead: string, next: string) =>
-      String.fromCharCode(((lead.charCodeAt(0) & 1) << 6) | (next.charCodeAt(0) & 0x3f)),
-    )
-    .replace(/\xe0([\x80\x81])([\x80-\xbf])/g, (_, lead: string, next: string) =>
-      String.fromCharCode(((lead.charCodeAt(0) & 1) << 6) | (next.charCodeAt(0) & 0x3f)),
-    );
-  return Buffer.from(text, 'latin1');
+  const text = Buffer.allocUnsafe(html.length);
+  let length = 0;
+  for (let at = 0; at < html.length; ) {
+    const size = overlongSize(html, at);
+    const last = html[at + size - 1] as number;
+    // The last two bytes stand for seven bits.
+    text[length++] = size === 1 ? last : (((html[at + size - 2] as number) & 1) << 6) | (last & 0x3f);
+    at += size;
+  }
+  return text.subarray(0, length);
 };
+
+/** The size of the overlong form at `at`; 1 if there is none. */
+function overlongSize(html: Buffer, at: number): number {
+  const lead = html[at];
+  if (lead === 0xc0 || lead === 0xc1) return isContinuation(html[at + 1]) ? 2 : 1;
+  if (lead !== 0xe0 || (html[at + 1] !== 0x80 && html[at + 1] !== 0x81)) return 1;
+  return isContinuation(html[at + 2]) ? 3 : 1;
+}
+
+const isContinuation = (byte: number | undefined): boolean => byte !== undefined && byte >> 6 === 2;
 
 /** Seven bits: programs that ignore the eighth bit where ASCII is declared. */
 const sevenBits: Reading = (html, charsets) => {
   if (!charsets.some((charset) => /ascii|646|iso-ir-6\b/.test(charset))) return null;
-  return isAscii(html) ? null : (html.map((byte) => byte & 0x7f) as Buffer);
+  return isAscii(html) ? null : mapped(html, (byte) => byte & 0x7f);
 };
 
 /** The invariant characters of EBCDIC, from the codes that all its code pages share. */
@@ -107,7 +108,7 @@ const EBCDIC: Uint8Array = (() => {
 
 const ebcdic: Reading = (html, charsets) => {
   if (!charsets.some((charset) => /ebcdic|ibm|cp|^\d+$/.test(charset)) || !html.includes(0x4c)) return null;
-  return html.map((byte) => EBCDIC[byte] as number) as Buffer;
+  return mapped(html, (byte) => EBCDIC[byte] as number);
 };
 
 /** Character sets of two bytes, whose second byte may be a quote or a bracket to programs that take any byte for one. */
@@ -116,7 +117,7 @@ const TWO_BYTES = /gb|big-?5|jis|shift|euc|ksc|ks_c|windows-9|cp9|johab|uhc/;
 /** Without the pairs that begin with a byte beyond ASCII: a quote in one of them ends no attribute. */
 const withoutPairs: Reading = (html, charsets) => {
   if (!charsets.some((charset) => TWO_BYTES.test(charset)) || isAscii(html)) return null;
-  return Buffer.from(latin1(html).replace(/[\x80-\xff][\s\S]/g, ''), 'latin1');
+  return without(html, PAIRS);
 };
 
 const READINGS: readonly Reading[] = [stateless, utf7, overlong, sevenBits, withoutPairs, ebcdic];

@@ -59,10 +59,3 @@ export function decodeText(bytes: Buffer, charset: string): string {
   if (charset !== '' && isSupportedCharset(charset)) return decodeCharset(bytes, charset);
   return bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
 }
-
-/** The sequences by which ISO-2022 switches between character sets (ECMA-35), and the controls for the same purpose. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
-const SHIFTS = /\x1b[ -/]*[0-~]|[\x0e\x0f]/g;
-
-/** Removes what switches between character sets, which leaves the ASCII in a text as it is read. */
-export const withoutShifts = (text: string): string => text.replace(SHIFTS, '');

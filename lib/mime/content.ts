@@ -150,16 +150,16 @@ export class Content {
     return this.charsets[0] ?? '';
   }
 
-  /** All character sets that are given, in lower case. */
+  /** All character sets that are given, each once, in lower case. */
   get charsets(): readonly string[] {
-    return this.parameters('Content-Type')
-      .filter(([name]) => name === 'charset')
-      .map(([, label]) => label.toLowerCase());
+    const given = this.parameters('Content-Type').filter(([name]) => name === 'charset');
+    return [...new Set(given.map(([, label]) => label.toLowerCase()))];
   }
 
-  /** Whether a field has more parameters than are read. */
+  /** Whether a field has more parameters than are read, or there are more character sets than content is read in. */
   get isOverloaded(): boolean {
-    return this.#contentType.overloaded || this.#contentDisposition.overloaded;
+    const { overloaded } = this.#contentType;
+    return overloaded || this.#contentDisposition.overloaded || this.charsets.length > MAX_CHARSETS;
   }
 
   /** All parameters of all fields of this name. */
@@ -214,6 +214,9 @@ export class Content {
     return this.names.some(([, name]) => pattern.test(name));
   }
 }
+
+/** Of more character sets, the rest is not tried. */
+export const MAX_CHARSETS = 16;
 
 /** A type or an encoding stands at the beginning of a field. */
 const MAX_LABEL = 200;

@@ -5,7 +5,13 @@ import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { joinChunks } from './chunks.js';
 import type { NamePair } from './content.js';
 import { checkExt, extensionOf, trimFilename } from './extensions.js';
-import { LIMIT_OPTIONS, type MimeLimitOptions, type MimeLimits, resolveLimits } from './limits.js';
+import {
+  isLimitReached,
+  LIMIT_OPTIONS,
+  type MimeLimitOptions,
+  type MimeLimits,
+  resolveLimits,
+} from './limits.js';
 import { type HeaderChange, MimeMessage } from './message.js';
 import { MessageState } from './message-state.js';
 import { hasOtherReadings } from './other-readings.js';
@@ -155,11 +161,26 @@ const EFFORT_PER_BYTE = 3;
 const MIN_EFFORT = 64 * 1024;
 const MAX_READING_DEPTH = 6;
 
+/** Defangs a part and those in it. A part whose content exceeds a limit is dangerous. */
 async function defangPart(
   part: MimeMessage,
   settings: Settings,
   result: DefangResult,
   outer: Effort | null = null,
+): Promise<void> {
+  try {
+    await defangWithinLimits(part, settings, result, outer);
+  } catch (error) {
+    if (!isLimitReached(error)) throw error;
+    replace(part, { name: part.getfilename() ?? 'without a name', reason: TOO_MUCH }, settings, result);
+  }
+}
+
+async function defangWithinLimits(
+  part: MimeMessage,
+  settings: Settings,
+  result: DefangResult,
+  outer: Effort | null,
 ): Promise<void> {
   const danger = part.isOverloaded
     ? { name: part.getfilename() ?? 'without a name', reason: TOO_MANY_PARAMETERS }
@@ -210,7 +231,9 @@ function removeScriptsFrom(part: MimeMessage, settings: Settings, result: Defang
 
 /**
  * Judges what is written in its other readings: each is defanged like a message, and dangerous if that changes it. Too many
- * readings, or one that exceeds a limit, are dangerous too.
+ * readings are dangerous too.
+ *
+ * @throws MilterError ERR_MILTER_MIME_LIMIT if a reading exceeds a limit
  */
 async function dangerInOtherReadings(
   part: MimeMessage,
@@ -232,12 +255,7 @@ async function dangerInOtherReadings(
         effort.bytes = left;
       },
     };
-    try {
-      await defangPart(MimeMessage.from(reading, settings.limits), settings, found, inner);
-    } catch (error) {
-      if (!(error instanceof MilterError) || error.code !== 'ERR_MILTER_MIME_LIMIT') throw error;
-      return { name, reason: TOO_MUCH };
-    }
+    await defangPart(MimeMessage.from(reading, settings.limits), settings, found, inner);
     if (found.changed) return { name: found.replaced[0] ?? name, reason: AMBIGUOUS };
   }
   return null;

@@ -7,6 +7,7 @@ import {
   declaresMarkup,
   findScripts,
   hasScript,
+  isWide,
   mayHaveScript,
   replaceRanges,
   type Scripts,
@@ -58,7 +59,9 @@ export function withoutScripts(
   // Only uuencode can decode to more than its encoded size; decoding stops there.
   const decodedLimit = Math.max(maxSize, size);
   const decode = (allocate: Allocate): Buffer =>
-    decodeContent(encoding, body, allocate, decodedLimit) ?? decodeContent('', body, allocate) ?? EMPTY;
+    decodeContent(encoding, body, decodedLimit, allocate) ??
+    decodeContent('', body, decodedLimit, allocate) ??
+    EMPTY;
   const owner = {};
   const html = buffer.content(owner, decode);
   if (html.length > decodedLimit) return 'too large';
@@ -90,12 +93,16 @@ export function withoutScripts(
 
 /** Whether some program sees a script that is not among those found. */
 function hidesScript(html: Buffer, found: Scripts | null, source: EncodedHtml): boolean {
-  const { charsets, isXml } = source;
+  const { charset, charsets, isXml } = source;
   if (isXml && declaresMarkup(html)) return true;
+  const textsOf = function* (bytes: Buffer): Generator<Buffer> {
+    if (isWide(html, charset)) yield bytes; // to programs that do not believe that it is UTF-16
+    yield* otherTexts(bytes, charsets);
+  };
   // What was found is removed from a copy, which is made only if there is another reading.
-  if (!found || otherTexts(html, charsets).next().done !== true) {
+  if (!found || textsOf(html).next().done !== true) {
     const clean = found ? replaceRanges(html, found) : html;
-    for (const text of otherTexts(clean, charsets)) if (hasScript(text, isXml)) return true;
+    for (const text of textsOf(clean)) if (hasScript(text, isXml)) return true;
   }
   // With scripts removed, the content is encoded anew, in an encoding that is read in one way only.
   for (const content of found ? [] : source.otherContents()) {

@@ -4,9 +4,11 @@
  * Programs agree on content that follows RFC 2045. They differ in what they do with an unknown encoding, with padding in the
  * middle of base64, with the alphabet for URLs, and with an `=` that begins no escape sequence.
  */
-import { joinChunks } from './chunks.js';
+import { decodeBase64 } from './base64.js';
+import { joinChunks, sizeOf } from './chunks.js';
 import { CR, LF, SPACE, TAB } from './lines.js';
-import { decodeContent, isDecodable } from './transfer-encoding.js';
+import { decodeQuotedPrintable } from './quoted-printable.js';
+import { decodeWithin, isDecodable } from './transfer-encoding.js';
 
 const IDENTITY: ReadonlySet<string> = new Set(['', '7bit', '8bit', 'binary']);
 
@@ -45,13 +47,39 @@ export function encodingsOf(values: readonly string[], isAmbiguous: boolean): st
 
 const EQUALS = 0x3d;
 
-const isBase64Digit = (byte: number): boolean =>
-  (byte >= 0x30 && byte <= 0x39) ||
-  ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a) ||
-  byte === 0x2b ||
-  byte === 0x2f;
 const isHexDigit = (byte: number | undefined): boolean =>
   byte !== undefined && ((byte >= 0x30 && byte <= 0x39) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66));
+
+/** What stands for each byte; 0 for one that is left out. */
+function tableOf(kept: string, replaced: readonly (readonly [from: string, to: string])[] = []): Uint8Array {
+  const table = new Uint8Array(256);
+  for (const byte of Buffer.from(kept)) table[byte] = byte;
+  for (const [from, to] of replaced) table[from.charCodeAt(0)] = to.charCodeAt(0);
+  return table;
+}
+
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+const BASE64 = tableOf(DIGITS);
+/** The alphabet for URLs (RFC 4648 5), whose last two digits are others. */
+const URL_DIGITS = [
+  ['-', '+'],
+  ['_', '/'],
+] as const;
+const URL_BASE64 = tableOf(DIGITS, URL_DIGITS);
+const PADDED_URL_BASE64 = tableOf(`${DIGITS}=`, URL_DIGITS);
+
+/** Decodes the base64 that a table makes of the body. */
+function decodeTranslated(body: readonly Buffer[], table: Uint8Array): Buffer {
+  const digits = Buffer.allocUnsafe(sizeOf(body));
+  let length = 0;
+  for (const chunk of body) {
+    for (let at = 0; at < chunk.length; at++) {
+      const digit = table[chunk[at] as number] as number;
+      if (digit !== 0) digits[length++] = digit;
+    }
+  }
+  return decodeBase64([digits.subarray(0, length)], Buffer.allocUnsafe);
+}
 
 /** Whether a digit of base64 follows padding. */
 function hasInnerPadding(body: readonly Buffer[]): boolean {
@@ -60,7 +88,7 @@ function hasInnerPadding(body: readonly Buffer[]): boolean {
     const first = padded ? 0 : chunk.indexOf(EQUALS);
     if (first < 0) continue;
     padded = true;
-    for (let at = first; at < chunk.length; at++) if (isBase64Digit(chunk[at] as number)) return true;
+    for (let at = first; at < chunk.length; at++) if (BASE64[chunk[at] as number] !== 0) return true;
   }
   return false;
 }
@@ -69,26 +97,24 @@ function hasInnerPadding(body: readonly Buffer[]): boolean {
 function* otherBase64(body: readonly Buffer[]): Generator<Buffer> {
   const hasPadding = hasInnerPadding(body);
   const hasUrlAlphabet = body.some((chunk) => chunk.includes('-') || chunk.includes('_'));
-  if (!hasPadding && !hasUrlAlphabet) return;
-  const text = joinChunks(body).toString('latin1');
-  if (hasPadding) yield Buffer.from(text.replace(/[^A-Za-z0-9+/]/g, ''), 'base64');
+  if (hasPadding) yield decodeTranslated(body, BASE64);
   if (!hasUrlAlphabet) return;
-  yield Buffer.from(text.replace(/[^\w+/-]/g, ''), 'base64');
-  if (!hasPadding) return;
-  const digits = text.replaceAll('-', '+').replaceAll('_', '/');
-  yield decodeContent('base64', [Buffer.from(digits, 'latin1')]) as Buffer;
+  yield decodeTranslated(body, URL_BASE64);
+  if (hasPadding) yield decodeTranslated(body, PADDED_URL_BASE64);
 }
 
-/** Whether an `=` begins neither an escape sequence nor a soft line break. At the end of a chunk, it may. */
+/** Whether the `=` at `at` begins neither an escape sequence nor a soft line break. At the end, it may if more follows. */
+function isStray(bytes: Buffer, at: number, moreFollows: boolean): boolean {
+  if (isHexDigit(bytes[at + 1]) && isHexDigit(bytes[at + 2])) return false;
+  let end = at + 1;
+  while (bytes[end] === SPACE || bytes[end] === TAB) end++;
+  return end === bytes.length ? !moreFollows : bytes[end] !== CR && bytes[end] !== LF;
+}
+
 function hasStrayEquals(body: readonly Buffer[]): boolean {
   for (const [index, chunk] of body.entries()) {
-    for (let at = chunk.indexOf(EQUALS); at >= 0; at = chunk.indexOf(EQUALS, at + 1)) {
-      if (isHexDigit(chunk[at + 1]) && isHexDigit(chunk[at + 2])) continue;
-      let end = at + 1;
-      while (chunk[end] === SPACE || chunk[end] === TAB) end++;
-      if (end === chunk.length ? index < body.length - 1 : chunk[end] !== CR && chunk[end] !== LF)
-        return true;
-    }
+    for (let at = chunk.indexOf(EQUALS); at >= 0; at = chunk.indexOf(EQUALS, at + 1))
+      if (isStray(chunk, at, index < body.length - 1)) return true;
   }
   return false;
 }
@@ -96,16 +122,29 @@ function hasStrayEquals(body: readonly Buffer[]): boolean {
 /** Another reading of quoted-printable: without each `=` that begins no escape sequence. */
 function* otherQuotedPrintable(body: readonly Buffer[]): Generator<Buffer> {
   if (!hasStrayEquals(body)) return;
-  const text = joinChunks(body).toString('latin1');
-  const cleaned = text.replace(/=(?![0-9A-Fa-f]{2}|[ \t]*[\r\n])/g, '');
-  yield decodeContent('quoted-printable', [Buffer.from(cleaned, 'latin1')]) as Buffer;
+  const bytes = joinChunks(body);
+  const kept = Buffer.allocUnsafe(bytes.length);
+  let length = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte !== EQUALS || !isStray(bytes, at, false)) kept[length++] = byte;
+  }
+  yield decodeQuotedPrintable([kept.subarray(0, length)], Buffer.allocUnsafe);
 }
 
-/** The contents that `body` may decode to, besides the usual decoding from the first of `encodings`. */
-export function* otherContents(body: readonly Buffer[], encodings: readonly string[]): Generator<Buffer> {
+/**
+ * The contents that `body` may decode to, besides the usual decoding from the first of `encodings`.
+ *
+ * @throws MilterError ERR_MILTER_MIME_LIMIT if one has more than `maxDecoded` bytes
+ */
+export function* otherContents(
+  body: readonly Buffer[],
+  encodings: readonly string[],
+  maxDecoded: number,
+): Generator<Buffer> {
   const [usual] = encodings;
   for (const encoding of encodings) {
-    if (encoding !== usual) yield decodeContent(encoding, body) as Buffer;
+    if (encoding !== usual) yield decodeWithin(maxDecoded, encoding, body) as Buffer;
     if (encoding === 'base64') yield* otherBase64(body);
     if (encoding === 'quoted-printable') yield* otherQuotedPrintable(body);
   }

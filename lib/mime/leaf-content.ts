@@ -4,12 +4,12 @@ import { calendarNames } from './calendar.js';
 import type { Content, NamePair } from './content.js';
 import { type ScriptlessHtml, withoutScripts } from './encoded-html.js';
 import { otherContents } from './encoding-readings.js';
-import type { MimeLimits } from './limits.js';
+import { limitReached, type MimeLimits } from './limits.js';
 import { containerFormat } from './magic.js';
 import { withReadings } from './names.js';
 import type { Allocate, ReusableBuffer } from './reusable-buffer.js';
 import { tnefNames } from './tnef.js';
-import { decodeContent, isDecodable } from './transfer-encoding.js';
+import { decodeWithin, isDecodable } from './transfer-encoding.js';
 import { uuencodedNames } from './uuencode.js';
 import { zipnames } from './zip.js';
 
@@ -17,16 +17,24 @@ export class LeafContent {
   readonly #content: Content;
   readonly #body: readonly Buffer[];
   readonly #buffer: ReusableBuffer;
+  readonly #limits: Readonly<MimeLimits>;
 
   /**
    * @param content what the header fields say
    * @param body as it was read or set
    * @param buffer where it may be decoded
+   * @param limits what it may expand to. Each method throws ERR_MILTER_MIME_LIMIT for more
    */
-  constructor(content: Content, body: readonly Buffer[], buffer: ReusableBuffer) {
+  constructor(
+    content: Content,
+    body: readonly Buffer[],
+    buffer: ReusableBuffer,
+    limits: Readonly<MimeLimits>,
+  ) {
     this.#content = content;
     this.#body = body;
     this.#buffer = buffer;
+    this.#limits = limits;
   }
 
   /**
@@ -36,8 +44,11 @@ export class LeafContent {
    */
   *#readings(decode = (decoder: (allocate?: Allocate) => Buffer) => decoder()): Generator<Buffer> {
     const { encodings } = this.#content;
-    yield decode((allocate) => decodeContent(encodings[0] as string, this.#body, allocate) as Buffer);
-    yield* otherContents(this.#body, encodings);
+    const { maxDecoded } = this.#limits;
+    yield decode(
+      (allocate) => decodeWithin(maxDecoded, encodings[0] as string, this.#body, allocate) as Buffer,
+    );
+    yield* otherContents(this.#body, encodings, maxDecoded);
   }
 
   /** As {@link #readings}, but each is valid only until the next one is requested. */
@@ -49,14 +60,24 @@ export class LeafContent {
   innerNames(): NamePair[] {
     const { isText, isTnef, isCalendar } = this.#content;
     const names: NamePair[] = [];
-    const add = (attribute: string, found: readonly string[]): void => {
-      names.push(...withReadings(found).map((name): NamePair => [attribute, name]));
+    const add = (attribute: string, found: Iterable<string>): void => {
+      names.push(...withReadings(this.#counted(found)).map((name): NamePair => [attribute, name]));
     };
     for (const bytes of isText || isTnef || isCalendar ? this.#transientReadings() : []) {
       if (isText) add('uuencode', uuencodedNames(bytes));
       if (isTnef) add('tnef', tnefNames(bytes));
       if (isCalendar) add('calendar', calendarNames(bytes));
     }
+    return names;
+  }
+
+  /** Names of files in the content, of which there may be as many as a ZIP file may have entries. */
+  #counted(found: Iterable<string>): string[] {
+    const { maxZipEntries } = this.#limits;
+    const names: string[] = [];
+    for (const name of found)
+      if (names.push(name) > maxZipEntries)
+        throw limitReached('maxZipEntries', maxZipEntries, 'files in the content of a part');
     return names;
   }
 
@@ -85,7 +106,7 @@ export class LeafContent {
     const html = {
       body: this.#body,
       encoding: encodings[0] as string,
-      otherContents: () => otherContents(this.#body, encodings),
+      otherContents: () => otherContents(this.#body, encodings, this.#limits.maxDecoded),
       charset,
       charsets,
       isXml,

@@ -19,13 +19,16 @@ export interface MimeLimits {
   maxHeadSize: number;
   /** Maximum number of parameters of one header field. Of more, the rest is not read, and the part counts as dangerous. */
   maxParameters: number;
-  /** Maximum decoded size of all attached messages in base64 or quoted-printable together, in bytes. */
+  /**
+   * Maximum decoded size of all attached messages in base64 or quoted-printable together, and of the content of one part if that is
+   * more than its encoded size (uuencode), in bytes.
+   */
   maxDecoded: number;
   /** Maximum decoded size of an HTML part from which scripts are removed, in bytes. */
   maxHtmlSize: number;
   /** Maximum nesting depth of ZIP files. The attachment itself is level 1. */
   maxZipDepth: number;
-  /** Maximum number of entries in a ZIP file and all ZIP files in it. */
+  /** Maximum number of entries in a ZIP file and all ZIP files in it, and of files that are written into the content of a part. */
   maxZipEntries: number;
   /** Maximum unpacked size of all ZIP files in a ZIP file together, in bytes. Other entries are not unpacked. */
   maxZipExpanded: number;
@@ -87,3 +90,7 @@ export function limitReached(name: keyof MimeLimits, limit: number, what: string
     `mime: ${what}: more than ${limit}; raise the option ${name} if such messages are welcome`,
   );
 }
+
+/** Whether an error is that of {@link limitReached}. */
+export const isLimitReached = (error: unknown): boolean =>
+  error instanceof MilterError && error.code === 'ERR_MILTER_MIME_LIMIT';

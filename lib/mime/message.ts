@@ -121,7 +121,7 @@ export class MimeMessage extends StoredPart {
     if (this.kind !== 'leaf' || !isMessage || isIdentity(encoding)) return;
     const { maxDecoded } = this.limits;
     const remaining = maxDecoded - this.state.decoded;
-    const bytes = decodeContent(encoding, this.storedBody(), undefined, remaining);
+    const bytes = decodeContent(encoding, this.storedBody(), remaining);
     if (!bytes) return;
     if (bytes.length > remaining)
       throw limitReached('maxDecoded', maxDecoded, 'bytes of attached messages that are encoded');
@@ -175,9 +175,10 @@ export class MimeMessage extends StoredPart {
   async getnames(scanZip = false, options?: MimeLimitOptions): Promise<NamePair[]> {
     const limits = checkLimits('getnames', options, this.limits);
     const names = this.ownNames();
+    const known = new Set(names.map(textOfPair));
     for (const reading of this.otherReadings()) {
       for (const part of MimeMessage.from(reading, limits).walk())
-        names.push(...part.ownNames().filter((pair) => !hasPair(names, pair)));
+        for (const pair of part.ownNames()) if (isNew(known, textOfPair(pair))) names.push(pair);
     }
     if (!scanZip || !this.iszip()) return names;
     const entries = await this.zipEntries(limits);
@@ -278,5 +279,10 @@ export class MimeMessage extends StoredPart {
   }
 }
 
-const hasPair = (pairs: readonly NamePair[], [attribute, value]: NamePair): boolean =>
-  pairs.some((pair) => pair[0] === attribute && pair[1] === value);
+const textOfPair = ([attribute, value]: NamePair): string => `${attribute}=${value}`;
+
+/** Adds a text to those that are known. @returns whether it was new */
+function isNew(known: Set<string>, text: string): boolean {
+  const before = known.size;
+  return known.add(text).size > before;
+}

@@ -4,9 +4,10 @@
  */
 import { encodeBytes } from '../internal/bytes.js';
 import { decodeWords, type WordReader } from '../utils/encoded-words.js';
-import { decodeText, decodeUtf7, withoutShifts } from './charset-text.js';
+import { decodeText, decodeUtf7 } from './charset-text.js';
 import { extensionOf } from './extensions.js';
 import { decodeReferences } from './html-references.js';
+import { NUL, SHIFTS, without } from './left-out.js';
 
 /** An encoded word as loosely as it is read: without an end, with blanks in it, in any character set. */
 const WORD = /=\?([^?\s]*)\?([bq])\?([^?]*)(?:\?=|\?|$)/gi;
@@ -15,7 +16,7 @@ const skipJunk = (text: string): Buffer => Buffer.from(text.replace(/[^A-Za-z0-9
 /** Node's decoder also knows the alphabet for URLs, with `-` and `_`. */
 const urlAlphabet = (text: string): Buffer => Buffer.from(text.replace(/[^\w+/-]/g, ''), 'base64');
 /** UTF-16, UTF-32 and shift sequences of stateful character sets, when what is decoded is ASCII. */
-const asciiOf = (bytes: Buffer): string => withoutShifts(bytes.toString('latin1').replaceAll('\0', ''));
+const asciiOf = (bytes: Buffer): string => without(without(bytes, NUL), SHIFTS).toString('latin1');
 
 const ANY_CHARSET = { pattern: WORD, knows: () => true };
 const USUAL: WordReader = { ...ANY_CHARSET, base64: skipJunk, decode: decodeText };
@@ -186,8 +187,13 @@ export class NameBudget {
 /** The names themselves, and the other readings of those that are odd, if these have another extension. */
 export function withReadings(names: readonly string[]): string[] {
   const odd = names.filter((name) => !isPlainName(name) && name.length <= MAX_NAME_LENGTH);
-  const read = odd.slice(0, MAX_ODD_NAMES).flatMap(readingsOfName);
-  return odd.length > 0 ? [...names, ...withNewExtensions(names, read)] : [...names];
+  if (odd.length === 0) return [...names];
+  return [...names, ...withNewExtensions(names, readingsOfEach(odd.slice(0, MAX_ODD_NAMES)))];
+}
+
+/** The readings of one name after the other, because all of them together may be large. */
+function* readingsOfEach(names: readonly string[]): Generator<string> {
+  for (const name of names) yield* readingsOfName(name);
 }
 
 /** Those of `others` that have an extension which no name before them has. */

@@ -6,12 +6,12 @@
  * For each, a function here writes the part as a complete message that has only the other reading, so that it can be judged
  * like any message.
  */
-import type { Content } from './content.js';
+import { type Content, MAX_CHARSETS } from './content.js';
 import { isIdentity, otherContents } from './encoding-readings.js';
 import { beginsWithContentFields, HeaderBlock } from './header-block.js';
 import type { MimeLimits } from './limits.js';
 import { CR, LF } from './lines.js';
-import { decodeContent } from './transfer-encoding.js';
+import { decodeWithin } from './transfer-encoding.js';
 
 type Kind = 'multipart' | 'message' | 'leaf';
 
@@ -43,6 +43,7 @@ export function hasOtherReadings(content: Content, kind: Kind, headers: HeaderBl
  *
  * @param head as it is written, with the empty line
  * @param payload gives the content as it is written
+ * @throws MilterError ERR_MILTER_MIME_LIMIT if one is too large
  */
 export function* otherReadings(
   head: Buffer,
@@ -74,11 +75,12 @@ export function* otherReadings(
   if (isEncodedContainer(content, kind)) {
     const fields = rest('Content-Transfer-Encoding');
     for (const encoding of content.encodings.filter((each) => !isIdentity(each)))
-      yield Buffer.concat([fields, lineBreak, decodeContent(encoding, [body]) as Buffer]);
+      yield Buffer.concat([fields, lineBreak, decodeWithin(limits.maxDecoded, encoding, [body]) as Buffer]);
   }
   if (isOtherMessage(content, kind)) {
-    if (kind === 'leaf') yield decodeContent(content.encodings[0] as string, [body]) as Buffer;
-    yield* otherContents([body], content.encodings);
+    if (kind === 'leaf')
+      yield decodeWithin(limits.maxDecoded, content.encodings[0] as string, [body]) as Buffer;
+    yield* otherContents([body], content.encodings, limits.maxDecoded);
   }
   const guess = content.lacksBoundary ? firstDashLine(body) : null;
   if (guess !== null) {
@@ -116,7 +118,7 @@ function fileTypes(content: Content): string[] {
   const types: string[] = [];
   if (content.isHtml) {
     const type = content.isXml ? 'application/xhtml+xml' : 'text/html';
-    const charsets = content.charsets.length > 0 ? content.charsets : ['us-ascii'];
+    const charsets = content.charsets.length > 0 ? content.charsets.slice(0, MAX_CHARSETS) : ['us-ascii'];
     types.push(...charsets.map((charset) => `${type}; charset="${charset.replace(/[^\w.:-]/g, '')}"`));
   }
   if (content.isTnef) types.push('application/ms-tnef');

@@ -290,6 +290,9 @@ function utf16(html: Buffer, charset: string): 'le' | 'be' | null {
   return charset.endsWith('le') ? 'le' : 'be';
 }
 
+/** Whether {@link findScripts} takes HTML for UTF-16. */
+export const isWide = (html: Buffer, charset: string): boolean => utf16(html, charset) !== null;
+
 /** The byte ranges of the scripts in HTML, and what replaces each of them. */
 export interface Scripts {
   readonly ranges: readonly Range[];

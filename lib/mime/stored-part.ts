@@ -9,7 +9,7 @@ import type { MessageState } from './message-state.js';
 import { hasOtherReadings, otherReadings } from './other-readings.js';
 import { NO_FRAME } from './part-tree.js';
 import type { Entity } from './pieces.js';
-import { decodeContent } from './transfer-encoding.js';
+import { decodeWithin } from './transfer-encoding.js';
 
 const EMPTY = Buffer.alloc(0);
 const NO_FRAMES = new Frames(EMPTY, [NO_FRAME]);
@@ -48,10 +48,14 @@ export abstract class StoredPart extends DescribedPart {
   }
 
   get #leaf(): LeafContent {
-    return new LeafContent(this.content, this.storedBody(), this.state.decodedContent);
+    return new LeafContent(this.content, this.storedBody(), this.state.decodedContent, this.limits);
   }
 
-  /** @internal The names of this part as it is read usually, and of the files in its content. */
+  /**
+   * @internal The names of this part as it is read usually, and of the files in its content.
+   *
+   * @throws MilterError ERR_MILTER_MIME_LIMIT
+   */
   ownNames(): NamePair[] {
     const { names } = this.content;
     return this.kind === 'leaf' ? [...names, ...this.#leaf.innerNames()] : [...names];
@@ -62,7 +66,7 @@ export abstract class StoredPart extends DescribedPart {
     return this.#leaf.zipEntries(limits);
   }
 
-  /** @internal The format of a container, by its first bytes; null if the content is none. */
+  /** @internal The format of a container, by its first bytes; null if the content is none. @throws MilterError ERR_MILTER_MIME_LIMIT */
   containerFormat(): string | null {
     return this.kind === 'leaf' ? this.#leaf.containerFormat() : null;
   }
@@ -87,6 +91,7 @@ export abstract class StoredPart extends DescribedPart {
    *
    * @param maxSize HTML with scripts that is larger when decoded is left alone
    * @returns what was done; `hidden` if there are scripts that only some programs see, which are not removed
+   * @throws MilterError ERR_MILTER_MIME_LIMIT
    */
   removeScripts(maxSize: number): 'nothing' | 'removed' | 'too large' | 'hidden' {
     const { encoding } = this.content;
@@ -103,7 +108,7 @@ export abstract class StoredPart extends DescribedPart {
     return hasOtherReadings(this.content, this.kind, this.fields);
   }
 
-  /** @internal What other programs may read in place of this part: complete messages. */
+  /** @internal What other programs may read in place of this part: complete messages. @throws MilterError ERR_MILTER_MIME_LIMIT */
   otherReadings(): Generator<Buffer> {
     const { limits } = this;
     return otherReadings(this.fields.toBuffer(), this.content, this.kind, () => this.getPayload(), limits);
@@ -116,10 +121,15 @@ export abstract class StoredPart extends DescribedPart {
     return pieces.length === 1 && Buffer.isBuffer(only) ? only : toBuffer(pieces);
   }
 
-  /** As {@link getPayload}, but decoded, unless the encoding is unknown (pymilter's `get_payload_decoded`). */
+  /**
+   * As {@link getPayload}, but decoded, unless the encoding is unknown (pymilter's `get_payload_decoded`).
+   *
+   * @throws MilterError ERR_MILTER_MIME_LIMIT if it expands to more than `maxDecoded` bytes, which only uuencode can do
+   */
   getPayloadDecoded(): Buffer {
     const payload = this.getPayload();
-    return this.kind === 'multipart' ? payload : (decodeContent(this.content.encoding, [payload]) ?? payload);
+    if (this.kind === 'multipart') return payload;
+    return decodeWithin(this.limits.maxDecoded, this.content.encoding, [payload]) ?? payload;
   }
 
   /** The content as it is written, in chunks. Pass them to `replacebody` one after the other. */

@@ -63,8 +63,8 @@ function skipPropertyName(reader: Reader): void {
   else reader.take(padded(reader.uint32()));
 }
 
-/** Adds the names among the properties of an attachment. */
-function readProperties(reader: Reader, names: string[]): void {
+/** The names among the properties of an attachment. */
+function* propertyNames(reader: Reader): Generator<string> {
   for (let left = reader.uint32(); left > 0; left--) {
     const type = reader.uint16();
     const id = reader.uint16();
@@ -83,16 +83,15 @@ function readProperties(reader: Reader, names: string[]): void {
       const bytes = reader.take(length);
       reader.take(Math.min(padded(length) - length, 3));
       if (!NAME_PROPERTIES.has(id)) continue;
-      if (base === STRING8) names.push(untilNul(bytes.toString('latin1')));
-      if (base === UNICODE) names.push(untilNul(bytes.toString('utf16le')));
+      if (base === STRING8) yield untilNul(bytes.toString('latin1'));
+      if (base === UNICODE) yield untilNul(bytes.toString('utf16le'));
     }
   }
 }
 
 /** The names of the attachments in a TNEF stream. Of a damaged one, those before the damage. Empty for anything else. */
-export function tnefNames(bytes: Buffer): string[] {
-  const names: string[] = [];
-  if (bytes.length < HEADER_SIZE || bytes.readUInt32LE(0) !== SIGNATURE) return names;
+export function* tnefNames(bytes: Buffer): Generator<string> {
+  if (bytes.length < HEADER_SIZE || bytes.readUInt32LE(0) !== SIGNATURE) return;
   const reader = new Reader(bytes);
   reader.at = HEADER_SIZE;
   try {
@@ -101,11 +100,10 @@ export function tnefNames(bytes: Buffer): string[] {
       const id = reader.uint32();
       const data = reader.take(reader.uint32());
       reader.take(2); // the checksum
-      if (id === ATTACH_TITLE) names.push(untilNul(data.toString('latin1')));
-      if (id === ATTACHMENT) readProperties(new Reader(data), names);
+      if (id === ATTACH_TITLE) yield untilNul(data.toString('latin1'));
+      if (id === ATTACHMENT) yield* propertyNames(new Reader(data));
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
   }
-  return names;
 }

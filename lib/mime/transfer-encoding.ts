@@ -2,6 +2,7 @@
 import { base64Source, decodeBase64 } from './base64.js';
 import { type ByteSource, toBuffer } from './byte-source.js';
 import { sizeOf } from './chunks.js';
+import { limitReached } from './limits.js';
 import { decodeQuotedPrintable, quotedPrintableSource } from './quoted-printable.js';
 import type { Allocate } from './reusable-buffer.js';
 import { decodeUuencoded } from './uuencode.js';
@@ -58,15 +59,15 @@ export const isDecodable = (encoding: string): boolean => DECODERS.has(encoding)
 /**
  * Decodes content. Content that is not encoded is returned as it is.
  *
+ * @param maxSize decoding may stop soon after this many bytes if the content expands to more, which only uuencode does
  * @param allocate provides the memory for the result
- * @param maxSize decoding may stop after this many bytes if the content expands to more. Default: no limit
  * @returns null for an unknown encoding
  */
 export function decodeContent(
   encoding: string,
   chunks: readonly Buffer[],
+  maxSize: number,
   allocate: Allocate = Buffer.allocUnsafe,
-  maxSize = Number.POSITIVE_INFINITY,
 ): Buffer | null {
   const decode = DECODERS.get(encoding);
   if (decode === undefined) return null;
@@ -79,4 +80,22 @@ export function decodeContent(
     length += chunk.length;
   }
   return content.subarray(0, length);
+}
+
+/**
+ * As {@link decodeContent}, but content must not expand beyond `maxDecoded` bytes, or its own size if that is more.
+ *
+ * @throws MilterError ERR_MILTER_MIME_LIMIT
+ */
+export function decodeWithin(
+  maxDecoded: number,
+  encoding: string,
+  chunks: readonly Buffer[],
+  allocate?: Allocate,
+): Buffer | null {
+  const maxSize = Math.max(maxDecoded, sizeOf(chunks));
+  const decoded = decodeContent(encoding, chunks, maxSize, allocate);
+  if (decoded && decoded.length > maxSize)
+    throw limitReached('maxDecoded', maxDecoded, 'bytes that content is decoded to');
+  return decoded;
 }

@@ -74,12 +74,18 @@ function isDataLine(line: string): boolean {
   return count > 0 && length >= Math.ceil((count * 4) / 3) && length <= Math.ceil(count / 3) * 4 + 2;
 }
 
-/** The names of the uuencoded files in a text. */
-export function uuencodedNames(text: Buffer): string[] {
-  if (!hasMatch(text, /begin/i, 'begin'.length)) return [];
-  const latin1 = text.toString('latin1');
-  const names = [...latin1.matchAll(BEGINNING)].map(([, name = '']) => name);
-  for (const [, name = '', line = ''] of latin1.matchAll(LOOSE_BEGINNING))
-    if (isDataLine(line)) names.push(name);
-  return [...new Set(names)].map((name) => Buffer.from(name, 'latin1').toString());
+/** The names of the uuencoded files in a text, each once, and only as they are asked for, because there may be very many. */
+export function* uuencodedNames(text: Buffer): Generator<string> {
+  if (!hasMatch(text, /begin/i, 'begin'.length)) return;
+  const known = new Set<string>();
+  for (const name of namesIn(text.toString('latin1'))) {
+    if (known.has(name)) continue;
+    known.add(name);
+    yield Buffer.from(name, 'latin1').toString();
+  }
+}
+
+function* namesIn(latin1: string): Generator<string> {
+  for (const [, name = ''] of latin1.matchAll(BEGINNING)) yield name;
+  for (const [, name = '', line = ''] of latin1.matchAll(LOOSE_BEGINNING)) if (isDataLine(line)) yield name;
 }

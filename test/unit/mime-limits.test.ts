@@ -125,6 +125,112 @@ describe('a limit of a message', () => {
     ).toBe(true);
   });
 
+  describe('maxDecoded: content that expands beyond it', () => {
+    // A line of uuencode whose blanks were removed: two bytes for 63.
+    const lines = '_\n'.repeat(200);
+    const decoded = 200 * 63;
+    const cases: Readonly<Record<string, string>> = {
+      text: 'Content-Type: text/plain; name=a.txt\nContent-Transfer-Encoding: x-uuencode',
+      HTML: 'Content-Type: text/html; name=a.html\nContent-Transfer-Encoding: uuencode',
+      'a calendar': 'Content-Type: text/calendar; name=a.ics\nContent-Transfer-Encoding: uue',
+      'TNEF in an unknown encoding': 'Content-Type: application/ms-tnef\nContent-Transfer-Encoding: 8-bit uu',
+      'text in several encodings':
+        'Content-Type: text/plain; name=a.txt\nContent-Transfer-Encoding: "base64" uu',
+      'a container': 'Content-Type: a/b; name=a.bin\nContent-Transfer-Encoding: x-uue',
+      'a multipart': 'Content-Type: multipart/mixed; boundary=c\nContent-Transfer-Encoding: x-uuencode',
+      'a message that is a leaf':
+        'Content-Type: message/delivery-status\nContent-Transfer-Encoding: x-uuencode',
+    };
+    for (const [title, head] of Object.entries(cases)) {
+      it(`is dangerous: ${title}`, async () => {
+        const source = multipart([`${head}\n\n${lines}`, 'A: b\n\nleft alone'], '\n');
+        const options = { scanContainers: true, host: 'h' };
+        const kept = MimeMessage.from(source, { maxDecoded: decoded });
+        expect(await defang(kept, options)).toBe(false);
+        const broken = MimeMessage.from(source, { maxDecoded: decoded - 1 });
+        expect(await defang(broken, options)).toBe(true);
+        expect(broken.parts.map((part) => part.getname())).toStrictEqual(['WARNING.TXT', null]);
+        expect(broken.parts[0]?.getPayload().toString()).toMatch(/too much content to be checked/);
+        const stream = defangStream(source, { ...options, maxDecoded: decoded - 1 });
+        const written: Buffer[] = [];
+        for await (const chunk of stream) written.push(Buffer.from(chunk));
+        expect(Buffer.concat(written)).toStrictEqual(broken.asBytes());
+      });
+    }
+
+    it('cannot be got', async () => {
+      const source = bytes(`${cases.text}\n\n${lines}`);
+      const kept = MimeMessage.from(source, { maxDecoded: decoded });
+      expect(kept.getPayloadDecoded()).toHaveLength(decoded);
+      expect(await kept.getnames()).toStrictEqual([['name', 'a.txt']]);
+      const broken = MimeMessage.from(source, { maxDecoded: decoded - 1 });
+      expect(() => broken.getPayloadDecoded()).toThrow(errorWith(reaching('maxDecoded')));
+      await expect(broken.getnames()).rejects.toThrow(errorWith(reaching('maxDecoded')));
+    });
+
+    it('is no matter of content that becomes smaller', () => {
+      const source = bytes(`Content-Transfer-Encoding: base64\n\n${'QUJD'.repeat(100)}`);
+      expect(MimeMessage.from(source, { maxDecoded: 10 }).getPayloadDecoded()).toHaveLength(300);
+    });
+  });
+
+  describe('maxZipEntries: more files that are written into the content of a part', () => {
+    const tnef = (count: number): Buffer => {
+      const properties = Array.from({ length: count }, (_, at) => {
+        const property = Buffer.alloc(20);
+        property.writeUInt32LE(0x3707001e, 0); // PidTagAttachLongFilename, a string
+        property.writeUInt32LE(1, 4);
+        property.writeUInt32LE(8, 8);
+        property.write(`${at}.txt`, 12);
+        return property;
+      });
+      const head = Buffer.alloc(19);
+      head.writeUInt32LE(0x223e9f78, 0);
+      head.writeUInt32LE(0x69005, 7);
+      head.writeUInt32LE(4 + 20 * count, 11);
+      head.writeUInt32LE(count, 15);
+      return Buffer.concat([
+        bytes('Content-Type: application/ms-tnef; name=winmail.dat\n\n'),
+        head,
+        ...properties,
+        Buffer.alloc(2),
+      ]);
+    };
+    const many = (count: number, unit: (at: number) => string): string =>
+      Array.from({ length: count }, (_, at) => unit(at)).join('');
+    const cases: Readonly<Record<string, (count: number) => Buffer>> = {
+      uuencode: (count) => bytes(`A: b\n\n${many(count, (at) => `begin 644 ${at}.txt\n`)}`),
+      calendar: (count) =>
+        bytes(
+          `Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n${many(count, (at) => `ATTACH;FILENAME=${at}.txt:x\n`)}`,
+        ),
+      tnef,
+    };
+    for (const [title, message] of Object.entries(cases)) {
+      it(`is dangerous: ${title}`, async () => {
+        const kept = MimeMessage.from(message(20), { maxZipEntries: 20 });
+        expect((await kept.getnames()).filter(([attribute]) => attribute === title)).toHaveLength(20);
+        expect(await defang(kept)).toBe(false);
+        const broken = MimeMessage.from(message(21), { maxZipEntries: 20 });
+        await expect(broken.getnames()).rejects.toThrow(errorWith(reaching('maxZipEntries')));
+        expect(await defang(broken)).toBe(true);
+        // So many arguments would overflow the stack.
+        expect(await defang(MimeMessage.from(message(200_000)))).toBe(true);
+      });
+    }
+  });
+
+  it('more character sets than are tried are dangerous', async () => {
+    const message = (count: number) =>
+      MimeMessage.from(
+        bytes(
+          `Content-Type: text/html${Array.from({ length: count }, (_, at) => `; charset=x${at}`).join('')}\n\n<p>`,
+        ),
+      );
+    expect(await defang(message(16))).toBe(false);
+    expect(await defang(message(17))).toBe(true);
+  });
+
   it('must be a positive integer', () => {
     for (const maxParts of [0, -1, 1.5, Number.NaN, '7' as unknown as number])
       expect(() => MimeMessage.from(bytes(''), { maxParts })).toThrow(

@@ -31,7 +31,7 @@ describeUnless(UNMEASURABLE, 'a message of 16 MiB', () => {
 
   /** In base64, so large that the message has the wanted size. */
   const content = (): Buffer => Buffer.alloc((SIZE * 3) / 4 - MIB, 'some content, ');
-  const messages: Readonly<Record<string, () => Promise<Buffer>>> = {
+  const messages: Record<string, () => Promise<Buffer>> = {
     'of a photo': async () => multipart([attachment('a.jpg', content(), 'image/jpeg')]),
     'of HTML': async () =>
       multipart([`Content-Type: text/html\r\n\r\n${'<p>some text</p>\r\n'.repeat(SIZE / 18)}`]),
@@ -69,6 +69,34 @@ describeUnless(UNMEASURABLE, 'a message of 16 MiB', () => {
     },
     'of a file that goes': async () => multipart([attachment('a.exe', content())]),
   };
+
+  /** Messages of which the most is made when they are decoded. */
+  const leaf = (head: string, unit: string) => async (): Promise<Buffer> => {
+    const start = Buffer.from(`${head}\n\n`);
+    return Buffer.concat([start, Buffer.alloc(SIZE - start.length - unit.length, unit, 'latin1')]);
+  };
+  const html = (charset: string, unit: string) => leaf(`Content-Type: text/html; charset=${charset}`, unit);
+  const encodedHtml = (encoding: string, unit: string) =>
+    leaf(`Content-Type: text/html\nContent-Transfer-Encoding: ${encoding}`, unit);
+  const EXPANDING: Readonly<Record<string, () => Promise<Buffer>>> = {
+    'of lines of uuencode without data': leaf(
+      'Content-Type: text/plain\nContent-Transfer-Encoding: x-uuencode',
+      '_\n',
+    ),
+    'of the same in no known encoding': leaf(
+      'Content-Type: text/plain\nContent-Transfer-Encoding: quoted uu',
+      '_\n',
+    ),
+    'of padding in base64': encodedHtml('base64', 'PHA+_-='),
+    'of stray equals signs': encodedHtml('quoted-printable', '=z= ='),
+    'of overlong forms': html('utf-8', '\xc0\xbc'),
+    'of words of UTF-7': html('utf-7', '+ADw-'),
+    'of words of UTF-7 for mailboxes': html('utf-7-imap', '&-'),
+    'of shift sequences': html('iso-2022-jp', '\x1b(B'),
+    'of pairs': html('euc-jp', '\xa4\xa2'),
+    'of NUL': html('utf-7', '+\0'),
+  };
+  Object.assign(messages, EXPANDING);
 
   function attached(encoding: string, content: string): string {
     const bytes = Buffer.from(content);
@@ -144,6 +172,7 @@ describeUnless(UNMEASURABLE, 'a message of 16 MiB', () => {
         (way) => [way, `of a message in ${title}`, 3, true] as const,
       ),
     ),
+    ...Object.keys(EXPANDING).map((title) => ['memory', title, 10, null] as const),
     ['memory', 'of a photo', 3, false],
     ['memory', 'of HTML', 3, false],
   ] as const) {

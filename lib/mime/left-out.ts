@@ -1,0 +1,56 @@
+/**
+ * Copies of bytes without some of them. A regular expression would make an object of each match, which for content that is made of
+ * nothing else takes many times its memory.
+ */
+
+/** How many bytes from `at` on are left out. */
+type Unwanted = (bytes: Buffer, at: number) => number;
+
+/** A copy without what is `unwanted`. */
+export function without(bytes: Buffer, unwanted: Unwanted): Buffer {
+  const kept = Buffer.allocUnsafe(bytes.length);
+  let length = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const count = unwanted(bytes, at);
+    if (count === 0) kept[length++] = bytes[at++] as number;
+    else at += count;
+  }
+  return kept.subarray(0, length);
+}
+
+export const NUL: Unwanted = (bytes, at) => (bytes[at] === 0 ? 1 : 0);
+
+const ESCAPE = 0x1b;
+const SHIFT_OUT = 0x0e;
+const SHIFT_IN = 0x0f;
+
+/** The controls by which ISO-2022 switches between character sets. */
+export const SHIFT_CONTROLS: readonly number[] = [ESCAPE, SHIFT_OUT, SHIFT_IN];
+
+/** What switches between character sets: those controls, ESC with the rest of its sequence (ECMA-35). Without it, ASCII is left. */
+export const SHIFTS: Unwanted = (bytes, at) => {
+  const byte = bytes[at] as number;
+  if (byte !== ESCAPE) return byte === SHIFT_OUT || byte === SHIFT_IN ? 1 : 0;
+  let end = at + 1;
+  while (isBetween(bytes[end], 0x20, 0x2f)) end++;
+  return isBetween(bytes[end], 0x30, 0x7e) ? end + 1 - at : 0;
+};
+
+const isBetween = (byte: number | undefined, first: number, last: number): boolean =>
+  byte !== undefined && byte >= first && byte <= last;
+
+const TILDE = 0x7e;
+/** What HZ (RFC 1843) has after a tilde: braces, and the end of a line. */
+const HZ_MARKS: ReadonlySet<number | undefined> = new Set(Buffer.from('{}\r\n'));
+
+/** What switches between character sets in HZ. */
+export const HZ_SHIFTS: Unwanted = (bytes, at) => {
+  if (bytes[at] !== TILDE) return 0;
+  let end = at + 1;
+  while (HZ_MARKS.has(bytes[end])) end++;
+  return end === at + 1 ? 0 : end - at;
+};
+
+/** Two bytes of which the first is not ASCII. */
+export const PAIRS: Unwanted = (bytes, at) =>
+  (bytes[at] as number) >= 0x80 && at + 1 < bytes.length ? 2 : 0;
