@@ -5,7 +5,7 @@
  * octet with that number. What is written here is escaped as c-ares, and so node:dns, does it.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import ipaddr from 'ipaddr.js';
+import { parseUnmappedIp } from '../internal/parse-ip.js';
 
 /** The maximum length of a name (RFC 1035 2.3.4) without escapes, as text without the final dot. */
 export const MAX_NAME_LENGTH = 253;
@@ -122,7 +122,7 @@ export const escapedName = (name: string): string => name.replaceAll('\\', '\\\\
 /** The name of an address's PTR records, such as `1.2.0.192.in-addr.arpa`; undefined if `ip` is not an IP address. */
 export function reverseName(ip: string): string | undefined {
   if (!isIPv4(ip) && !isIPv6(ip)) return undefined;
-  const address = ipaddr.process(ip.replace(/%.*/s, '')); // converts IPv4-mapped addresses to IPv4
+  const address = parseUnmappedIp(ip.replace(/%.*/s, ''));
   if (address.kind() === 'ipv4') return `${address.toByteArray().reverse().join('.')}.in-addr.arpa`;
   const digits = Buffer.from(address.toByteArray()).toString('hex');
   return `${[...digits].reverse().join('.')}.ip6.arpa`;

@@ -1,7 +1,8 @@
 /** Finds the mail servers of a domain. */
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import type { MxRecord } from '../dns/index.js';
+import { parseUnmappedIp } from '../internal/parse-ip.js';
+import { inNetwork, type Network, networkOf } from '../utils/ip.js';
 
 /** The DNS resolver that is used: a DnsSession, or a Resolver of node:dns/promises. */
 export interface DsnResolver {
@@ -97,6 +98,10 @@ async function recordsOrEmpty<T>(name: string, lookup: Promise<T[]>): Promise<T[
   }
 }
 
+/** Addresses with an IPv4 address behind 96 zeros are not routed any more (RFC 4291 2.5.5.1). */
+const IPV4_COMPATIBLE = networkOf('::', 96) as Network;
+
 function isPublic(address: string): boolean {
-  return ipaddr.process(address).range() === 'unicast';
+  const ip = parseUnmappedIp(address);
+  return ip.range() === 'unicast' && !inNetwork(ip, IPV4_COMPATIBLE);
 }

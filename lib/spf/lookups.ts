@@ -1,8 +1,8 @@
 /** The DNS lookups of one check, counted towards its limits (RFC 7208 4.6.4). */
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { dnsFailureOf } from '../dns/index.js';
 import { type Deadline, untilAborted } from '../internal/deadline.js';
+import { parseIp } from '../internal/parse-ip.js';
 import type { IpAddress } from '../utils/ip.js';
 import type { Settings } from './settings.js';
 import { SpfError } from './spf-error.js';
@@ -79,7 +79,7 @@ export class Lookups {
     // give a permerror to all their clients that use IPv6.
     const onlyIpv4 = family === 'ipv6' && found.absence === 'nodata';
     if (!onlyIpv4) this.#countVoid(found, asker);
-    return found.records.filter((text) => isIP(text) !== 0).map((text) => ipaddr.parse(text));
+    return found.records.filter((text) => isIP(text) !== 0).map(parseIp);
   }
 
   /** The names in the PTR records of an address. They are not confirmed. */

@@ -1,7 +1,7 @@
 /** Parses an SPF record (RFC 7208 4.6.1, 5, 6 and 12). The whole record is checked before any of it is evaluated. */
 import { isIPv4, isIPv6 } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { validDnsName } from '../dns/names.js';
+import { parseIp } from '../internal/parse-ip.js';
 import type { Network } from '../utils/ip.js';
 import { MacroString } from './macro-string.js';
 import { isTopLabel, truncatedName } from './names.js';
@@ -164,7 +164,7 @@ function networkOf(kind: 'ip4' | 'ip6', text: string, term: string): Network {
   if (address.length > MAX_ADDRESS_LENGTH || address.includes('%') || !right(address)) {
     throw syntaxError('invalid IP address', term);
   }
-  return [ipaddr.parse(address), slash < 0 ? maxBits : bitsOf(text.slice(slash + 1), maxBits, term)];
+  return [parseIp(address), slash < 0 ? maxBits : bitsOf(text.slice(slash + 1), maxBits, term)];
 }
 
 function syntaxError(what: string, term: string): SpfError {

@@ -1,9 +1,10 @@
 /** Parsing and comparison of IP addresses and networks. */
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
+import type ipaddr from 'ipaddr.js';
 import { badArgument } from '../internal/errors.js';
+import { type IpAddress, parseUnmappedIp } from '../internal/parse-ip.js';
 
-export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
+export type { IpAddress } from '../internal/parse-ip.js';
 
 /** An address and a prefix length. */
 export type Network = [address: IpAddress, bits: number];
@@ -17,7 +18,7 @@ const MAPPED_BITS = 96;
  *   forms, which other programs read differently.
  */
 export function readIp(text: string): IpAddress | undefined {
-  return isIP(text) === 0 ? undefined : ipaddr.process(text);
+  return isIP(text) === 0 ? undefined : parseUnmappedIp(text);
 }
 
 /** As {@link readIp}, but throws ERR_MILTER_BAD_ARGUMENT, with `caller` in the message, if the text is not an address. */

@@ -80,6 +80,8 @@ describe('DnsSession', () => {
     expect(await session.reverse('192.0.2.1')).toStrictEqual(['example.com']);
     expect(await session.reverse('::ffff:192.0.2.1')).toStrictEqual(['example.com']);
     expect(await session.reverse('2001:db8::1')).toStrictEqual(['six.example.com']);
+    expect(await session.reverse('2001:db8::0.0.0.1')).toStrictEqual(['six.example.com']);
+    await expect(session.reverse('::192.0.2.1')).rejects.toThrow(errorWith({ code: 'ENOTFOUND' }));
     await expect(session.reverse('host')).rejects.toThrow(errorWith({ code: 'ERR_MILTER_BAD_ARGUMENT' }));
   });
 

@@ -182,6 +182,9 @@ describe('sendDsn', () => {
     const { answer, said } = await ask([{}], ANN, { privateHosts: false });
     expect(answer?.[0]).toBe(550);
     expect(said[0]).toStrictEqual([]);
+    for (const literal of ['127.0.0.1', 'IPv6:::1', 'IPv6:::ffff:127.0.0.1', 'IPv6:::127.0.0.1']) {
+      expect((await ask([{}], `x@[${literal}]`, { privateHosts: false })).answer?.[0]).toBe(550);
+    }
   });
 
   for (const [what, script] of Object.entries({

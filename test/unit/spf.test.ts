@@ -98,6 +98,13 @@ describe('the client', () => {
     ['IPv4-mapped', 'v=spf1 ip4:192.0.2.1 -all', 'pass', { ip: '::ffff:192.0.2.1' }],
     ['IPv4-mapped, in hexadecimal digits', 'v=spf1 ip4:192.0.2.1 -all', 'pass', { ip: '::FFFF:C000:201' }],
     ['IPv6', 'v=spf1 ip6:2001:db8::1 -all', 'pass', { ip: '2001:DB8:0:0::1' }],
+    [
+      'IPv6 that ends in the form of IPv4, and is not mapped',
+      'v=spf1 ip4:192.0.2.1 -all',
+      'fail',
+      { ip: '::192.0.2.1' },
+    ],
+    ['the same in two forms', 'v=spf1 ip6:::192.0.2.1 -all', 'pass', { ip: '::c000:201' }],
     ['a link-local address with its zone', 'v=spf1 ip6:fe80::1 -all', 'pass', { ip: 'fe80::1%eth0' }],
   ]);
 

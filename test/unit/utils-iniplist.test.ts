@@ -39,6 +39,9 @@ describe('iniplist without DNS', () => {
     ['1.2.3.4', ['::ffff:1.2.3.4'], true],
     ['1.2.3.4', ['::ffff:1.2.3.0/120'], true],
     ['1.2.4.4', ['::ffff:1.2.3.0/120'], false],
+    ['::1.2.3.4', ['1.2.3.4'], false],
+    ['::1.2.3.4', ['::102:304'], true],
+    ['2001:db8::1.2.3.4', ['2001:db8::102:304/128'], true],
     // an IPv4 network has no IPv6 addresses, nor the other way round; in pymilter it has
     ['::1', ['0.0.0.0/0'], false],
     ['127.0.0.1', ['::/0'], false],
