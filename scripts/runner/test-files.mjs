@@ -107,7 +107,7 @@ function indent(text) {
  * @param {string} [how.node] default: the Node that runs this
  * @param {NodeJS.ProcessEnv} [how.env] additions to the environment
  * @param {number} [how.seconds] what one file may take. Default: 120
- * @param {boolean} [how.serial] one file at a time. Default: as many as there are processors
+ * @param {boolean} [how.serial] one file at a time. Default: twice as many as there are processors
  * @param {import('./tally.mjs').Tally} tally
  */
 export async function runTestFiles(sources, how, tally) {
@@ -123,6 +123,7 @@ export async function runTestFiles(sources, how, tally) {
       await runFile(source, whole, tally);
     }
   };
-  const lanes = how.serial ? 1 : os.availableParallelism();
+  // Tests wait more than they compute: for MTAs, for time-outs, for processes to end.
+  const lanes = how.serial ? 1 : 2 * os.availableParallelism();
   await Promise.all(Array.from({ length: lanes }, lane));
 }
