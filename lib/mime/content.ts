@@ -96,6 +96,11 @@ export class Content {
     return this.boundaries.size > 0;
   }
 
+  /** Whether it has a type that is none of a multipart. */
+  get hasOtherType(): boolean {
+    return this.types.some((type) => !type.startsWith('multipart'));
+  }
+
   /** Whether it says that it is a multipart, but not where its parts begin. */
   get lacksBoundary(): boolean {
     if (!this.types.some((type) => type.startsWith('multipart'))) {

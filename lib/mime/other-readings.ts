@@ -15,9 +15,10 @@ import { decodeWithin } from './transfer-encoding.js';
 
 type Kind = 'multipart' | 'message' | 'leaf';
 
-/** A container that may also be read as one file: HTML or TNEF. */
+/** A container that may also be read as one file: HTML, TNEF or ZIP, or what is only tried as a multipart, for its boundary. */
 const isFileToo = (content: Content, kind: Kind): boolean =>
-  kind !== 'leaf' && (content.isHtml || content.isTnef || content.isZip);
+  kind !== 'leaf' &&
+  (content.isHtml || content.isTnef || content.isZip || (kind === 'multipart' && content.hasOtherType));
 
 const isEncodedContainer = (content: Content, kind: Kind): boolean =>
   kind === 'multipart' && content.encodings.some((encoding) => !isIdentity(encoding));
@@ -70,7 +71,7 @@ export function* otherReadings(
   const afterEmptyLines = headers.isEmpty ? skipEmptyLines(body) : body;
   if (headers.isEmpty && beginsWithContentFields(afterEmptyLines)) yield afterEmptyLines;
   if (isFileToo(content, kind))
-    for (const type of fileTypes(content))
+    for (const type of [...fileTypes(content), ...(kind === 'multipart' ? otherTypes(content) : [])])
       yield Buffer.concat([Buffer.from(`Content-Type: ${type}\n`), rest('Content-Type'), lineBreak, body]);
   if (isEncodedContainer(content, kind)) {
     const fields = rest('Content-Transfer-Encoding');
@@ -124,4 +125,14 @@ function fileTypes(content: Content): string[] {
   if (content.isTnef) types.push('application/ms-tnef');
   if (content.isZip) types.push('application/zip');
   return types;
+}
+
+/** What a part with a boundary is to programs that go by its type. */
+function otherTypes(content: Content): string[] {
+  if (!content.hasOtherType) return [];
+  return [
+    ...(content.mayBeMessage ? ['message/rfc822'] : []),
+    ...(content.isCalendar ? ['text/calendar'] : []),
+    content.types.some((type) => type.startsWith('text/')) ? 'text/plain' : 'application/octet-stream',
+  ];
 }

@@ -260,6 +260,33 @@ describe('files in other forms', () => {
     }
   });
 
+  it.each([
+    ['text', 'text/plain', 'begin 644 evil.exe\r\nPROGRAM\r\nend'],
+    ['an encoded message', 'message/rfc822', `Content-Type: a/b; name=evil.exe\r\n\r\nPROGRAM`],
+    [
+      'a file with the name of a message',
+      'a/b; name=a.eml',
+      'Content-Type: a/b; name=evil.exe\r\n\r\nPROGRAM',
+    ],
+    [
+      'a calendar',
+      'text/calendar',
+      'BEGIN:VCALENDAR\r\nATTACH;FILENAME=evil.exe;ENCODING=BASE64;VALUE=BINARY:AAAA\r\nEND:VCALENDAR\r\n',
+    ],
+  ])('%s is read as such in spite of a boundary', async (_title, type, text) => {
+    const content = bytes(text).toString('base64');
+    const message = multipart([
+      `Content-Type: ${type}; boundary=none\r\nContent-Transfer-Encoding: base64\r\n\r\n${content}`,
+    ]);
+    expect(await allNames(message)).toContain('evil.exe');
+    expect(await defanged(message)).not.toContain(content);
+  });
+
+  it('a container is found in spite of a boundary', async () => {
+    const message = multipart(['Content-Type: a/b; boundary=none\r\n\r\nRar!\x1a\x07\x01\0']);
+    expect(await defanged(message, { scanContainers: true })).toContain('WARNING.TXT');
+  });
+
   it('a sentence is no beginning of a file', async () => {
     for (const line of [
       'Begin 30 days of training at example.com',
