@@ -3,6 +3,7 @@ import { P_HDR_LEADSPC } from '../addon/constants.js';
 import type { Base } from '../filter/base.js';
 import { piecesOf } from './body.js';
 import { headerChanges } from './header-changes.js';
+import { sendable } from './header-field.js';
 import type { Transaction } from './transaction.js';
 
 /** Below the Received field that the MTA adds itself: the only place above the message that is the same with both MTAs. */
@@ -32,7 +33,8 @@ export async function applyEdits(filter: Base, transaction: Transaction): Promis
 
 function applyHeaders(filter: Base, { headers, edits: { received } }: Transaction): void {
   // An MTA that does not pass the space after the colon adds one by itself.
-  const value = (wire: string) => (filter.context.protocol & P_HDR_LEADSPC ? wire : wire.replace(/^ /, ''));
+  const keepsSpace = (filter.context.protocol & P_HDR_LEADSPC) !== 0;
+  const value = (wire: string) => (keepsSpace ? sendable(wire) : sendable(wire).replace(/^ /, ''));
   for (const change of headerChanges(received, [...headers])) {
     switch (change.kind) {
       case 'change':

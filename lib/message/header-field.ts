@@ -1,7 +1,7 @@
 /** One header field of a message: as it arrived, or as a filter has written it. */
 import { P_HDR_LEADSPC } from '../addon/constants.js';
 import { encodeBytes } from '../internal/bytes.js';
-import { checkField } from '../internal/wire-text.js';
+import { checkField, fits } from '../internal/wire-text.js';
 import { parseHeader } from '../utils/parse-header.js';
 
 const FOLD = /\r?\n(?=[ \t])/g;
@@ -52,4 +52,15 @@ export class HeaderField {
   get bytes(): Buffer {
     return encodeBytes(`${this.name}:${this.wire.replace(FOLD, '\r\n')}\r\n`);
   }
+}
+
+/**
+ * A field's value as it may be sent. What a filter writes is that; what has arrived may have lines of blanks only, which are left out,
+ * and characters that only the MTA's own parser makes of it: to readers, both are white space.
+ */
+export function sendable(wire: string): string {
+  if (fits('headerValue', wire)) return wire;
+  const [first = '', ...folds] = wire.replace(/\r(?!\n)|\0/g, ' ').split(/\r?\n/);
+  const kept = folds.filter((line) => !/^[ \t]*$/.test(line));
+  return [first, ...kept.map((line) => (/^[ \t]/.test(line) ? line : ` ${line}`))].join('\n');
 }

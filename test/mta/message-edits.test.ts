@@ -151,6 +151,25 @@ function fieldsOf(message: SinkMessage, expected: readonly string[]): string[] {
   });
 }
 
+/** Fields as no filter may write them, or at a limit: lines of blanks only, no value, odd names, bytes, long values. */
+const ODD_FIELDS = [
+  'X-Odd: a\r\n \r\n b',
+  'X-Odd: a\r\n ',
+  'X-Odd: a\r\n\t\r\n\t',
+  'X-Odd: \r\n a',
+  'X-Odd:\r\n \r\n a',
+  'X-Odd:',
+  'X-Odd:   ',
+  'X-Odd:\t',
+  'X-Odd : a',
+  'X(c): a',
+  'X-Odd: \x01\x7f\x85\xa0\xfc\xc3\xbc',
+  `X-Odd: ${'x'.repeat(900)}`,
+  `X-Odd: ${`${'x'.repeat(900)}\r\n `.repeat(30)}y`,
+] as const;
+/** A field as its readers see it: blanks, however many, separate. Sendmail does not keep the blanks before a colon. */
+const asRead = (field: string): string => field.replace(/\s+/g, ' ').replace(/ ?: ?/, ':').trim();
+
 const nameOf = (line: Buffer) => line.toString('latin1').replace(/:[\s\S]*/, '');
 
 describe.each(kinds)('random edits behind %s', (kind: Kind) => {
@@ -210,6 +229,34 @@ describe.each(kinds)('random edits behind %s', (kind: Kind) => {
       'Message-Id: <new@src.test>',
     ]);
   });
+
+  const EDITS: Readonly<Record<string, Edit>> = {
+    'another name': { kind: 'rename', at: 1, name: 'X-Was' },
+    'a place above others': { kind: 'insertAfter', at: 1, name: 'X-New', value: 'new' },
+  };
+  for (const [title, edit] of Object.entries(EDITS)) {
+    test(`fields that arrived in an odd form are sent again with ${title}`, async () => {
+      const client = await mtas.open(kind);
+      for (const odd of ODD_FIELDS) {
+        await mtas.filter().request('edit', [edit]);
+        const id = nextId();
+        const rest = 'To: <rcpt@dest.test>\r\nFrom: <a@src.test>\r\nDate: Mon, 01 Jan 2024 00:00:00 +0000';
+        const head = `${MARK}: <${id}@mark.test>\r\n${odd}\r\n${rest}\r\nMessage-Id: <${id}@src.test>`;
+        const data = Buffer.from(`${head}\r\n\r\nx\r\n`, 'latin1');
+        const { last } = await client.send({ from: 'from@src.test', to: 'rcpt@dest.test', data });
+        expectThat(last.code, `${JSON.stringify(odd)}\n${last.text}`).toBe(250);
+        const [, told] = (await mtas.filter().event('message')) as readonly [string, Told];
+        const delivered = await mtas.sink.next(({ raw }) => raw.includes(`<${id}@mark.test>`));
+        const { length } = told.headers;
+        expect(
+          headersOf(delivered)
+            .slice(1, 1 + length)
+            .map(asRead),
+        ).toStrictEqual(told.headers.map(asRead));
+      }
+      await client.quit();
+    });
+  }
 
   test(`${ROUNDS} messages, seed ${SEED}`, async () => {
     for (let done = 0; done < ROUNDS; done += MESSAGES_PER_SESSION) {
