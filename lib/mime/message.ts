@@ -177,8 +177,13 @@ export class MimeMessage extends StoredPart {
     const names = this.ownNames();
     const known = new Set(names.map(textOfPair));
     for (const reading of this.otherReadings()) {
-      for (const part of MimeMessage.from(reading, limits).walk())
-        for (const pair of part.ownNames()) if (isNew(known, textOfPair(pair))) names.push(pair);
+      for (const part of MimeMessage.from(reading, limits).walk()) {
+        const found = part.ownNames().filter((pair) => !known.has(textOfPair(pair)));
+        for (const pair of found) {
+          names.push(pair);
+          known.add(textOfPair(pair));
+        }
+      }
     }
     if (!scanZip || !this.iszip()) return names;
     const entries = await this.zipEntries(limits);
@@ -280,9 +285,3 @@ export class MimeMessage extends StoredPart {
 }
 
 const textOfPair = ([attribute, value]: NamePair): string => `${attribute}=${value}`;
-
-/** Adds a text to those that are known. @returns whether it was new */
-function isNew(known: Set<string>, text: string): boolean {
-  const before = known.size;
-  return known.add(text).size > before;
-}

@@ -8,7 +8,7 @@
 import { types } from 'node:util';
 import { M_EOH, SETSYMLIST } from '../addon/constants.js';
 import { ACTION_RIGHTS, ActionKind, type ActionRight } from '../addon/kinds.js';
-import { EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
+import { ABORT, ENVFROM, EOM, NEGOTIATE, STEP_NAMES } from '../addon/steps.js';
 import { DisabledAction, MilterError } from '../internal/errors.js';
 import { type Logger, silentLogger } from '../internal/logger.js';
 import { checkInteger, checkText, checkWord } from '../internal/validate.js';
@@ -70,11 +70,21 @@ export class Context {
   /** @internal What the session's filter object wants; null if there are callbacks only. */
   plan: SessionPlan | null = null;
   #abort: AbortController | null = null;
+  /** The recipients of the message as the MTA has named them; null if there are none yet. */
+  #recipients: Set<string> | null = null;
 
   /** @internal A step's handler is about to be called. */
   enter(step: number): void {
+    // Without a handler for it, the MTA need not tell where a message begins.
+    if (step === ENVFROM || step === ABORT || this.#step === EOM) this.#recipients = null;
     this.#step = step;
     this.#calling = true;
+  }
+
+  /** @internal The MTA has named a recipient of the message. */
+  recipient(address: string): void {
+    this.#recipients ??= new Set();
+    this.#recipients.add(address);
   }
 
   /** @internal The handler has returned; if it is asynchronous, it is still running. */
@@ -235,9 +245,12 @@ export class Context {
     this.#queue('addrcpt', kind, 0, recipient, params);
   }
 
-  /** Deletes a recipient, spelled as it was passed to envrcpt. libmilter: smfi_delrcpt. */
+  /**
+   * Deletes a recipient, spelled as it was passed to envrcpt. Any address that has been passed to it may be deleted, also one that could
+   * not be added. libmilter: smfi_delrcpt.
+   */
   delrcpt(recipient: string): void {
-    checkField('delrcpt', 'recipient', recipient);
+    if (!this.#recipients?.has(recipient)) checkField('delrcpt', 'recipient', recipient);
     this.#requireEom('delrcpt', ActionKind.delrcpt);
     this.#queue('delrcpt', ActionKind.delrcpt, 0, recipient, null);
   }

@@ -16,6 +16,7 @@ import {
   bitOf,
   CLOSE,
   CONNECT,
+  ENVRCPT,
   EOM,
   NEGOTIATE,
   STEP_NAMES,
@@ -207,6 +208,7 @@ export class Session implements Backend {
       } else {
         context.enter(step);
         if (step === CONNECT) this.#identity.connected(events.slice(at, at + count));
+        else if (step === ENVRCPT) context.recipient(events[at] as string);
         this.#followed?.enter(step, events, at);
         try {
           const result =

@@ -6,7 +6,7 @@ import { endpointNames } from '../../tools/mta';
 import { behaviourOf } from '../../tools/mta/versions';
 import { expectThat } from '../support/expect';
 import { itUnless } from '../support/skip';
-import { type Call, kinds, MtaFixture, skipWithout } from './support/mta-fixture';
+import { type Call, compose, kinds, MtaFixture, nextId, skipWithout } from './support/mta-fixture';
 import { bodyOf, forMta, headerLine, type PerMta, spelled } from './support/view';
 
 /** What eom calls, and what is delivered. */
@@ -56,6 +56,20 @@ const envelopeCases: Case<readonly string[]>[] = [
   ],
 ];
 
+/** Recipients that a client may name, and that no filter may add. */
+const ODD_RECIPIENTS = [
+  '<a\\ b@dest.test>',
+  '<(c)a@dest.test>',
+  '<a@dest.test(c)>',
+  '<a:b@dest.test>',
+  '<"\x01"@dest.test>',
+  '<a\t@dest.test>',
+  '<a @dest.test>',
+  '< a@dest.test >',
+  '<"a"."b"@dest.test>',
+  '<[a]@dest.test>',
+];
+
 const replace = (...pieces: (string | Buffer)[]): Call[] => pieces.map((piece) => ['replacebody', piece]);
 
 /** 200 KiB: more than three of the pieces that libmilter cuts it into, and lines across each cut. */
@@ -103,6 +117,23 @@ describe('modifications', () => {
           expect([spelled(mailFrom), ...recipients.sort()]).toStrictEqual(forMta(expected, kind));
         });
       }
+
+      test.each(ODD_RECIPIENTS)('delrcpt of %j, as envrcpt got it', async (odd) => {
+        const filter = mtas.filter();
+        await filter.use({ handlers: { envrcpt: {}, eom: { call: [['delrcpt', odd]] } } });
+        const client = await mtas.open(kind);
+        const id = nextId();
+        await client.command('EHLO client.test');
+        await client.command('MAIL FROM:<from@src.test>');
+        expect((await client.command(`RCPT TO:${odd}`)).code).toBe(250);
+        expect((await client.command(`RCPT TO:${rcpt}`)).code).toBe(250);
+        await client.command('DATA');
+        const end = await client.content(compose(id, [], 'a line\r\n'));
+        await client.quit();
+        expectThat(end.code, end.text).toBe(250);
+        const { rcptTo } = await mtas.delivered(id);
+        expect(rcptTo.map(({ address }) => address)).toStrictEqual(['rcpt@dest.test']);
+      });
 
       test('all recipients deleted: the message is accepted and not delivered', async () => {
         const { id, last } = await mtas.modify(kind, [['delrcpt', rcpt]]);

@@ -942,3 +942,31 @@ describe('TestCtx', () => {
     }
   });
 });
+
+describe('delrcpt', () => {
+  const odd = '<a @example.com>';
+  const message = Buffer.from('A: b\r\n\r\nx\r\n');
+  const feed = (ctx: TestCtx, ...recipients: string[]) =>
+    ctx.feedMessage(message, { sender: '<from@example.com>', recipients });
+
+  it('takes a recipient that envrcpt got, however it is spelled', async () => {
+    const { ctx, named } = scripted({ envrcpt: {}, eom: { call: [['delrcpt', odd]] } });
+    await feed(ctx, odd, '<rcpt@example.com>');
+    expect(ctx.message?.deleted).toStrictEqual([odd]);
+    expect(named('error')).toStrictEqual([]);
+  });
+
+  for (const end of ['abort', 'eom'] as const) {
+    it(`does not take one of an earlier message, which ended with ${end}`, async () => {
+      const { ctx, named } = scripted({ envrcpt: {}, abort: {}, eom: { call: [['delrcpt', odd]] } });
+      await ctx.connect('client.example');
+      await ctx.envrcpt(odd);
+      if (end === 'eom') await ctx.eom();
+      else await ctx.abort();
+      expect(named('error')).toStrictEqual([]);
+      await ctx.envrcpt('<rcpt@example.com>');
+      await ctx.eom();
+      expect(named('error')).toHaveLength(1);
+    });
+  }
+});
