@@ -2,7 +2,7 @@
 
 import { native } from './addon/native.js';
 import { currentFactory, type Factory, filterCallbacks, setFactory } from './filter/dispatch.js';
-import { badArgument, type MilterError } from './internal/errors.js';
+import { badArgument } from './internal/errors.js';
 import { silentLogger } from './internal/logger.js';
 import { packageVersion } from './internal/package-version.js';
 import { checkInteger, checkOptions, checkWord, type OptionNames } from './internal/validate.js';
@@ -10,8 +10,13 @@ import { logObserver, openLog } from './log/filter-log.js';
 import { LOG_OPTIONS, type LogOptions, normaliseLogOptions } from './log/options.js';
 import { tell } from './log/tell.js';
 import { messageTraces } from './metrics/message-traces.js';
-import { MetricsServer } from './metrics/metrics-server.js';
-import { METRICS_OPTIONS, type MetricsOptions, normaliseMetricsOptions } from './metrics/options.js';
+import type { MetricsServer } from './metrics/metrics-server.js';
+import {
+  METRICS_OPTIONS,
+  type MetricsAddress,
+  type MetricsOptions,
+  normaliseMetricsOptions,
+} from './metrics/options.js';
 import type { FilterStart } from './runtime/filter-start.js';
 import {
   MAIN_OPTIONS,
@@ -24,10 +29,10 @@ import {
 import { runtime } from './runtime/runtime.js';
 import { SERVICE_MANAGER_OPTIONS, type ServiceManagerOptions } from './runtime/service-manager.js';
 import { checkSocketSpec } from './runtime/socket-spec.js';
+import { loadError } from './runtime/start-errors.js';
 import type { ErrorHook, ExceptionPolicy } from './session/exception-policy.js';
 import { combineObservers, NO_SESSION } from './session/observer.js';
 import { Supervision } from './supervision.js';
-import { createPool } from './workers/create-pool.js';
 import {
   type NormalisedWorkerOptions,
   normaliseWorkerOptions,
@@ -101,9 +106,9 @@ export async function runmilter(name: string, socket: string, options: RunOption
   checkWord("the filter's name", name);
   checkSocketSpec(socket);
   const { main, workers, log: logOptions, metrics: metricsAddress, ...settings } = normalise(options);
+  const log = load(() => openLog(name, logOptions));
   const release = runtime.reserve();
   if (options.factory) setFactory(options.factory);
-  const log = openLog(name, logOptions);
   const supervision = new Supervision({
     systemd: options.systemd ?? true,
     signals: main.signals,
@@ -131,9 +136,10 @@ export async function runmilter(name: string, socket: string, options: RunOption
     supervision.ready();
   };
   try {
-    server = metricsAddress && new MetricsServer(metricsAddress, reportMetricsError);
+    server = metricsAddress && createMetricsServer(metricsAddress);
     const metrics = server?.own ?? null;
-    const pool = workers && createPool(workers, { name, options: main, log, metrics, countsMessages });
+    const pool =
+      workers && load(loadWorkers).createPool(workers, { name, options: main, log, metrics, countsMessages });
     metricsUrl = await server?.start(pool);
     const filter: FilterStart = {
       name,
@@ -175,8 +181,25 @@ export async function runmilter(name: string, socket: string, options: RunOption
   if (failure) throw failure.error;
 }
 
-const reportMetricsError = (error: MilterError): void =>
-  runtime.exceptions.report(error, 'the metrics', NO_SESSION);
+// Loaded by the starts that need them: most filters have neither, and start faster without.
+const loadWorkers = () => require('./workers/create-pool.js') as typeof import('./workers/create-pool.js');
+const loadMetrics = () =>
+  require('./metrics/metrics-server.js') as typeof import('./metrics/metrics-server.js');
+
+/** Loads what not every filter needs. @throws MilterError EMFILE or ENFILE if there is no descriptor left for its files */
+function load<T>(part: () => T): T {
+  try {
+    return part();
+  } catch (error) {
+    throw loadError(error);
+  }
+}
+
+function createMetricsServer(address: MetricsAddress): MetricsServer {
+  return new (load(loadMetrics).MetricsServer)(address, (error) =>
+    runtime.exceptions.report(error, 'the metrics', NO_SESSION),
+  );
+}
 
 /** What the log tells when the socket accepts connections. */
 function listeningFields(socket: string, metrics: string | undefined): Record<string, unknown> {

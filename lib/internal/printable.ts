@@ -5,8 +5,8 @@
  * separators (U+2028, U+2029), at which some programs end a line; format characters such as U+202E, which change the order in
  * which the rest is shown, or are invisible; lone surrogates, private characters, and those that are not assigned.
  */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
-const UNPRINTABLE_IN_LINES = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+const UNPRINTABLE_IN_LINES = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /** Text that needs no escapes, as most does: this is found out much faster than by Unicode's properties. */
 const ASCII = /^[ -~]*$/;

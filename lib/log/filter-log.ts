@@ -4,7 +4,6 @@ import type { Observer } from '../session/observer.js';
 import { EntryLogger } from './entry-logger.js';
 import { completeLogger, levelOf, passOn } from './given-logger.js';
 import { type LineOptions, lineFormat } from './line-format.js';
-import { isJournal, LogStream } from './log-stream.js';
 import { messageLog } from './message-log.js';
 import type { GivenLogger, NormalisedLogOptions } from './options.js';
 import { unlessLoggerFails } from './tell.js';
@@ -21,10 +20,14 @@ export interface FilterLog {
   flush(): Promise<void>;
 }
 
+/** Loaded here, because it takes as long as a fifth of the package, and a filter with a log of its own does without. */
+const loadLogStream = () => require('./log-stream.js') as typeof import('./log-stream.js');
+
 /** @param name the filter's name */
 export function openLog(name: string, { logger, format, level }: NormalisedLogOptions): FilterLog | null {
   if (logger === false) return null;
   if (logger) return givenLog(logger);
+  const { isJournal, LogStream } = loadLogStream();
   const lines: LineOptions = { name, format, journal: isJournal() };
   const toLines = lineFormat(lines);
   const lost = (count: number) =>

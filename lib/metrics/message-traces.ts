@@ -7,8 +7,14 @@ import type { Observer, SessionFacts } from '../session/observer.js';
 
 type OpenTelemetry = typeof import('@opentelemetry/api');
 
-/** The package, which is optional; null if it is not installed. */
+const IS_FILE_OF_API = /[/\\]@opentelemetry[/\\]api[/\\]/;
+
+/**
+ * The package, which is optional; null if the program has not loaded it, and so has no tracer. Loading its forty files for each filter
+ * beside which it happens to be installed would cost a tenth of the start.
+ */
 function loadOpenTelemetry(): OpenTelemetry | null {
+  if (!Object.keys(require.cache).some((file) => IS_FILE_OF_API.test(file))) return null;
   try {
     return require('@opentelemetry/api') as OpenTelemetry;
   } catch {

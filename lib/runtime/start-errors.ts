@@ -64,6 +64,12 @@ export function startError(code: string, about: string): MilterError {
   );
 }
 
+/** The error for a file of this package that could not be loaded: with advice, if no descriptor was left to read it. */
+export function loadError(error: unknown): unknown {
+  const { code, path = 'tsmilter' } = error as NodeJS.ErrnoException;
+  return code === 'EMFILE' || code === 'ENFILE' ? startError(code, path) : error;
+}
+
 /** A name of an inherited socket that is not the name of exactly one. */
 export function noSuchSocket(spec: string, names: readonly string[]): MilterError {
   const passed = names.length > 0 ? names.join(', ') : 'none';

@@ -1,5 +1,6 @@
 /** Metrics by themselves: options, sums over threads, the text for Prometheus, health, spans, and the dashboard. */
 
+import { spawnSync } from 'node:child_process';
 import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -227,6 +228,24 @@ describe('spans', () => {
       'client.address': 'c.example[192.0.2.1]',
     });
     expect(Math.abs((span?.startTime[0] ?? 0) - Date.now() / 1000)).toBeLessThan(60);
+  });
+
+  it('are made in a program of ES modules, and in none that has not loaded the package', () => {
+    const traces = JSON.stringify(join(projectRoot, 'dist/metrics/message-traces.js'));
+    const program = (setUp: string) =>
+      `import { createRequire } from 'node:module';
+       ${setUp}
+       const { messageTraces } = createRequire(${traces})(${traces});
+       console.log(messageTraces() !== null);`;
+    const run = (setUp: string) =>
+      spawnSync(process.execPath, ['--input-type=module', '-e', program(setUp)], {
+        encoding: 'utf8',
+        cwd: projectRoot,
+      });
+    const setUp =
+      "import { trace } from '@opentelemetry/api'; trace.setGlobalTracerProvider({ getTracer: () => ({}) });";
+    expect(run(setUp)).toMatchObject({ stdout: 'true\n', stderr: '' });
+    expect(run('')).toMatchObject({ stdout: 'false\n', stderr: '' });
   });
 
   it('a processor that fails is reported, and disturbs nothing', () => {
