@@ -10,6 +10,8 @@ const ADDRESS = /^[!#$%&'*+/=?^_`{|}~0-9A-Za-z.-]*@[0-9A-Za-z](?:[0-9A-Za-z._-]*
 /** Longest value that is written, in characters; a longer one is cut. */
 const MAX_VALUE = 998;
 const FOLD = ';\n\t';
+/** A result that is longer is folded between its properties: a line may have 998 characters (RFC 5322 2.1.1), and Sendmail cuts at 2,300. */
+const MAX_LINE = 900;
 
 /** How fields are written. */
 export interface FormatAuthResOptions {
@@ -41,7 +43,8 @@ function formatResult(result: AuthResResult, utf8: boolean): string {
   const parts = [`${checked('method', method)}${version}=${checked('result', result.result)}`];
   if (reason !== undefined) parts.push(`reason=${quoted(reason, utf8)}`);
   for (const property of properties) parts.push(formatProperty(property, utf8));
-  return parts.join(' ');
+  const line = parts.join(' ');
+  return line.length <= MAX_LINE ? line : parts.join('\n\t');
 }
 
 function formatProperty({ ptype, property, value }: AuthResProperty, utf8: boolean): string {

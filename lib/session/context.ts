@@ -193,13 +193,16 @@ export class Context {
 
   /**
    * Chooses the macros that the MTA sends at a stage (M_CONNECT .. M_EOH): at most 5, once per stage, in negotiate only.
-   * Several names may stand in one string, separated by spaces. libmilter: smfi_setsymlist.
+   * Several names may stand in one string, separated by white space or commas, as MTAs do. libmilter: smfi_setsymlist.
    * @throws MilterError ERR_MILTER_BAD_SYMLIST
    */
   setsymlist(stage: number, ...macros: string[]): void {
     checkInteger('setsymlist: stage', stage, 0, M_EOH);
     for (const macro of macros) checkField('setsymlist', 'macro', macro);
-    const names = macros.join(' ').split(/\s+/).filter(Boolean);
+    const names = macros
+      .join(' ')
+      .split(/[\s,]+/)
+      .filter(Boolean);
     const fail = (message: string) => new MilterError('ERR_MILTER_BAD_SYMLIST', `setsymlist: ${message}`);
     if (this.#step !== NEGOTIATE) throw fail('only in negotiate');
     if (names.length > MAX_SYMLIST_MACROS)

@@ -296,3 +296,16 @@ describe('removeAuthRes', () => {
     expect(claimsToBe('b\u00fccher.example; none', 'xn--bcher-kva.example')).toBe(true);
   });
 });
+
+it('a long result is folded between its properties, so that no line reaches what Sendmail cuts off', () => {
+  const value = '"'.repeat(2000);
+  const properties = ['d', 'i', 's', 'b'].map((property) => ({ ptype: 'header', property, value }));
+  const field = formatAuthRes({
+    id: 'mx.example',
+    results: [{ method: 'dkim', result: 'fail', reason: value, properties }],
+  });
+  expect(Math.max(...field.split('\n').map(({ length }) => length))).toBeLessThan(2300);
+  const [result] = parseAuthRes(field)?.results ?? [];
+  expect(result?.reason).toBe('"'.repeat(998));
+  expect(result?.properties?.map(({ property }) => property)).toStrictEqual(['d', 'i', 's', 'b']);
+});

@@ -174,8 +174,11 @@ describe('Context', () => {
       context.setsymlist(0, ' a  b', 'c\td', 'e ');
       expect(backend.calls).toStrictEqual([['setsymlist', 0, 'a b c d e']]);
       expect(() => context.setsymlist(1, 'a b c', 'd e f')).toThrow(errorWith(bad));
+      expect(() => context.setsymlist(1, 'a,b,c', 'd,e\nf')).toThrow(errorWith(bad));
       expect(() => context.setsymlist(1, 'a', 'b', 'c', 'd', 'e', 'f')).toThrow(errorWith(bad));
       expect(backend.calls).toHaveLength(1);
+      context.setsymlist(1, 'a,b\n{c},', '\r\nd');
+      expect(backend.calls.at(-1)).toStrictEqual(['setsymlist', 1, 'a b {c} d']);
     });
 
     it('throws outside negotiate', () => {
