@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 /** The filters, or `none` for an MTA without one. */
-export type Peer = 'c' | 'pymilter' | 'tsmilter' | 'none';
+export type Peer = 'c' | 'c-in-node' | 'pymilter' | 'tsmilter' | 'none';
 
 /** One filter in one of its variants. */
 export interface Contender {
@@ -41,6 +41,8 @@ export function commandOf(contender: Contender, root: string, socket: string, wo
   switch (contender.peer) {
     case 'c':
       return { command: join(root, '.build/bench/peers/c-filter'), args };
+    case 'c-in-node':
+      return { command: process.execPath, args: [join(root, '.build/bench/peers/c-in-node.js'), ...args] };
     case 'pymilter':
       return { command: PYTHON, args: [join(root, 'bench/peers/filter.py'), ...args] };
     case 'tsmilter':
@@ -55,6 +57,13 @@ const C_NOREPLY = { name: 'C, no reply', peer: 'c', variant: 'noreply' } as cons
 const C_HEADERS = { name: 'C, our replies', peer: 'c', variant: 'headers' } as const;
 const C_ONE = { name: 'C, one thread', peer: 'c', variant: 'one-thread' } as const;
 const C_ONE_EACH = { name: 'C, one thread, immediate', peer: 'c', variant: 'one-thread-each' } as const;
+const C_ONE_NOREPLY = { name: 'C, one thread, no reply', peer: 'c', variant: 'one-thread-noreply' } as const;
+const C_NODE = { name: "C on Node's thread", peer: 'c-in-node', variant: 'one-thread' } as const;
+const C_NODE_NOREPLY = {
+  name: "C on Node's thread, no reply",
+  peer: 'c-in-node',
+  variant: 'one-thread-noreply',
+} as const;
 const C_NOOP = { name: 'C, no handler', peer: 'c', variant: 'noop' } as const;
 const PYMILTER = { name: 'pymilter', peer: 'pymilter', variant: 'plain' } as const;
 const PYMILTER_NOREPLY = { name: 'pymilter, no reply', peer: 'pymilter', variant: 'noreply' } as const;
@@ -75,6 +84,9 @@ export const contenders = {
   C_HEADERS,
   C_ONE,
   C_ONE_EACH,
+  C_ONE_NOREPLY,
+  C_NODE,
+  C_NODE_NOREPLY,
   C_NOOP,
   PYMILTER,
   PYMILTER_NOREPLY,

@@ -18,7 +18,18 @@ struct session* session_of(SMFICTX* ctx);
 /*
  * Moves a filter's handlers to one thread for all connections, which libmilter's threads hand their events to
  * and wait for: what every runtime with one interpreter does. As in this package, header, eoh and body are
- * copied and go with the next event, or when there are 256 KiB; with `each`, one by one.
+ * copied and go with the next event, or when there are 256 KiB; with `each`, one by one; with `silent`, MAIL,
+ * RCPT and DATA too.
  */
-void run_on_one_thread(struct smfiDesc* filter, int each);
-void end_errand(struct task* task);
+void run_on_one_thread(struct smfiDesc* filter, int each, int silent);
+void end_task(struct task* task);
+
+/*
+ * Wakes the thread of the handlers where that is not one of one_thread.c's own: it has to call
+ * run_next_task(), which returns 0 if there was none, until there is none left.
+ */
+extern void (*wake_handlers)(void);
+int run_next_task(void);
+
+/* The program: takes its arguments, and returns its exit code. */
+int run_filter(int argc, char** argv);

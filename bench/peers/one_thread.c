@@ -4,11 +4,11 @@
 
 #include "filter.h"
 
-enum { FULL = 256 * 1024, LARGEST = 128 * 1024, EVENTS = 256 };
+enum { FULL = 256 * 1024, LARGEST = 128 * 1024, EVENTS = 256, ARGUMENTS = 16 };
 
-/* A header, an eoh or a chunk of a body, whose text lies in the task's bytes. */
+/* An event that was put off, whose text lies in the task's bytes. */
 struct event {
-  enum { HEADER, EOH, BODY } kind;
+  enum { ENVFROM, ENVRCPT, DATA, HEADER, EOH, BODY } kind;
   size_t at;
   size_t length;
 };
@@ -32,15 +32,19 @@ struct task {
   sfsistat verdict;
 };
 
+void (*wake_handlers)(void) = NULL;
+
 static struct smfiDesc handlers;
 static int each;
+static int silent;
+static void (*wake)(void);
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t queue_changed = PTHREAD_COND_INITIALIZER;
 static struct task* first; /* guarded by queue_lock */
 static struct task** last = &first;
 
-static struct task* errand_of(SMFICTX* ctx) {
+static struct task* task_of(SMFICTX* ctx) {
   struct session* session = session_of(ctx);
   if (session->task == NULL) {
     struct task* task = calloc(1, sizeof *task);
@@ -53,7 +57,7 @@ static struct task* errand_of(SMFICTX* ctx) {
   return session->task;
 }
 
-void end_errand(struct task* task) {
+void end_task(struct task* task) {
   if (task == NULL) return;
   pthread_mutex_destroy(&task->lock);
   pthread_cond_destroy(&task->changed);
@@ -68,10 +72,11 @@ static sfsistat hand_over(struct task* task, sfsistat (*asked)(struct task*)) {
   task->done = 0;
   task->next = NULL;
   pthread_mutex_lock(&queue_lock);
+  const int was_empty = first == NULL;
   *last = task;
   last = &task->next;
   pthread_mutex_unlock(&queue_lock);
-  pthread_cond_signal(&queue_changed);
+  if (was_empty) wake();
   pthread_mutex_lock(&task->lock);
   while (!task->done) pthread_cond_wait(&task->changed, &task->lock);
   pthread_mutex_unlock(&task->lock);
@@ -90,20 +95,26 @@ static sfsistat put_off(struct task* task, struct event event, sfsistat passive)
   return passive;
 }
 
+static sfsistat put_off_arguments(struct task* task, struct event event, char** arguments) {
+  event.at = task->used;
+  for (unsigned i = 0; i < ARGUMENTS - 1 && arguments[i] != NULL; i++)
+    copy(task, arguments[i], strlen(arguments[i]) + 1);
+  event.length = task->used - event.at;
+  return put_off(task, event, SMFIS_NOREPLY);
+}
+
 static sfsistat header(SMFICTX* ctx, char* name, char* value) {
-  struct task* task = errand_of(ctx);
+  struct task* task = task_of(ctx);
   const struct event event = {HEADER, task->used, strlen(name) + 1};
   copy(task, name, event.length);
   copy(task, value, strlen(value) + 1);
   return put_off(task, event, SMFIS_NOREPLY);
 }
 
-static sfsistat eoh(SMFICTX* ctx) {
-  return put_off(errand_of(ctx), (struct event){EOH, 0, 0}, SMFIS_NOREPLY);
-}
+static sfsistat eoh(SMFICTX* ctx) { return put_off(task_of(ctx), (struct event){EOH, 0, 0}, SMFIS_NOREPLY); }
 
 static sfsistat body(SMFICTX* ctx, unsigned char* chunk, size_t length) {
-  struct task* task = errand_of(ctx);
+  struct task* task = task_of(ctx);
   const struct event event = {BODY, task->used, length};
   copy(task, chunk, length);
   return put_off(task, event, SMFIS_CONTINUE);
@@ -119,35 +130,55 @@ static sfsistat ask_data(struct task* task) { return handlers.xxfi_data(task->ct
 static sfsistat ask_eom(struct task* task) { return handlers.xxfi_eom(task->ctx); }
 
 static sfsistat connected(SMFICTX* ctx, char* host, _SOCK_ADDR* address) {
-  errand_of(ctx)->text = host;
-  errand_of(ctx)->address = address;
-  return hand_over(errand_of(ctx), ask_connect);
+  task_of(ctx)->text = host;
+  task_of(ctx)->address = address;
+  return hand_over(task_of(ctx), ask_connect);
 }
 
 static sfsistat helo(SMFICTX* ctx, char* name) {
-  errand_of(ctx)->text = name;
-  return hand_over(errand_of(ctx), ask_helo);
+  task_of(ctx)->text = name;
+  return hand_over(task_of(ctx), ask_helo);
 }
 
 static sfsistat envfrom(SMFICTX* ctx, char** arguments) {
-  errand_of(ctx)->arguments = arguments;
-  return hand_over(errand_of(ctx), ask_envfrom);
+  if (silent) return put_off_arguments(task_of(ctx), (struct event){.kind = ENVFROM}, arguments);
+  task_of(ctx)->arguments = arguments;
+  return hand_over(task_of(ctx), ask_envfrom);
 }
 
 static sfsistat envrcpt(SMFICTX* ctx, char** arguments) {
-  errand_of(ctx)->arguments = arguments;
-  return hand_over(errand_of(ctx), ask_envrcpt);
+  if (silent) return put_off_arguments(task_of(ctx), (struct event){.kind = ENVRCPT}, arguments);
+  task_of(ctx)->arguments = arguments;
+  return hand_over(task_of(ctx), ask_envrcpt);
 }
 
-static sfsistat data(SMFICTX* ctx) { return hand_over(errand_of(ctx), ask_data); }
+static sfsistat data(SMFICTX* ctx) {
+  if (silent) return put_off(task_of(ctx), (struct event){.kind = DATA}, SMFIS_NOREPLY);
+  return hand_over(task_of(ctx), ask_data);
+}
 
-static sfsistat eom(SMFICTX* ctx) { return hand_over(errand_of(ctx), ask_eom); }
+static sfsistat eom(SMFICTX* ctx) { return hand_over(task_of(ctx), ask_eom); }
 
 /* --- the one thread */
+
+/* The arguments of MAIL or RCPT, as libmilter passes them. */
+static char** arguments_in(char* text, size_t length) {
+  static char* list[ARGUMENTS];
+  unsigned count = 0;
+  for (char* const end = text + length; text < end; text += strlen(text) + 1) list[count++] = text;
+  list[count] = NULL;
+  return list;
+}
 
 static sfsistat handle(struct task* task, const struct event* event) {
   char* const text = task->bytes + event->at;
   switch (event->kind) {
+    case ENVFROM:
+      return handlers.xxfi_envfrom(task->ctx, arguments_in(text, event->length));
+    case ENVRCPT:
+      return handlers.xxfi_envrcpt(task->ctx, arguments_in(text, event->length));
+    case DATA:
+      return handlers.xxfi_data(task->ctx);
     case HEADER:
       return handlers.xxfi_header(task->ctx, text, text + event->length);
     case EOH:
@@ -170,23 +201,33 @@ static void handle_all(struct task* task) {
   pthread_cond_signal(&task->changed);
 }
 
+int run_next_task(void) {
+  pthread_mutex_lock(&queue_lock);
+  struct task* const task = first;
+  if (task != NULL) first = task->next;
+  if (first == NULL) last = &first;
+  pthread_mutex_unlock(&queue_lock);
+  if (task != NULL) handle_all(task);
+  return task != NULL;
+}
+
+static void signal_thread(void) { pthread_cond_signal(&queue_changed); }
+
 static void* serve(void* unused) {
   (void)unused;
   for (;;) {
     pthread_mutex_lock(&queue_lock);
     while (first == NULL) pthread_cond_wait(&queue_changed, &queue_lock);
-    struct task* const task = first;
-    first = task->next;
-    if (first == NULL) last = &first;
     pthread_mutex_unlock(&queue_lock);
-    handle_all(task);
+    run_next_task();
   }
   return NULL;
 }
 
-void run_on_one_thread(struct smfiDesc* filter, int one_by_one) {
+void run_on_one_thread(struct smfiDesc* filter, int one_by_one, int without_reply) {
   handlers = *filter;
   each = one_by_one;
+  silent = without_reply;
   filter->xxfi_connect = connected;
   filter->xxfi_helo = helo;
   filter->xxfi_envfrom = envfrom;
@@ -196,6 +237,9 @@ void run_on_one_thread(struct smfiDesc* filter, int one_by_one) {
   filter->xxfi_eoh = eoh;
   filter->xxfi_body = body;
   filter->xxfi_eom = eom;
+  wake = wake_handlers;
+  if (wake != NULL) return;
+  wake = signal_thread;
   pthread_t thread;
   if (pthread_create(&thread, NULL, serve, NULL) != 0) abort();
 }
