@@ -7,7 +7,7 @@
  */
 import { isAscii } from 'node:buffer';
 import { decodeUtf7, isImapUtf7, isUtf7 } from './charset-text.js';
-import { HZ_SHIFTS, NUL, PAIRS, SHIFT_CONTROLS, SHIFTS, without } from './left-out.js';
+import { HZ_SHIFTS, PAIRS, SHIFT_CONTROLS, SHIFTS, without, withoutNul } from './left-out.js';
 
 const TILDE = 0x7e;
 const PLUS = 0x2b;
@@ -19,7 +19,7 @@ const latin1 = (html: Buffer): string => html.toString('latin1');
 const mapped = (html: Buffer, change: (byte: number) => number): Buffer => html.map(change) as Buffer;
 
 /** UTF-16 and UTF-32 in any byte order and under any label, and programs that skip NUL. */
-const withoutNul: Reading = (html) => (html.includes(0) ? without(html, NUL) : null);
+const narrowed: Reading = (html) => (html.includes(0) ? withoutNul(html) : null);
 
 /** Whether HTML says itself that it is HZ. */
 const declaresHz = (html: Buffer): boolean =>
@@ -128,7 +128,7 @@ const READINGS: readonly Reading[] = [stateless, utf7, overlong, sevenBits, with
  * @param charsets all labels that are given, in lower case
  */
 export function* otherTexts(html: Buffer, charsets: readonly string[]): Generator<Buffer> {
-  const narrow = withoutNul(html, charsets);
+  const narrow = narrowed(html, charsets);
   if (narrow) yield narrow;
   for (const read of READINGS) {
     for (const text of narrow ? [html, narrow] : [html]) {

@@ -7,7 +7,7 @@ import { decodeWords, type WordReader } from '../utils/encoded-words.js';
 import { decodeText, decodeUtf7 } from './charset-text.js';
 import { extensionOf } from './extensions.js';
 import { decodeReferences } from './html-references.js';
-import { NUL, SHIFTS, without } from './left-out.js';
+import { SHIFTS, without, withoutNul } from './left-out.js';
 
 /** An encoded word as loosely as it is read: without an end, with blanks in it, in any character set. */
 const WORD = /=\?([^?\s]*)\?([bq])\?([^?]*)(?:\?=|\?|$)/gi;
@@ -16,7 +16,7 @@ const skipJunk = (text: string): Buffer => Buffer.from(text.replace(/[^A-Za-z0-9
 /** Node's decoder also knows the alphabet for URLs, with `-` and `_`. */
 const urlAlphabet = (text: string): Buffer => Buffer.from(text.replace(/[^\w+/-]/g, ''), 'base64');
 /** UTF-16, UTF-32 and shift sequences of stateful character sets, when what is decoded is ASCII. */
-const asciiOf = (bytes: Buffer): string => without(without(bytes, NUL), SHIFTS).toString('latin1');
+const asciiOf = (bytes: Buffer): string => without(withoutNul(bytes), SHIFTS).toString('latin1');
 
 const ANY_CHARSET = { pattern: WORD, knows: () => true };
 const USUAL: WordReader = { ...ANY_CHARSET, base64: skipJunk, decode: decodeText };
