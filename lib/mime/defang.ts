@@ -5,6 +5,7 @@ import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { joinChunks } from './chunks.js';
 import type { NamePair } from './content.js';
 import { checkExt, extensionOf, trimFilename } from './extensions.js';
+import { type FileTest, FrameText } from './frame-text.js';
 import {
   isLimitReached,
   LIMIT_OPTIONS,
@@ -14,6 +15,7 @@ import {
 } from './limits.js';
 import { type HeaderChange, MimeMessage } from './message.js';
 import { MessageState } from './message-state.js';
+import { isPlainName, NameBudget } from './names.js';
 import { hasOtherReadings } from './other-readings.js';
 import { PagedBuffer } from './paged-buffer.js';
 import { TreeBuilder } from './part-tree.js';
@@ -135,7 +137,7 @@ async function dangerInContainer(part: MimeMessage, settings: Settings): Promise
 /** What was changed. */
 interface DefangResult {
   changed: boolean;
-  /** The names of the parts that were replaced. */
+  /** The names of the parts that were replaced, and of the files that were removed around parts. */
   readonly replaced: string[];
 }
 
@@ -149,6 +151,33 @@ function replace(part: MimeMessage, danger: Danger, settings: Settings, result: 
   result.replaced.push(danger.name);
   result.changed = true;
 }
+
+/**
+ * The test for the files around the parts of one multipart. There may be as many as in the content of a part; of more, and of more names
+ * with several readings than are read, each is dangerous.
+ */
+function dangerousFile(settings: Settings, result: DefangResult): FileTest {
+  const { maxZipEntries } = settings.limits;
+  const budget = new NameBudget();
+  let count = 0;
+  const isDangerous = (name: string): boolean => {
+    const readings = isPlainName(name) ? [] : budget.read(name)?.readings;
+    return (
+      readings === undefined || dangerousName(readings.concat(name).map(asPair), settings.check) !== undefined
+    );
+  };
+  return (name, isWhole) => {
+    const isRemoved = !isWhole || ++count > maxZipEntries || isDangerous(name);
+    if (isRemoved) {
+      result.changed = true;
+      // In a message that consists of them, the names would take more memory than the stream does.
+      if (result.replaced.length < maxZipEntries) result.replaced.push(name);
+    }
+    return isRemoved;
+  };
+}
+
+const asPair = (name: string): NamePair => ['uuencode', name];
 
 /** What may still be spent on the other readings of a part and of the parts in it. */
 interface Effort {
@@ -193,6 +222,7 @@ async function defangWithinLimits(
     return;
   }
   if (part.repairBoundaries()) result.changed = true;
+  part.removeFramedFiles(dangerousFile(settings, result));
   const isAmbiguous = part.hasOtherReadings;
   const effort =
     outer ?? (isAmbiguous ? { bytes: MIN_EFFORT + EFFORT_PER_BYTE * sizeOfPart(part), depth: 0 } : null);
@@ -263,7 +293,7 @@ async function dangerInOtherReadings(
 
 /**
  * Replaces each dangerous part by a text/plain part named WARNING.TXT, and removes the scripts from HTML (pymilter's
- * `defang`). It edits the message in place. The bytes of all other parts stay the same.
+ * `defang`), and the first lines of dangerous files in uuencode around the parts of a multipart. It edits the message in place. The bytes of all other parts stay the same.
  *
  * A ZIP file that cannot be read, or exceeds a limit, is dangerous; an empty one is not. Changes to the header fields of the
  * message itself are reported to {@link MimeMessage.headerchange}.
@@ -297,6 +327,8 @@ export class DefangStream implements AsyncIterable<Buffer> {
   readonly #options: DefangStreamOptions;
   readonly #settings: Settings;
   readonly #result: DefangResult = { changed: false, replaced: [] };
+  /** Those of the multiparts that are passed on. */
+  readonly #frameTexts = new WeakMap<Entity, FrameText>();
 
   constructor(source: MessageSource, options: DefangStreamOptions) {
     this.#source = source;
@@ -310,7 +342,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
     return this.#result.changed;
   }
 
-  /** The names of the parts that have been replaced so far. */
+  /** The names of the parts that have been replaced so far, and of the files that have been removed around them. */
   get replaced(): readonly string[] {
     return this.#result.replaced;
   }
@@ -336,7 +368,7 @@ export class DefangStream implements AsyncIterable<Buffer> {
         const plan = this.#planFor(entity);
         if (plan !== 'pass') held = new HeldPart(entity, plan);
         else if (!this.#omits(entity)) yield piece.bytes;
-      } else if (!held && piece.type !== 'end') yield this.#written(piece);
+      } else if (!held && piece.type !== 'head') yield* this.#written(piece);
       held?.add(piece);
       if (!held || piece.type !== 'end' || entity !== held.entity) continue;
       const part = held.take(limits, state);
@@ -346,10 +378,21 @@ export class DefangStream implements AsyncIterable<Buffer> {
   }
 
   /** What is written for a piece that is passed on. Boundaries become such that all programs see them. */
-  #written(piece: Exclude<Piece, { type: 'end' }>): Buffer {
-    if (piece.type !== 'frame' || !piece.exact) return piece.bytes;
-    this.#result.changed = true;
-    return piece.exact;
+  *#written(piece: Exclude<Piece, { type: 'head' }>): Generator<Buffer> {
+    if (piece.type === 'body') yield piece.bytes;
+    else if (piece.type === 'end') yield* this.#frameTexts.get(piece.entity)?.end() ?? [];
+    else {
+      if (piece.exact) this.#result.changed = true;
+      yield* this.#frameTextOf(piece.entity).write(piece.exact ?? piece.bytes);
+    }
+  }
+
+  #frameTextOf(entity: Entity): FrameText {
+    const known = this.#frameTexts.get(entity);
+    if (known) return known;
+    const text = new FrameText(dangerousFile(this.#settings, this.#result));
+    this.#frameTexts.set(entity, text);
+    return text;
   }
 
   #omits(entity: Entity): boolean {

@@ -28,7 +28,10 @@ export interface MimeLimits {
   maxHtmlSize: number;
   /** Maximum nesting depth of ZIP files. The attachment itself is level 1. */
   maxZipDepth: number;
-  /** Maximum number of entries in a ZIP file and all ZIP files in it, and of files that are written into the content of a part. */
+  /**
+   * Maximum number of entries in a ZIP file and all ZIP files in it, and of files that are written into the content of a part or
+   * around the parts of a multipart.
+   */
   maxZipEntries: number;
   /** Maximum unpacked size of all ZIP files in a ZIP file together, in bytes. Other entries are not unpacked. */
   maxZipExpanded: number;

@@ -165,7 +165,7 @@ export class MimeMessage extends StoredPart {
 
   /**
    * All names of this part: each parameter of Content-Type and Content-Disposition whose own name contains `name`, those of
-   * uuencoded files in it as `uuencode`, and those in a winmail.dat as `tnef`. If a name, or the part, can be read in several
+   * uuencoded files in it, or in the text around its parts, as `uuencode`, and those in a winmail.dat as `tnef`. If a name, or the part, can be read in several
    * ways, the names of all readings are included that have an extension of their own. RFC 2231 and encoded words are decoded.
    *
    * @param scanZip whether to include the entries of a ZIP file, and of ZIP files in it, as `zipname`. Default: false
@@ -174,11 +174,13 @@ export class MimeMessage extends StoredPart {
    */
   async getnames(scanZip = false, options?: MimeLimitOptions): Promise<NamePair[]> {
     const limits = checkLimits('getnames', options, this.limits);
-    const names = this.ownNames();
+    const names = [...this.ownNames(), ...this.framedNames()];
     const known = new Set(names.map(textOfPair));
     for (const reading of this.otherReadings()) {
       for (const part of MimeMessage.from(reading, limits).walk()) {
-        const found = part.ownNames().filter((pair) => !known.has(textOfPair(pair)));
+        const found = [...part.ownNames(), ...part.framedNames()].filter(
+          (pair) => !known.has(textOfPair(pair)),
+        );
         for (const pair of found) {
           names.push(pair);
           known.add(textOfPair(pair));

@@ -2,10 +2,12 @@
 import { type ByteSource, toBlocks, toBuffer } from './byte-source.js';
 import type { NamePair } from './content.js';
 import { DescribedPart } from './described-part.js';
+import type { FileTest } from './frame-text.js';
 import { Frames } from './frames.js';
 import { LeafContent } from './leaf-content.js';
 import type { MimeLimits } from './limits.js';
 import type { MessageState } from './message-state.js';
+import { withReadings } from './names.js';
 import { hasOtherReadings, otherReadings } from './other-readings.js';
 import { NO_FRAME } from './part-tree.js';
 import type { Entity } from './pieces.js';
@@ -59,6 +61,13 @@ export abstract class StoredPart extends DescribedPart {
   ownNames(): NamePair[] {
     const { names } = this.content;
     return this.kind === 'leaf' ? [...names, ...this.#leaf.innerNames()] : [...names];
+  }
+
+  /** @internal The names of the uuencoded files in the text around its parts. @throws MilterError ERR_MILTER_MIME_LIMIT */
+  framedNames(): NamePair[] {
+    if (this.kind !== 'multipart') return [];
+    const names = this.frames.fileNames(this.limits.maxZipEntries);
+    return withReadings(names).map((name): NamePair => ['uuencode', name]);
   }
 
   /** @internal The names in a ZIP file. @throws MilterError ERR_MILTER_BAD_ZIP, ERR_MILTER_MIME_LIMIT */
@@ -144,6 +153,13 @@ export abstract class StoredPart extends DescribedPart {
   repairBoundaries(): boolean {
     if (this.kind !== 'multipart' || !this.frames.areLoose) return false;
     this.frames.repair();
+    this.source = null;
+    return true;
+  }
+
+  /** @internal Removes uuencoded files from the text around the parts of this multipart. @returns whether there were any */
+  removeFramedFiles(isUnwanted: FileTest): boolean {
+    if (this.kind !== 'multipart' || !this.frames.removeFiles(isUnwanted)) return false;
     this.source = null;
     return true;
   }

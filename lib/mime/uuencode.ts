@@ -64,8 +64,8 @@ function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer
  */
 const BEGINNING =
   /^(?:begin(?:-base64)?[ \t]+[0-7]{3,6}[ \t]+|begin {2}(?=[^ ])|=ybegin [^\r\n]* name=)([^\r\n]*)/gm;
-/** In other letter cases, and with a mode of one or two digits, it may also be a sentence: a line with data has to follow. */
-const LOOSE_BEGINNING = /^begin[ \t]+[0-7]{1,6}[ \t]+([^\r\n]*)\r?\n(?=([ -`]{2,80})\r?$)/gim;
+/** In other letter cases, and with any number as the mode, it may also be a sentence: a line with data has to follow. */
+const LOOSE_BEGINNING = /^begin[ \t]+[-+]?\d+[ \t]+([^\r\n]*)\r?\n(?=([ -`]{2,80})\r?$)/gim;
 
 /** Whether a line is as long as its first character says. */
 function isDataLine(line: string): boolean {
@@ -88,4 +88,22 @@ export function* uuencodedNames(text: Buffer): Generator<string> {
 function* namesIn(latin1: string): Generator<string> {
   for (const [, name = ''] of latin1.matchAll(BEGINNING)) yield name;
   for (const [, name = '', line = ''] of latin1.matchAll(LOOSE_BEGINNING)) if (isDataLine(line)) yield name;
+}
+
+/** As both of the above together, for one line, whatever follows it. */
+const ANY_BEGINNING =
+  /^(?:begin(?:-base64)?[ \t]+[-+]?\d+[ \t]+|begin {2}(?=[^ ])|=ybegin[ \t].*?\bname=)(.*)$/i;
+/** What may become one of these if more follows. */
+const UNFINISHED_BEGINNING = /^(?:begin(?:-base64)?[ \t]+(?:[-+]?\d*)|=ybegin[ \t].*)$/i;
+
+/**
+ * The name of the file that begins with this line, where nobody writes sentences that are to be kept: null if none does.
+ *
+ * @param line read as latin1, without its line break
+ * @param isWhole whether it has no more characters. If it has, what may be a first line is one, with what there is as its name
+ */
+export function beginningOfFile(line: string, isWhole: boolean): string | null {
+  const name = ANY_BEGINNING.exec(line)?.[1];
+  if (name !== undefined) return name;
+  return !isWhole && UNFINISHED_BEGINNING.test(line) ? line : null;
 }

@@ -5,7 +5,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type DefangOptions, defang, defangStream, MimeMessage, zipnames } from 'tsmilter/mime';
 import { NAMES, oddZip, PAGES, STRUCTURES, ZIPS } from '../fixtures/mime/attacks';
-import { attachment, multipart } from '../fixtures/mime/messages';
+import { attachment, multipart, uuencode } from '../fixtures/mime/messages';
 import { errorWith } from '../support/expect';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -285,6 +285,14 @@ describe('files in other forms', () => {
   it('a container is found in spite of a boundary', async () => {
     const message = multipart(['Content-Type: a/b; boundary=none\r\n\r\nRar!\x1a\x07\x01\0']);
     expect(await defanged(message, { scanContainers: true })).toContain('WARNING.TXT');
+  });
+
+  it('uuencoded ones are read with any mode, if data follow', async () => {
+    for (const begin of ['Begin 6 evil.exe', 'begin 99 evil.exe', 'begin +644 evil.exe']) {
+      const message = multipart([`Content-Type: text/plain\r\n\r\n${begin}\r\n${uuencode('PROGRAM')}end`]);
+      expect(await allNames(message)).toStrictEqual(['evil.exe']);
+      expect(await defanged(message)).not.toContain(uuencode('PROGRAM').trim());
+    }
   });
 
   it('a sentence is no beginning of a file', async () => {
