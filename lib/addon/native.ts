@@ -107,6 +107,8 @@ export interface Addon {
     second: string | null,
   ): boolean;
   resetDeadline(slot: number, question: number): boolean;
+  /** The handlers of all chunks of the question's events have run. `keepsNothing`: as in {@link answer}. */
+  releaseChunks(slot: number, question: number, keepsNothing: boolean): boolean;
   /**
    * `beforeLast`: the verdict is that of an event before the last one, and ends the run of the handlers. `keepsNothing`: no
    * handler uses a chunk of these events any more, so that the next events of the message may be written over them.

@@ -1,4 +1,4 @@
-/** The body of a message while it is collected: in memory up to a size, in a temporary file above it. */
+/** The body of a message while it is collected: in memory up to a size, what exceeds it in a temporary file. */
 import type { FileHandle } from 'node:fs/promises';
 import { MilterError } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
@@ -6,7 +6,7 @@ import { defaultSpoolDirectory, openSpoolFile } from './spool.js';
 
 /** How bodies are kept. Sizes are in bytes. */
 export interface StorageOptions {
-  /** A larger body goes to a temporary file. Default: 1 MiB. */
+  /** What exceeds this of a body goes to a temporary file. Default: 1 MiB. */
   readonly maxMemory?: number;
   /** What the bodies of all messages of this process may take in memory together; above it they go to files. Default: 64 MiB. */
   readonly maxTotalMemory?: number;
@@ -43,7 +43,7 @@ let total = 0;
 export class BodyStore {
   readonly #options: Required<StorageOptions>;
   #chunks: Buffer[] = [];
-  /** Bytes in #chunks: all of the body, or none of it. */
+  /** Bytes in #chunks: the beginning of the body. Moved to the file with the rest, they would be garbage just when memory is short. */
   #held = 0;
   #size = 0;
   #file: FileHandle | null = null;
@@ -58,7 +58,7 @@ export class BodyStore {
     return this.#size;
   }
 
-  /** Whether the body is in memory. */
+  /** Whether all of the body is in memory. */
   get inMemory(): boolean {
     return this.#file === null;
   }
@@ -80,14 +80,11 @@ export class BodyStore {
   /** The body in pieces, from its beginning; it may be read again. @throws MilterError ERR_MILTER_BAD_CONTEXT after the message */
   async *read(): AsyncGenerator<Buffer> {
     this.#requireOpen();
-    if (this.#file !== null) {
-      yield* this.#readFile();
-      return;
-    }
     for (const chunk of [...this.#chunks]) {
       this.#requireOpen();
       yield chunk;
     }
+    if (this.#file !== null) yield* this.#readFile();
   }
 
   /** Forgets the body. */
@@ -100,24 +97,18 @@ export class BodyStore {
     await this.#file?.close();
   }
 
-  /** Writes a chunk to the file, after what was held in memory. */
+  /** Writes a chunk to the end of the file. */
   async #write(chunk: Buffer): Promise<void> {
     this.#requireOpen();
     this.#file ??= await openSpoolFile(this.#options.spoolDirectory);
-    const bytes = [...this.#chunks, chunk];
-    let position = this.#size - this.#held;
-    this.#chunks = [];
-    this.#hold(-this.#held);
-    for (const piece of bytes) {
-      await writeAll(this.#file, piece, position);
-      position += piece.length;
-    }
+    await writeAll(this.#file, chunk, this.#size - this.#held);
   }
 
   async *#readFile(): AsyncGenerator<Buffer> {
-    for (let position = 0; position < this.#size; ) {
+    const length = this.#size - this.#held;
+    for (let position = 0; position < length; ) {
       this.#requireOpen();
-      const piece = Buffer.allocUnsafe(Math.min(PIECE, this.#size - position));
+      const piece = Buffer.allocUnsafe(Math.min(PIECE, length - position));
       const { bytesRead } = await (this.#file as FileHandle).read(piece, 0, piece.length, position);
       if (bytesRead === 0)
         throw new MilterError('ERR_MILTER_SPOOL', 'a temporary file is shorter than what was written to it');

@@ -13,7 +13,7 @@ export interface MainOptions {
   /**
    * Bytes that the events of all sessions may take together while they wait for a handover, or for their handlers. Beyond that,
    * header, eoh and body are handed over one by one, so that each session holds one of them at most; 0: always. Default
-   * 134,217,728 (128 MiB).
+   * 67,108,864 (64 MiB).
    */
   maxBuffered?: number;
   /** Milliseconds that sessions in a message get to finish it when the filter stops. Default 10,000. */
@@ -74,7 +74,7 @@ export function normaliseMainOptions(options: MainOptions): NormalisedMainOption
     progressInterval: options.progressInterval ?? 5_000,
     drainTimeout: options.drainTimeout ?? 10_000,
   };
-  const maxBuffered = options.maxBuffered ?? 128 * 1024 * 1024;
+  const maxBuffered = options.maxBuffered ?? 64 * 1024 * 1024;
   checkInteger('maxBuffered', maxBuffered, 0, Number.MAX_SAFE_INTEGER);
   for (const [name, milliseconds] of Object.entries(times)) checkInteger(name, milliseconds, 0);
   const uncaughtErrors = options.uncaughtErrors ?? 'exit';

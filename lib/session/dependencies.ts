@@ -24,6 +24,7 @@ export type SessionCalls = Pick<
   | 'setsymlist'
   | 'queue'
   | 'resetDeadline'
+  | 'releaseChunks'
   | 'answer'
   | 'answerNegotiation'
   | 'negotiatedOptions'

@@ -13,6 +13,7 @@ import { ActionKind } from '../addon/kinds.js';
 import type { Status } from '../addon/status.js';
 import {
   ABORT,
+  BODY,
   bitOf,
   CLOSE,
   CONNECT,
@@ -33,7 +34,7 @@ import { addAsked, KeptMacros, macroNotKept } from './kept-macros.js';
 import { Negotiation } from './negotiation.js';
 import type { NegotiationOptions } from './negotiation-options.js';
 import type { SessionFacts } from './observer.js';
-import { comesAgain, endsWith, NO_QUESTION, type Run } from './run.js';
+import { comesAgain, endsWith, NO_QUESTION, passChunk, type Run, runOf } from './run.js';
 import { SessionIdentity } from './session-identity.js';
 import { checkStatus } from './status.js';
 
@@ -86,7 +87,7 @@ export class Session implements Backend {
     const end = (step: number, verdict: number, beforeLast: boolean) => {
       if (!this.#answer(question, step, verdict, beforeLast)) this.#reportLateAnswer(step);
     };
-    this.#advance({ question, events, step: NEGOTIATE, at: 0, skipped: 0, end });
+    this.#advance(runOf(question, events, end));
   }
 
   /**
@@ -110,7 +111,7 @@ export class Session implements Backend {
     this.#closing = true;
     const end = () => this.#callCloseHandler(onClosed);
     if (events.length === 0) end();
-    else this.#advance({ question: NO_QUESTION, events, step: NEGOTIATE, at: 0, skipped: 0, end });
+    else this.#advance(runOf(NO_QUESTION, events, end));
   }
 
   #callCloseHandler(onClosed: () => void): void {
@@ -206,6 +207,7 @@ export class Session implements Backend {
       if (run.skipped & bitOf(step)) {
         verdict = SKIP;
       } else {
+        if (step === EOM && run.largeChunks) this.#releaseChunks(run);
         context.enter(step);
         if (step === CONNECT) this.#identity.connected(events.slice(at, at + count));
         else if (step === ENVRCPT) context.recipient(events[at] as string);
@@ -215,6 +217,7 @@ export class Session implements Backend {
             step === NEGOTIATE
               ? this.#negotiate(events, at)
               : callHandler(callbacks, context, step, events, at, count);
+          if (step === BODY) passChunk(run, at);
           if (isPromise(result)) {
             this.#await(run, step, result);
             context.leave();
@@ -229,6 +232,11 @@ export class Session implements Backend {
       }
       if (!this.#proceed(run, step, verdict)) return;
     }
+  }
+
+  /** The handler of the end may take long: the memory of the chunks is not kept for it. */
+  #releaseChunks(run: Run): void {
+    this.#dependencies.addon.releaseChunks(this.#slot, run.question, this.#keepsNothing());
   }
 
   /** Whether the run goes on after this verdict. Where it does not, the verdict is the question's answer. */

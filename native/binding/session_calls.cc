@@ -100,6 +100,14 @@ Napi::Value resetDeadline(const Napi::CallbackInfo& info) {
                             call.session && call.session->pendingReply().resetDeadline(call.question));
 }
 
+// releaseChunks(slot, question, keepsNothing): boolean
+Napi::Value releaseChunks(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  const bool keepsNothing = info[2].As<Napi::Boolean>().Value();
+  return Napi::Boolean::New(info.Env(),
+                            call.session && call.session->releaseChunks(call.question, keepsNothing));
+}
+
 // answer(slot, question, verdict, beforeLast, keepsNothing): boolean
 Napi::Value answer(const Napi::CallbackInfo& info) {
   Answer answer;
@@ -156,6 +164,7 @@ void exportSessionCalls(Napi::Env env, Napi::Object exports) {
   exports["setsymlist"] = Napi::Function::New<setsymlist>(env, "setsymlist");
   exports["queue"] = Napi::Function::New<queue>(env, "queue");
   exports["resetDeadline"] = Napi::Function::New<resetDeadline>(env, "resetDeadline");
+  exports["releaseChunks"] = Napi::Function::New<releaseChunks>(env, "releaseChunks");
   exports["answer"] = Napi::Function::New<answer>(env, "answer");
   exports["negotiatedOptions"] = Napi::Function::New<negotiatedOptions>(env, "negotiatedOptions");
   exports["answerNegotiation"] = Napi::Function::New<answerNegotiation>(env, "answerNegotiation");

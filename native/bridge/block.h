@@ -1,6 +1,7 @@
 // Memory whose address never changes, so that another thread may look at it while it is filled or kept.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 
@@ -8,7 +9,10 @@ namespace milter {
 
 class Block {
  public:
-  explicit Block(size_t capacity) : bytes_(new char[capacity]), capacity_(capacity) {}
+  explicit Block(size_t capacity) : bytes_(new char[capacity]), capacity_(capacity) { total_ += capacity; }
+  ~Block();
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
 
   // Not initialised: it may hold what earlier owners of the memory have left. Only what has been written to
   // it may be shown to a handler.
@@ -16,9 +20,17 @@ class Block {
   const char* data() const { return bytes_.get(); }
   size_t capacity() const { return capacity_; }
 
+  // Nobody needs what is in it any more, though a handler may have kept a Buffer of it by mistake. Gives the
+  // pages back to the system, where all blocks together take many; whoever reads them then finds zeros. To be
+  // called on one thread at a time.
+  void discard();
+
  private:
+  static inline std::atomic<size_t> total_{0};  // of all blocks that have not been discarded
+
   const std::unique_ptr<char[]> bytes_;
   const size_t capacity_;
+  bool discarded_ = false;
 };
 
 }  // namespace milter

@@ -125,13 +125,14 @@ Session::BatchAnswer Session::ask(Step step) {
     dropBatch();
     return unanswered(refuse(step), events);
   }
-  std::shared_ptr<Block> block = batch_.block();
+  lent_ = batch_.block();
   post(MessageKind::question, question, std::exchange(batch_, {}));
   const PendingReply::Result result = pendingReply_.await(*mta_, shared_.inFlight);
   // If the answer did not come from the handlers, they may still use the memory.
   if (result.outcome == PendingReply::Outcome::answered && result.answer.keepsNothing && inTransaction_) {
-    batch_ = Batch(std::move(block));
+    batch_ = Batch(std::move(lent_));
   }
+  lent_.reset();
   buffered_.hold(batch_.memory());
   shared_.inFlight.noteAnswer();
   switch (result.outcome) {
@@ -215,6 +216,14 @@ Verdict Session::finish(Step step, Verdict verdict) {
   return verdict;
 }
 
+bool Session::releaseChunks(uint32_t question, bool keepsNothing) {
+  return withMta(question, [&](Mta&) {
+    if (lent_ && keepsNothing) lent_->discard();
+    lent_.reset();
+    buffered_.hold(0);
+  });
+}
+
 Verdict Session::fail(Step step) noexcept {
   pendingReply_.abandon();
   dropBatch();
@@ -231,6 +240,8 @@ void Session::enterTransaction() {
 }
 
 void Session::dropBatch() {
+  // The handlers keep nothing of an earlier batch, and have not seen a new one.
+  if (batch_.block()) batch_.block()->discard();
   batch_ = Batch();
   buffered_.hold(0);
 }

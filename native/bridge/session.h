@@ -76,6 +76,10 @@ class Session : public std::enable_shared_from_this<Session> {
   // of the message, as its verdict is: if libmilter had it at once, it would keep it when the message is
   // aborted, and send it with a later refusal.
   bool setreply(const SmtpReply& reply);
+  // The handlers of all chunks in the open question have run, and that of its last event may take long: the
+  // chunks' memory is not kept for it. `keepsNothing`: no handler uses a chunk any more. False if the
+  // question is not open.
+  bool releaseChunks(uint32_t question, bool keepsNothing);
   // Where the JS side keeps this session. Only the JS thread reads or writes it.
   uint32_t slot = kNoSlot;
   static constexpr uint32_t kNoSlot = UINT32_MAX;
@@ -133,10 +137,11 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<MessageQueue> queue_;  // its JS thread's, for life; null if there was none
   const std::unique_ptr<Mta> mta_;
 
-  // Only libmilter's threads, one at a time.
+  // Only libmilter's threads, one at a time, and releaseChunks() while they are parked.
   NegotiatedOptions options_;
   Batch batch_;
   BufferedBytes::Share buffered_;             // of the batch, also while it is with the handlers
+  std::shared_ptr<Block> lent_;               // of the batch that is with the handlers
   StepMask skipped_ = 0;                      // header, body: a handler answered SKIP
   Step currentStep_ = Step::negotiate;        // the step that waits for its answer, or waited last
   std::optional<std::string> lastingMacros_;  // as of Batch::addMacros(), in a transaction that has kept some

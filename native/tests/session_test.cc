@@ -136,6 +136,38 @@ void countsABatchWhileItsHandlersAreSlow() {
   CHECK(scene.shared.bufferedBytes.bytes() == 0);
 }
 
+void releasesTheChunksBeforeTheLastHandlerAnswers() {
+  std::atomic<bool> answered{false};
+  std::atomic<uint32_t> question{0};
+  SharedState shared;
+  shared.settings.setMaxBatchAge(std::chrono::hours(1));
+  FakeJsThread jsThread([&](Message& message) {
+    question = message.question;
+    const bool atEnd = message.batch.events().back().step == Step::eom;
+    if (atEnd) {
+      CHECK(shared.bufferedBytes.bytes() >= 100'000);
+      CHECK(!message.session->releaseChunks(message.question + 1, true));
+      CHECK(message.session->releaseChunks(message.question, true));
+      CHECK(shared.bufferedBytes.bytes() == 0);
+    }
+    Answer answer = answerOf(Verdict::cont);
+    answer.keepsNothing = true;
+    message.session->pendingReply().answer(message.question, answer);
+    answered = atEnd;
+  });
+  shared.dispatcher.add(jsThread.queue(), Dispatcher::Role::serving);
+  const auto session = std::make_shared<Session>(shared, std::make_unique<FakeMta>());
+  session->adopt(deferring());
+  for (int message = 0; message < 2; ++message) {
+    answered = false;
+    session->handle(Step::envfrom);
+    session->handle(Step::body, [](Batch& batch, Event&) { batch.addArgument(std::string(100'000, 'x')); });
+    CHECK(session->handle(Step::eom) == Verdict::cont);
+    waitUntil("the answer", [&] { return answered.load(); });
+    CHECK(!session->releaseChunks(question, true));  // the question is closed
+  }
+}
+
 void handsOverAFullBatch() {
   Scene scene(always);
   scene.session->handle(Step::envfrom);
@@ -413,6 +445,7 @@ int main() {
   countsWhatTheBatchesTake();
   collectsNothingWhileAllSessionsHoldTooMuch();
   countsABatchWhileItsHandlersAreSlow();
+  releasesTheChunksBeforeTheLastHandlerAnswers();
   handsOverAFullBatch();
   handsOverAnOldBatch();
   defersAnEarlyVerdict();

@@ -9,6 +9,7 @@ const MAX_BYTES = 256 * 1024;
 export class Batch {
   /** For each event: the step, the number of arguments, the arguments. */
   readonly events: unknown[] = [];
+  readonly #chunks: Uint8Array[] = [];
   #bytes = 0;
 
   get empty(): boolean {
@@ -21,7 +22,7 @@ export class Batch {
 
   /** As later events of the message do on the native side, so that a test shows what a handler has kept by mistake. */
   overwriteChunks(): void {
-    for (const argument of this.events) if (types.isUint8Array(argument)) argument.fill(0);
+    for (const chunk of this.#chunks) chunk.fill(0);
   }
 
   /** @param macros those of the event, if they are kept: see Events in lib/addon/events.ts */
@@ -30,7 +31,10 @@ export class Batch {
     else this.events.push(step | WITH_MACROS, args.length + 1, macros, ...args);
     for (const arg of args) {
       if (typeof arg === 'string') this.#bytes += encodeBytes(arg).length;
-      else if (types.isUint8Array(arg)) this.#bytes += arg.length;
+      else if (types.isUint8Array(arg)) {
+        this.#chunks.push(arg);
+        this.#bytes += arg.length;
+      }
     }
   }
 }

@@ -55,6 +55,8 @@ export class Bridge implements SessionCalls {
   readonly #pendingReply: PendingReply;
   #options: NegotiatedOptions;
   #batch = new Batch();
+  /** The batch that is with the handlers, or was last. */
+  #asked = this.#batch;
   /** Created with the first question: without one there is no close handler to call. */
   #session: Session | null = null;
 
@@ -158,6 +160,11 @@ export class Bridge implements SessionCalls {
     return this.#pendingReply.isOpen(question);
   }
 
+  releaseChunks(_slot: number, question: number, keepsNothing: boolean): boolean {
+    if (keepsNothing) this.#asked.overwriteChunks();
+    return this.#pendingReply.isOpen(question);
+  }
+
   answer(
     _slot: number,
     question: number,
@@ -254,6 +261,7 @@ export class Bridge implements SessionCalls {
   async #ask(step: number): Promise<HandlerAnswer> {
     this.#currentStep = step;
     const batch = this.#batch;
+    this.#asked = batch;
     this.#batch = new Batch();
     this.#session ??= new Session(this.#dependencies, SLOT);
     const session = this.#session;
