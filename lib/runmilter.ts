@@ -108,7 +108,6 @@ export async function runmilter(name: string, socket: string, options: RunOption
   const { main, workers, log: logOptions, metrics: metricsAddress, ...settings } = normalise(options);
   const log = load(() => openLog(name, logOptions));
   const release = runtime.reserve();
-  if (options.factory) setFactory(options.factory);
   const supervision = new Supervision({
     systemd: options.systemd ?? true,
     signals: main.signals,
@@ -136,6 +135,7 @@ export async function runmilter(name: string, socket: string, options: RunOption
     supervision.ready();
   };
   try {
+    if (options.factory) setFactory(options.factory);
     server = metricsAddress && createMetricsServer(metricsAddress);
     const metrics = server?.own ?? null;
     const pool =

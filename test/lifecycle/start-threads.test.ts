@@ -51,9 +51,10 @@ test('a start that fails leaves the filter to another thread; so does the end of
     const { thread, result } = await filter.event('outcome', undefined, nth);
     return [thread, result];
   };
-  expect(await outcome(1)).toStrictEqual(['fails', 'ENOENT']);
-  expect(await outcome(2)).toStrictEqual(['registers', 'registered']);
-  expect(await outcome(3)).toStrictEqual(['main', 'ERR_MILTER_IN_USE']); // while that thread lives
-  expect(await outcome(4)).toStrictEqual(['main', 'listening']);
+  expect(await outcome(1)).toStrictEqual(['refused', 'ERR_MILTER_BAD_ARGUMENT']);
+  expect(await outcome(2)).toStrictEqual(['fails', 'ENOENT']); // though the thread before still lives
+  expect(await outcome(3)).toStrictEqual(['registers', 'registered']);
+  expect(await outcome(4)).toStrictEqual(['main', 'ERR_MILTER_IN_USE']); // while that thread lives
+  expect(await outcome(5)).toStrictEqual(['main', 'listening']);
   await serves(await filter.open());
 });
