@@ -21,7 +21,15 @@ export interface Run {
 
 /** The run of the events of a question, from the first one on. */
 export function runOf(question: number, events: Events, end: Run['end']): Run {
-  return { question, events: events as unknown[], step: NEGOTIATE, at: 0, skipped: 0, largeChunks: false, end };
+  return {
+    question,
+    events: events as unknown[],
+    step: NEGOTIATE,
+    at: 0,
+    skipped: 0,
+    largeChunks: false,
+    end,
+  };
 }
 
 /** Bytes of a chunk; the memory of smaller ones is not worth the work. */
