@@ -45,6 +45,18 @@ const ABOUT_ADDRESS: ReadonlySet<string> = new Set(['address', 'dns', 'rcpt']);
 const isAboutAddress = ([code, text, stage]: DsnRefusal): boolean =>
   code >= 500 && ABOUT_ADDRESS.has(stage) && !(stage === 'rcpt' && /^5\.7\./.test(text));
 
+/** By their files. They outlive a configuration: sessions of the one before still ask, and what a server has said stays true. */
+const caches = new Map<string, { readonly renew: number; readonly cache: AddrCache<string> }>();
+
+/** What is remembered in a file for some days, as the file has it by now. */
+async function openCache(file: string, renew: number): Promise<AddrCache<string>> {
+  const known = caches.get(file);
+  const cache = known?.renew === renew ? known.cache : new AddrCache<string>({ file, renew });
+  await cache.load();
+  caches.set(file, { renew, cache });
+  return cache;
+}
+
 export class Callbacks {
   readonly #settings: Settings;
   readonly #asked: Readonly<Record<Question, AddrCache<string>>>;
@@ -57,12 +69,8 @@ export class Callbacks {
   /** @param directory for the files of accepted addresses; created if there is none */
   static async open(settings: Settings, directory: string): Promise<Callbacks> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const load = async (name: string) => {
-      const cache = new AddrCache<string>({ file: join(directory, name), renew: settings.accepted_days });
-      await cache.load();
-      return cache;
-    };
-    return new Callbacks(settings, { callback: await load('callbacks'), notice: await load('notices') });
+    const open = (name: string) => openCache(join(directory, name), settings.accepted_days);
+    return new Callbacks(settings, { callback: await open('callbacks'), notice: await open('notices') });
   }
 
   /**

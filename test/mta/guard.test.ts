@@ -320,10 +320,10 @@ describe('guard', () => {
       ],
       ['told', /^250/, 1],
       ['nobody-told', /^550 5\.1\.8/, 0],
-    ])('is asked about %s once', async (user, expected, notices) => {
-      await configure('reject');
+    ])('is asked about %s once, whatever is configured meanwhile', async (user, expected, notices) => {
       server.messages.length = 0;
       for (const _again of [1, 2]) {
+        await configure('reject');
         const { reply } = await guard.send('postfix', { from: `${user}@asked.example` });
         expect(reply).toMatch(expected);
       }
