@@ -255,6 +255,30 @@ describe('a message is fed through a filter', () => {
     expect(given.toString()).toBe('abc\r\n');
   });
 
+  it('the handler of the end no longer finds what was only borrowed, but what was kept', async () => {
+    const long = 'x'.repeat(40_000);
+    const first: string[] = [];
+    class Keeping extends Milter.Base {
+      #chunk: Buffer = Buffer.alloc(0);
+      override body(chunk: Buffer): Milter.Answer {
+        this.#chunk = chunk;
+        return Milter.CONTINUE;
+      }
+      override eom(): Milter.Answer {
+        first.push(this.#chunk.toString('latin1', 0, 1));
+        return Milter.ACCEPT;
+      }
+    }
+    class Borrowing extends Keeping {
+      @Milter.borrowed
+      override body(chunk: Buffer): Milter.Answer {
+        return super.body(chunk);
+      }
+    }
+    for (const factory of [Keeping, Borrowing]) await new TestCtx(factory).feedMessage(`A: b\n\n${long}`);
+    expect(first).toStrictEqual(['x', '\0']);
+  });
+
   it('after a verdict in the middle of a message no handler is called, even if the message is aborted', async () => {
     const { ctx, calls } = scripted({ ...EVERYTHING, body: { answer: Milter.REJECT } });
     await ctx.envfrom('<a@example.com>');
