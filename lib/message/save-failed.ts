@@ -19,7 +19,7 @@ export interface SaveFailedOptions extends StorageOptions {
  * that is no status: the first failure of a message, in `envfrom` to `eom`. The save is finished before the exception policy answers.
  *
  * The filter works as before, but the MTA sends all of each message, which is recorded until its end: its body in memory up to
- * `maxMemory`, in a temporary file above it.
+ * `maxMemory`, and what exceeds that in a temporary file.
  *
  * @example
  * ```

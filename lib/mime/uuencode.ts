@@ -97,7 +97,8 @@ const ANY_BEGINNING =
 const UNFINISHED_BEGINNING = /^(?:begin(?:-base64)?[ \t]+(?:[-+]?\d*)|=ybegin[ \t].*)$/i;
 
 /**
- * The name of the file that begins with this line, where nobody writes sentences that are to be kept: null if none does.
+ * The name of the file that begins with this line; null if the line begins none. Only for text that mail programs do not show: a sentence
+ * such as "begin 2 hours later" counts as the beginning of a file.
  *
  * @param line read as latin1, without its line break
  * @param isWhole whether it has no more characters. If it has, what may be a first line is one, with what there is as its name

@@ -20,9 +20,9 @@ class Block {
   const char* data() const { return bytes_.get(); }
   size_t capacity() const { return capacity_; }
 
-  // Nobody needs what is in it any more, though a handler may have kept a Buffer of it by mistake. Gives the
-  // pages back to the system, where all blocks together take many; whoever reads them then finds zeros. To be
-  // called on one thread at a time.
+  // Gives the block's pages back to the system if all blocks together take much memory. The contents are
+  // lost: a Buffer that a handler has kept by mistake then reads as zeros. Only one thread at a time may call
+  // this.
   void discard();
 
  private:

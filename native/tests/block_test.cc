@@ -1,4 +1,4 @@
-// The memory of a block that nobody needs goes back to the system, but only where all blocks take much.
+// discard() gives a block's memory back to the system, but only if all blocks together take much memory.
 #include "bridge/block.h"
 
 #include <algorithm>
