@@ -22,7 +22,7 @@ export function buildPeers(root: string): void {
   };
   compile('c-filter', ['main.c', 'filter.c', 'one_thread.c']);
   const addon = ['-shared', '-fPIC', '-isystem', nodeHeaders(root)];
-  compile('c-filter.node', ['node.c', 'filter.c', 'one_thread.c'], ...addon);
+  compile('c-filter.node', ['node.c', 'javascript.c', 'filter.c', 'one_thread.c'], ...addon);
 }
 
 /** The directory of Node's headers that node-gyp has built the addon with. */

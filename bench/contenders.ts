@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 /** The filters, or `none` for an MTA without one. */
-export type Peer = 'c' | 'c-in-node' | 'pymilter' | 'tsmilter' | 'none';
+export type Peer = 'c' | 'c-in-node' | 'js-in-node' | 'pymilter' | 'tsmilter' | 'none';
 
 /** One filter in one of its variants. */
 export interface Contender {
@@ -42,7 +42,11 @@ export function commandOf(contender: Contender, root: string, socket: string, wo
     case 'c':
       return { command: join(root, '.build/bench/peers/c-filter'), args };
     case 'c-in-node':
-      return { command: process.execPath, args: [join(root, '.build/bench/peers/c-in-node.js'), ...args] };
+    case 'js-in-node':
+      return {
+        command: process.execPath,
+        args: [join(root, `.build/bench/peers/${contender.peer}.js`), ...args],
+      };
     case 'pymilter':
       return { command: PYTHON, args: [join(root, 'bench/peers/filter.py'), ...args] };
     case 'tsmilter':
@@ -62,6 +66,12 @@ const C_NODE = { name: "C on Node's thread", peer: 'c-in-node', variant: 'one-th
 const C_NODE_NOREPLY = {
   name: "C on Node's thread, no reply",
   peer: 'c-in-node',
+  variant: 'one-thread-noreply',
+} as const;
+const JS_NODE = { name: 'bare JavaScript', peer: 'js-in-node', variant: 'one-thread' } as const;
+const JS_NODE_NOREPLY = {
+  name: 'bare JavaScript, no reply',
+  peer: 'js-in-node',
   variant: 'one-thread-noreply',
 } as const;
 const C_NOOP = { name: 'C, no handler', peer: 'c', variant: 'noop' } as const;
@@ -87,6 +97,8 @@ export const contenders = {
   C_ONE_NOREPLY,
   C_NODE,
   C_NODE_NOREPLY,
+  JS_NODE,
+  JS_NODE_NOREPLY,
   C_NOOP,
   PYMILTER,
   PYMILTER_NOREPLY,

@@ -10,6 +10,8 @@ const {
   C_ONE_NOREPLY,
   C_NODE,
   C_NODE_NOREPLY,
+  JS_NODE,
+  JS_NODE_NOREPLY,
   C_NOOP,
   C_EOM,
   PYMILTER,
@@ -121,6 +123,7 @@ const ALL = [
   MILTER,
   C_ONE,
   C_NODE,
+  JS_NODE,
   PYMILTER,
   IMMEDIATE,
   C_ONE_EACH,
@@ -129,10 +132,11 @@ const ALL = [
   MILTER_NOREPLY,
   C_ONE_NOREPLY,
   C_NODE_NOREPLY,
+  JS_NODE_NOREPLY,
   C_HEADERS,
   WORKERS_2,
 ];
-const LONG_BODY = [C, MILTER, C_ONE, C_NODE, PYMILTER, PYMILTER_NOREPLY, C_NOREPLY];
+const LONG_BODY = [C, MILTER, C_ONE, C_NODE, JS_NODE, PYMILTER, PYMILTER_NOREPLY, C_NOREPLY];
 
 const usual = { headers: 15, body: 4 * KIB, pause: 0 };
 
@@ -145,14 +149,15 @@ const NODE_STARTS =
 const HAND_OVER =
   'Each of the 22 events of a message goes to the JS thread and back. C is no faster if it does the same (compare "C, one thread, immediate").';
 const ONE_HAND_OVER =
-  'One handover for the message is left, and a reply to the body: "C on Node\'s thread, no reply" shows what these cost. The rest is the ' +
-  "package's own: macros that are kept with the steps, and events and handlers in JavaScript.";
+  'One handover for the message is left, and a reply to the body: "C on Node\'s thread, no reply" shows what these cost, and ' +
+  '"bare JavaScript, no reply" what the strings and calls of any handler in JavaScript add. The rest is the package\'s own: macros that ' +
+  'are kept with the steps, time limits, promises and errors of handlers.';
 const NODE_WAKES =
-  'Node wakes its thread through its event loop and calls JavaScript for each handover: "C on Node\'s thread" shows what this costs. The ' +
-  "rest is the package's own: events and handlers in JavaScript.";
+  'Node wakes its thread through its event loop for each handover: "C on Node\'s thread" shows what this costs, and "bare JavaScript" ' +
+  "what the strings and calls of any handler in JavaScript add. The rest is the package's own: time limits, promises and errors of handlers.";
 const COPY =
-  'A body is copied and passed to another thread: "C, one thread" and "C on Node\'s thread" show what this costs. The rest is the ' +
-  "package's own: the buffers that JavaScript gets, and their memory.";
+  'A body is copied and passed to another thread: "C, one thread" and "C on Node\'s thread" show what this costs, and "bare JavaScript" ' +
+  "what a Buffer for each chunk adds. The rest is the package's own: a body that a handler has seen is never shown to another session.";
 const POOL =
   "libmilter's pool of workers is slow with so many connections and long pauses between commands (compare C, whose handlers do nothing).";
 const NOT_THE_FILTER =
@@ -170,6 +175,7 @@ const RATES: readonly Target[] = [
   { of: C_ONE, metric: 'perSecond', against: C_NOREPLY },
   { of: MILTER, metric: 'perSecond', against: C_ONE, least: 0.92, bound: NODE_WAKES },
   { of: C_NODE, metric: 'perSecond', against: C_ONE },
+  { of: JS_NODE, metric: 'perSecond', against: C_ONE },
   { of: IMMEDIATE, metric: 'perSecond', against: PYMILTER, least: 0.8, bound: HAND_OVER },
   { of: C_ONE_EACH, metric: 'perSecond', against: PYMILTER },
   { of: IMMEDIATE, metric: 'perSecond', against: C_ONE_EACH },
@@ -178,6 +184,7 @@ const RATES: readonly Target[] = [
   { of: MILTER_NOREPLY, metric: 'perSecond', against: C_NOREPLY, least: 0.65, bound: ONE_HAND_OVER },
   { of: C_ONE_NOREPLY, metric: 'perSecond', against: C_NOREPLY },
   { of: C_NODE_NOREPLY, metric: 'perSecond', against: C_NOREPLY },
+  { of: JS_NODE_NOREPLY, metric: 'perSecond', against: C_NOREPLY },
 ];
 
 /** One handler awaits 100 ms, and 20 ms pass between SMTP commands. */
@@ -271,6 +278,7 @@ export const rows: readonly Row[] = [
       { of: C_ONE, metric: 'perMessage', against: PYMILTER_NOREPLY, above: C_NOOP },
       { of: MILTER, metric: 'perMessage', against: C_ONE, above: C_NOOP },
       { of: C_NODE, metric: 'perMessage', against: C_ONE, above: C_NOOP },
+      { of: JS_NODE, metric: 'perMessage', against: C_ONE, above: C_NOOP },
       {
         of: MILTER_NOREPLY,
         metric: 'perMessage',
@@ -280,6 +288,7 @@ export const rows: readonly Row[] = [
         bound: ONE_HAND_OVER,
       },
       { of: C_NODE_NOREPLY, metric: 'perMessage', against: PYMILTER_NOREPLY, above: C_NOOP },
+      { of: JS_NODE_NOREPLY, metric: 'perMessage', against: PYMILTER_NOREPLY, above: C_NOOP },
       { of: MILTER, metric: 'startup', against: 'itself', most: 30, bound: NODE_STARTS },
       { of: C_NODE, metric: 'startup', against: 'itself' },
       { of: MILTER, metric: 'perMessage', against: PYMILTER, above: C_NOOP },
@@ -326,6 +335,7 @@ export const rows: readonly Row[] = [
       { of: MILTER, metric: 'megabytesPerSecond', against: C, least: 0.9, bound: COPY },
       { of: C_ONE, metric: 'megabytesPerSecond', against: C },
       { of: C_NODE, metric: 'megabytesPerSecond', against: C },
+      { of: JS_NODE, metric: 'megabytesPerSecond', against: C },
       { of: MILTER, metric: 'megabytesPerSecond', against: PYMILTER },
     ],
   },
@@ -340,9 +350,11 @@ export const rows: readonly Row[] = [
       { of: MILTER, metric: 'megabytesPerSecond', against: C, least: 0.7, bound: COPY },
       { of: C_ONE, metric: 'megabytesPerSecond', against: C },
       { of: C_NODE, metric: 'megabytesPerSecond', against: C },
+      { of: JS_NODE, metric: 'megabytesPerSecond', against: C },
       { of: MILTER, metric: 'megabytesPerSecond', against: C_ONE },
       { of: MILTER, metric: 'megabytesPerSecond', against: C_NOREPLY },
-      { of: MILTER, metric: 'megabytesPerSecond', against: PYMILTER },
+      { of: MILTER, metric: 'megabytesPerSecond', against: PYMILTER, least: 1, bound: COPY },
+      { of: JS_NODE, metric: 'megabytesPerSecond', against: PYMILTER },
     ],
   },
   awaiting('await-200', 200, WITH_ALL, [{ of: MILTER, metric: 'perSecond', against: 'ideal' }]),

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+void (*change_handlers)(struct smfiDesc*) = NULL;
+
 static unsigned long no_reply; /* SMFIP_NR_ bits */
 static useconds_t wait_us;
 static double burn_seconds;
@@ -203,6 +205,7 @@ int run_filter(int argc, char** argv) {
     filter.xxfi_unknown = on_unknown;
   }
   if (no_reply) filter.xxfi_negotiate = on_negotiate;
+  if (change_handlers != NULL) change_handlers(&filter);
   if (strncmp(variant, "one-thread", 10) == 0)
     run_on_one_thread(&filter, strcmp(variant, "one-thread-each") == 0, silent);
   if (smfi_register(filter) != MI_SUCCESS || smfi_setconn(argv[1]) != MI_SUCCESS ||

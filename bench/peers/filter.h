@@ -4,13 +4,15 @@
 #include <stddef.h>
 
 struct task;
+struct object;
 
 /* A connection, as libmilter's private data of its context. */
 struct session {
   size_t macro_length;
   unsigned headers;
   size_t body;
-  struct task* task; /* one_thread.c's */
+  struct task* task;     /* one_thread.c's */
+  struct object* object; /* javascript.c's */
 };
 
 struct session* session_of(SMFICTX* ctx);
@@ -24,12 +26,18 @@ struct session* session_of(SMFICTX* ctx);
 void run_on_one_thread(struct smfiDesc* filter, int each, int silent);
 void end_task(struct task* task);
 
+/* The memory that events of a session are copied to, and its size. */
+char* task_bytes(SMFICTX* ctx, size_t* size);
+
 /*
  * Wakes the thread of the handlers where that is not one of one_thread.c's own: it has to call
  * run_next_task(), which returns 0 if there was none, until there is none left.
  */
 extern void (*wake_handlers)(void);
 int run_next_task(void);
+
+/* Changes the handlers before they are registered, if it is set. */
+extern void (*change_handlers)(struct smfiDesc*);
 
 /* The program: takes its arguments, and returns its exit code. */
 int run_filter(int argc, char** argv);

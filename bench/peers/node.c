@@ -1,15 +1,16 @@
 /*
  * The filter in C as an addon of Node: its handlers run on Node's thread, which a thread-safe function wakes
- * for them and which calls a JavaScript function that does nothing for each hand-over. No filter in
- * JavaScript can be faster.
+ * for them and which calls a JavaScript function that does nothing for each hand-over. With a class, its
+ * methods are the handlers: see javascript.c.
  *
- *     run(SOCKET, VARIANT, WAIT, BURN, function)
+ *     run(SOCKET, VARIANT, WAIT, BURN, function[, class])
  */
 #include <node_api.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "filter.h"
+#include "javascript.h"
 
 enum { WORDS = 4, LONGEST = 256 };
 
@@ -21,14 +22,16 @@ static void wake(void) { napi_call_threadsafe_function(wakeup, NULL, napi_tsfn_n
 static void on_wake(napi_env env, napi_value function, void* context, void* data) {
   (void)context, (void)data;
   if (env == NULL) return;
+  int ran;
   do {
     napi_handle_scope scope;
     napi_value receiver;
     napi_open_handle_scope(env, &scope);
     napi_get_undefined(env, &receiver);
     napi_call_function(env, receiver, function, 0, NULL, NULL);
+    ran = run_next_task();
     napi_close_handle_scope(env, scope);
-  } while (run_next_task());
+  } while (ran);
 }
 
 static void* serve(void* unused) {
@@ -38,8 +41,8 @@ static void* serve(void* unused) {
 }
 
 static napi_value run(napi_env env, napi_callback_info info) {
-  napi_value given[WORDS + 1], name;
-  size_t count = WORDS + 1;
+  napi_value given[WORDS + 2], name;
+  size_t count = WORDS + 2;
   pthread_t thread;
   napi_get_cb_info(env, info, &count, given, NULL, NULL);
   for (int i = 0; i < WORDS; i++) napi_get_value_string_utf8(env, given[i], words[i], LONGEST, NULL);
@@ -48,6 +51,10 @@ static napi_value run(napi_env env, napi_callback_info info) {
                                       &wakeup) != napi_ok)
     abort();
   wake_handlers = wake;
+  if (count > WORDS + 1) {
+    use_javascript(env, given[WORDS + 1]);
+    change_handlers = handle_in_javascript;
+  }
   if (pthread_create(&thread, NULL, serve, NULL) != 0) abort();
   return NULL;
 }

@@ -57,6 +57,11 @@ static struct task* task_of(SMFICTX* ctx) {
   return session->task;
 }
 
+char* task_bytes(SMFICTX* ctx, size_t* size) {
+  *size = FULL + LARGEST;
+  return task_of(ctx)->bytes;
+}
+
 void end_task(struct task* task) {
   if (task == NULL) return;
   pthread_mutex_destroy(&task->lock);
