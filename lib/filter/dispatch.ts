@@ -84,7 +84,7 @@ export function makeFilter(factory: Factory): AnyFilter {
 const NR_OF = new Map(NEGOTIABLE.map(({ step, nr }) => [step, nr]));
 
 function checkAnswer(context: Context, plan: Plan, step: number, answer: unknown): unknown {
-  if (answer === CONTINUE) return answer;
+  if (answer === CONTINUE) return answer; // the result of a promise
   const name = STEP_NAMES[step];
   if (plan.nocallback & bitOf(step)) {
     throw new MilterError(
@@ -100,6 +100,7 @@ function checkAnswer(context: Context, plan: Plan, step: number, answer: unknown
 
 /** Enforces the method's decorators on its answer; most methods have none that restrict it. */
 function enforceDecorators(context: Context, step: number, answer: unknown): unknown {
+  if (answer === CONTINUE) return answer;
   const plan = context.plan as Plan;
   if (!((plan.nocallback | plan.noreply) & bitOf(step))) return answer;
   if (typeof (answer as PromiseLike<unknown> | null)?.then === 'function') {
@@ -112,6 +113,11 @@ function enforceDecorators(context: Context, step: number, answer: unknown): unk
 function decoded(context: Context, handler: HandlerName, text: string): string {
   const policy = (context.plan as Plan).decode[handler];
   return policy ? (decodeAs(policy, text) as string) : text;
+}
+
+function allDecoded(context: Context, handler: HandlerName, texts: [string, ...string[]]): typeof texts {
+  const policy = (context.plan as Plan).decode[handler];
+  return policy ? (texts.map((text) => decodeAs(policy, text)) as typeof texts) : texts;
 }
 
 /**
@@ -145,13 +151,11 @@ export function filterCallbacks(getFactory: () => Factory | null = currentFactor
     },
     envfrom: (context, ...args) => {
       const filter = filterOf(context);
-      const [sender, ...params] = args.map((arg) => decoded(context, 'envfrom', arg));
-      return enforceDecorators(context, ENVFROM, filter.envfrom(sender as string, ...params));
+      return enforceDecorators(context, ENVFROM, filter.envfrom(...allDecoded(context, 'envfrom', args)));
     },
     envrcpt: (context, ...args) => {
       const filter = filterOf(context);
-      const [recipient, ...params] = args.map((arg) => decoded(context, 'envrcpt', arg));
-      return enforceDecorators(context, ENVRCPT, filter.envrcpt(recipient as string, ...params));
+      return enforceDecorators(context, ENVRCPT, filter.envrcpt(...allDecoded(context, 'envrcpt', args)));
     },
     data: (context) => {
       const filter = filterOf(context);

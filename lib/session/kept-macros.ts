@@ -46,7 +46,6 @@ export function addAsked(asked: Set<string>, name: string): void {
 export class KeptMacros {
   readonly #text: string;
   readonly #names: string;
-  #values: ReadonlyMap<string, string> | null = null;
 
   /**
    * @param text what the MTA had sent: name, NUL, value, NUL, and so on
@@ -60,18 +59,21 @@ export class KeptMacros {
   /** The value; null if the MTA had not sent it, undefined if it was not kept. */
   get(name: string): string | null | undefined {
     const kept = macroName(name);
-    this.#values ??= parse(this.#text);
-    const value = this.#values.get(kept);
+    const value = valueIn(this.#text, kept);
     if (value !== undefined) return value;
     return this.#names.split(/\s/).includes(kept) ? null : undefined;
   }
 }
 
-function parse(text: string): Map<string, string> {
-  const words = text.split('\0');
-  const values = new Map<string, string>();
-  for (let at = 0; at + 1 < words.length; at += 2) values.set(words[at] as string, words[at + 1] as string);
-  return values;
+/** The value of one name. A handler asks for few of the thirty or so, so they are not made strings of. */
+function valueIn(text: string, name: string): string | undefined {
+  for (let at = 0; at < text.length; ) {
+    const nameEnd = text.indexOf('\0', at);
+    const valueEnd = text.indexOf('\0', nameEnd + 1);
+    if (nameEnd - at === name.length && text.startsWith(name, at)) return text.slice(nameEnd + 1, valueEnd);
+    at = valueEnd + 1;
+  }
+  return undefined;
 }
 
 /** The error for a name outside the set whose value has perhaps been replaced. */

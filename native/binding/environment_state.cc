@@ -80,7 +80,10 @@ napi_status EnvironmentState::call(const Napi::Function& deliver, const Message&
   const napi_value head[] = {numberToJs(env_, static_cast<uint32_t>(message.kind)), numberToJs(env_, slot),
                              numberToJs(env_, message.question)};
   constexpr size_t kBefore = std::size(head) + 1;  // and isPart
-  std::vector<napi_value> values(kBefore);
+  constexpr size_t kUsualPerEvent = 4;             // its step, a count, and the name and value of a header
+  std::vector<napi_value> values;
+  values.reserve(kBefore + kUsualPerEvent * message.batch.events().size());
+  values.resize(kBefore);
   appendEvents(values, slot, message.batch);
   napi_value receiver;
   check(napi_get_undefined(env_, &receiver));

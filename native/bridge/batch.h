@@ -60,16 +60,14 @@ class Batch {
   // `last`: no other event will follow, so that no memory is reserved for one.
   Event& addEvent(Step step, bool last = false) {
     last_ = last;
-    if (events_.empty()) startedAt_ = std::chrono::steady_clock::now();
+    if (events_.empty()) begin();
     events_.push_back({step, false, static_cast<uint32_t>(slices_.size()), 0, {0, 0, 0, 0}});
     return events_.back();
   }
   // Adds an argument to the last event.
   void addArgument(std::string_view text) {
-    if (!block_ || capacity() - size_ < text.size()) grow(text.size());
     slices_.push_back({static_cast<uint32_t>(size_), static_cast<uint32_t>(text.size())});
-    if (!text.empty()) std::memcpy(block_->data() + size_, text.data(), text.size());
-    size_ += text.size();
+    append(text);
     ++events_.back().count;
   }
 
@@ -78,18 +76,36 @@ class Batch {
     addArgument(text);
     events_.back().withMacros = true;
   }
+  // Adds to the macros of the last event, which has no other argument yet.
+  void extendMacros(std::string_view text) {
+    append(text);
+    slices_.back().length += static_cast<uint32_t>(text.size());
+  }
 
  private:
-  static constexpr size_t kSmallest = 256;
+  // A usual message until its body. Less would be allocated, copied and freed several times.
+  static constexpr size_t kUsualEvents = 32;
+  static constexpr size_t kUsualBytes = 2048;
   static constexpr size_t kLongArgument = size_t{32} * 1024;
   static constexpr size_t kWholeBatch = size_t{320} * 1024;
 
+  void begin() {
+    startedAt_ = std::chrono::steady_clock::now();
+    if (last_) return;
+    events_.reserve(kUsualEvents);
+    slices_.reserve(2 * kUsualEvents);
+  }
+  void append(std::string_view text) {
+    if (!block_ || capacity() - size_ < text.size()) grow(text.size());
+    if (!text.empty()) std::memcpy(block_->data() + size_, text.data(), text.size());
+    size_ += text.size();
+  }
   size_t capacity() const { return block_ ? block_->capacity() : 0; }
   // Makes room for that many more bytes. The old block stays as it is: JS may have a view of it.
   void grow(size_t more) {
     size_t wanted = size_ + more;
     if (!last_) {
-      wanted = std::max({wanted, capacity() * 2, kSmallest});
+      wanted = std::max({wanted, capacity() * 2, kUsualBytes});
       // A long body comes in chunks of 64 KiB: reserve a whole batch at once rather than copy it as it grows.
       if (more >= kLongArgument) wanted = std::max(wanted, kWholeBatch);
     }

@@ -1,8 +1,10 @@
 #include "bridge/session.h"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <string>
+#include <string_view>
 
 namespace milter {
 
@@ -89,19 +91,19 @@ bool Session::batchIsOld() const {
 void Session::keepMacros(Step step) {
   if (!lastingMacros_ || !has(kTransactionSteps, step)) {
     lastingMacros_.emplace();
-    appendMacros(*lastingMacros_, options_.macros->lasting);
+    forMacros(options_.macros->lasting, [this](std::string_view text) { lastingMacros_->append(text); });
   }
-  std::string text = *lastingMacros_;
-  appendMacros(text, options_.macros->others);
-  batch_.addMacros(text);
+  batch_.addMacros(*lastingMacros_);
+  forMacros(options_.macros->others, [this](std::string_view text) { batch_.extendMacros(text); });
 }
 
-void Session::appendMacros(std::string& text, const std::vector<std::string>& names) const {
+template <class Add>
+void Session::forMacros(const std::vector<std::string>& names, Add&& add) const {
   for (const std::string& name : names) {
     const char* const value = mta_->getsymval(name);
     if (value == nullptr) continue;
-    text.append(name).push_back('\0');
-    text.append(value).push_back('\0');
+    add({name.c_str(), name.size() + 1});
+    add({value, std::strlen(value) + 1});
   }
 }
 

@@ -45,10 +45,9 @@ class Session : public std::enable_shared_from_this<Session> {
     const InFlight::CallbackScope scope(shared_.inFlight);
     if (const auto verdict = answerWithoutHandler(step)) return *verdict;
     const bool alone = shared_.bufferedBytes.full();
-    const bool waits = !alone && !batchIsOld();
     if (alone && batch_.empty()) dropBatch();  // nothing is reserved while all sessions hold too much
     Event& event = batch_.addEvent(step, alone);
-    if (waits && keepsMacros(step)) keepMacros(step);
+    if (keepsMacros(step) && !alone && !batchIsOld()) keepMacros(step);
     std::forward<Fill>(fill)(batch_, event);
     buffered_.hold(batch_.memory());
     return deliver(step, alone);
@@ -108,7 +107,9 @@ class Session : public std::enable_shared_from_this<Session> {
   }
   // The next event replaces the MTA's macros: keeps the values that the last one, of `step`, can ask for.
   void keepMacros(Step step);
-  void appendMacros(std::string& text, const std::vector<std::string>& names) const;
+  // Passes the names and values of what the MTA has sent to `add(text)`, each with its NUL.
+  template <class Add>
+  void forMacros(const std::vector<std::string>& names, Add&& add) const;
   // Keeps the verdict on the message for its end.
   void decideMessage(Verdict verdict);
   void dropBatch();
