@@ -5,11 +5,11 @@
  *
  * VARIANT is `plain`, `noreply` (every step without a reply), `headers` (headers and their end without a
  * reply, as this package negotiates by itself), `one-thread` (the same, with all handlers on one thread),
- * `one-thread-each` (and every event handed over by itself), `one-thread-noreply` (no reply to anything but
- * the body and its end, so that a message is handed over once), `eom` (no other handler) or `noop` (no
- * handler at all: the floor of what libmilter itself takes). At the end of a message the filter sleeps WAIT
- * milliseconds, uses BURN milliseconds of CPU, and adds one header that tells what it has seen: "<headers>
- * <body bytes>".
+ * `one-thread-each` (and every event handed over by itself), `one-thread-in-place` (and each chunk of the
+ * body by itself, without a copy), `one-thread-noreply` (no reply to anything but the body and its end, so
+ * that a message is handed over once), `eom` (no other handler) or `noop` (no handler at all: the floor of
+ * what libmilter itself takes). At the end of a message the filter sleeps WAIT milliseconds, uses BURN
+ * milliseconds of CPU, and adds one header that tells what it has seen: "<headers> <body bytes>".
  */
 #include "filter.h"
 
@@ -176,14 +176,20 @@ int run_filter(int argc, char** argv) {
   if (argc != 5) {
     fprintf(stderr,
             "usage: filter SOCKET "
-            "plain|noreply|headers|one-thread|one-thread-each|one-thread-noreply|eom|noop WAIT BURN\n");
+            "plain|noreply|headers|one-thread|one-thread-each|one-thread-in-place|one-thread-noreply|eom|"
+            "noop WAIT BURN\n");
     return 2;
   }
   const char* variant = argv[2];
   if (strcmp(variant, "noreply") == 0) no_reply = all;
-  if (strcmp(variant, "headers") == 0 || strcmp(variant, "one-thread") == 0) no_reply = heading;
-  const int silent = strcmp(variant, "one-thread-noreply") == 0;
-  if (silent) no_reply = all & ~(unsigned long)SMFIP_NR_BODY;
+  const struct handover how = {
+      .each = strcmp(variant, "one-thread-each") == 0,
+      .silent = strcmp(variant, "one-thread-noreply") == 0,
+      .in_place = strcmp(variant, "one-thread-in-place") == 0,
+  };
+  if (strcmp(variant, "headers") == 0 || strcmp(variant, "one-thread") == 0 || how.in_place)
+    no_reply = heading;
+  if (how.silent) no_reply = all & ~(unsigned long)SMFIP_NR_BODY;
   wait_us = (useconds_t)(atof(argv[3]) * 1000);
   burn_seconds = atof(argv[4]) / 1000;
   if (burn_seconds > 0) turns_per_burn = calibrate(burn_seconds);
@@ -206,8 +212,7 @@ int run_filter(int argc, char** argv) {
   }
   if (no_reply) filter.xxfi_negotiate = on_negotiate;
   if (change_handlers != NULL) change_handlers(&filter);
-  if (strncmp(variant, "one-thread", 10) == 0)
-    run_on_one_thread(&filter, strcmp(variant, "one-thread-each") == 0, silent);
+  if (strncmp(variant, "one-thread", 10) == 0) run_on_one_thread(&filter, how);
   if (smfi_register(filter) != MI_SUCCESS || smfi_setconn(argv[1]) != MI_SUCCESS ||
       smfi_opensocket(1) != MI_SUCCESS) {
     fprintf(stderr, "filter: cannot listen on %s\n", argv[1]);

@@ -17,13 +17,19 @@ struct session {
 
 struct session* session_of(SMFICTX* ctx);
 
+/* What differs from this package in the way in which events are handed over. */
+struct handover {
+  int each;     /* one by one */
+  int silent;   /* MAIL, RCPT and DATA go with the next event too */
+  int in_place; /* a chunk of the body by itself, in libmilter's memory, while its thread waits */
+};
+
 /*
  * Moves a filter's handlers to one thread for all connections, which libmilter's threads hand their events to
  * and wait for: what every runtime with one interpreter does. As in this package, header, eoh and body are
- * copied and go with the next event, or when there are 256 KiB; with `each`, one by one; with `silent`, MAIL,
- * RCPT and DATA too.
+ * copied and go with the next event, or when there are 256 KiB.
  */
-void run_on_one_thread(struct smfiDesc* filter, int each, int silent);
+void run_on_one_thread(struct smfiDesc* filter, struct handover how);
 void end_task(struct task* task);
 
 /* The memory that events of a session are copied to, and its size. */

@@ -24,6 +24,8 @@ struct task {
   char* text;
   char** arguments;
   _SOCK_ADDR* address;
+  unsigned char* chunk;
+  size_t length;
 
   struct task* next;
   pthread_mutex_t lock;
@@ -37,6 +39,7 @@ void (*wake_handlers)(void) = NULL;
 static struct smfiDesc handlers;
 static int each;
 static int silent;
+static int in_place;
 static void (*wake)(void);
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -118,8 +121,17 @@ static sfsistat header(SMFICTX* ctx, char* name, char* value) {
 
 static sfsistat eoh(SMFICTX* ctx) { return put_off(task_of(ctx), (struct event){EOH, 0, 0}, SMFIS_NOREPLY); }
 
+static sfsistat ask_body(struct task* task) {
+  return handlers.xxfi_body(task->ctx, task->chunk, task->length);
+}
+
 static sfsistat body(SMFICTX* ctx, unsigned char* chunk, size_t length) {
   struct task* task = task_of(ctx);
+  if (in_place) {
+    task->chunk = chunk;
+    task->length = length;
+    return hand_over(task, ask_body);
+  }
   const struct event event = {BODY, task->used, length};
   copy(task, chunk, length);
   return put_off(task, event, SMFIS_CONTINUE);
@@ -229,10 +241,11 @@ static void* serve(void* unused) {
   return NULL;
 }
 
-void run_on_one_thread(struct smfiDesc* filter, int one_by_one, int without_reply) {
+void run_on_one_thread(struct smfiDesc* filter, struct handover how) {
   handlers = *filter;
-  each = one_by_one;
-  silent = without_reply;
+  each = how.each;
+  silent = how.silent;
+  in_place = how.in_place;
   filter->xxfi_connect = connected;
   filter->xxfi_helo = helo;
   filter->xxfi_envfrom = envfrom;
