@@ -74,21 +74,11 @@ async function sendLoad(
   messages: number,
 ): Promise<Outcome> {
   const { connections } = row.load;
-  const outcome = await generate(filter.socket, { ...row.load, messages });
+  const outcome = (await load(filter.socket, { ...row.load, messages }, LOAD_TIMEOUT)) as Outcome;
   // A filter without handlers adds no header; every other one adds one to each message.
   const added = contender === contenders.C_NOOP ? 0 : connections * messages;
   if (outcome.messages !== connections * messages || outcome.added !== added) {
     throw new Error(`${contender.name}: ${JSON.stringify(outcome)} of ${connections} x ${messages} messages`);
   }
   return outcome;
-}
-
-/** Runs the load generator; its output says what has failed. */
-async function generate(socket: string, what: Parameters<typeof load>[1]): Promise<Outcome> {
-  try {
-    return (await load(socket, what, LOAD_TIMEOUT)) as Outcome;
-  } catch (error) {
-    const { stdout, message } = error as Error & { stdout?: string };
-    throw new Error(`the load failed: ${stdout?.trim() || message}`);
-  }
 }

@@ -94,9 +94,10 @@ static int open_socket(void) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strncpy(address.sun_path, spec + 5, sizeof address.sun_path - 1);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    /* The queue of a filter that is slow may be full. */
+    /* The queue of a filter that is slow may be full, and one that starts has the file a moment before it
+     * listens. */
     for (int i = 0; connect(fd, (struct sockaddr*)&address, sizeof address) != 0; i++) {
-      if (errno != EAGAIN || i == 5000) return -1;
+      if ((errno != EAGAIN && errno != ECONNREFUSED) || i == 5000) return -1;
       usleep(1000);
     }
     return fd;

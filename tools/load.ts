@@ -35,6 +35,19 @@ export interface LoadResult {
   readonly failed: number;
 }
 
+/** A connection failed, a message was wrong, or time was up. */
+export class LoadError extends Error {
+  /** What load.c has printed: its result. Empty if time was up. */
+  readonly stdout: string;
+
+  constructor(cause: Error & { stdout?: string }) {
+    const stdout = cause.stdout?.trim() ?? '';
+    super(`the load failed: ${stdout || cause.message}`, { cause });
+    this.name = 'LoadError';
+    this.stdout = stdout;
+  }
+}
+
 async function build(): Promise<string> {
   const source = join(projectRoot, 'tools', 'load.c');
   // Not `load`: require('./load') would find it before load.js.
@@ -47,7 +60,7 @@ async function build(): Promise<string> {
   return program;
 }
 
-/** Sends a load to a filter's socket. @throws if a connection fails, or after `timeout` ms */
+/** Sends a load to a filter's socket. @throws LoadError also after `timeout` ms */
 export async function load(socket: string, what: Load, timeout = 120_000): Promise<LoadResult> {
   const program = await build();
   const args = Object.entries({
@@ -60,6 +73,10 @@ export async function load(socket: string, what: Load, timeout = 120_000): Promi
   }).flatMap(([letter, value]) => [`-${letter}`, String(value)]);
   if (what.rate !== undefined) args.push('-r', String(what.rate));
   if (what.from) args.push('-f');
-  const { stdout } = await run(program, args, { timeout, killSignal: 'SIGKILL' });
-  return JSON.parse(stdout) as LoadResult;
+  try {
+    const { stdout } = await run(program, args, { timeout, killSignal: 'SIGKILL' });
+    return JSON.parse(stdout) as LoadResult;
+  } catch (error) {
+    throw new LoadError(error as Error & { stdout?: string });
+  }
 }

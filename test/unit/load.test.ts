@@ -1,10 +1,12 @@
 /** The load generator (tools/load.c) before a filter that is played here, frame by frame. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { type Load, type LoadResult, load } from '../../tools/load';
+import { type Load, type LoadError, type LoadResult, load } from '../../tools/load';
 import { expectThat } from '../support/expect';
 
 /** Commands that get no answer in any case: macros and quit. */
@@ -71,6 +73,13 @@ function serve(socket: Socket, frames: Frame[], { protocol = 0, silent = '', ans
   });
 }
 
+/** A socket that nobody listens on, as a filter's between its bind() and its listen(). */
+function deadSocket(path: string): void {
+  const listenAndDie =
+    'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
+  spawnSync(process.execPath, ['-e', listenAndDie, path]);
+}
+
 async function play(part: Play, what: Partial<Load> = {}): Promise<Played> {
   const folder = mkdtempSync(join(tmpdir(), 'load-'));
   const path = join(folder, 'sock');
@@ -80,7 +89,7 @@ async function play(part: Play, what: Partial<Load> = {}): Promise<Played> {
     await new Promise<void>((resolve) => server.listen(path, resolve));
     return { frames, result: await load(`unix:${path}`, { ...SMALL, ...what }) };
   } catch (error) {
-    return { frames, failure: JSON.parse((error as { stdout: string }).stdout) as LoadResult };
+    return { frames, failure: JSON.parse((error as LoadError).stdout) as LoadResult };
   } finally {
     await new Promise((resolve) => server.close(resolve));
     rmSync(folder, { recursive: true, force: true });
@@ -96,6 +105,24 @@ const adding =
     command === 'E' ? [`hX-Bench\0${header}\0`, 'c'] : ['c'];
 
 describe('the load generator', () => {
+  it('waits for a filter that has its socket and does not listen yet', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'load-'));
+    const path = join(folder, 'sock');
+    await play({ answer: adding('2 10') }); // the generator is compiled when it is first needed
+    deadSocket(path);
+    const server = createServer((socket) => serve(socket, [], { answer: adding('2 10') }));
+    try {
+      const result = load(`unix:${path}`, SMALL);
+      await sleep(200);
+      await new Promise<void>((resolve) => server.listen(`${path}.new`, resolve));
+      renameSync(`${path}.new`, path);
+      expect(pick(await result)).toStrictEqual({ added: 1, wrong: 0, failed: 0 });
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   it('sends the dialogue of Sendmail, macros before the steps they belong to', async () => {
     const { frames, result } = await play({ answer: adding('2 10') });
     expect(commands(frames)).toBe('ODCHDMDRTLLNBDEQ');
