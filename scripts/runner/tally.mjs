@@ -43,7 +43,7 @@ export class Tally {
 
   print() {
     const seconds = ((performance.now() - this.started) / 1000).toFixed(1);
-    console.log(`  ${counts(this)} (${seconds} s)`);
+    console.log(`  ${this.title}: ${counts(this)} (${seconds} s)`);
   }
 }
 
