@@ -4,6 +4,7 @@
  * What binding.gyp and native/CMakeLists.txt have in common, kept once:
  *
  *     node scripts/native-build.js sources    # every .cc of the addon, one per line, relative to the package
+ *     node scripts/native-build.js units      # the same in one .cc for each folder, which it writes
  *     node scripts/native-build.js werror     # -Werror in a developer's checkout, nothing for those who install
  *     node scripts/native-build.js napi [DIR] # node-addon-api's include directory, relative to DIR
  *     node scripts/native-build.js nodedir    # where this Node's headers are installed, or nothing
@@ -19,15 +20,41 @@ const root = path.join(__dirname, '..');
 /** The folders of native/ that make the addon; native/tests has programs of its own. */
 const FOLDERS = ['bridge', 'libmilter', 'binding'];
 
+/** What Node calls; it includes binding's headers. */
+const ADDON = 'native/addon.cc';
+
 /** All .cc files of the addon, sorted, with `/` and relative to the package. */
 function sources() {
-  const found = ['native/addon.cc'];
+  const found = [ADDON];
   for (const folder of FOLDERS) {
     for (const name of fs.readdirSync(path.join(root, 'native', folder)).sort()) {
       if (name.endsWith('.cc')) found.push(`native/${folder}/${name}`);
     }
   }
   return found;
+}
+
+/** Where {@link writeUnits} writes, relative to the package. */
+const UNITS = 'build/units';
+
+/**
+ * Writes a file for each folder that includes all of its files, and returns their names: compiling the headers that nearly
+ * every file includes once, and not 33 times, is three quarters of an installation's time. A file whose text is right already
+ * stays as it is, so that make compiles nothing anew. Names in anonymous namespaces must differ within a folder.
+ */
+function writeUnits() {
+  fs.mkdirSync(path.join(root, UNITS), { recursive: true });
+  return FOLDERS.map((folder) => {
+    const isIts = (file) => file.startsWith(`native/${folder}/`) || (file === ADDON && folder === 'binding');
+    const text = sources()
+      .filter(isIts)
+      .map((file) => `#include "../../${file}"\n`)
+      .join('');
+    const unit = `${UNITS}/${folder}.cc`;
+    const file = path.join(root, unit);
+    if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== text) fs.writeFileSync(file, text);
+    return unit;
+  });
 }
 
 /**
@@ -62,6 +89,7 @@ module.exports = { sources };
 if (require.main === module) {
   const what = process.argv[2];
   if (what === 'sources') console.log(sources().join('\n'));
+  else if (what === 'units') console.log(writeUnits().join('\n'));
   else if (what === 'werror') console.log(werror() ? '-Werror' : '');
   else if (what === 'napi') {
     const folder = path.dirname(require.resolve('node-addon-api'));
@@ -69,7 +97,7 @@ if (require.main === module) {
     console.log(from === undefined ? folder : path.relative(path.join(root, from), folder));
   } else if (what === 'nodedir') console.log(nodedir());
   else {
-    console.error('usage: native-build.js sources | werror | napi [DIR] | nodedir');
+    console.error('usage: native-build.js sources | units | werror | napi [DIR] | nodedir');
     process.exit(2);
   }
 }

@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr microseconds kMinPause{500};
+constexpr microseconds kShortestPause{500};
 // With many connections the pauses grow, so that this takes at most a fifth of a core.
 constexpr int kPausePerWork = 4;
 // How long to go on after the last callback: longer than the kernel delays an acknowledgement.
@@ -69,7 +69,7 @@ void TcpQuickAck::run() {
         last = begin;
       }
       std::this_thread::sleep_for(
-          std::max<Clock::duration>(kMinPause, kPausePerWork * (Clock::now() - begin)));
+          std::max<Clock::duration>(kShortestPause, kPausePerWork * (Clock::now() - begin)));
     }
   }
 }

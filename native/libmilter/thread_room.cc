@@ -50,11 +50,10 @@ class Probe {
   // A thread counts against the limits until the kernel has released it, which is after it could be joined:
   // on a busy machine long after. While it counts, libmilter might find no room for a session's thread.
   static void awaitEnd(long id) {
-    using Clock = std::chrono::steady_clock;
     constexpr std::chrono::seconds kLongest{1};
     constexpr std::chrono::microseconds kPause{20};
-    const auto deadline = Clock::now() + kLongest;
-    while (::syscall(SYS_tgkill, ::getpid(), id, 0) == 0 && Clock::now() < deadline) {
+    const auto deadline = std::chrono::steady_clock::now() + kLongest;
+    while (::syscall(SYS_tgkill, ::getpid(), id, 0) == 0 && std::chrono::steady_clock::now() < deadline) {
       std::this_thread::sleep_for(kPause);
     }
   }

@@ -157,6 +157,33 @@ describe('native-build', () => {
     expect(listed.sort()).toStrictEqual(there.sort());
   });
 
+  test('writes units that include each of them once, and leaves those alone that are right already', () => {
+    const copy = path.join(folder, 'units');
+    fs.mkdirSync(path.join(copy, 'scripts'), { recursive: true });
+    fs.copyFileSync(path.join(root, 'scripts/native-build.js'), path.join(copy, 'scripts/native-build.js'));
+    fs.symlinkSync(path.join(root, 'native'), path.join(copy, 'native'));
+    const ask = (what: string) =>
+      execFileSync(process.execPath, [path.join(copy, 'scripts/native-build.js'), what], { encoding: 'utf8' })
+        .trim()
+        .split('\n');
+    const units = ask('units').map((unit) => path.join(copy, unit));
+    const included = units.flatMap((unit) =>
+      [...fs.readFileSync(unit, 'utf8').matchAll(/^#include "(.*)"$/gm)].map(([, file = '']) =>
+        path.relative(copy, path.join(path.dirname(unit), file)),
+      ),
+    );
+    expect(included.sort()).toStrictEqual(ask('sources').sort());
+
+    const [first = ''] = units;
+    const old = new Date('2026-01-01');
+    for (const unit of units) fs.utimesSync(unit, old, old);
+    fs.appendFileSync(first, '// of another version\n');
+    ask('units');
+    const isOld = (unit: string) => fs.statSync(unit).mtimeMs === old.getTime();
+    expect(units.map(isOld)).toStrictEqual(units.map((unit) => unit !== first));
+    expect(fs.readFileSync(first, 'utf8')).not.toContain('another version');
+  });
+
   test('treats warnings as errors only in a checkout, unless configured', () => {
     const copy = path.join(folder, 'package');
     fs.mkdirSync(path.join(copy, 'scripts'), { recursive: true });
