@@ -214,6 +214,7 @@ describe('formatAuthRes', () => {
       '\u2028',
       '\udcff',
     ];
+    const wrong: string[] = [];
     for (let nth = 0; nth < 20_000; nth++) {
       const value = Array.from({ length: random(10) }, () => pieces[random(pieces.length)]).join('');
       const text = formatAuthRes(
@@ -225,13 +226,13 @@ describe('formatAuthRes', () => {
         },
         { utf8: nth % 2 === 0 },
       );
-      expect(text).toMatch(/^mx\.example;\n\tspf=none [^\r\n\0\u2028]*$/);
-      expect(claimsToBe(text, 'mx.example')).toBe(true);
-      const read = parseAuthRes(text);
-      expect(read?.results).toHaveLength(1);
-      expect(read?.results[0]).toMatchObject({ method: 'spf', result: 'none' });
-      expect(read?.results[0]?.properties).toHaveLength(1);
+      const isOneLine = /^mx\.example;\n\tspf=none [^\r\n\0\u2028]*$/.test(text);
+      const [first, ...others] = parseAuthRes(text)?.results ?? [];
+      const isOneResult = first?.method === 'spf' && first.result === 'none' && others.length === 0;
+      const isOneProperty = first?.properties?.length === 1;
+      if (!isOneLine || !claimsToBe(text, 'mx.example') || !isOneResult || !isOneProperty) wrong.push(text);
     }
+    expect(wrong).toStrictEqual([]);
   });
 
   it('leaves text beyond ASCII for SMTPUTF8 only', () => {

@@ -122,8 +122,9 @@ describe('parseaddr', () => {
     for (let round = 0; round < 20_000; round++) {
       const value = Array.from({ length: random(14) }, () => PIECES[random(PIECES.length)]).join('');
       const [name, address] = parseaddr(value);
-      expectThat(typeof name, value).toBe('string');
-      expectThat(address.replace(/"(?:\\.|[^"\\])*"/gs, ''), value).not.toMatch(/[<>]/);
+      const hasBrackets = /[<>]/.test(address.replace(/"(?:\\.|[^"\\])*"/gs, ''));
+      if (typeof name !== 'string' || hasBrackets)
+        expect([value, name, address]).toBe('text, without brackets');
     }
   });
 
@@ -132,8 +133,11 @@ describe('parseaddr', () => {
     const harmless = PIECES.filter((piece) => !/["<>,;\\]/.test(piece));
     for (let round = 0; round < 20_000; round++) {
       const name = Array.from({ length: random(10) }, () => harmless[random(harmless.length)]).join('');
-      expectThat(parseaddr(`${name} <real@b.example>`)[1], name).toBe('real@b.example');
-      expectThat(parseaddr(`"x" ${name} <real@b.example> y`)[1], name).toBe('real@b.example');
+      const found = [`${name} <real@b.example>`, `"x" ${name} <real@b.example> y`].map(
+        (text) => parseaddr(text)[1],
+      );
+      if (found.some((address) => address !== 'real@b.example'))
+        expect([name, found]).toBe('real@b.example, twice');
     }
   });
 
