@@ -82,6 +82,11 @@ const MILTER_NOREPLY = { name: 'tsmilter, no reply', peer: 'tsmilter', variant: 
 const IMMEDIATE = { name: 'tsmilter, immediate', peer: 'tsmilter', variant: 'immediate' } as const;
 const WORKER_1 = { name: 'tsmilter, 1 worker', peer: 'tsmilter', variant: 'workers-1' } as const;
 const WORKERS_2 = { name: 'tsmilter, 2 workers', peer: 'tsmilter', variant: 'workers-2' } as const;
+const WORKERS_2_NOREPLY = {
+  name: 'tsmilter, 2 workers, no reply',
+  peer: 'tsmilter',
+  variant: 'workers-2-noreply',
+} as const;
 const C_EOM = { name: 'C, eom only', peer: 'c', variant: 'eom' } as const;
 const PYMILTER_EOM = { name: 'pymilter, eom only', peer: 'pymilter', variant: 'eom' } as const;
 const MILTER_EOM = { name: 'tsmilter, eom only', peer: 'tsmilter', variant: 'eom' } as const;
@@ -107,6 +112,7 @@ export const contenders = {
   IMMEDIATE,
   WORKER_1,
   WORKERS_2,
+  WORKERS_2_NOREPLY,
   C_EOM,
   PYMILTER_EOM,
   MILTER_EOM,

@@ -23,6 +23,7 @@ const {
   MILTER_EOM,
   WORKER_1,
   WORKERS_2,
+  WORKERS_2_NOREPLY,
   NONE,
 } = contenders;
 
@@ -135,8 +136,9 @@ const ALL = [
   JS_NODE_NOREPLY,
   C_HEADERS,
   WORKERS_2,
+  WORKERS_2_NOREPLY,
 ];
-const LONG_BODY = [C, MILTER, C_ONE, C_NODE, JS_NODE, PYMILTER, PYMILTER_NOREPLY, C_NOREPLY];
+const LONG_BODY = [C, MILTER, C_ONE, C_NODE, JS_NODE, PYMILTER, PYMILTER_NOREPLY, C_NOREPLY, WORKERS_2];
 
 const usual = { headers: 15, body: 4 * KIB, pause: 0 };
 
@@ -185,6 +187,8 @@ const RATES: readonly Target[] = [
   { of: C_ONE_NOREPLY, metric: 'perSecond', against: C_NOREPLY },
   { of: C_NODE_NOREPLY, metric: 'perSecond', against: C_NOREPLY },
   { of: JS_NODE_NOREPLY, metric: 'perSecond', against: C_NOREPLY },
+  { of: WORKERS_2_NOREPLY, metric: 'perSecond', against: MILTER_NOREPLY },
+  { of: WORKERS_2_NOREPLY, metric: 'perSecond', against: C_NOREPLY },
 ];
 
 /** One handler awaits 100 ms, and 20 ms pass between SMTP commands. */
@@ -337,6 +341,8 @@ export const rows: readonly Row[] = [
       { of: C_NODE, metric: 'megabytesPerSecond', against: C },
       { of: JS_NODE, metric: 'megabytesPerSecond', against: C },
       { of: MILTER, metric: 'megabytesPerSecond', against: PYMILTER },
+      { of: WORKERS_2, metric: 'megabytesPerSecond', against: MILTER },
+      { of: WORKERS_2, metric: 'megabytesPerSecond', against: C },
     ],
   },
   {
@@ -355,6 +361,8 @@ export const rows: readonly Row[] = [
       { of: MILTER, metric: 'megabytesPerSecond', against: C_NOREPLY },
       { of: MILTER, metric: 'megabytesPerSecond', against: PYMILTER, least: 1, bound: COPY },
       { of: JS_NODE, metric: 'megabytesPerSecond', against: PYMILTER },
+      { of: WORKERS_2, metric: 'megabytesPerSecond', against: MILTER },
+      { of: WORKERS_2, metric: 'megabytesPerSecond', against: C },
     ],
   },
   awaiting('await-200', 200, WITH_ALL, [{ of: MILTER, metric: 'perSecond', against: 'ideal' }]),

@@ -9,7 +9,10 @@ import * as Milter from 'tsmilter';
 import { settings } from './settings';
 import { work } from './work';
 
-const { wait, turns } = settings();
+const { wait, turns, noreply } = settings();
+
+/** Handlers for which the MTA need not wait; libmilter cannot do without replies to the body (native/README.md). */
+const NOREPLY = ['connect', 'hello', 'envfrom', 'envrcpt', 'data', 'header', 'eoh', 'unknown'];
 
 /** Handlers for every step, which do next to nothing. */
 class Plain extends Milter.Base {
@@ -93,4 +96,5 @@ export class OnlyEom extends Milter.Base {
 }
 
 export const factory: typeof Plain = wait > 0 ? Waiting : Plain;
+if (noreply) Object.assign(factory, { noreply: NOREPLY });
 export default factory;

@@ -4,27 +4,24 @@
  *     main.js SOCKET VARIANT WAIT BURN
  *
  * VARIANT is `plain`, `noreply` (handlers for which the MTA does not wait, but for body and eom), `immediate`, `eom` (no other handler),
- * `logged` (plain, with the default log) or `workers-N`. WAIT and BURN are milliseconds: see filter.ts.
+ * `logged` (plain, with the default log), `workers-N` or `workers-N-noreply`. WAIT and BURN are milliseconds: see filter.ts.
  */
 import { join } from 'node:path';
 import * as Milter from 'tsmilter';
 import { calibrate } from './work';
 
-const NOREPLY = ['connect', 'hello', 'envfrom', 'envrcpt', 'data', 'header', 'eoh', 'unknown'];
-
 async function main([socket = '', variant = '', wait = '0', burn = '0']: string[]): Promise<void> {
   // Once, before there are workers, which would disturb each other.
   const turns = Number(burn) > 0 ? calibrate(Number(burn)) : 0;
-  Object.assign(process.env, { BENCH_WAIT: wait, BENCH_TURNS: String(turns) });
+  const [, workers, noreply] = /^(?:workers-(\d+)(?:-|$))?(noreply)?$/.exec(variant) ?? [];
+  Object.assign(process.env, { BENCH_WAIT: wait, BENCH_TURNS: String(turns), BENCH_NOREPLY: noreply ?? '' });
   Milter.setFlags(Milter.ADDHDRS);
   const module = join(__dirname, 'filter.js');
-  const [, workers] = /^workers-(\d+)$/.exec(variant) ?? [];
   if (workers !== undefined) {
     const options: Milter.RunOptions & WorkerOptions = { module, workers: Number(workers), logger: false };
     return Milter.runmilter('bench', socket, options);
   }
   const { factory, OnlyEom } = (await import(module)) as typeof import('./filter');
-  if (variant === 'noreply') Object.assign(factory, { noreply: NOREPLY });
   const options: Record<string, Milter.RunOptions> = {
     plain: { factory, logger: false },
     noreply: { factory, logger: false },

@@ -4,8 +4,11 @@ export interface Settings {
   readonly wait: number;
   /** Rounds of work in eom, 0 for none. */
   readonly turns: number;
+  /** Whether handlers for which the MTA need not wait are marked so. */
+  readonly noreply: boolean;
 }
 
 export function settings(): Settings {
-  return { wait: Number(process.env.BENCH_WAIT ?? 0), turns: Number(process.env.BENCH_TURNS ?? 0) };
+  const { BENCH_WAIT = '0', BENCH_TURNS = '0', BENCH_NOREPLY = '' } = process.env;
+  return { wait: Number(BENCH_WAIT), turns: Number(BENCH_TURNS), noreply: BENCH_NOREPLY !== '' };
 }
