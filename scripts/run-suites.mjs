@@ -53,7 +53,7 @@ async function* runAll() {
   for (const part of all) yield* [await part()].flat();
 }
 
-const { tally, usable } = await parts.build();
+const { tally, usable } = await parts.build(names.length === 0 && !options.coverage);
 const tallies = [tally];
 if (usable) {
   for await (const one of runAll()) tallies.push(one);

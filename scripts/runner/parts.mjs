@@ -6,11 +6,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { findChromium } from '../../site/chromium.mjs';
-import { usesAddon } from './addon-users.mjs';
+import { isAboutAddon } from './addon-files.mjs';
 import { logs, root, run, tail } from './processes.mjs';
 import { checkCanary, environmentFor, freshReports, judge } from './sanitizers.mjs';
 import { Tally } from './tally.mjs';
-import { compiled, runTestFiles, testFilesOf } from './test-files.mjs';
+import { runTestFiles, testFilesOf } from './test-files.mjs';
 
 /**
  * The folders of test/ that hold test files: what one file may take before it counts as hanging, some five times what the
@@ -35,6 +35,9 @@ const SANITIZER_SLOWDOWN = 4;
 
 /** What a build for a sanitizer may take. */
 const BUILD_SECONDS = 900;
+
+/** What unpacking some fifty packages may take, with a slow mirror. */
+const INSTALL_SECONDS = 1800;
 
 /** Prints a part's name and starts its count. */
 function begin(title) {
@@ -64,19 +67,28 @@ async function steps(tally, list) {
 /**
  * The release build of the addon, the library, and all that is TypeScript besides, with the type tests.
  *
+ * @param {boolean} all whether everything will be tested: what the tests need of the system is installed meanwhile
  * @returns {Promise<{tally: Tally, usable: boolean}>} not usable: there is nothing that could be tested. An error of
  *     type in one test does not keep the others from running, since tsc writes what it compiled all the same.
  */
-export async function build() {
+export async function build(all) {
   const tally = begin('build');
+  const install = () =>
+    step(tally, 'MTAs and daemons for the tests', ['scripts/install-tools', 'mta'], INSTALL_SECONDS);
+  const [usable] = await Promise.all([compile(tally), all && install()]);
+  tally.print();
+  return { tally, usable };
+}
+
+/** Whether there is something that could be tested. */
+async function compile(tally) {
   const tsc = path.join('node_modules', '.bin', 'tsc');
   fs.rmSync(path.join(root, '.build', 'test'), { recursive: true, force: true });
   const usable =
     (await step(tally, 'addon, as users get it', ['scripts/build-native', 'release'])) &&
     (await step(tally, 'TypeScript: lib', [tsc, '-p', 'tsconfig.lib.json']));
   if (usable) await step(tally, 'TypeScript: tests, type tests, examples', [tsc, '-p', 'tsconfig.json']);
-  tally.print();
-  return { tally, usable };
+  return usable;
 }
 
 /** @param {() => Promise<unknown>} [meanwhile] what else can be done while the demos wait for their MTA */
@@ -122,15 +134,16 @@ async function demos(tally) {
  * @param {object} what as for runTestFiles, and:
  * @param {string} what.name
  * @param {string[]} [what.files] default: all of the folder
- * @param {string} [what.label] what it is called in the output. Default: the folder's name
+ * @param {string} [what.way] what is special about this run: ` under asan`. Default: nothing
  * @param {(tally: Tally) => void} [what.after] counts what is found when the tests have run
  * @param {number} [what.slowdown] multiplies the time that a file may take. Default: 1
  */
-async function folder({ name, files, label = name, after, slowdown = 1, ...how }) {
+async function folder({ name, files, way = '', after, slowdown = 1, ...how }) {
+  const label = name + way;
   const tally = new Tally(label);
   const sources = files ?? testFilesOf(path.join('test', name));
   const { seconds, serial = false } = FOLDERS[name];
-  await runTestFiles(sources, { label, serial, ...how, seconds: seconds * slowdown }, tally);
+  await runTestFiles(sources, { label, way, serial, ...how, seconds: seconds * slowdown }, tally);
   if (sources.length === 0) tally.fail(`test/${name} has no test file`);
   after?.(tally);
   tally.print();
@@ -190,12 +203,12 @@ function measured(suites) {
  * @param {string[]} [limits] options of c8
  */
 async function coverageReport(limits = []) {
+  const tally = new Tally('coverage of lib/');
   const log = path.join(logs, 'steps', 'coverage.log');
   const report = `node_modules/.bin/c8 report --temp-directory coverage/tmp --exclude-after-remap --include lib/**
     --reporter text --reporter lcovonly`;
   const end = await run([...report.split(/\s+/), ...limits], { log });
-  const tally = begin('coverage of lib/');
-  console.log(tail(log, 200));
+  console.log(`\n${tally.title}\n${tail(log, 200)}`);
   tally.step('coverage report', end.ok, `      ${end.ending}`);
   tally.print();
   return tally;
@@ -229,24 +242,6 @@ async function nativeTests(kind) {
   return tally;
 }
 
-/**
- * Files that say nothing about the addon that others do not say as well: they are about what a filter decides, about the
- * helpers' stores, or the examples of the documentation. Neither a sanitizer nor another Node runs them.
- */
-const NOT_OF_THE_ADDON = [
-  /^test\/unit\/docs\./,
-  /^test\/integration\/(.*-redis|address-memory|bench)\./,
-  /^test\/mta\/(arc-interop|archive|auth-interop|authmilter|bench|doctor|guard.*|metrics|mta-fixture|scan|spfmilter|template)\./,
-];
-
-/** The files of a folder that are about the addon. */
-function addonFilesOf(name) {
-  const sources = testFilesOf(path.join('test', name)).filter(
-    (source) => !NOT_OF_THE_ADDON.some((pattern) => pattern.test(source)),
-  );
-  return ['unit', 'fuzz'].includes(name) ? sources.filter((source) => usesAddon(compiled(source))) : sources;
-}
-
 /** Builds for the sanitizers ahead of their parts, where a failure is counted. */
 async function buildForSanitizers() {
   for (const kind of ['asan', 'tsan']) {
@@ -265,8 +260,8 @@ export async function underSanitizer(kind, names, files) {
     const prefix = freshReports(kind, name);
     return {
       name,
-      files: files ?? addonFilesOf(name),
-      label: `${name} under ${kind}`,
+      files: files ?? testFilesOf(path.join('test', name)).filter(isAboutAddon),
+      way: ` under ${kind}`,
       env: environmentFor(kind, prefix),
       slowdown: SANITIZER_SLOWDOWN,
       after: (counted) => judge(kind, prefix, counted),
@@ -321,7 +316,12 @@ export async function versions(majors = NODE_MAJORS, name = 'integration', files
     .filter((node) => node !== undefined)
     .map((node) => {
       const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
-      return { name, files: files ?? addonFilesOf(name), label: `${name} on Node ${version}`, node };
+      return {
+        name,
+        files: files ?? testFilesOf(path.join('test', name)).filter(isAboutAddon),
+        way: ` on Node ${version}`,
+        node,
+      };
     });
   tally.print();
   return [tally, ...(await folders('tests on other versions of Node', suites))];
@@ -335,17 +335,15 @@ export async function stress() {
 /** The parts of a run that have a name. */
 export const PARTS = { checks, main, asan, tsan, native, versions, stress };
 
-/** Parts of which the second runs beside the first. */
-async function together(first, second) {
-  return (await Promise.all([first(), second()])).flat();
+/** Runs parts side by side; their test files begin in this order. */
+async function together(...parts) {
+  return (await Promise.all(parts.map((part) => part()))).flat();
 }
 
 /** The parts that follow the build in a whole run; asan and tsan run the C++ tests as well. */
 export const WHOLE = [
   () => checks(buildForSanitizers),
   allSuites,
-  () => together(() => coverageReport(ENOUGH_COVERAGE), asan),
-  tsan,
-  versions,
-  stress,
+  () => together(() => coverageReport(ENOUGH_COVERAGE), asan, tsan),
+  () => together(versions, stress),
 ];

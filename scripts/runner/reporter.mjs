@@ -1,12 +1,18 @@
 /**
  * A reporter for Jest that writes one JSON object per line to the file that MILTER_TEST_RECORDS names, for
  * scripts/runner/test-files.mjs to count: `start` and `done` while a test runs, `pass`, `fail` and `skip` for each test,
- * `fail` for what went wrong beside them, and `end`. It writes at once, so that the file tells which test was running
+ * `fail` for what went wrong beside them, `addon` if it was loaded into the process, and `end`. It writes at once, so that the file tells which test was running
  * when the process crashed.
  */
 import fs from 'node:fs';
 
 const nameOf = ({ ancestorTitles, title }) => [...ancestorTitles, title].join(' > ');
+
+/** Whether the addon is loaded here; where there is no /proc, it is not known. */
+function hasAddon() {
+  const maps = '/proc/self/maps';
+  return fs.existsSync(maps) && fs.readFileSync(maps, 'utf8').includes('/tsmilter.node');
+}
 
 export default class Reporter {
   #records = fs.openSync(process.env.MILTER_TEST_RECORDS, 'a');
@@ -31,6 +37,7 @@ export default class Reporter {
   }
 
   onRunComplete() {
+    if (hasAddon()) this.#write({ type: 'addon' });
     this.#write({ type: 'end' });
   }
 

@@ -7,6 +7,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { isWithoutAddon } from './addon-files.mjs';
 import { logs, root, run, tail } from './processes.mjs';
 
 /** The test files of a folder under test/, as source paths relative to the package, sorted. */
@@ -37,7 +38,7 @@ function readRecords(file) {
  * Runs one file and counts its tests.
  *
  * @param {string} source
- * @param {{label: string, node: string, env: NodeJS.ProcessEnv, seconds: number}} how
+ * @param {{label: string, way: string, node: string, env: NodeJS.ProcessEnv, seconds: number}} how
  * @param {import('./tally.mjs').Tally} tally
  */
 async function runFile(source, how, tally) {
@@ -62,13 +63,14 @@ async function runFile(source, how, tally) {
   );
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
 
-  let [passed, failed, ended] = [0, 0, false];
+  let [passed, failed, ended, hasAddon] = [0, 0, false, false];
   const unfinished = new Set();
   const later = [];
   for (const record of readRecords(records)) {
     if (record.type === 'start') unfinished.add(record.name);
     else if (record.type === 'done') unfinished.delete(record.name);
     else if (record.type === 'end') ended = true;
+    else if (record.type === 'addon') hasAddon = true;
     else if (record.type === 'pass') passed++;
     else if (record.type === 'fail') {
       failed++;
@@ -83,11 +85,12 @@ async function runFile(source, how, tally) {
   const wrong = [];
   const during = unfinished.size > 0 ? ` during: ${[...unfinished].join(', ')}` : '';
   if (end.timedOut || !ended || (!end.ok && failed === 0)) wrong.push(`${end.ending}${during}`);
+  if (hasAddon && isWithoutAddon(source)) wrong.push('loads the addon, unlike addon-files.mjs says');
   if (end.left.length > 0) wrong.push(`left processes running:\n${indent(end.left.join('\n'))}`);
 
   const ok = failed === 0 && wrong.length === 0;
   console.log(
-    `  ${ok ? '✔' : '✖'} ${source} (${passed} passed${failed > 0 ? `, ${failed} failed` : ''}, ${seconds} s)`,
+    `  ${ok ? '✔' : '✖'} ${source}${how.way} (${passed} passed${failed > 0 ? `, ${failed} failed` : ''}, ${seconds} s)`,
   );
   for (const say of later) say();
   for (const what of wrong) tally.fail(`${source}: ${what}`);
@@ -127,6 +130,7 @@ function indent(text) {
  * @param {string[]} sources paths of .test.ts files, relative to the package
  * @param {object} how
  * @param {string} how.label names the folder of the logs
+ * @param {string} [how.way] what is special about it, behind the names of files. Default: ''
  * @param {string} [how.node] default: the Node that runs this
  * @param {NodeJS.ProcessEnv} [how.env] additions to the environment
  * @param {number} [how.seconds] what one file may take. Default: 120
@@ -136,6 +140,7 @@ function indent(text) {
 export async function runTestFiles(sources, how, tally) {
   const whole = {
     label: how.label,
+    way: how.way ?? '',
     node: how.node ?? process.execPath,
     env: { ...process.env, ...how.env },
     seconds: how.seconds ?? 120,

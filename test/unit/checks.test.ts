@@ -316,6 +316,11 @@ describe('the test runner', () => {
       "test('fork', () => { require('node:child_process').spawn('sleep', ['60'], { stdio: 'ignore' }).unref(); });",
       /left processes running:\n.*sleep 60/,
     ],
+    [
+      'loads the addon, and is said not to',
+      `test('load', () => { require(${JSON.stringify(path.join(root, 'build/Release/tsmilter.node'))}); });`,
+      /loads the addon, unlike addon-files\.mjs says/,
+    ],
   ] as const) {
     test(`fails for a file that ${what}`, () => {
       const { status, output, last } = run({ a: text, b: "test('other', () => {});" });
