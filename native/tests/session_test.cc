@@ -96,7 +96,10 @@ void countsWhatTheBatchesTake() {
   CHECK(buffered.bytes() == 0);
   scene.session->handle(Step::envfrom);
   scene.header("Subject");
+  const std::weak_ptr<Session> last = scene.session;
   scene.session.reset();
+  // A message that has been answered holds the session a moment longer.
+  waitUntil("the session's end", [&last] { return last.expired(); });
   CHECK(buffered.bytes() == 0);
 }
 
@@ -365,7 +368,8 @@ void negotiates() {
 // The handlers keep nothing; `blocks` remembers the memory of each question that has some.
 Scene::Responder keepingNothing(std::vector<std::shared_ptr<Block>>& blocks) {
   return [&blocks](const Batch& batch) {
-    if (batch.size() > 0) blocks.push_back(batch.block());
+    const size_t bytes = batch.size();
+    if (bytes > 0) blocks.push_back(batch.block());
     return Verdict::cont;
   };
 }
