@@ -25,7 +25,7 @@ Block::~Block() {
 void Block::discard() {
   if (discarded_ || capacity_ < kWorthDiscarding || total_ <= kPlenty) return;
   // The whole pages only: malloc's own data is around them.
-  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto address = reinterpret_cast<uintptr_t>(data());
   const uintptr_t begin = (address + page - 1) / page * page;
   const uintptr_t end = (address + capacity_) / page * page;

@@ -1,7 +1,8 @@
 #include "libmilter/listener_thread.h"
 
 #include <libmilter/mfapi.h>
-#include <signal.h>
+
+#include <csignal>
 
 namespace milter {
 namespace {

@@ -2,12 +2,12 @@
 
 #if defined(__linux__)
 
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <exception>
 #include <fstream>
 #include <string>
