@@ -147,7 +147,7 @@ const REPLIES =
   'Handlers that may refuse MAIL, RCPT and DATA must reply to them, which no-reply filters do not (compare "C, our replies"). ' +
   'The rest is the cost of passing events to one thread, which C pays as well (compare "C, one thread").';
 const NODE_STARTS =
-  'Node and an addon take what "C on Node\'s thread" takes; the rest is the package\'s own: 75 files, and the filter.';
+  'Node and an addon take what "C on Node\'s thread" takes; the rest is the package\'s own: some 70 files, and the filter.';
 const HAND_OVER =
   'Each of the 22 events of a message goes to the JS thread and back. C is no faster if it does the same (compare "C, one thread, immediate").';
 const ONE_HAND_OVER =

@@ -201,9 +201,12 @@ export function judge(kind, prefix, tally) {
  * silence afterwards would prove nothing.
  */
 export async function checkCanary(kind, tally) {
-  const deeds = kind === 'tsan' ? ['race'] : ['leak', 'useAfterFree', 'overflow'];
+  const deeds =
+    kind === 'tsan'
+      ? { race: 'a race' }
+      : { leak: 'a leak', useAfterFree: 'a use after free', overflow: 'an overflow' };
   const addon = path.join(root, 'build', kind, 'canary.node');
-  for (const deed of deeds) {
+  for (const [deed, name] of Object.entries(deeds)) {
     const prefix = freshReports(kind, `canary-${deed}`);
     const log = path.join(logs, kind, `canary-${deed}.log`);
     await run([process.execPath, '-e', `require(${JSON.stringify(addon)}).${deed}()`], {
@@ -211,6 +214,6 @@ export async function checkCanary(kind, tally) {
       env: { ...process.env, ...environmentFor(kind, prefix) },
       seconds: 60,
     });
-    tally.step(`${kind} sees a ${deed}`, reportsIn(prefix).length > 0, tail(log));
+    tally.step(`${kind} sees ${name}`, reportsIn(prefix).length > 0, tail(log));
   }
 }
