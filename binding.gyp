@@ -1,6 +1,6 @@
 # The addon as users get it: node-gyp runs this at `npm install`, after scripts/check-libmilter.js.
 # native/CMakeLists.txt builds the same sources for debugging and under sanitizers. Here they are compiled a folder at a time,
-# in a quarter of the time.
+# in a third of the time.
 {
   'targets': [
     {

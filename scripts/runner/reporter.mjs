@@ -1,8 +1,8 @@
 /**
  * A reporter for Jest that writes one JSON object per line to the file that MILTER_TEST_RECORDS names, for
  * scripts/runner/test-files.mjs to count: `start` and `done` while a test runs, `pass`, `fail` and `skip` for each test,
- * `fail` for what went wrong beside them, `addon` if it was loaded into the process, and `end`. It writes at once, so that the file tells which test was running
- * when the process crashed.
+ * `fail` for what went wrong beside them, `addon` if it was loaded into the process, and `end`. It writes at once, so that
+ * the file tells which test was running when the process crashed.
  */
 import fs from 'node:fs';
 
