@@ -104,7 +104,7 @@ describe.each([
   itUnless(noSystemd, 'has units that systemd accepts', () => {
     const units = ['site.service', 'site.socket'].map((name) => {
       const path = join(project, 'systemd', name);
-      writeFileSync(path, read(join('systemd', name)).replace('/usr/bin/node', process.execPath));
+      writeFileSync(path, read(join('systemd', name)).replaceAll('/usr/bin/node', process.execPath));
       return path;
     });
     const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', ...units], {
