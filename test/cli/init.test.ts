@@ -102,11 +102,11 @@ describe.each([
   });
 
   itUnless(noSystemd, 'has units that systemd accepts', () => {
-    const units = ['site.service', 'site.socket'].map((name) => {
-      const path = join(project, 'systemd', name);
-      writeFileSync(path, read(join('systemd', name)).replaceAll('/usr/bin/node', process.execPath));
-      return path;
-    });
+    // systemd looks for the program, and Node may be in another place here.
+    const units = ['site.service', 'site.socket'].map((name) => join(project, 'systemd', name));
+    for (const file of [...units, `${units[0]}.d/socket-activation.conf`]) {
+      writeFileSync(file, readFileSync(file, 'utf8').replaceAll('/usr/bin/node', process.execPath));
+    }
     const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', ...units], {
       encoding: 'utf8',
       env: unwatched,
