@@ -114,6 +114,7 @@ function environment(folder, tools) {
     // Nothing of the checkout's own settings: users' warnings are no errors.
     npm_config_tsmilter_werror: '0',
     npm_config_registry: registry,
+    TMPDIR: folder, // Yarn leaves folders behind
     XDG_DATA_HOME: path.join(folder, 'data'),
     XDG_CACHE_HOME: path.join(folder, 'cache'),
     BUN_INSTALL_CACHE_DIR: path.join(folder, 'bun'),

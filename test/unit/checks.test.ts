@@ -252,7 +252,7 @@ describe('the test runner', () => {
   const run = (files: Record<string, string>) => {
     const top = tree({
       'jest.config.mjs':
-        "export default { roots: ['<rootDir>/.build'], transform: {}, testTimeout: 60_000 };\n",
+        "export default { roots: ['<rootDir>/.build'], transform: {}, testTimeout: 60_000, cacheDirectory: '<rootDir>/.cache' };\n",
       'main.mjs': `
         import { runTestFiles } from './scripts/runner/test-files.mjs';
         import { Tally, conclude } from './scripts/runner/tally.mjs';

@@ -37,8 +37,11 @@ describe('blocks of the documentation', () => {
   });
 });
 
+const workshop = new Workshop();
+// Not in the group: its hooks do not run where none of its tests does.
+afterAll(() => workshop.remove());
+
 describe('programs in the documentation', () => {
-  const workshop = new Workshop();
   let problems: string[] = [];
 
   const programs = blocks.filter(({ language }) => Workshop.compiles(language));
@@ -48,7 +51,6 @@ describe('programs in the documentation', () => {
   beforeAll(() => {
     problems = workshop.compile();
   });
-  afterAll(() => workshop.remove());
 
   it('compile', () => expect(problems).toStrictEqual([]));
 
