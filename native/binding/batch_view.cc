@@ -54,16 +54,16 @@ napi_value BatchView::chunk(const Batch& batch, std::string_view chunk) {
 
 napi_value BatchView::bufferOf(const Batch& batch) {
   napi_value buffer = nullptr;
-  if (buffer_ != nullptr && block_ == batch.block().get() && size_ >= batch.size()) {
+  if (buffer_ != nullptr && block_ == batch.block().get() && size_ >= batch.bytes()) {
     check(napi_get_reference_value(env_, buffer_, &buffer));
   }
   if (buffer != nullptr) return buffer;
-  buffer = share(env_, batch.block(), {batch.block()->data(), batch.size()});
+  buffer = share(env_, batch.block(), {batch.block()->data(), batch.bytes()});
   if (buffer == nullptr) return nullptr;
   forget();
   check(napi_create_reference(env_, buffer, 0, &buffer_));
   block_ = batch.block().get();
-  size_ = batch.size();
+  size_ = batch.bytes();
   return buffer;
 }
 

@@ -41,8 +41,9 @@ class Batch {
   // to keep what is in it.
   explicit Batch(std::shared_ptr<Block> block) : block_(std::move(block)) {}
 
-  bool empty() const { return events_.empty(); }
-  size_t size() const { return size_; }
+  bool empty() const { return events_.empty(); }  // without events
+  // Those of all arguments together.
+  size_t bytes() const { return size_; }
   // The memory that the batch takes.
   size_t memory() const {
     return capacity() + events_.capacity() * sizeof(Event) + slices_.capacity() * sizeof(Slice);
@@ -52,7 +53,7 @@ class Batch {
     const Slice& slice = slices_[event.first + index];
     return {block_->data() + slice.offset, slice.length};
   }
-  // Where the arguments are, in its first size() bytes; null if there are none.
+  // Where the arguments are, at its beginning; null if there are none.
   const std::shared_ptr<Block>& block() const { return block_; }
   // When the first event was added.
   std::chrono::steady_clock::time_point startedAt() const { return startedAt_; }

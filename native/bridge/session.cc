@@ -62,7 +62,7 @@ std::optional<Verdict> Session::answerWithoutHandler(Step step) {
 
 Verdict Session::deliver(Step step, bool alone) {
   if (has(options_.deferred, step)) {
-    if (alone || batch_.size() >= kMaxBatchBytes || batchIsOld()) {
+    if (alone || batch_.bytes() >= kMaxBatchBytes || batchIsOld()) {
       const Verdict verdict = ask(step).verdict;
       if (verdict == Verdict::skip) skipped_ |= bit(step);
       decideMessage(verdict);

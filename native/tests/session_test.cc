@@ -368,8 +368,7 @@ void negotiates() {
 // The handlers keep nothing; `blocks` remembers the memory of each question that has some.
 Scene::Responder keepingNothing(std::vector<std::shared_ptr<Block>>& blocks) {
   return [&blocks](const Batch& batch) {
-    const size_t bytes = batch.size();
-    if (bytes > 0) blocks.push_back(batch.block());
+    if (batch.bytes() > 0) blocks.push_back(batch.block());
     return Verdict::cont;
   };
 }
@@ -439,7 +438,7 @@ void keepsWhatABatchHasWhenItGrows() {
     CHECK(batch.argument(batch.events()[i], 0) == texts[i]);
     total += texts[i].size();
   }
-  CHECK(batch.size() == total && batch.memory() >= total);
+  CHECK(batch.bytes() == total && batch.memory() >= total);
 }
 
 }  // namespace
