@@ -23,15 +23,15 @@ const FOLDERS = ['bridge', 'libmilter', 'binding'];
 /** What Node calls; it includes binding's headers. */
 const ADDON = 'native/addon.cc';
 
-/** All .cc files of the addon, sorted, with `/` and relative to the package. */
+/** The .cc files of a folder, sorted, with `/` and relative to the package. */
+function sourcesOf(folder) {
+  const names = fs.readdirSync(path.join(root, 'native', folder)).sort();
+  return names.filter((name) => name.endsWith('.cc')).map((name) => `native/${folder}/${name}`);
+}
+
+/** All .cc files of the addon. */
 function sources() {
-  const found = [ADDON];
-  for (const folder of FOLDERS) {
-    for (const name of fs.readdirSync(path.join(root, 'native', folder)).sort()) {
-      if (name.endsWith('.cc')) found.push(`native/${folder}/${name}`);
-    }
-  }
-  return found;
+  return [ADDON, ...FOLDERS.flatMap(sourcesOf)];
 }
 
 /** Where {@link writeUnits} writes, relative to the package. */
@@ -45,11 +45,8 @@ const UNITS = 'build/units';
 function writeUnits() {
   fs.mkdirSync(path.join(root, UNITS), { recursive: true });
   return FOLDERS.map((folder) => {
-    const isIts = (file) => file.startsWith(`native/${folder}/`) || (file === ADDON && folder === 'binding');
-    const text = sources()
-      .filter(isIts)
-      .map((file) => `#include "../../${file}"\n`)
-      .join('');
+    const files = folder === 'binding' ? [ADDON, ...sourcesOf(folder)] : sourcesOf(folder);
+    const text = files.map((file) => `#include "../../${file}"\n`).join('');
     const unit = `${UNITS}/${folder}.cc`;
     const file = path.join(root, unit);
     if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== text) fs.writeFileSync(file, text);
