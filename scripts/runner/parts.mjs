@@ -133,15 +133,16 @@ async function demos(tally) {
  *
  * @param {object} what as for runTestFiles, and:
  * @param {string} what.name
- * @param {string[]} [what.files] default: all of the folder
+ * @param {string[]} [what.files] default: all of the folder for which `only` is true
+ * @param {(source: string) => boolean} [what.only] default: true for all
  * @param {string} [what.way] what is special about this run: ` under asan`. Default: nothing
  * @param {(tally: Tally) => void} [what.after] counts what is found when the tests have run
  * @param {number} [what.slowdown] multiplies the time that a file may take. Default: 1
  */
-async function folder({ name, files, way = '', after, slowdown = 1, ...how }) {
+async function folder({ name, files, only = () => true, way = '', after, slowdown = 1, ...how }) {
   const label = name + way;
   const tally = new Tally(label);
-  const sources = files ?? testFilesOf(path.join('test', name));
+  const sources = files ?? testFilesOf(path.join('test', name)).filter(only);
   const { seconds, serial = false } = FOLDERS[name];
   await runTestFiles(sources, { label, way, serial, ...how, seconds: seconds * slowdown }, tally);
   if (sources.length === 0) tally.fail(`test/${name} has no test file`);
@@ -187,7 +188,7 @@ const coverageResults = path.join(root, 'coverage');
 const ENOUGH_COVERAGE = ['--check-coverage', '--lines', '90', '--branches', '90'];
 
 /**
- * Makes suites write down what they run.
+ * Makes suites write down what they run, and removes what others have written.
  *
  * @param {{name: string, files?: string[]}[]} suites folders of test/, or files of them
  */
@@ -260,7 +261,8 @@ export async function underSanitizer(kind, names, files) {
     const prefix = freshReports(kind, name);
     return {
       name,
-      files: files ?? testFilesOf(path.join('test', name)).filter(isAboutAddon),
+      files,
+      only: isAboutAddon,
       way: ` under ${kind}`,
       env: environmentFor(kind, prefix),
       slowdown: SANITIZER_SLOWDOWN,
@@ -316,12 +318,7 @@ export async function versions(majors = NODE_MAJORS, name = 'integration', files
     .filter((node) => node !== undefined)
     .map((node) => {
       const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
-      return {
-        name,
-        files: files ?? testFilesOf(path.join('test', name)).filter(isAboutAddon),
-        way: ` on Node ${version}`,
-        node,
-      };
+      return { name, files, only: isAboutAddon, way: ` on Node ${version}`, node };
     });
   tally.print();
   return [tally, ...(await folders('tests on other versions of Node', suites))];
