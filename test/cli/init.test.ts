@@ -8,6 +8,7 @@ import { privateDirectory, removeDirectory } from '../../tools/private-directory
 import { projectRoot } from '../../tools/project-root.js';
 import { TSMILTER, tsmilter } from '../support/cli.js';
 import { itUnless } from '../support/skip.js';
+import { analyze, nameThisNode } from '../support/systemd.js';
 import { unwatched } from '../support/unwatched.js';
 
 let directory: string;
@@ -102,16 +103,9 @@ describe.each([
   });
 
   itUnless(noSystemd, 'has units that systemd accepts', () => {
-    // systemd looks for the program, and Node may be in another place here.
     const units = ['site.service', 'site.socket'].map((name) => join(project, 'systemd', name));
-    for (const file of [...units, `${units[0]}.d/socket-activation.conf`]) {
-      writeFileSync(file, readFileSync(file, 'utf8').replaceAll('/usr/bin/node', process.execPath));
-    }
-    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', ...units], {
-      encoding: 'utf8',
-      env: unwatched,
-    });
-    expect({ status, output: stdout + stderr }).toStrictEqual({ status: 0, output: '' });
+    nameThisNode([...units, `${units[0]}.d/socket-activation.conf`]);
+    expect(analyze('verify', ...units)).toStrictEqual({ status: 0, output: '' });
   });
 
   it('has a unit to which `tsmilter doctor` does not object', async () => {

@@ -8,6 +8,7 @@ import { MTAS } from '#lib/cli/init/project.js';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory';
 import { projectRoot } from '../../tools/project-root';
 import { readPages } from '../support/docs/pages';
+import { analyze, nameThisNode } from '../support/systemd';
 
 const examples = join(projectRoot, 'examples/systemd');
 /** The most exposed that `systemd-analyze security` may find a service: 2.0, in tenths. */
@@ -17,12 +18,6 @@ const THRESHOLD = 20;
 const linesOf = (text: string): string[] =>
   text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
 const unitLines = (file: string): string[] => linesOf(readFileSync(join(examples, file), 'utf8'));
-
-function analyze(...args: string[]): { status: number | null; output: string } {
-  const { status, stdout, stderr, error } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
-  if (error) throw error;
-  return { status, output: stdout + stderr };
-}
 
 const security = (unit: string) =>
   analyze('security', '--offline=true', `--threshold=${THRESHOLD}`, '--no-pager', unit);
@@ -35,10 +30,7 @@ function withUnits(write: (directory: string) => void, use: (units: readonly str
     const units = readdirSync(directory, { recursive: true, encoding: 'utf8' })
       .filter((name) => /\.(?:service|socket|conf)$/.test(name))
       .map((name) => join(directory, name));
-    // systemd looks for the program, and Node may be in another place here.
-    for (const unit of units) {
-      writeFileSync(unit, readFileSync(unit, 'utf8').replaceAll('/usr/bin/node', process.execPath));
-    }
+    nameThisNode(units);
     use(units.filter((unit) => !unit.endsWith('.conf')));
   } finally {
     removeDirectory(directory);
