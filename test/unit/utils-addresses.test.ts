@@ -119,26 +119,28 @@ describe('parseaddr', () => {
 
   it('never throws, whatever the header is made of, and addresses have no brackets outside quotes', () => {
     const random = randomNumbers(20261128);
+    const wrong: unknown[] = [];
     for (let round = 0; round < 20_000; round++) {
       const value = Array.from({ length: random(14) }, () => PIECES[random(PIECES.length)]).join('');
       const [name, address] = parseaddr(value);
       const hasBrackets = /[<>]/.test(address.replace(/"(?:\\.|[^"\\])*"/gs, ''));
-      if (typeof name !== 'string' || hasBrackets)
-        expect([value, name, address]).toBe('text, without brackets');
+      if (typeof name !== 'string' || hasBrackets) wrong.push([value, name, address]);
     }
+    expect(wrong).toStrictEqual([]);
   });
 
   it('the address in angle brackets wins, whatever the name before it is', () => {
     const random = randomNumbers(12);
+    const wrong: unknown[] = [];
     const harmless = PIECES.filter((piece) => !/["<>,;\\]/.test(piece));
     for (let round = 0; round < 20_000; round++) {
       const name = Array.from({ length: random(10) }, () => harmless[random(harmless.length)]).join('');
       const found = [`${name} <real@b.example>`, `"x" ${name} <real@b.example> y`].map(
         (text) => parseaddr(text)[1],
       );
-      if (found.some((address) => address !== 'real@b.example'))
-        expect([name, found]).toBe('real@b.example, twice');
+      if (found.some((address) => address !== 'real@b.example')) wrong.push([name, found]);
     }
+    expect(wrong).toStrictEqual([]);
   });
 
   it('reads a header of hostile punctuation in linear time', async () => {
