@@ -69,6 +69,11 @@ const C_NODE_NOREPLY = {
   variant: 'one-thread-noreply',
 } as const;
 const JS_NODE = { name: 'bare JavaScript', peer: 'js-in-node', variant: 'one-thread' } as const;
+const JS_NODE_FRESH = {
+  name: 'bare JavaScript, memory for each message',
+  peer: 'js-in-node',
+  variant: 'one-thread-fresh',
+} as const;
 const JS_NODE_NOREPLY = {
   name: 'bare JavaScript, no reply',
   peer: 'js-in-node',
@@ -103,6 +108,7 @@ export const contenders = {
   C_NODE,
   C_NODE_NOREPLY,
   JS_NODE,
+  JS_NODE_FRESH,
   JS_NODE_NOREPLY,
   C_NOOP,
   PYMILTER,

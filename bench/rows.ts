@@ -11,6 +11,7 @@ const {
   C_NODE,
   C_NODE_NOREPLY,
   JS_NODE,
+  JS_NODE_FRESH,
   JS_NODE_NOREPLY,
   C_NOOP,
   C_EOM,
@@ -138,7 +139,18 @@ const ALL = [
   WORKERS_2,
   WORKERS_2_NOREPLY,
 ];
-const LONG_BODY = [C, MILTER, C_ONE, C_NODE, JS_NODE, PYMILTER, PYMILTER_NOREPLY, C_NOREPLY, WORKERS_2];
+const LONG_BODY = [
+  C,
+  MILTER,
+  C_ONE,
+  C_NODE,
+  JS_NODE,
+  JS_NODE_FRESH,
+  PYMILTER,
+  PYMILTER_NOREPLY,
+  C_NOREPLY,
+  WORKERS_2,
+];
 
 const usual = { headers: 15, body: 4 * KIB, pause: 0 };
 
@@ -159,7 +171,8 @@ const NODE_WAKES =
   "what the strings and calls of any handler in JavaScript add. The rest is the package's own: time limits, promises and errors of handlers.";
 const COPY =
   'A body is copied and passed to another thread: "C, one thread" and "C on Node\'s thread" show what this costs, and "bare JavaScript" ' +
-  "what a Buffer for each chunk adds. The rest is the package's own: a body that a handler has seen is never shown to another session.";
+  'what a Buffer for each chunk adds. A body that a handler has seen is never shown to another session, so each message needs memory of ' +
+  'its own, which "bare JavaScript, memory for each message" has too. The rest is the package\'s own.';
 const POOL =
   "libmilter's pool of workers is slow with so many connections and long pauses between commands (compare C, whose handlers do nothing).";
 const NOT_THE_FILTER =
@@ -340,6 +353,7 @@ export const rows: readonly Row[] = [
       { of: C_ONE, metric: 'megabytesPerSecond', against: C },
       { of: C_NODE, metric: 'megabytesPerSecond', against: C },
       { of: JS_NODE, metric: 'megabytesPerSecond', against: C },
+      { of: JS_NODE_FRESH, metric: 'megabytesPerSecond', against: C },
       { of: MILTER, metric: 'megabytesPerSecond', against: PYMILTER },
       { of: WORKERS_2, metric: 'megabytesPerSecond', against: MILTER },
       { of: WORKERS_2, metric: 'megabytesPerSecond', against: C },
@@ -357,6 +371,7 @@ export const rows: readonly Row[] = [
       { of: C_ONE, metric: 'megabytesPerSecond', against: C },
       { of: C_NODE, metric: 'megabytesPerSecond', against: C },
       { of: JS_NODE, metric: 'megabytesPerSecond', against: C },
+      { of: JS_NODE_FRESH, metric: 'megabytesPerSecond', against: C },
       { of: MILTER, metric: 'megabytesPerSecond', against: C_ONE },
       { of: MILTER, metric: 'megabytesPerSecond', against: C_NOREPLY },
       { of: MILTER, metric: 'megabytesPerSecond', against: PYMILTER, least: 1, bound: COPY },

@@ -6,8 +6,9 @@
  * VARIANT is `plain`, `noreply` (every step without a reply), `headers` (headers and their end without a
  * reply, as this package negotiates by itself), `one-thread` (the same, with all handlers on one thread),
  * `one-thread-each` (and every event handed over by itself), `one-thread-in-place` (and each chunk of the
- * body by itself, without a copy), `one-thread-noreply` (no reply to anything but the body and its end, so
- * that a message is handed over once), `eom` (no other handler) or `noop` (no handler at all: the floor of
+ * body by itself, without a copy), `one-thread-fresh` (and new memory for each message, with javascript.c
+ * only), `one-thread-noreply` (no reply to anything but the body and its end, so that a message is handed
+ * over once), `eom` (no other handler) or `noop` (no handler at all: the floor of
  * what libmilter itself takes). At the end of a message the filter sleeps WAIT milliseconds, uses BURN
  * milliseconds of CPU, and adds one header that tells what it has seen: "<headers> <body bytes>".
  */
@@ -176,8 +177,8 @@ int run_filter(int argc, char** argv) {
   if (argc != 5) {
     fprintf(stderr,
             "usage: filter SOCKET "
-            "plain|noreply|headers|one-thread|one-thread-each|one-thread-in-place|one-thread-noreply|eom|"
-            "noop WAIT BURN\n");
+            "plain|noreply|headers|one-thread|one-thread-each|one-thread-in-place|one-thread-fresh|"
+            "one-thread-noreply|eom|noop WAIT BURN\n");
     return 2;
   }
   const char* variant = argv[2];
@@ -187,7 +188,8 @@ int run_filter(int argc, char** argv) {
       .silent = strcmp(variant, "one-thread-noreply") == 0,
       .in_place = strcmp(variant, "one-thread-in-place") == 0,
   };
-  if (strcmp(variant, "headers") == 0 || strcmp(variant, "one-thread") == 0 || how.in_place)
+  if (strcmp(variant, "headers") == 0 || strcmp(variant, "one-thread") == 0 || how.in_place ||
+      strcmp(variant, "one-thread-fresh") == 0)
     no_reply = heading;
   if (how.silent) no_reply = all & ~(unsigned long)SMFIP_NR_BODY;
   wait_us = (useconds_t)(atof(argv[3]) * 1000);

@@ -35,6 +35,9 @@ void end_task(struct task* task);
 /* The memory that events of a session are copied to, and its size. */
 char* task_bytes(SMFICTX* ctx, size_t* size);
 
+/* Leaves that memory to the caller, who frees it. The events of the next message are copied elsewhere. */
+void give_task_bytes(SMFICTX* ctx);
+
 /*
  * Wakes the thread of the handlers where that is not one of one_thread.c's own: it has to call
  * run_next_task(), which returns 0 if there was none, until there is none left.

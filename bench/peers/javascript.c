@@ -26,6 +26,7 @@ static napi_env env;
 static napi_ref class;
 static napi_ref methods[METHODS];
 static SMFICTX* current; /* of the handler that runs */
+static bool fresh;
 
 static napi_value referred(napi_ref reference) {
   napi_value value;
@@ -100,11 +101,26 @@ static sfsistat on_envrcpt(SMFICTX* ctx, char** arguments) {
 }
 static sfsistat on_data(SMFICTX* ctx) { return call(ctx, DATA, 0, NULL); }
 static sfsistat on_eoh(SMFICTX* ctx) { return call(ctx, EOH, 0, NULL); }
-static sfsistat on_eom(SMFICTX* ctx) { return call(ctx, EOM, 0, NULL); }
+
+/* The load ends all of its messages, so this is where memory that JavaScript has seen is left to it. */
+static sfsistat on_eom(SMFICTX* ctx) {
+  struct object* object = object_of(ctx);
+  if (fresh && object->memory != NULL) {
+    napi_delete_reference(env, object->memory);
+    object->memory = NULL;
+    give_task_bytes(ctx);
+  }
+  return call(ctx, EOM, 0, NULL);
+}
 
 static sfsistat on_header(SMFICTX* ctx, char* name, char* value) {
   char* texts[] = {name, value, NULL};
   return call_with_texts(ctx, HEADER, texts);
+}
+
+static void free_memory(napi_env env_, void* bytes, void* hint) {
+  (void)env_, (void)hint;
+  free(bytes);
 }
 
 /* The chunk as a part of the session's memory, which JavaScript makes a Buffer of. */
@@ -114,7 +130,9 @@ static sfsistat on_body(SMFICTX* ctx, unsigned char* chunk, size_t length) {
   char* bytes = task_bytes(ctx, &size);
   if (object->memory == NULL) {
     napi_value memory;
-    if (napi_create_external_arraybuffer(env, bytes, size, NULL, NULL, &memory) != napi_ok) abort();
+    if (napi_create_external_arraybuffer(env, bytes, size, fresh ? free_memory : NULL, NULL, &memory) !=
+        napi_ok)
+      abort();
     object->memory = refer(memory);
   }
   const napi_value arguments[] = {referred(object->memory), number_of((size_t)((char*)chunk - bytes)),
@@ -148,8 +166,9 @@ static void set_function(napi_value prototype, const char* name, napi_callback b
   napi_set_named_property(env, prototype, name, function);
 }
 
-void use_javascript(napi_env its_env, napi_value its_class) {
+void use_javascript(napi_env its_env, napi_value its_class, bool is_fresh) {
   env = its_env;
+  fresh = is_fresh;
   class = refer(its_class);
   napi_value prototype;
   napi_get_named_property(env, its_class, "prototype", &prototype);

@@ -8,6 +8,7 @@
 #include <node_api.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "filter.h"
 #include "javascript.h"
@@ -52,7 +53,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
     abort();
   wake_handlers = wake;
   if (count > WORDS + 1) {
-    use_javascript(env, given[WORDS + 1]);
+    use_javascript(env, given[WORDS + 1], strcmp(words[1], "one-thread-fresh") == 0);
     change_handlers = handle_in_javascript;
   }
   if (pthread_create(&thread, NULL, serve, NULL) != 0) abort();

@@ -4,7 +4,7 @@
 
 #include "filter.h"
 
-enum { FULL = 256 * 1024, LARGEST = 128 * 1024, EVENTS = 256, ARGUMENTS = 16 };
+enum { FULL = 256 * 1024, LARGEST = 128 * 1024, SIZE = FULL + LARGEST, EVENTS = 256, ARGUMENTS = 16 };
 
 /* An event that was put off, whose text lies in the task's bytes. */
 struct event {
@@ -52,7 +52,7 @@ static struct task* task_of(SMFICTX* ctx) {
   if (session->task == NULL) {
     struct task* task = calloc(1, sizeof *task);
     task->ctx = ctx;
-    task->bytes = malloc(FULL + LARGEST);
+    task->bytes = malloc(SIZE);
     pthread_mutex_init(&task->lock, NULL);
     pthread_cond_init(&task->changed, NULL);
     session->task = task;
@@ -61,9 +61,11 @@ static struct task* task_of(SMFICTX* ctx) {
 }
 
 char* task_bytes(SMFICTX* ctx, size_t* size) {
-  *size = FULL + LARGEST;
+  *size = SIZE;
   return task_of(ctx)->bytes;
 }
+
+void give_task_bytes(SMFICTX* ctx) { task_of(ctx)->bytes = malloc(SIZE); }
 
 void end_task(struct task* task) {
   if (task == NULL) return;
