@@ -10,7 +10,7 @@ bool InFlight::awaitIdle(const Deadline& deadline, bool transactionsToo) const {
   constexpr std::chrono::milliseconds kPollInterval{5};
   for (;;) {
     // Read in this order, because a callback notes its answer before it ends.
-    const bool idle = callbacks_.load() == 0 && (!transactionsToo || transactions_.load() == 0);
+    const bool idle = callbacks() == 0 && (!transactionsToo || transactions_.load() == 0);
     const Clock::time_point answered{Clock::duration(lastAnswer_.load())};
     const auto now = Clock::now();
     if (idle && now - answered >= kReplyTime) return true;
