@@ -46,7 +46,8 @@ void EnvironmentState::onEnvironmentEnd(void* data) {
 
 void EnvironmentState::deliverPending(const Napi::Function& deliver) {
   wakeup_.delivering();  // before take(), after which the next message calls wake()
-  for (Message& message : queue_->take()) {
+  std::vector<Message> messages = queue_->take(std::move(delivered_));
+  for (Message& message : messages) {
     try {
       const Napi::HandleScope scope(env_);
       deliverOne(deliver, message);
@@ -61,6 +62,8 @@ void EnvironmentState::deliverPending(const Napi::Function& deliver) {
       }
     }
   }
+  messages.clear();
+  delivered_ = std::move(messages);
 }
 
 void EnvironmentState::deliverOne(const Napi::Function& deliver, Message& message) {
@@ -76,15 +79,16 @@ void EnvironmentState::deliverOne(const Napi::Function& deliver, Message& messag
 
 // The events are arguments of the call, because Node-API takes several times as long to fill an array element
 // by element. All values are created before the first call, so that a failure leaves no part of them behind.
-napi_status EnvironmentState::call(const Napi::Function& deliver, const Message& message, uint32_t slot) {
+napi_status EnvironmentState::call(const Napi::Function& deliver, Message& message, uint32_t slot) {
   const napi_value head[] = {numberToJs(env_, static_cast<uint32_t>(message.kind)), numberToJs(env_, slot),
                              numberToJs(env_, message.question)};
   constexpr size_t kBefore = std::size(head) + 1;  // and isPart
   constexpr size_t kUsualPerEvent = 4;             // its step, a count, and the name and value of a header
   std::vector<napi_value> values;
-  values.reserve(kBefore + kUsualPerEvent * message.batch.events().size());
+  values.reserve(kBefore + (message.batch ? kUsualPerEvent * message.batch->events().size() : 0));
   values.resize(kBefore);
-  appendEvents(values, slot, message.batch);
+  if (message.batch) appendEvents(values, slot, *message.batch);
+  message.batch.reset();  // before the handlers run: after their answer, the session fills it again
   napi_value receiver;
   check(napi_get_undefined(env_, &receiver));
   napi_status status = napi_ok;

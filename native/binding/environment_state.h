@@ -62,7 +62,7 @@ class EnvironmentState {
   static void onEnvironmentEnd(void* data);
   void deliverOne(const Napi::Function& deliver, Message& message);
   uint32_t assignSlot(const std::shared_ptr<Session>& session);
-  napi_status call(const Napi::Function& deliver, const Message& message, uint32_t slot);
+  napi_status call(const Napi::Function& deliver, Message& message, uint32_t slot);
   void appendEvents(std::vector<napi_value>& values, uint32_t slot, const Batch& batch);
   napi_value chunkToJs(uint32_t slot, const Batch& batch, std::string_view chunk);
 
@@ -72,6 +72,7 @@ class EnvironmentState {
   AsyncWakeup wakeup_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> freeSlots_;
+  std::vector<Message> delivered_;  // empty: memory for the next messages
   std::string macroList_;
   std::shared_ptr<const MacroNames> macroNames_;  // of macroList_
 };

@@ -1,4 +1,7 @@
 // Events on their way to a JS thread, copied out of libmilter's buffers before the callback ends (R8).
+//
+// A batch belongs to its session, which lends it to the JS thread with a question. The JS thread gives it
+// back before it runs the handlers, so that the session can fill it again after the answer.
 #pragma once
 
 #include <algorithm>
@@ -37,9 +40,18 @@ struct Event {
 class Batch {
  public:
   Batch() = default;
-  // Without events yet, in the memory of an earlier batch of the same message. No handler may have been told
-  // to keep what is in it.
-  explicit Batch(std::shared_ptr<Block> block) : block_(std::move(block)) {}
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  // Forgets its events, to be filled again in the same memory. Handlers have Buffers of the chunks in it, so
+  // it is left to those that may keep a chunk.
+  void clear(bool handlersKeepNothing) {
+    if (hasChunks_ && !handlersKeepNothing) block_.reset();
+    events_.clear();
+    slices_.clear();
+    size_ = 0;
+    hasChunks_ = false;
+  }
 
   bool empty() const { return events_.empty(); }  // without events
   // Those of all arguments together.
@@ -62,6 +74,7 @@ class Batch {
   Event& addEvent(Step step, bool last = false) {
     last_ = last;
     if (events_.empty()) begin();
+    if (step == Step::body) hasChunks_ = true;
     events_.push_back({step, false, static_cast<uint32_t>(slices_.size()), 0, {0, 0, 0, 0}});
     return events_.back();
   }
@@ -120,6 +133,7 @@ class Batch {
   std::shared_ptr<Block> block_;
   size_t size_ = 0;
   bool last_ = false;
+  bool hasChunks_ = false;  // of a body
   std::chrono::steady_clock::time_point startedAt_;
 };
 

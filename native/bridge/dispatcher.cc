@@ -61,7 +61,7 @@ void Dispatcher::notifyStopped(bool failed) {
 }
 
 void Dispatcher::postStopped(MessageQueue& queue, bool failed) {
-  (void)queue.post({MessageKind::stopped, nullptr, failed ? 1u : 0u, {}});
+  (void)queue.post({MessageKind::stopped, nullptr, failed ? 1u : 0u, nullptr});
 }
 
 }  // namespace milter

@@ -17,10 +17,11 @@ bool MessageQueue::post(Message&& message) {
   return true;
 }
 
-std::vector<Message> MessageQueue::take() {
+std::vector<Message> MessageQueue::take(std::vector<Message> delivered) {
+  delivered.clear();
   const std::lock_guard<std::mutex> lock(mutex_);
   woken_ = false;
-  return std::exchange(messages_, {});
+  return std::exchange(messages_, std::move(delivered));
 }
 
 bool MessageQueue::bind(Session* session) {

@@ -22,7 +22,7 @@ struct Message {
   MessageKind kind;
   std::shared_ptr<Session> session;  // null if the message is about the filter
   uint32_t question = 0;
-  Batch batch;
+  std::shared_ptr<Batch> batch;  // null if no handler is to run
 };
 
 class MessageQueue {
@@ -42,8 +42,9 @@ class MessageQueue {
 
   // --- the JS thread
 
-  // Takes all waiting messages, in order.
-  std::vector<Message> take();
+  // Takes all waiting messages, in order. The next ones are collected in the memory of `delivered`, which are
+  // dropped.
+  std::vector<Message> take(std::vector<Message> delivered = {});
   // The environment ends: releases every session's open question and takes no more messages (R5).
   void close();
 

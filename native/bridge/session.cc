@@ -21,7 +21,8 @@ Session::~Session() {
 Verdict Session::negotiate(const uint32_t (&offer)[4]) {
   const InFlight::CallbackScope scope(shared_.inFlight);
   if (!queue_ || shared_.inFlight.draining()) return refuse(Step::negotiate);
-  Event& event = batch_.addEvent(Step::negotiate);
+  batch_ = std::make_shared<Batch>();
+  Event& event = batch_->addEvent(Step::negotiate);
   std::copy(std::begin(offer), std::end(offer), event.numbers);
   const Verdict verdict = ask(Step::negotiate).verdict;
   // All of the offer, which may be less than everything.
@@ -43,7 +44,7 @@ std::optional<Verdict> Session::answerWithoutHandler(Step step) {
     }
     if (step == Step::envfrom && inTransaction_) {
       // The earlier one has ended without any callback. As in an abort, its verdict does not matter any more.
-      if (!batch_.empty()) ask(Step::abort);
+      if (hasEvents()) ask(Step::abort);
       leaveTransaction();
     }
     enterTransaction();
@@ -55,14 +56,14 @@ std::optional<Verdict> Session::answerWithoutHandler(Step step) {
     if (ofTransaction) return defaultVerdict(step);
   }
   // The end of a message hands over the batch, whether or not the step has a handler of its own.
-  if ((step == Step::eom || step == Step::abort) && !batch_.empty()) return std::nullopt;
+  if ((step == Step::eom || step == Step::abort) && hasEvents()) return std::nullopt;
   if (!has(options_.asked, step) || has(skipped_, step)) return finish(step, defaultVerdict(step));
   return std::nullopt;
 }
 
 Verdict Session::deliver(Step step, bool alone) {
   if (has(options_.deferred, step)) {
-    if (alone || batch_.bytes() >= kMaxBatchBytes || batchIsOld()) {
+    if (alone || batch_->bytes() >= kMaxBatchBytes || batchIsOld()) {
       const Verdict verdict = ask(step).verdict;
       if (verdict == Verdict::skip) skipped_ |= bit(step);
       decideMessage(verdict);
@@ -83,7 +84,7 @@ Verdict Session::deliver(Step step, bool alone) {
 }
 
 bool Session::batchIsOld() const {
-  return !batch_.empty() && PendingReply::Clock::now() - batch_.startedAt() >= shared_.settings.maxBatchAge();
+  return hasEvents() && PendingReply::Clock::now() - batch_->startedAt() >= shared_.settings.maxBatchAge();
 }
 
 // libmilter compares each name with all that the MTA has sent, so it is not asked again for what cannot have
@@ -93,8 +94,8 @@ void Session::keepMacros(Step step) {
     lastingMacros_.emplace();
     forMacros(options_.macros->lasting, [this](std::string_view text) { lastingMacros_->append(text); });
   }
-  batch_.addMacros(*lastingMacros_);
-  forMacros(options_.macros->others, [this](std::string_view text) { batch_.extendMacros(text); });
+  batch_->addMacros(*lastingMacros_);
+  forMacros(options_.macros->others, [this](std::string_view text) { batch_->extendMacros(text); });
 }
 
 template <class Add>
@@ -121,40 +122,46 @@ Verdict Session::defaultVerdict(Step step) const {
 
 Session::BatchAnswer Session::ask(Step step) {
   currentStep_ = step;
-  const size_t events = batch_.events().size();
+  const size_t events = batch_->events().size();
   const uint32_t question = pendingReply_.open(shared_.settings.answerTimeout());
   if (question == PendingReply::kReleased) {
     dropBatch();
     return unanswered(refuse(step), events);
   }
-  lent_ = batch_.block();
-  post(MessageKind::question, question, std::exchange(batch_, {}));
+  post(MessageKind::question, question, batch_);
   const PendingReply::Result result = pendingReply_.await(*mta_, shared_.inFlight);
-  // If the answer did not come from the handlers, they may still use the memory.
-  if (result.outcome == PendingReply::Outcome::answered && result.answer.keepsNothing && inTransaction_) {
-    batch_ = Batch(std::move(lent_));
-  }
-  lent_.reset();
-  buffered_.hold(batch_.memory());
+  takeBatchBack(result);
   shared_.inFlight.noteAnswer();
   switch (result.outcome) {
     case PendingReply::Outcome::answered:
       if (step == Step::negotiate && result.answer.verdict == Verdict::cont) options_ = result.answer.options;
       return {result.answer.verdict, result.answer.beforeLast};
     case PendingReply::Outcome::writeFailed:
-      post(MessageKind::writeFailed, question, {});
+      post(MessageKind::writeFailed, question, nullptr);
       noteInterruption(Interruption::writeFailed, step);
       return unanswered(Verdict::tempfail, events);
     case PendingReply::Outcome::expired:
-      post(MessageKind::expired, question, {});
+      post(MessageKind::expired, question, nullptr);
       noteInterruption(Interruption::expired, step);
       return unanswered(applyExceptionPolicy(step), events);
     case PendingReply::Outcome::released:
-      post(MessageKind::released, question, {});
+      post(MessageKind::released, question, nullptr);
       noteInterruption(Interruption::released, step);
       return unanswered(unavailableVerdict(step), events);
   }
   return unanswered(Verdict::tempfail, events);
+}
+
+// The JS thread has let go of the batch before it answered. If the answer is not its own, it may still read
+// the batch, and its handlers the chunks. Between messages, a session takes no memory.
+void Session::takeBatchBack(const PendingReply::Result& result) {
+  const bool answered = result.outcome == PendingReply::Outcome::answered;
+  if (answered && inTransaction_ && batch_ && batch_.use_count() == 1) {
+    batch_->clear(result.answer.keepsNothing);
+  } else {
+    batch_.reset();
+  }
+  buffered_.hold(batch_ ? batch_->memory() : 0);
 }
 
 // If there were earlier events, the message has lost them too, and not only the step that waits.
@@ -220,8 +227,8 @@ Verdict Session::finish(Step step, Verdict verdict) {
 
 bool Session::releaseChunks(uint32_t question, bool keepsNothing) {
   return withMta(question, [&](Mta&) {
-    if (lent_ && keepsNothing) lent_->discard();
-    lent_.reset();
+    if (batch_ && batch_->block() && keepsNothing) batch_->block()->discard();
+    batch_.reset();
     buffered_.hold(0);
   });
 }
@@ -243,8 +250,8 @@ void Session::enterTransaction() {
 
 void Session::dropBatch() {
   // The handlers keep nothing of an earlier batch, and have not seen a new one.
-  if (batch_.block()) batch_.block()->discard();
-  batch_ = Batch();
+  if (batch_ && batch_->block()) batch_->block()->discard();
+  batch_.reset();
   buffered_.hold(0);
 }
 
@@ -254,7 +261,7 @@ void Session::leaveTransaction() {
   deferredReply_.reset();
   // The memory that a message has used is not used for another one: a chunk that a handler has kept by
   // mistake must never show another message.
-  if (batch_.empty()) dropBatch();
+  if (!hasEvents()) dropBatch();
   if (!std::exchange(inTransaction_, false)) return;
   shared_.inFlight.noteAnswer();
   shared_.inFlight.transactionEnded();
@@ -268,7 +275,7 @@ void Session::close() {
   dropBatch();
 }
 
-void Session::post(MessageKind kind, uint32_t question, Batch&& batch) {
+void Session::post(MessageKind kind, uint32_t question, std::shared_ptr<Batch> batch) {
   knownToJs_ = true;
   // A closed queue has released this session or is about to, so the question ends either way.
   if (queue_) (void)queue_->post({kind, shared_from_this(), question, std::move(batch)});

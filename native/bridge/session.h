@@ -45,11 +45,12 @@ class Session : public std::enable_shared_from_this<Session> {
     const InFlight::CallbackScope scope(shared_.inFlight);
     if (const auto verdict = answerWithoutHandler(step)) return *verdict;
     const bool alone = shared_.bufferedBytes.full();
-    if (alone && batch_.empty()) dropBatch();  // nothing is reserved while all sessions hold too much
-    Event& event = batch_.addEvent(step, alone);
+    if (alone && !hasEvents()) dropBatch();  // nothing is reserved while all sessions hold too much
+    if (!batch_) batch_ = std::make_shared<Batch>();
+    Event& event = batch_->addEvent(step, alone);
     if (keepsMacros(step) && !alone && !batchIsOld()) keepMacros(step);
-    std::forward<Fill>(fill)(batch_, event);
-    buffered_.hold(batch_.memory());
+    std::forward<Fill>(fill)(*batch_, event);
+    buffered_.hold(batch_->memory());
     return deliver(step, alone);
   }
   Verdict handle(Step step) {
@@ -98,6 +99,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // The verdict for an event that no handler needs to see; nullopt for others.
   std::optional<Verdict> answerWithoutHandler(Step step);
+  bool hasEvents() const { return batch_ && !batch_->empty(); }
   // Passes the events on, or keeps them in the batch. `alone`: does not wait for others to follow this one.
   Verdict deliver(Step step, bool alone);
   bool batchIsOld() const;
@@ -117,6 +119,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Verdict defaultVerdict(Step step) const;
   // Hands the batch over and parks until it is answered (R1, R5).
   BatchAnswer ask(Step step);
+  // After a question: the batch can be filled again, unless somebody else still uses it.
+  void takeBatchBack(const PendingReply::Result& result);
   // `verdict` in place of the handlers' for a batch of `events`.
   BatchAnswer unanswered(Verdict verdict, size_t events);
   // The verdict while no JS thread can answer.
@@ -130,7 +134,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Verdict finish(Step step, Verdict verdict);
   void enterTransaction();
   void leaveTransaction();
-  void post(MessageKind kind, uint32_t question, Batch&& batch);
+  void post(MessageKind kind, uint32_t question, std::shared_ptr<Batch> batch);
 
   bool has(StepMask steps, Step step) const { return (steps & bit(step)) != 0; }
 
@@ -140,9 +144,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Only libmilter's threads, one at a time, and releaseChunks() while they are parked.
   NegotiatedOptions options_;
-  Batch batch_;
-  BufferedBytes::Share buffered_;             // of the batch, also while it is with the handlers
-  std::shared_ptr<Block> lent_;               // of the batch that is with the handlers
+  std::shared_ptr<Batch> batch_;              // lent to the JS thread with a question; null without events
+  BufferedBytes::Share buffered_;             // of the batch, also while it is lent
   StepMask skipped_ = 0;                      // header, body: a handler answered SKIP
   Step currentStep_ = Step::negotiate;        // the step that waits for its answer, or waited last
   std::optional<std::string> lastingMacros_;  // as of Batch::addMacros(), in a transaction that has kept some

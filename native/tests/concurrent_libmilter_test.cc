@@ -50,14 +50,14 @@ void responder(Message& message) {
   const unsigned number = ++count;
   PendingReply& pendingReply = message.session->pendingReply();
   Answer answer;
-  if (message.batch.events().front().step == Step::negotiate) {
+  if (message.batch->events().front().step == Step::negotiate) {
     answer.options.actions = 0x1ff;
     answer.options.protocol = 0x400 | 0x80 | 0x40000;  // SKIP; no reply for header and eoh
     answer.options.deferred = kDeferrableSteps;
     answer.options.silent = bit(Step::header) | bit(Step::eoh);
   }
   message.session->withMta(message.question, [](Mta& mta) { mta.getsymval("i"); });
-  if (message.batch.events().back().step == Step::eom) {
+  if (message.batch->events().back().step == Step::eom) {
     if (number % 3 == 0) pendingReply.queue(message.question, action(ActionKind::progress, ""));
     Action header = action(ActionKind::addheader, "X-Seen");
     header.second = "yes";

@@ -66,7 +66,7 @@ class FakeJsThread {
   void read(Message& message) {
     std::string line;
     if (message.kind == MessageKind::question) {
-      for (const Event& event : message.batch.events()) {
+      for (const Event& event : message.batch->events()) {
         line += (line.empty() ? "" : " ") + std::string(kStepNames[static_cast<unsigned>(event.step)]);
       }
     } else {

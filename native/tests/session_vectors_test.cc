@@ -117,7 +117,7 @@ class Scene {
 
  private:
   void close(Message& message) {
-    runHandlers(message);
+    if (message.batch) runHandlers(message);
     called_ += " close";
     closed_ = true;
   }
@@ -132,7 +132,7 @@ class Scene {
     Answer answer;
     Verdict verdict = Verdict::cont;
     StepMask skipped = 0;
-    const std::vector<Event>& events = message.batch.events();
+    const std::vector<Event>& events = message.batch->events();
     for (size_t i = 0; i < events.size(); ++i) {
       const Step step = events[i].step;
       const bool last = i + 1 == events.size();
@@ -164,7 +164,7 @@ class Scene {
   std::string macroOf(const Message& message, const Event& event) {
     if (!event.withMacros) return mta_->queueId;
     // i, NUL, the value, NUL; nothing if the MTA had not sent it.
-    const std::string_view kept = message.batch.argument(event, 0);
+    const std::string_view kept = message.batch->argument(event, 0);
     return kept.empty() ? "" : std::string(kept.substr(2, kept.size() - 3));
   }
 
