@@ -64,7 +64,7 @@ export async function runFilter(program: Program, socket: string): Promise<void>
   const { status, stdout, stderr } = await ended;
   if (failure) throw new Error(`${failure}\n${stdout}\n${stderr}`);
   expect(stderr.split('\n').filter((line) => line !== '' && !LOGGED.test(line))).toStrictEqual([]);
-  expectThat(status, stdout).toBe(0);
+  expectThat(status, `${stdout}\n${stderr}`).toBe(0);
   expectThat(existsSync(socket.replace('unix:', '')), 'the socket file is left').toBe(false);
 }
 
