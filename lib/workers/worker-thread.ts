@@ -15,13 +15,19 @@ import { Phase, SharedCounters } from './shared-counters.js';
 /** Heartbeats that a worker may miss before it counts as stuck. */
 const MISSED_HEARTBEATS = 4;
 
+/** Milliseconds that a terminated worker gets to end: terminating interrupts JavaScript, but no native code that it has called. */
+const TERMINATION_TIMEOUT = 5_000;
+
 /** Milliseconds to wait for a worker's metrics. */
 const COLLECT_TIMEOUT = 1_000;
 
 export class WorkerThread {
   /** Resolves when the thread takes sessions; to false if it has ended before. */
   readonly serving: Promise<boolean>;
-  /** Resolves when the thread has ended: to null if that was as it should be, otherwise to an ERR_MILTER_WORKER with the reason. */
+  /**
+   * Resolves when the thread has ended, or was terminated and does not end: to null if that was as it should be, otherwise to an
+   * ERR_MILTER_WORKER with the reason.
+   */
   readonly ended: Promise<MilterError | null>;
   readonly counters = new SharedCounters();
   readonly #label: string;
@@ -39,6 +45,9 @@ export class WorkerThread {
   /** Why the main thread has terminated it: what it did wrong, or null for nothing. */
   #terminated: string | null | undefined;
   #onFinished = () => {};
+  /** Resolves `ended` for a thread that does not end. */
+  #onGivenUp = () => {};
+  #terminating: NodeJS.Timeout | undefined;
 
   /**
    * @param number the worker's number in messages
@@ -70,8 +79,16 @@ export class WorkerThread {
       this.#error = { cause };
     });
     this.ended = new Promise((resolve) => {
+      this.#onGivenUp = () =>
+        resolve(
+          this.#errorOf(
+            `does not end although it was terminated ${TERMINATION_TIMEOUT} ms ago: native code that its module has called still ` +
+              'runs, and the process cannot end before',
+          ),
+        );
       this.#worker.once('exit', (code) => {
         clearInterval(watchdog);
+        clearTimeout(this.#terminating);
         this.counters.ended = this.counters.made; // its contexts have ended with it
         resolve(this.#failure(code));
         for (let left = receiveMessageOnPort(port1); left; left = receiveMessageOnPort(port1)) {
@@ -180,6 +197,7 @@ export class WorkerThread {
     if (this.#terminated !== undefined) return;
     this.#terminated = why;
     void this.#worker.terminate();
+    this.#terminating = setTimeout(this.#onGivenUp, TERMINATION_TIMEOUT);
   }
 
   /** Returns a function that terminates the thread when it is called often enough without a heartbeat in between. */

@@ -184,6 +184,17 @@ test('a module that keeps its worker alive is ended after the drain time, and re
   }
 });
 
+test('a worker whose native code blocks is given up, and reported', async () => {
+  await using filter = await host({ run: { drainTimeout: 100 }, more: { mode: 'block' } });
+  await endsWell(filter);
+  const errors = filter.all('error');
+  expect(errors).toHaveLength(2);
+  for (const { code, message: text } of errors) {
+    expect(code).toBe('ERR_MILTER_WORKER');
+    expect(String(text)).toMatch(/does not end although it was terminated 5000 ms ago: native code/);
+  }
+});
+
 test('a second signal does not wait for the workers', async () => {
   await using filter = await host({ run: { drainTimeout: 60_000 }, more: { mode: 'hold' } });
   filter.child.kill('SIGTERM');
