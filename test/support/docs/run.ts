@@ -8,6 +8,7 @@ import { text as readAll } from 'node:stream/consumers';
 import { expect } from '@jest/globals';
 import { MtaSession, type PeerAddress, type Response } from 'tsmilter/testing';
 import { expectThat } from '../expect';
+import { threadsOf } from '../threads-of';
 import type { Program } from './workshop';
 
 /** For a program, or a filter's answer, in milliseconds; generous, because sanitizers are slow. */
@@ -20,16 +21,22 @@ interface Ending {
   readonly status: number | string | null;
   readonly stdout: string;
   readonly stderr: string;
+  /** Of a program that did not end in time: what its threads were doing. */
+  readonly threads: string;
 }
 
 /** Starts Node. `ended` resolves at its end, whatever it is. */
 function start(args: readonly string[]): { ended: Promise<Ending>; stop: () => void } {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const timer = setTimeout(() => child.kill('SIGKILL'), 2 * PATIENCE);
+  let threads = '';
+  const timer = setTimeout(() => {
+    threads = threadsOf(child.pid as number);
+    child.kill('SIGKILL');
+  }, 2 * PATIENCE);
   const ended = Promise.all([once(child, 'exit'), readAll(child.stdout), readAll(child.stderr)]).then(
     ([[code, signal], stdout, stderr]) => {
       clearTimeout(timer);
-      return { status: code ?? signal, stdout, stderr };
+      return { status: code ?? signal, stdout, stderr, threads };
     },
   );
   return { ended, stop: () => void child.kill('SIGTERM') };
@@ -37,8 +44,8 @@ function start(args: readonly string[]): { ended: Promise<Ending>; stop: () => v
 
 /** Runs a program that ends by itself. */
 export async function runToEnd({ file }: Program): Promise<void> {
-  const { status, stdout, stderr } = await start(['--enable-source-maps', file]).ended;
-  expectThat(status, `${stdout}\n${stderr}`).toBe(0);
+  const { status, stdout, stderr, threads } = await start(['--enable-source-maps', file]).ended;
+  expectThat(status, `${stdout}\n${stderr}\n${threads}`).toBe(0);
 }
 
 /** Runs a program that is a filter, or exports one: until it listens, through two sessions, and until it has stopped. */
@@ -61,10 +68,10 @@ export async function runFilter(program: Program, socket: string): Promise<void>
     failure = error;
   }
   if (!over) stop();
-  const { status, stdout, stderr } = await ended;
+  const { status, stdout, stderr, threads } = await ended;
   if (failure) throw new Error(`${failure}\n${stdout}\n${stderr}`);
   expect(stderr.split('\n').filter((line) => line !== '' && !LOGGED.test(line))).toStrictEqual([]);
-  expectThat(status, `${stdout}\n${stderr}`).toBe(0);
+  expectThat(status, `${stdout}\n${stderr}\n${threads}`).toBe(0);
   expectThat(existsSync(socket.replace('unix:', '')), 'the socket file is left').toBe(false);
 }
 
