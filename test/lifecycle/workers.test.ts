@@ -173,25 +173,25 @@ test('a stop under load', async () => {
   await lanes;
 });
 
-test('a module that keeps its worker alive is ended after the drain time, and reported', async () => {
-  await using filter = await host({ run: { drainTimeout: 100 }, more: { mode: 'hold' } });
+test.each([
+  [
+    'a module that keeps its worker alive is ended after the drain time, and reported',
+    'hold',
+    /still running 100 ms after the filter had stopped.*`stopped`/,
+  ],
+  [
+    'a worker whose native code blocks is given up, and reported',
+    'block',
+    /does not end although it was terminated 5000 ms ago: native code/,
+  ],
+])('%s', async (_title, mode, report) => {
+  await using filter = await host({ run: { drainTimeout: 100 }, more: { mode } });
   await endsWell(filter);
   const errors = filter.all('error');
   expect(errors).toHaveLength(2);
   for (const { code, message: text } of errors) {
     expect(code).toBe('ERR_MILTER_WORKER');
-    expect(String(text)).toMatch(/still running 100 ms after the filter had stopped.*`stopped`/);
-  }
-});
-
-test('a worker whose native code blocks is given up, and reported', async () => {
-  await using filter = await host({ run: { drainTimeout: 100 }, more: { mode: 'block' } });
-  await endsWell(filter);
-  const errors = filter.all('error');
-  expect(errors).toHaveLength(2);
-  for (const { code, message: text } of errors) {
-    expect(code).toBe('ERR_MILTER_WORKER');
-    expect(String(text)).toMatch(/does not end although it was terminated 5000 ms ago: native code/);
+    expect(String(text)).toMatch(report);
   }
 });
 
