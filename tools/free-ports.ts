@@ -1,22 +1,27 @@
+import { once } from 'node:events';
 import * as net from 'node:net';
 
 // Below the range from which Linux takes the ports of outgoing connections, so that none of those can take a port between
 // our look at it and its use.
 const firstPort = 10_000;
-const portsPerProcess = 24;
+const portsPerBlock = 24;
 const blocks = 900;
 
-// Test files run side by side, each in a process of its own. Each begins in a block of ports that depends on its process id,
-// so that no two of them take the same port between the look and the use.
-let next = (process.pid % blocks) * portsPerProcess;
+/** Of the blocks that this process holds: what has not been returned yet. */
+const left: number[] = [];
+let taken = 0;
+let taking: Promise<void> | undefined;
 
-/** TCP ports on which nothing listens, neither at 127.0.0.1 nor at ::1. None is returned twice. */
+/**
+ * TCP ports on which nothing listens, neither at 127.0.0.1 nor at ::1. None is returned twice, nor to another process that
+ * asks here: even a look at a port, which listens on it for a moment, would be in the way of the one that is to use it.
+ */
 export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];
-  for (let tried = 0; found.length < count; tried++) {
-    if (tried === blocks * portsPerProcess) throw new Error('no free TCP port left');
-    const port = firstPort + (next++ % (blocks * portsPerProcess));
-    if ((await isFree(port, '127.0.0.1')) && (await isFree(port, '::1'))) found.push(port);
+  while (found.length < count) {
+    const port = left.shift();
+    if (port === undefined) await takeBlock();
+    else if ((await isFree(port, '127.0.0.1')) && (await isFree(port, '::1'))) found.push(port);
   }
   return found;
 }
@@ -27,15 +32,59 @@ export async function freePort(): Promise<number> {
   return port as number;
 }
 
-function isFree(port: number, host: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(false);
-      // on a machine without IPv6 nothing listens at ::1
-      else if (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT') resolve(true);
-      else reject(error);
-    });
-    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
+/** Takes a block of ports that no other process holds; callers at the same time share one. */
+function takeBlock(): Promise<void> {
+  taking ??= searchBlock().finally(() => {
+    taking = undefined;
   });
+  return taking;
+}
+
+async function searchBlock(): Promise<void> {
+  while (taken < blocks) {
+    // Processes begin at different places, and so seldom meet.
+    const block = (process.pid + taken++) % blocks;
+    if (!(await holdUntilExit(block))) continue;
+    left.push(...Array.from({ length: portsPerBlock }, (_, i) => firstPort + block * portsPerBlock + i));
+    return;
+  }
+  throw new Error('no free TCP port left');
+}
+
+/**
+ * Whether the block belongs to this process now. What says so is a socket in Linux's abstract namespace, which has no file:
+ * one process at a time can listen at a name, until its end, however it ends, and those of one network see each other.
+ */
+async function holdUntilExit(block: number): Promise<boolean> {
+  const server = await listen({ path: `\0tsmilter-ports-${block}` });
+  server?.unref();
+  return server !== undefined;
+}
+
+async function isFree(port: number, host: string): Promise<boolean> {
+  try {
+    const server = await listen({ port, host, exclusive: true });
+    if (server === undefined) return false;
+    server.close();
+    await once(server, 'close');
+    return true;
+  } catch (error) {
+    // on a machine without IPv6 nothing listens at ::1
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') return true;
+    throw error;
+  }
+}
+
+/** A server that listens there, or undefined if another one does. */
+async function listen(where: net.ListenOptions): Promise<net.Server | undefined> {
+  const server = net.createServer();
+  try {
+    server.listen(where);
+    await once(server, 'listening');
+    return server;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
+    throw error;
+  }
 }

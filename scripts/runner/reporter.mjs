@@ -33,7 +33,10 @@ export default class Reporter {
         this.#write({ type: 'fail', name, error: result.failureMessages.join('\n') });
       else this.#write({ type: 'skip', name });
     }
-    if (testExecError) this.#write({ type: 'fail', name: 'outside its tests', error: failureMessage ?? '' });
+    if (testExecError) {
+      const error = testExecError.stack || failureMessage || '';
+      this.#write({ type: 'fail', name: 'outside its tests', error });
+    }
   }
 
   onRunComplete() {

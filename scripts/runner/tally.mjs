@@ -7,7 +7,7 @@ export class Tally {
   passed = 0;
   failed = 0;
   skipped = 0;
-  /** @type {string[]} */
+  /** @type {{name: string, details: string}[]} */
   failures = [];
 
   constructor(title) {
@@ -22,7 +22,7 @@ export class Tally {
   /** Counts one failure, and prints it at once: a run that is ended from outside has then said what it knew. */
   fail(name, details = '') {
     this.failed++;
-    this.failures.push(`${this.title}: ${name}`);
+    this.failures.push({ name: `${this.title}: ${name}`, details });
     console.log(`  ✖ ${name}${details === '' ? '' : `\n${details}`}`);
   }
 
@@ -52,6 +52,25 @@ export function counts({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
+/** How many lines are repeated of one failure. */
+const REPEATED = 20;
+
+/** The beginning of what was said of a failure, without what the stack holds of other packages. */
+function beginning(details) {
+  const lines = details.split('\n').filter((line) => !line.includes('/node_modules/'));
+  return lines.slice(0, REPEATED).join('\n');
+}
+
+/** All failures and why; what one shares with the one before it, as a failed beforeAll, is said once. */
+function report(failures) {
+  return failures
+    .map(({ name, details }, at) => {
+      const told = details === '' || details === failures[at - 1]?.details;
+      return `  ✖ ${name}${told ? '' : `\n${beginning(details)}`}`;
+    })
+    .join('\n');
+}
+
 /** Prints all failures again, then the sum as the last line; returns the exit code. */
 export function conclude(tallies) {
   const sum = { passed: 0, failed: 0, skipped: 0 };
@@ -62,8 +81,7 @@ export function conclude(tallies) {
     sum.skipped += tally.skipped;
     failures.push(...tally.failures);
   }
-  if (failures.length > 0)
-    console.log(`\nFailed:\n${failures.map((failure) => `  ✖ ${failure}`).join('\n')}`);
+  if (failures.length > 0) console.log(`\nFailed:\n${report(failures)}`);
   if (sum.passed + sum.failed === 0) console.log('\nNo test was run.');
   console.log(`\n${counts(sum)}`);
   return sum.failed === 0 && sum.passed > 0 ? 0 : 1;
