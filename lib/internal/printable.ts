@@ -6,7 +6,6 @@
  * which the rest is shown, or are invisible; lone surrogates, private characters, and those that are not assigned.
  */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
-const UNPRINTABLE_IN_LINES = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /** Text that needs no escapes, as most does: this is found out much faster than by Unicode's properties. */
 const ASCII = /^[ -~]*$/;
@@ -24,7 +23,9 @@ export function printable(text: string): string {
 
 /** As {@link printable}, for text of several lines: line breaks and tabs are kept. */
 export function printableLines(text: string): string {
-  return text.replace(UNPRINTABLE_IN_LINES, escaped);
+  return text.replace(UNPRINTABLE, (character) =>
+    '\n\t'.includes(character) ? character : escaped(character),
+  );
 }
 
 /** As {@link printable}, for JSON, in whose strings the characters are written as JSON has them: the value stays the same. */
