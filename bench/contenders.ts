@@ -13,6 +13,8 @@ export interface Contender {
   readonly variant: string;
   /** The kind of its socket. Default: `unix`. */
   readonly socket?: 'unix' | 'inet';
+  /** Whether a program of Node's loads this package and its filter first, and does not use them. */
+  readonly loaded?: boolean;
 }
 
 /** The work of the filter in eom, in milliseconds. */
@@ -42,11 +44,13 @@ export function commandOf(contender: Contender, root: string, socket: string, wo
     case 'c':
       return { command: join(root, '.build/bench/peers/c-filter'), args };
     case 'c-in-node':
-    case 'js-in-node':
+    case 'js-in-node': {
+      const first = contender.loaded ? ['--require', join(root, '.build/bench/peers/filter.js')] : [];
       return {
         command: process.execPath,
-        args: [join(root, `.build/bench/peers/${contender.peer}.js`), ...args],
+        args: [...first, join(root, `.build/bench/peers/${contender.peer}.js`), ...args],
       };
+    }
     case 'pymilter':
       return { command: PYTHON, args: [join(root, 'bench/peers/filter.py'), ...args] };
     case 'tsmilter':
@@ -63,6 +67,7 @@ const C_ONE = { name: 'C, one thread', peer: 'c', variant: 'one-thread' } as con
 const C_ONE_EACH = { name: 'C, one thread, immediate', peer: 'c', variant: 'one-thread-each' } as const;
 const C_ONE_NOREPLY = { name: 'C, one thread, no reply', peer: 'c', variant: 'one-thread-noreply' } as const;
 const C_NODE = { name: "C on Node's thread", peer: 'c-in-node', variant: 'one-thread' } as const;
+const C_NODE_LOADED = { ...C_NODE, name: "C on Node's thread, package loaded", loaded: true } as const;
 const C_NODE_NOREPLY = {
   name: "C on Node's thread, no reply",
   peer: 'c-in-node',
@@ -106,6 +111,7 @@ export const contenders = {
   C_ONE_EACH,
   C_ONE_NOREPLY,
   C_NODE,
+  C_NODE_LOADED,
   C_NODE_NOREPLY,
   JS_NODE,
   JS_NODE_FRESH,
