@@ -26,19 +26,19 @@ void Dispatcher::remove(const MessageQueue& queue) {
 
 // One lock is held throughout, so that of two sessions that begin at once the second finds the first counted.
 // There are few queues, and a session begins only once.
-std::shared_ptr<MessageQueue> Dispatcher::bind(Session* session) {
+std::shared_ptr<MessageQueue> Dispatcher::bind(Session* session, MessageQueue::Clock::time_point now) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const Member* chosen = nullptr;
-  size_t fewest = 0;
+  MessageQueue::Load least;
   size_t nextTurn = 0;
   for (size_t i = 0; i < members_.size(); ++i) {
     const size_t at = (turn_ + i) % members_.size();
     const Member& member = members_[at];
     if (member.role != Role::serving) continue;
-    const size_t sessions = member.queue->sessionCount();
-    if (chosen != nullptr && sessions >= fewest) continue;
+    const MessageQueue::Load load = member.queue->load(now);
+    if (chosen != nullptr && !(load < least)) continue;
     chosen = &member;
-    fewest = sessions;
+    least = load;
     nextTurn = at + 1;
   }
   // A queue is removed before it closes, so it refuses a session only if all sessions have been released.

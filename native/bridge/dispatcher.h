@@ -28,9 +28,11 @@ class Dispatcher {
 
   // --- libmilter's threads
 
-  // Binds a session to the serving queue that has the fewest; queues with equally few take turns. Null if no
-  // thread serves, or if all sessions have been released.
-  std::shared_ptr<MessageQueue> bind(Session* session);
+  // Binds a session to the serving queue that has the fewest; queues with equally few take turns. One whose
+  // JS thread is stuck gets none as long as another one is not. Null if no thread serves, or if all sessions
+  // have been released.
+  std::shared_ptr<MessageQueue> bind(Session* session,
+                                     MessageQueue::Clock::time_point now = MessageQueue::Clock::now());
 
   // --- any thread
 

@@ -10,6 +10,7 @@ bool MessageQueue::post(Message&& message) {
     if (closed_) return false;
     messages_.push_back(std::move(message));
     if (std::exchange(woken_, true)) return true;
+    wokenAt_ = Clock::now();
   }
   // Not under mutex_, which the JS thread takes first when it has woken up.
   const std::lock_guard<std::mutex> lock(wakeMutex_);
@@ -36,9 +37,9 @@ void MessageQueue::unbind(Session* session) {
   sessions_.erase(session);
 }
 
-size_t MessageQueue::sessionCount() const {
+MessageQueue::Load MessageQueue::load(Clock::time_point now) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return sessions_.size();
+  return {woken_ && now - wokenAt_ >= kStuck, sessions_.size()};
 }
 
 void MessageQueue::close() {

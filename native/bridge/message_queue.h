@@ -2,11 +2,13 @@
 // non-empty.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -27,6 +29,19 @@ struct Message {
 
 class MessageQueue {
  public:
+  using Clock = std::chrono::steady_clock;
+
+  // What a session that begins here has to expect.
+  struct Load {
+    bool stuck = false;  // the JS thread has taken nothing for kStuck, although something waits
+    size_t sessions = 0;
+    bool operator<(const Load& other) const {
+      return std::tie(stuck, sessions) < std::tie(other.stuck, other.sessions);
+    }
+  };
+  // Also on a busy machine, a thread that only waits for its turn is back by then.
+  static constexpr std::chrono::seconds kStuck{5};
+
   // `wake` is called from any thread, one call at a time and none after close(). It must only signal, and
   // never wait for the JS thread.
   explicit MessageQueue(std::function<void()> wake) : wake_(std::move(wake)) {}
@@ -38,7 +53,7 @@ class MessageQueue {
   // Binds a session to this queue's JS thread. False once the queue is closed or its sessions are released.
   bool bind(Session* session);
   void unbind(Session* session);
-  size_t sessionCount() const;
+  Load load(Clock::time_point now) const;
 
   // --- the JS thread
 
@@ -59,6 +74,7 @@ class MessageQueue {
   bool closed_ = false;
   bool released_ = false;
   bool woken_ = false;  // wake_ has been called for the waiting messages
+  Clock::time_point wokenAt_;
   std::vector<Message> messages_;
   std::unordered_set<Session*> sessions_;
 

@@ -20,6 +20,10 @@ std::shared_ptr<Session> begin(SharedState& shared) {
   return std::make_shared<Session>(shared, std::make_unique<FakeMta>());
 }
 
+size_t sessionsOf(const std::shared_ptr<MessageQueue>& queue) {
+  return queue->load(MessageQueue::Clock::now()).sessions;
+}
+
 void bindsToTheLeastLoaded() {
   SharedState shared;
   const auto watcher = queue();
@@ -29,12 +33,12 @@ void bindsToTheLeastLoaded() {
   std::vector<std::shared_ptr<Session>> sessions;
   sessions.reserve(7);
   for (int i = 0; i < 6; ++i) sessions.push_back(begin(shared));
-  for (const auto& box : boxes) CHECK(box->sessionCount() == 2);
-  CHECK(watcher->sessionCount() == 0);
+  for (const auto& box : boxes) CHECK(sessionsOf(box) == 2);
+  CHECK(sessionsOf(watcher) == 0);
   sessions.erase(sessions.begin() + 1);  // bound to the second queue, because equally loaded ones take turns
-  CHECK(boxes[1]->sessionCount() == 1);
+  CHECK(sessionsOf(boxes[1]) == 1);
   sessions.push_back(begin(shared));
-  CHECK(boxes[1]->sessionCount() == 2);
+  CHECK(sessionsOf(boxes[1]) == 2);
 }
 
 void takesTurnsIfAllAreIdle() {
@@ -43,8 +47,36 @@ void takesTurnsIfAllAreIdle() {
   for (const auto& box : boxes) shared.dispatcher.add(box, Role::serving);
   for (int i = 0; i < 6; ++i) {
     const auto session = begin(shared);
-    CHECK(boxes[i % 2]->sessionCount() == 1 && boxes[(i + 1) % 2]->sessionCount() == 0);
+    CHECK(sessionsOf(boxes[i % 2]) == 1 && sessionsOf(boxes[(i + 1) % 2]) == 0);
   }
+}
+
+void passesOverThreadsThatAreStuck() {
+  using Clock = MessageQueue::Clock;
+  SharedState shared;
+  const auto session = begin(shared);  // bound to none of these, which it need not know for this
+  const auto stuck = queue();
+  const auto other = queue();
+  for (const auto& box : {stuck, other}) shared.dispatcher.add(box, Role::serving);
+  const auto binds = [&](Clock::time_point now) { return shared.dispatcher.bind(session.get(), now); };
+  const auto post = [](const auto& box) { CHECK(box->post({MessageKind::stopped, nullptr, 0, nullptr})); };
+  post(stuck);
+  const auto before = Clock::now();  // it may take the message at any moment
+  const auto later = before + MessageQueue::kStuck;
+  CHECK(binds(before) == stuck);
+  stuck->unbind(session.get());
+  CHECK(binds(before) == other);
+  CHECK(binds(later) == other);
+  CHECK(sessionsOf(stuck) == 0 && sessionsOf(other) == 1);
+  post(other);
+  const auto latest = Clock::now() + MessageQueue::kStuck;
+  CHECK(binds(latest) == stuck);  // both are
+  stuck->unbind(session.get());
+  CHECK(other->take().size() == 1);
+  CHECK(binds(latest) == other);
+  CHECK(stuck->take().size() == 1);
+  CHECK(binds(latest) == stuck);
+  for (const auto& box : {stuck, other}) box->unbind(session.get());
 }
 
 void refusesForNowIfNoThreadServes() {
@@ -97,7 +129,7 @@ void postsStoppedOnce() {
     CHECK(messages.size() == 1 && messages[0].kind == MessageKind::stopped && messages[0].question == 1);
   }
   CHECK(begin(shared)->handle(Step::helo) == Verdict::tempfail);
-  CHECK(early->sessionCount() + late->sessionCount() == 0);
+  CHECK(sessionsOf(early) + sessionsOf(late) == 0);
 }
 
 // JS threads come and go while sessions begin, ask and end. None waits forever.
@@ -139,6 +171,7 @@ void addsAndRemovesQueuesUnderLoad() {
 int main() {
   bindsToTheLeastLoaded();
   takesTurnsIfAllAreIdle();
+  passesOverThreadsThatAreStuck();
   refusesForNowIfNoThreadServes();
   continuesWithoutAThreadThatEnds();
   postsStoppedOnce();

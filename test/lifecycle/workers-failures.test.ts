@@ -3,12 +3,16 @@
  * to die: an exception that nobody catches, process.exit(), out of memory, terminate(), a loop without end.
  */
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import type { MtaSession } from 'tsmilter/testing';
 import { until } from '../../tools/wait.js';
 import { expectThat } from '../support/expect.js';
 import { goodMessage, greet } from './support/messages.js';
 import { CLEAN_END, ObservedFilter, type StartOptions } from './support/observed-filter.js';
+
+/** Milliseconds: MessageQueue::kStuck. */
+const STUCK = 5_000;
 
 const host = (options: StartOptions = {}) => ObservedFilter.start({ fixture: '../workers/host', ...options });
 
@@ -148,6 +152,25 @@ test('a stop while a replacement is being loaded', async () => {
   await replaced(filter, 3);
   await endsWell(filter);
   await session.close();
+});
+
+test('new sessions pass over a worker that has been blocked for 5 seconds', async () => {
+  await using filter = await host({ run: { handlerTimeout: 60_000 } });
+  const stuck = await open(filter, 'spin.eom');
+  const outcome = stuck.message(goodMessage);
+  const { thread } = await filter.event('spins');
+  // Until something has waited that long, the worker may be back at any moment: of these, one has to wait for it.
+  const early = [1, 2].map(() => filter.open());
+  await Promise.race(early);
+  await sleep(STUCK);
+  const sessions = await Promise.all(Array.from({ length: 6 }, () => open(filter)));
+  const homes = await Promise.all(sessions.map(message));
+  expect(homes.map((home) => home.thread === thread)).toStrictEqual(sessions.map(() => false));
+  filter.tell({ do: 'terminate', value: Number(thread) });
+  expect((await outcome).verdict).toBe('tempfail');
+  await replaced(filter, 3);
+  await Promise.all([stuck, ...(await Promise.all(early)), ...sessions].map((session) => session.close()));
+  await endsWell(filter);
 });
 
 test('an endless loop: the policy answers, other sessions continue, the worker is replaced', async () => {
