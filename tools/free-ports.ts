@@ -56,6 +56,8 @@ async function searchBlock(): Promise<void> {
  * one process at a time can listen at a name, until its end, however it ends, and those of one network see each other.
  */
 async function holdUntilExit(block: number): Promise<boolean> {
+  // Other systems have no such names: there, the places at which processes begin have to do.
+  if (process.platform !== 'linux') return true;
   const server = await listen({ path: `\0tsmilter-ports-${block}` });
   server?.unref();
   return server !== undefined;
