@@ -1,7 +1,7 @@
 /**
  * Measures this package against C and pymilter, side by side.
  *
- *     npm run bench                      # everything, 5 rounds: half an hour on an idle machine
+ *     npm run bench                      # everything, 5 rounds: an hour on an idle machine
  *     npm run bench -- --quick           # 2 rounds of short loads, to see whether the tool works
  *     npm run bench -- --rounds 9        # more rounds
  *     npm run bench -- --only eight      # one row; may be given several times
