@@ -9,7 +9,8 @@ const blocks = 900;
 
 /** Of the blocks that this process holds: what has not been returned yet. */
 const left: number[] = [];
-let taken = 0;
+/** How many blocks it has tried to take. */
+let tried = 0;
 let taking: Promise<void> | undefined;
 
 /**
@@ -41,9 +42,9 @@ function takeBlock(): Promise<void> {
 }
 
 async function searchBlock(): Promise<void> {
-  while (taken < blocks) {
+  while (tried < blocks) {
     // Processes begin at different places, and so seldom meet.
-    const block = (process.pid + taken++) % blocks;
+    const block = (process.pid + tried++) % blocks;
     if (!(await holdUntilExit(block))) continue;
     left.push(...Array.from({ length: portsPerBlock }, (_, i) => firstPort + block * portsPerBlock + i));
     return;
