@@ -6,12 +6,15 @@ import path from 'node:path';
 
 /** About what a filter decides, or a helper's store, with filters that other files start as well. */
 const ABOUT_OTHER_THINGS = [
-  /^test\/integration\/(.*-redis|address-memory|bench)\./,
+  /^test\/integration\/(.*-redis|address-memory)\./,
   /^test\/mta\/(arc-interop|archive|auth-interop|authmilter|bench|doctor|guard.*|metrics|mta-fixture|scan|spfmilter|template)\./,
 ];
 
 /** The only files of these folders that load the addon, or start a process that does. */
-const WITH_ADDON = { unit: /^test\/unit\/(metrics|options)\./, fuzz: /^test\/fuzz\/protocol\./ };
+const WITH_ADDON = {
+  unit: /^test\/unit\/(metrics|options)\./,
+  fuzz: /^test\/fuzz\/(protocol|test-ctx-agrees)\./,
+};
 
 const patternFor = (source) => WITH_ADDON[source.split(path.sep)[1]];
 

@@ -23,6 +23,8 @@ export const FOLDERS = {
   lifecycle: { seconds: 600 },
   mta: { seconds: 900 },
   fuzz: { seconds: 600 + Number(process.env.MILTER_FUZZ_SECONDS ?? 0) },
+  hostile: { seconds: 600 },
+  repository: { seconds: 600 },
   stress: { seconds: 1800, serial: true },
 };
 
@@ -169,7 +171,7 @@ function allSuites() {
   const unmeasured = ['lifecycle', 'mta'].map((name) => ({ name }));
   return folders('tests', [
     ...unmeasured,
-    ...measured(['integration', 'cli', 'fuzz', 'unit'].map((name) => ({ name }))),
+    ...measured(['repository', 'integration', 'cli', 'fuzz', 'hostile', 'unit'].map((name) => ({ name }))),
   ]);
 }
 

@@ -147,11 +147,12 @@ describe('a recipient', () => {
       '\udcff',
       ' ',
     ];
+    const wrong: string[] = [];
     for (let nth = 0; nth < 20_000; nth++) {
       const text = Array.from({ length: random(14) }, () => pieces[random(pieces.length)]).join('');
-      expect(typeof srs().forward(text)).toBe('string');
-      expect(srs().reverse(text).result).not.toBe('ok');
+      if (typeof srs().forward(text) !== 'string' || srs().reverse(text).result === 'ok') wrong.push(text);
     }
+    expect(wrong).toStrictEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-/** TestCtx: what it plays, what it records, what it refuses. test/integration/test-ctx-agrees.test.ts holds it against libmilter. */
+/** TestCtx: what it plays, what it records, what it refuses. test/fuzz/test-ctx-agrees.test.ts holds it against libmilter. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

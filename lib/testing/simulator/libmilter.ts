@@ -1,6 +1,6 @@
 /**
  * libmilter in TypeScript, as far as a filter and an MTA can tell: the commands and states of its engine.c, the macros and
- * replies of its smfi.c. Frames and sockets are left out. test/integration/test-ctx-agrees.test.ts compares it with the
+ * replies of its smfi.c. Frames and sockets are left out. test/fuzz/test-ctx-agrees.test.ts compares it with the
  * real one.
  */
 
