@@ -22,7 +22,8 @@ export interface Decision {
 export function decide(findings: Findings, { verify, dmarc }: Pick<Config, 'verify' | 'dmarc'>): Decision {
   if (findings.dmarc?.result === 'pass') return { action: 'accept', reason: 'DMARC pass' };
   const unknown = unansweredOf(findings, dmarc);
-  const byDmarc = unknown === 'ARC' ? null : dmarcDecision(findings.dmarc, dmarc);
+  const byDmarc =
+    unknown === 'ARC' ? null : (dmarcDecision(findings.dmarc, dmarc) ?? withoutAuthor(findings.dmarc, dmarc));
   if (byDmarc) return byDmarc;
   if (unknown !== null && verify.on_dns_failure === 'tempfail') {
     return {
@@ -43,10 +44,9 @@ export function decide(findings: Findings, { verify, dmarc }: Pick<Config, 'veri
       reply: { code: '550', extended: '5.7.23', text: `SPF fail: ${spf.explanation}` },
     };
   }
-  return {
-    action: 'accept',
-    reason: unknown === null ? 'nothing against it' : `DNS cannot tell: ${unknown}`,
-  };
+  if (unknown !== null) return { action: 'accept', reason: `DNS cannot tell: ${unknown}` };
+  const isDoubtful = findings.dmarc?.result === 'permerror';
+  return { action: 'accept', reason: isDoubtful ? doubtAbout(findings.dmarc) : 'nothing against it' };
 }
 
 /** What DMARC asks for; null if that is nothing. */
@@ -62,6 +62,17 @@ function dmarcDecision(result: DmarcResult | null, { on_quarantine }: Config['dm
   if (action !== 'reject') return { action, reason: why };
   const text = `DMARC: neither SPF nor DKIM shows that this mail is from ${domain}, which wants such mail refused.`;
   return { action, reason: why, reply: { code: '550', extended: '5.7.26', text } };
+}
+
+const doubtAbout = ({ reason }: DmarcResult): string => `DMARC permerror: ${reason}`;
+
+/** A reader may show whoever is in a From field that DMARC cannot judge (RFC 9989 11.5). */
+function withoutAuthor(result: DmarcResult | null, { policy, no_author }: Config['dmarc']): Decision | null {
+  if (result?.result !== 'permerror' || policy !== 'enforce' || no_author === 'accept') return null;
+  const reason = doubtAbout(result);
+  if (no_author !== 'reject') return { action: no_author, reason };
+  const text = 'The From field of your message must name one author, by an address with a domain.';
+  return { action: 'reject', reason, reply: { code: '550', extended: '5.7.1', text } };
 }
 
 /** What DNS did not answer, and might have changed the decision. Nothing of that is ever a reason to refuse for good. */

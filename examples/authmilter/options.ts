@@ -113,6 +113,11 @@ export const OPTIONS = {
       ['accept', 'quarantine', 'reject'],
       'accept',
     ),
+    no_author: choice(
+      'what a message does whose From field names no author that can be asked, or several: it is refused, held by the MTA, or accepted',
+      ['reject', 'quarantine', 'accept'],
+      'reject',
+    ),
     trusted_sealers: list('domains whose ARC seals are believed; `.example.com` stands for all subdomains'),
   },
   reports: {

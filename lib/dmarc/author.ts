@@ -20,6 +20,8 @@ const MAX_FIELDS = 16;
 /** Characters of each. */
 const MAX_LENGTH = 65_536;
 const MAX_NESTING = 32;
+/** Places of a malformed message where an address could be, and the characters of each. */
+const MAX_PLACES = 256;
 const MAX_DOMAIN = 1024;
 
 /** A word or a separator of a From field. Comments are left out. */
@@ -38,21 +40,20 @@ export function authorOf(values: readonly string[]): Author {
       .toString('latin1')
       .slice(0, MAX_LENGTH + 1),
   );
-  const wellFormed = texts.length === 1 ? addressDomains(texts[0] as string) : undefined;
-  if (!wellFormed) {
-    const fault = texts.length > 1 ? 'the message has several From fields' : 'the From field is malformed';
-    return { domains: [...new Set(texts.flatMap(possibleDomains))], fault };
-  }
-  const known = wellFormed.map((text) => domainName(text.replace(/\.$/, '')));
-  const domains = new Set(known.filter((domain) => domain !== undefined));
-  if (known.includes(undefined)) {
-    return { domains: [...domains], fault: 'From has an address without a valid domain name' };
-  }
-  if (domains.size === 0) return { domains: [], fault: 'the From field has no address with a domain' };
-  return domains.size === 1
-    ? { domains: [...domains] }
-    : { domains: [...domains], fault: 'From has authors of several domains', severalAuthors: true };
+  const inDoubt = (fault: string): Author => ({ domains: possibleDomains(texts), fault });
+  if (texts.length > 1) return inDoubt('the message has several From fields');
+  const addresses = addressDomains(texts[0] as string);
+  if (!addresses) return inDoubt('the From field is malformed');
+  const known = addresses.map(nameOf);
+  if (known.includes(undefined)) return inDoubt('From has an address without a valid domain name');
+  const domains = [...new Set(known.filter((domain) => domain !== undefined))];
+  if (domains.length === 0) return inDoubt('the From field has no address with a domain');
+  return domains.length === 1
+    ? { domains }
+    : { domains, fault: 'From has authors of several domains', severalAuthors: true };
 }
+
+const nameOf = (text: string): string | undefined => domainName(text.replace(/\.$/, ''));
 
 /** The domain of each mailbox; undefined for a malformed field. */
 function addressDomains(text: string): string[] | undefined {
@@ -64,15 +65,44 @@ function addressDomains(text: string): string[] | undefined {
   }
 }
 
-/** Whatever stands behind an `@` and could be a domain. */
-function possibleDomains(text: string): string[] {
-  return text
-    .split('@')
-    .slice(1)
-    .flatMap((rest) => {
-      const word = /^[\t ]*([\w\x80-\xff.-]+)/.exec(rest.slice(0, MAX_DOMAIN))?.[1] ?? '';
-      return domainName(word.replace(/\.$/, '')) ?? [];
-    });
+/** Whatever some reader may take for the domain of an address: those of fields in order, then what stands behind an `@`. */
+function possibleDomains(texts: readonly string[]): string[] {
+  const places = texts.flatMap((text) => text.split('@', MAX_PLACES + 1).slice(1));
+  const words = new Set([
+    ...texts.flatMap((text) => addressDomains(text)?.slice(0, MAX_PLACES) ?? []),
+    ...places.slice(0, MAX_PLACES).map(domainAtStart),
+  ]);
+  return [...new Set([...words].flatMap((word) => nameOf(word) ?? []))];
+}
+
+/** Words and dots, with whatever readers skip in front of a word: white space, comments, quotes, brackets. */
+function domainAtStart(text: string): string {
+  const end = Math.min(text.length, MAX_DOMAIN);
+  let domain = '';
+  for (let at = 0; at < end; ) {
+    const character = text[at] as string;
+    const isApart = domain !== '' && !domain.endsWith('.');
+    if (character === '(') {
+      at = endOfComment(text, at, end) ?? end;
+    } else if (' \t\r\n'.includes(character)) {
+      at++;
+    } else if (!isApart && '"[<'.includes(character)) {
+      at++;
+    } else {
+      const word = wordEnd(text, at, end);
+      if (word === at || (isApart && character !== '.')) break;
+      domain += text.slice(at, word);
+      at = word;
+    }
+  }
+  return domain;
+}
+
+/** The index behind the letters, digits and dots of a domain. */
+function wordEnd(text: string, start: number, end: number): number {
+  let at = start;
+  while (at < end && /[\w\x80-\xff.-]/.test(text[at] as string)) at++;
+  return at;
 }
 
 function tokensOf(text: string): Token[] {
@@ -111,14 +141,21 @@ function closing(text: string, start: number, end: string): number {
 }
 
 function commentEnd(text: string, start: number): number {
+  const end = endOfComment(text, start, text.length);
+  if (end === undefined) throw new Malformed();
+  return end;
+}
+
+/** The index behind a comment; undefined if it does not end, or is nested too deeply. */
+function endOfComment(text: string, start: number, end: number): number | undefined {
   let depth = 0;
-  for (let at = start; at < text.length; at++) {
+  for (let at = start; at < end; at++) {
     const character = text[at];
     if (character === '\\') at++;
     else if (character === '(' && ++depth > MAX_NESTING) break;
     else if (character === ')' && --depth === 0) return at + 1;
   }
-  throw new Malformed();
+  return undefined;
 }
 
 function atomEnd(text: string, start: number): number {
@@ -161,24 +198,50 @@ function domainOfMailbox(tokens: readonly Token[]): string[] {
   const address = tokens.slice(opened + 1, -1);
   if (!isSpecial(tokens[tokens.length - 1], '>')) throw new Malformed();
   if (address.some((token) => isSpecial(token, '<') || isSpecial(token, '>'))) throw new Malformed();
-  const route = address.findLastIndex((token) => isSpecial(token, ':'));
-  return domainOfAddress(address.slice(route + 1));
+  const behindRoute = address.slice(routeLength(address));
+  if (behindRoute.length === 0) throw new Malformed();
+  return domainOfAddress(behindRoute);
+}
+
+/** The tokens of a route in front of an address (RFC 5322 4.4, obs-route): a list of domains, each with an `@`, and a colon. */
+function routeLength(address: readonly Token[]): number {
+  const colon = address.findIndex((token) => isSpecial(token, ':'));
+  if (colon < 0) return 0;
+  const hops = split(address.slice(0, colon), ',').filter(({ length }) => length > 0);
+  for (const [at, ...domain] of hops) if (!isSpecial(at, '@') || !isDotted(domain)) throw new Malformed();
+  if (hops.length === 0) throw new Malformed();
+  return colon + 1;
+}
+
+/** The tokens between separators. */
+function split(tokens: readonly Token[], separator: string): Token[][] {
+  const lists: Token[][] = [[]];
+  for (const token of tokens) {
+    if (isSpecial(token, separator)) lists.push([]);
+    else lists.at(-1)?.push(token);
+  }
+  return lists;
+}
+
+/** Whether the tokens are words with dots between them: white space and comments may stand around a dot only. */
+function isDotted(tokens: readonly Token[]): boolean {
+  return (
+    tokens.length > 0 &&
+    tokens.every(
+      ({ kind, text }, at) =>
+        kind !== 'special' && (at === 0 || text.startsWith('.') || tokens[at - 1]?.text.endsWith('.')),
+    )
+  );
 }
 
 function domainOfAddress(tokens: readonly Token[]): string[] {
-  const ats = tokens.filter((token) => isSpecial(token, '@')).length;
   const at = tokens.findIndex((token) => isSpecial(token, '@'));
-  if (ats > 1 || at === 0 || tokens.some((token) => token.kind === 'special' && token.text !== '@'))
-    throw new Malformed();
   if (at < 0) {
     // A local address has no domain; several words are no address.
-    if (tokens.length > 1) throw new Malformed();
+    if (tokens.length !== 1 || tokens[0]?.kind === 'special') throw new Malformed();
     return [];
   }
-  const parts = tokens.slice(at + 1).map(({ text }) => text);
-  // White space and comments may stand around a dot only.
-  const isApart = (part: string, index: number) =>
-    index > 0 && !parts[index - 1]?.endsWith('.') && !part.startsWith('.');
-  if (parts.length === 0 || parts.some(isApart)) throw new Malformed();
-  return [parts.join('')];
+  const [local, domain] = [tokens.slice(0, at), tokens.slice(at + 1)];
+  if (!isDotted(local) || !isDotted(domain)) throw new Malformed();
+  return [domain.map(({ text }) => text).join('')];
 }

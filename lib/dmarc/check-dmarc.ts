@@ -47,30 +47,22 @@ export async function checkDmarc(message: DmarcMessage, options: CheckDmarcOptio
     throw badArgument('checkDmarc: resolver has no resolveTxt');
   const records = new PolicyRecords(options.resolver);
   const author = authorOf(typeof message.from === 'string' ? [message.from] : message.from);
-  const checked = await Promise.all(
-    author.domains.slice(0, maxAuthorDomains).map((domain) => checkDomain(domain, message, records, options)),
-  );
-  return await withDisposition(ofAuthor(author, checked), author, message, options);
+  const asked = author.domains.slice(0, maxAuthorDomains);
+  const checked = await Promise.all(asked.map((domain) => checkDomain(domain, message, records, options)));
+  const [first] = checked;
+  if (author.fault === undefined && first) return await withDisposition([first], author, message, options);
+  const left = author.domains.length - asked.length;
+  const reason = (author.fault ?? 'the message has no author') + (left > 0 ? `, ${left} were not asked` : '');
+  const failing = failingOf(author, checked).map((one) => ({ ...one, result: 'fail' as const, reason }));
+  if (failing.length > 0) return await withDisposition(failing, author, message, options);
+  const unknown = checked.find(({ result }) => result === 'temperror');
+  const domain = first?.domain;
+  return unknown ?? { ...NOTHING, ...(domain === undefined ? {} : { domain }), result: 'permerror', reason };
 }
 
-/** The result for all authors. A message that is not one author's cannot pass (RFC 9989 5.3.1 and 11.5). */
-function ofAuthor({ fault, severalAuthors }: Author, checked: readonly DmarcResult[]): DmarcResult {
-  const [first] = checked;
-  if (fault === undefined && first) return first;
-  const reason = fault ?? 'the message has no author';
-  // In a malformed message it is unknown which of the domains its reader is shown.
-  const failing = checked.filter(({ result }) => result === 'fail' || (result === 'pass' && !severalAuthors));
-  const [strictest] = failing.toSorted((one, other) => compareStrictness(other.policy, one.policy));
-  if (strictest) return { ...strictest, result: 'fail', reason };
-  const unknown = checked.find(({ result }) => result === 'temperror');
-  return (
-    unknown ?? {
-      ...NOTHING,
-      ...(first?.domain === undefined ? {} : { domain: first.domain }),
-      result: 'permerror',
-      reason,
-    }
-  );
+/** A message that is not one author's cannot pass (RFC 9989 5.3.1 and 11.5). Of a malformed one it is unknown which domain is shown. */
+function failingOf({ severalAuthors }: Author, checked: readonly DmarcResult[]): DmarcResult[] {
+  return checked.filter(({ result }) => result === 'fail' || (result === 'pass' && !severalAuthors));
 }
 
 async function checkDomain(
@@ -155,27 +147,41 @@ async function answered(alignment: Promise<boolean>): Promise<boolean | DnsUnans
   }
 }
 
-/** What is done with a message that fails, and why. */
+/** The strictest of what is to be done for the domains of a message (RFC 9989 11.5): an exception for one is none for another. */
 async function withDisposition(
+  results: readonly DmarcResult[],
+  author: Author,
+  message: DmarcMessage,
+  options: CheckDmarcOptions,
+): Promise<DmarcResult> {
+  const decided = await Promise.all(results.map((result) => decide(result, author, message, options)));
+  const [strictest] = decided.toSorted(
+    (one, other) =>
+      compareStrictness(other.disposition, one.disposition) || compareStrictness(other.policy, one.policy),
+  ) as [DmarcResult];
+  if (!options.dryRun || strictest.disposition === 'none') return strictest;
+  return overridden(strictest, 'none', { type: 'local_policy', comment: 'dry run' });
+}
+
+function overridden(result: DmarcResult, disposition: DmarcPolicy, override: DmarcOverride): DmarcResult {
+  return { ...result, disposition, overrides: [...result.overrides, override] };
+}
+
+/** What is to be done for one domain, and why. */
+async function decide(
   result: DmarcResult,
   author: Author,
   { arc }: DmarcMessage,
-  { trustedSealers = [], localPolicy, dryRun = false }: CheckDmarcOptions,
+  { trustedSealers = [], localPolicy }: CheckDmarcOptions,
 ): Promise<DmarcResult> {
   if (result.result !== 'fail') return result;
   let decided: DmarcResult = { ...result, disposition: result.policy };
-  const decide = (disposition: DmarcPolicy, override: DmarcOverride): void => {
-    decided = { ...decided, disposition, overrides: [...decided.overrides, override] };
-  };
   if (decided.disposition !== 'none' && author.fault === undefined && arc && result.domain !== undefined) {
     const trusted = trustedSealer(arc, result.domain, trustedSealers);
-    if (trusted) decide('none', { type: 'local_policy', comment: trusted.comment });
+    if (trusted) decided = overridden(decided, 'none', { type: 'local_policy', comment: trusted.comment });
   }
   const decision = await localPolicy?.(decided);
-  if (decision) {
-    const { disposition, ...override } = decision;
-    decide(disposition, override);
-  }
-  if (dryRun && decided.disposition !== 'none') decide('none', { type: 'local_policy', comment: 'dry run' });
-  return decided;
+  if (!decision) return decided;
+  const { disposition, ...override } = decision;
+  return overridden(decided, disposition, override);
 }

@@ -68,7 +68,8 @@ export interface CheckDmarcOptions {
    */
   readonly trustedSealers?: readonly string[];
   /**
-   * Decides about a message that fails, after `trustedSealers`. Default: the domain's policy is followed.
+   * Decides about a message that fails, after `trustedSealers`. Default: the domain's policy is followed. In a message that names
+   * several domains it is asked for each that fails, and the strictest disposition holds.
    *
    * @returns the decision, or undefined to follow the policy
    */
@@ -88,7 +89,7 @@ export interface DmarcResult {
   readonly result: DmarcResultName;
   /** Why it is not `pass`, in plain words. */
   readonly reason?: string;
-  /** The author's domain, in lower case and with A-labels; of several the one whose policy is the strictest. */
+  /** The author's domain, in lower case and with A-labels; of several the one whose disposition is the strictest. */
   readonly domain?: string;
   /** The domain that has published the record. */
   readonly policyDomain?: string;

@@ -73,7 +73,13 @@ describe('the configuration', () => {
         expires_in: 0,
         body_length: false,
       },
-      dmarc: { policy: 'dry_run', policies: null, on_quarantine: 'accept', trusted_sealers: [] },
+      dmarc: {
+        policy: 'dry_run',
+        policies: null,
+        on_quarantine: 'accept',
+        no_author: 'reject',
+        trusted_sealers: [],
+      },
       reports: {
         store: null,
         org_name: null,
@@ -241,6 +247,11 @@ describe('what is done with a message', () => {
       expect(await of({ spf: 'fail', dmarc: 'pass' })).toBe('accept');
     }
     expect(await action('', { dmarc: 'fail', disposition: 'reject', arc: 'temperror' })).toBe('reject');
+    const enforce = '[dmarc]\npolicy = enforce\n';
+    expect(await action(enforce, { dmarc: 'permerror' })).toBe('reject');
+    expect(await action(`${enforce}no_author = quarantine\n`, { dmarc: 'permerror' })).toBe('quarantine');
+    expect(await action(`${enforce}no_author = accept\n`, { dmarc: 'permerror' })).toBe('accept');
+    expect(await action('', { dmarc: 'permerror' })).toBe('accept'); // a dry run
   });
 });
 
@@ -281,6 +292,32 @@ describe('the time for DNS', () => {
       dmarc: { result: 'fail', policy: 'reject' },
     });
     expect(decide(findings, settings)).toMatchObject({ action: 'reject' });
+  });
+});
+
+describe('Authentication-Results', () => {
+  it('has a length that the MTA takes, however many signatures there are, and however long', async () => {
+    await using server = await DnsServer.start({});
+    const config = `${MINIMAL}[verify]\nauthserv_id = mx.example\nnameservers = ${server.address}\n`;
+    const live = Promise.resolve({ current: await readSettings(fileOf('many.cfg', config)) });
+    const log = { write: () => {} };
+    const reports = live.then(({ current }) => new Reports(current.reports, log));
+    const hostaddr = { family: 'inet', address: '192.0.2.1', port: 25 } as const;
+    await using ctx = new TestCtx(() => new AuthFilter({ live, log, reports }), {
+      hostname: 'c.example',
+      hostaddr,
+    });
+    const long = `DKIM-Signature: v=1; a=rsa-sha256; d=b.example; s=s; h=from; i=${'x'.repeat(30_000)}@b.example; bh=AA==; b=AA==\n`;
+    const fields = long.repeat(3) + 'DKIM-Signature: x\n'.repeat(1000);
+    const { verdict } = await ctx.feedMessage(`${fields}From: b@b.example\n\ntext\n`, {
+      sender: '<b@b.example>',
+    });
+    expect(ctx.errors).toStrictEqual([]);
+    expect(verdict).toBe('continue');
+    const added = ctx.message?.headers.find(([name]) => name === 'Authentication-Results');
+    const value = added?.[1] ?? '';
+    expect(value).toMatch(/dkim=policy reason="993 more signatures"/);
+    expect(value.length).toBeLessThan(4000);
   });
 });
 

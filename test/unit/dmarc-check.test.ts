@@ -481,6 +481,22 @@ describe('the author domain (5.3.1, 11.5)', () => {
     expect(await check({}, twice)).toMatchObject({ result: 'permerror', disposition: 'none' });
   });
 
+  it('a fold or a comment hides no domain of several From fields', async () => {
+    for (const hidden of [
+      'a@\n example.com',
+      'a@(x)example.com',
+      '<a@example(x).\n com>',
+      'a@"example.com"',
+    ]) {
+      const from = [hidden, 'b@example.net'];
+      expect(await check(REJECT, { from, spf: spf('example.net') })).toMatchObject({
+        result: 'fail',
+        domain: 'example.com',
+        disposition: 'reject',
+      });
+    }
+  });
+
   it('authors of several domains never pass, and the strictest policy of those that fail is applied', async () => {
     const zone = policies({ 'example.com': 'v=DMARC1; p=quarantine', 'example.net': 'v=DMARC1; p=reject' });
     const from = 'a@example.com, b@example.net';
@@ -509,6 +525,20 @@ describe('the author domain (5.3.1, 11.5)', () => {
     ['a NUL', 'a@example.com\0'],
     ['no local part', '@example.com'],
     ['a space in the domain', 'a@example.net @example.com'],
+    ['an address in the place of a route', '<a@example.com:b@example.net>'],
+    ['an address in front of a port', '<a@example.com:25>'],
+    ['an address in front of a colon alone', '<a@example.com:>'],
+    ['a local part in the place of a route', '<a:b@example.com>'],
+    ['an empty route', '<:a@example.com>'],
+    ['a route without an address', '<@example.com:>'],
+    ['an address in quotes in front of a local part', '"a@example.com" b@example.net'],
+    ['words in front of an address', 'Ann Smith a@example.com'],
+    ['an address in front of an empty one', 'a@example.com <>'],
+    ['an address in front of a local one', 'a@example.com <root>'],
+    ['a domain in quotes', 'Ann <a@"example.com">'],
+    ['a fold behind the @', '<a@\n example.com'],
+    ['comments around the domain and its dots', '<a@ (c (d)) example (e) . com'],
+    ['a space that is none, behind the domain', 'a@example.com\u00a0, b@example.com>'],
   ])('a malformed field does not pass for any domain in it: %s', async (_title, from) => {
     const dkimOfBoth = [...dkim('example.com'), ...dkim('example.net')];
     expect(await check(REJECT, { from, dkim: dkimOfBoth })).toMatchObject({
@@ -554,6 +584,28 @@ describe('the author domain (5.3.1, 11.5)', () => {
       '_dmarc.d3.example',
       '_dmarc.example',
     ]);
+    expect((await checkDmarc({ from }, { resolver })).reason).toMatch(/several domains, 96 were not asked$/);
+  });
+
+  it('an exception for one of several authors is none for another, in any order', async () => {
+    const zone = policies({ 'example.com': 'v=DMARC1; p=reject', 'example.net': 'v=DMARC1; p=reject' });
+    const localPolicy = ({ domain }: DmarcResult) =>
+      domain === 'example.net' ? ({ disposition: 'none', type: 'local_policy' } as const) : undefined;
+    const [one, other] = ['a@example.com', 'b@example.net'];
+    for (const from of [`${one}, ${other}`, `${other}, ${one}`, [one, other], [other, one]]) {
+      expect(await check(zone, { from }, { localPolicy })).toMatchObject({
+        domain: 'example.com',
+        disposition: 'reject',
+      });
+    }
+    expect(await check(zone, { from: [other, other] }, { localPolicy })).toMatchObject({
+      disposition: 'none',
+    });
+    expect(await check(zone, { from: [other, one] }, { localPolicy, dryRun: true })).toMatchObject({
+      domain: 'example.com',
+      disposition: 'none',
+      overrides: [{ comment: 'dry run' }],
+    });
   });
 
   it('a field of megabytes is malformed, and costs no more than its limit', async () => {

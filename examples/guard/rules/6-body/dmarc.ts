@@ -10,6 +10,7 @@ import { shown } from '../../shown';
 async function evaluate(
   { message, dns, freshDns, authentication }: MessageFacts,
   trustedSealers: readonly string[],
+  isExempt: (domain: string) => boolean,
 ): Promise<DmarcResult> {
   const verifier = new DkimVerifier({ resolver: dns, leadingSpace: true });
   const arc = new ArcVerifier(verifier);
@@ -20,7 +21,13 @@ async function evaluate(
   const from = message.headers.fields('From').map(({ unfolded }) => unfolded);
   return checkDmarc(
     { from, dkim, arc: chain, ...(spf && { spf }) },
-    { resolver: freshDns(), trustedSealers },
+    {
+      resolver: freshDns(),
+      trustedSealers,
+      // Here, not of the result: that one of several authors is exempt says nothing of the others.
+      localPolicy: ({ domain = '' }) =>
+        isExempt(domain) ? { disposition: 'none', type: 'local_policy', comment: 'exempt' } : undefined,
+    },
   );
 }
 
@@ -42,7 +49,7 @@ export const dmarc = defineRule({
     ),
   },
   async check(facts, { trusted_sealers, exempt, no_author }) {
-    const evaluated = await evaluate(facts, trusted_sealers);
+    const evaluated = await evaluate(facts, trusted_sealers, (domain) => exempt.has(`postmaster@${domain}`));
     const { result, disposition, reason = result, domain = '', policyDomain = domain } = evaluated;
     if (result === 'temperror')
       return {
@@ -62,7 +69,7 @@ export const dmarc = defineRule({
         atMost: no_author,
       };
     }
-    if (result !== 'fail' || disposition === 'none' || exempt.has(`postmaster@${domain}`)) return null;
+    if (result !== 'fail' || disposition === 'none') return null;
     return {
       reason: `DMARC fail of ${shown(domain)}, p=${disposition}`,
       reply: `${shown(policyDomain)} asks that mail which it has not authenticated be refused (DMARC).`,
