@@ -5,8 +5,8 @@ import type { AuthRes, AuthResProperty, AuthResResult } from './types.js';
 const KEYWORD = /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?$/;
 /** A token of RFC 2045 5.1: printable ASCII but tspecials. */
 const TOKEN = /^[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+$/;
-/** An address that needs no quotes: [[local-part] "@"] domain-name. */
-const ADDRESS = /^[!#$%&'*+/=?^_`{|}~0-9A-Za-z.-]*@[0-9A-Za-z](?:[0-9A-Za-z._-]*[0-9A-Za-z])?$/;
+/** An address that needs no quotes: [[local-part] "@"] domain-name, without what many readers take for the end of a value. */
+const ADDRESS = /^[!#$%&'*+^_`{|}~0-9A-Za-z.-]*@[0-9A-Za-z](?:[0-9A-Za-z._-]*[0-9A-Za-z])?$/;
 /** Longest value that is written, in characters; a longer one is cut. */
 const MAX_VALUE = 998;
 const FOLD = ';\n\t';

@@ -18,14 +18,13 @@ const VERSION = /^[0-9]{1,9}$/;
 export function parseAuthRes(value: string): AuthRes | undefined {
   const sections = sectionsOf(value);
   if (!sections) return undefined;
-  const [head = [], ...rest] = sections;
-  const last = head[head.length - 1];
-  const version =
-    head.length > 1 && last?.kind === 'word' && VERSION.test(last.text) ? Number(last.text) : undefined;
-  const id = wordsOf(version === undefined ? head : head.slice(0, -1));
-  if (id === undefined) return undefined;
+  const [[id, version, ...more] = [], ...rest] = sections;
+  // The id is one word, and nothing but a version may follow: another reader could take a part of it for the id.
+  if (id === undefined || id.kind === 'separator' || more.length > 0) return undefined;
+  if (version && !(version.kind === 'word' && version.isApart && VERSION.test(version.text)))
+    return undefined;
   const results = rest.flatMap((section) => resultOf(section) ?? []);
-  return { id, ...(version === undefined ? {} : { version }), results };
+  return { id: id.text, ...(version ? { version: Number(version.text) } : {}), results };
 }
 
 /** The field's tokens, without comments, cut at its semicolons. */
@@ -35,23 +34,10 @@ function sectionsOf(value: string): Token[][] | undefined {
   if (!tokens) return undefined;
   const sections: Token[][] = [[]];
   for (const token of tokens) {
-    if (token.kind === 'comment') continue;
-    const section = sections[sections.length - 1] as Token[];
-    const before = section[section.length - 1];
     if (isSeparator(token, ';')) sections.push([]);
-    else if (isDotted(before, token)) section.splice(-1, 1, { kind: 'word', text: before.text + token.text });
-    else section.push(token);
+    else sections.at(-1)?.push(token);
   }
   return sections;
-}
-
-/** White space and comments may stand around the dot of `header.from`. */
-function isDotted(before: Token | undefined, token: Token): before is Token {
-  return (
-    before?.kind === 'word' &&
-    token.kind === 'word' &&
-    (before.text.endsWith('.') || token.text.startsWith('.'))
-  );
 }
 
 const isSeparator = (token: Token | undefined, text: string): boolean =>
@@ -95,31 +81,55 @@ function resultOf(section: readonly Token[]): AuthResResult | undefined {
 function restOf(tokens: readonly Token[]): { reason: string | undefined; properties: AuthResProperty[] } {
   const properties: AuthResProperty[] = [];
   let reason: string | undefined;
-  let equals = tokens.findIndex((token) => isSeparator(token, '='));
-  while (equals > 0) {
-    const name = tokens[equals - 1] as Token;
-    const next = nextAssignment(tokens, equals + 1);
-    const value = wordsOf(tokens.slice(equals + 1, next < 0 ? undefined : next - 1)) ?? '';
-    const property = propertyName(name);
-    if (property) properties.push({ ...property, value });
-    else if (keyword(name) === 'reason') reason ??= value;
-    equals = next;
+  let name = nextName(tokens, 0);
+  while (name) {
+    const next = nextName(tokens, name.equals + 1);
+    const value = wordsOf(tokens.slice(name.equals + 1, next?.start)) ?? '';
+    if (name.property) properties.push({ ...name.property, value });
+    else reason ??= value;
+    name = next;
   }
   return { reason, properties };
 }
 
-/** Where the `=` of the next assignment is: a word with a dot, or `reason`, stands before it. */
-function nextAssignment(tokens: readonly Token[], from: number): number {
-  for (let at = from + 1; at < tokens.length; at++) {
-    const name = tokens[at - 1] as Token;
-    if (isSeparator(tokens[at], '=') && (propertyName(name) || keyword(name) === 'reason')) return at;
-  }
-  return -1;
+/** The name of an assignment: `reason` if it is none of a property. */
+interface Name {
+  /** The index of its first token, and that of the `=` behind it. */
+  readonly start: number;
+  readonly equals: number;
+  readonly property?: Omit<AuthResProperty, 'value'>;
 }
 
-function propertyName(token: Token): Omit<AuthResProperty, 'value'> | undefined {
-  if (token.kind !== 'word') return undefined;
-  const [ptype = '', property = '', ...more] = token.text.split('.');
+/** The first name from an index on. */
+function nextName(tokens: readonly Token[], from: number): Name | undefined {
+  for (let at = from + 1; at < tokens.length; at++) {
+    const name = isSeparator(tokens[at], '=') ? nameBefore(tokens, from, at) : undefined;
+    if (name) return name;
+  }
+  return undefined;
+}
+
+/**
+ * The name in front of an `=`. White space or a comment stands before it: in a value, such as an address, the same word is a part of
+ * that. White space and comments may stand around its dot, which makes it three tokens at most.
+ */
+function nameBefore(tokens: readonly Token[], from: number, equals: number): Name | undefined {
+  let text = '';
+  for (let start = equals - 1; start >= Math.max(from, equals - 3); start--) {
+    const token = tokens[start] as Token;
+    const continues = text === '' || text.startsWith('.') || token.text.endsWith('.');
+    if (token.kind !== 'word' || !continues) return undefined;
+    text = token.text + text;
+    if (!token.isApart) continue;
+    const property = propertyOf(text);
+    if (property) return { start, equals, property };
+    if (text.toLowerCase() === 'reason') return { start, equals };
+  }
+  return undefined;
+}
+
+function propertyOf(text: string): Omit<AuthResProperty, 'value'> | undefined {
+  const [ptype = '', property = '', ...more] = text.split('.');
   if (more.length > 0 || !KEYWORD.test(ptype) || !KEYWORD.test(property)) return undefined;
   return { ptype: ptype.toLowerCase(), property: property.toLowerCase() };
 }

@@ -17,14 +17,17 @@ const FIELD = 'Authentication-Results';
  * @param value of an Authentication-Results field
  */
 export function claimsToBe(value: string, id: string): boolean {
-  const own = asciiDomain(id);
+  const own = shownAs(id);
   const read = parseAuthRes(value);
-  if (read) return asciiDomain(read.id) === own;
+  if (read) return shownAs(read.id) === own;
   return [value, bare(value)].some((text) => {
     const lower = text.toLowerCase();
     return lower.includes(id.toLowerCase()) || lower.includes(own);
   });
 }
+
+/** An id as its reader sees it: without spaces of any kind and what cannot be seen. */
+const shownAs = (id: string): string => asciiDomain(id.replace(/[\p{Z}\p{C}]/gu, ''));
 
 /** The printable characters outside comments, without quotes and backslashes: what a careless reader may take for the id. */
 function bare(value: string): string {
@@ -40,8 +43,11 @@ function bare(value: string): string {
   return text;
 }
 
+/** Nobody knows what a field of a later version says (RFC 8601 5). */
+const isOfLaterVersion = (value: string): boolean => (parseAuthRes(value)?.version ?? 1) !== 1;
+
 /**
- * Deletes the Authentication-Results fields that claim to be ours, in eom. They go from the last index down, because
+ * Deletes the Authentication-Results fields that claim to be ours, and those of a version that is not known, in eom. They go from the last index down, because
  * Postfix counts anew after each deletion and Sendmail does not: so both delete the same ones.
  *
  * @param filter the filter, or anything with its chgheader; the right to change headers (CHGHDRS) must be negotiated
@@ -58,7 +64,7 @@ export function removeAuthRes(
   let removed = 0;
   for (let index = values.length; index >= 1; index--) {
     const value = values[index - 1] as string;
-    if (!own.some((id) => claimsToBe(value, id))) continue;
+    if (!isOfLaterVersion(value) && !own.some((id) => claimsToBe(value, id))) continue;
     filter.chgheader(FIELD, index, null);
     removed++;
   }

@@ -3,15 +3,16 @@
  * comments and folding white space between them. One pass, no backtracking.
  */
 
-export type Token =
-  /** A word without quotes. Characters beyond ASCII are part of it (RFC 6532). */
-  | { readonly kind: 'word'; readonly text: string }
-  /** What stood in quotes, without them and without backslashes. */
-  | { readonly kind: 'quoted'; readonly text: string }
-  /** A separator: one of `; = . / @ , : < > [ ] ?`. */
-  | { readonly kind: 'separator'; readonly text: string }
-  /** What stood in parentheses, nested ones included. */
-  | { readonly kind: 'comment'; readonly text: string };
+export interface Token {
+  /**
+   * `word`: without quotes; characters beyond ASCII are part of it (RFC 6532). `quoted`: what stood in quotes, without them and
+   * without backslashes. `separator`: one of `; = / @ , : < > [ ] ?`.
+   */
+  readonly kind: 'word' | 'quoted' | 'separator';
+  readonly text: string;
+  /** Whether white space or a comment stands before it. */
+  readonly isApart: boolean;
+}
 
 const SEPARATORS = ';=/@,:<>[]?';
 /** Comments in comments; more is nothing that a mail program writes. */
@@ -24,29 +25,34 @@ const isSpace = (character: string): boolean =>
 export function tokenize(text: string): Token[] | undefined {
   const tokens: Token[] = [];
   let at = 0;
+  let isApart = false;
+  const add = (kind: Token['kind'], word: string) => {
+    tokens.push({ kind, text: word, isApart });
+    isApart = false;
+  };
   while (at < text.length) {
     const character = text[at] as string;
     if (isSpace(character)) {
+      isApart = true;
       at++;
     } else if (character === '"') {
       const end = quotedEnd(text, at);
       const content = contentOf(text, at, end);
       if (content === undefined) return undefined;
-      tokens.push({ kind: 'quoted', text: content });
+      add('quoted', content);
       at = end + 1;
     } else if (character === '(') {
       const end = commentEnd(text, at);
-      const content = contentOf(text, at, end);
-      if (content === undefined) return undefined;
-      tokens.push({ kind: 'comment', text: content });
+      if (contentOf(text, at, end) === undefined) return undefined;
+      isApart = true;
       at = end + 1;
     } else if (SEPARATORS.includes(character)) {
-      tokens.push({ kind: 'separator', text: character });
+      add('separator', character);
       at++;
     } else {
       const end = wordEnd(text, at);
       if (end === at) return undefined;
-      tokens.push({ kind: 'word', text: text.slice(at, end) });
+      add('word', text.slice(at, end));
       at = end;
     }
   }

@@ -119,6 +119,34 @@ describe('parseAuthRes', () => {
     expect(parseAuthRes(value)).toBeUndefined();
   });
 
+  it.each([
+    ['smtp.mailfrom', 'SRS0=abcd=XY=example.com=ann@fwd.example'],
+    ['smtp.mailfrom', 'header.from=victim.example@evil.example'],
+    ['smtp.mailfrom', 'reason=x@evil.example'],
+    ['header.i', 'header.d=victim.example@evil.example'],
+    ['header.b', 'ab.cd=/e.f=='],
+  ])('an = in a value begins no other: %s=%s', (name, value) => {
+    const [ptype = '', property = ''] = name.split('.');
+    const result = { method: 'spf', result: 'pass', properties: [{ ptype, property, value }] };
+    const ours = formatAuthRes({ id: 'mx.example', results: [result] });
+    for (const text of [
+      `mx.example; spf=pass ${name}=${value}`,
+      `mx.example; spf=pass(x)${name}=${value}`,
+      ours,
+    ])
+      expect(parseAuthRes(text)?.results).toStrictEqual([result]);
+  });
+
+  it('a dot at the end of a value does not join it to the next name', () => {
+    const text =
+      'mx.example; spf=pass smtp.helo=mail.evil.example. smtp.mailfrom=a@b.example header . from = c.example';
+    expect(parseAuthRes(text)?.results[0]?.properties).toStrictEqual([
+      property('smtp', 'helo', 'mail.evil.example.'),
+      property('smtp', 'mailfrom', 'a@b.example'),
+      property('header', 'from', 'c.example'),
+    ]);
+  });
+
   const controls = [...Array(32).keys(), 127].map((code) => String.fromCharCode(code));
 
   it.each(['id', 'reason', 'property', 'comment'])('refuses control characters in quotes: %s', (place) => {
@@ -284,12 +312,28 @@ describe('removeAuthRes', () => {
     ['mx(\x01).example; spf=pass', true],
     ['mx . exa(a (b) \\) \x7f)mple; spf=pass', true],
     ['"mx\\.example" \0; spf=pass', true],
+    ['mx.example x; dmarc=pass', true],
+    ['mx.example/1; dmarc=pass', true],
+    ['mx.example, x; dmarc=pass', true],
+    ['mx.example=; dmarc=pass', true],
+    ['mx.example 1 2; dmarc=pass', true],
+    ['mx.example@; dmarc=pass', true],
+    ['mx.example\u00a0; dmarc=pass', true],
+    ['mx.example dmarc=pass header.from=a.example', true],
     ['other.example \x01; x=y', false],
     ['other.example; x=y header.d=mx.example', false],
     ['sub.mx.example; none', false],
     ['', false],
   ])('%j claims to be mx.example: %s', (value, expected) => {
     expect(claimsToBe(value, 'mx.example')).toBe(expected);
+  });
+
+  it('deletes fields of a later version, whoever they are of', () => {
+    const deleted: unknown[] = [];
+    const filter = { chgheader: (...args: unknown[]) => deleted.push(args) };
+    const values = ['other.example 1; none', 'other.example 2; dmarc=pass', 'other.example; none'];
+    expect(removeAuthRes(filter, 'mx.example', values)).toBe(1);
+    expect(deleted).toStrictEqual([['Authentication-Results', 2, null]]);
   });
 
   it('compares internationalised names in one form', () => {
