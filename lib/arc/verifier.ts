@@ -1,4 +1,5 @@
 /** Verifying a message's chain in the same pass over its body as its DKIM signatures (RFC 8617 5.2). */
+import { setImmediate } from 'node:timers/promises';
 import { parseAuthRes } from '../authres/index.js';
 import { canonicalHeader, type HeaderField } from '../dkim/canonical-header.js';
 import type { DkimVerifier } from '../dkim/index.js';
@@ -106,13 +107,16 @@ async function resultOf({ sets, signatures, message }: Begun): Promise<ArcResult
   const checks: { what: string; checked: Checked }[] = [
     { what: 'the newest ARC-Message-Signature', checked: newest },
   ];
+  const seals = new SealedTexts(sets);
   for (const { instance } of sets.toReversed()) {
     // The first failure ends the work.
     if (checks.some(({ checked }) => isFailure(checked))) break;
     checks.push({
       what: `the ARC-Seal of set ${instance}`,
-      checked: await checkSeal(message, sets, instance),
+      checked: await checkSeal(message, sets, instance, seals),
     });
+    // The keys may all be known: the next seal is for another turn of the event loop.
+    await setImmediate();
   }
   const failure = checks.find(({ checked }) => isFailure(checked));
   if (failure) return failed(`${failure.what}: ${failure.checked.reason}`, sets);
@@ -139,6 +143,7 @@ async function checkSeal(
   message: SignedMessage,
   sets: readonly FieldSet[],
   instance: number,
+  seals: SealedTexts,
 ): Promise<Checked> {
   const { seal } = sets[instance - 1] as FieldSet;
   const late = message.timeFault({ signedAt: seal.signedAt, expiresAt: undefined });
@@ -146,17 +151,28 @@ async function checkSeal(
   return await message.checkKeyed(
     seal,
     () => undefined,
-    () => sealedText(sets.slice(0, instance)),
+    () => seals.of(instance),
   );
 }
 
-function sealedText(sets: readonly FieldSet[]): string {
-  const { sealField } = sets[sets.length - 1] as FieldSet;
-  const before = sets
-    .slice(0, -1)
-    .map(({ results, messageSignature, sealField: field }) => lines(results, messageSignature, field));
-  const { results, messageSignature } = sets[sets.length - 1] as FieldSet;
-  return before.join('') + lines(results, messageSignature) + unsignedField(sealField, 'relaxed');
+/** The texts that seals cover. What the sets below have in them is made canonical once, not for every seal above. */
+class SealedTexts {
+  readonly #sets: readonly FieldSet[];
+  readonly #whole: string[] = [];
+
+  constructor(sets: readonly FieldSet[]) {
+    this.#sets = sets;
+  }
+
+  of(instance: number): string {
+    while (this.#whole.length < instance - 1) {
+      const { results, messageSignature, sealField } = this.#sets[this.#whole.length] as FieldSet;
+      this.#whole.push(lines(results, messageSignature, sealField));
+    }
+    const { results, messageSignature, sealField } = this.#sets[instance - 1] as FieldSet;
+    const below = this.#whole.slice(0, instance - 1).join('');
+    return below + lines(results, messageSignature) + unsignedField(sealField, 'relaxed');
+  }
 }
 
 /** Fields in their canonical form, each with CRLF. */
@@ -169,6 +185,7 @@ async function oldestPassOf(signatures: readonly (() => Promise<Checked>)[]): Pr
   for (let instance = signatures.length - 1; instance >= 1; instance--) {
     const { result } = await (signatures[instance - 1] as () => Promise<Checked>)();
     if (result !== 'pass') return instance + 1;
+    await setImmediate();
   }
   return 0;
 }

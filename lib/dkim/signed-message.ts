@@ -112,8 +112,11 @@ export class SignedMessage {
       return { result: lookup.temporary ? 'temperror' : 'permerror', reason: lookup.reason };
     }
     let last: Checked | undefined;
+    let signed: Buffer | undefined;
     for (const record of lookup.keys) {
-      const found = this.#keyFault(signature, record) ?? fault(record) ?? mismatch(text(), signature, record);
+      const unusable = this.#keyFault(signature, record) ?? fault(record);
+      if (!unusable) signed ??= Buffer.from(text(), 'latin1');
+      const found = unusable ?? mismatch(signed as Buffer, signature, record);
       const about = { keyBits: record.bits, ...(record.testing ? { testing: true } : {}) };
       if (!found) return { ...about, result: 'pass' };
       last ??= { ...about, ...found };
@@ -164,8 +167,7 @@ function identityFault({ identityDomain, domain }: Signature, { strict }: KeyRec
 }
 
 /** RSA signs a SHA-256 of the text (RFC 6376 3.3.2), Ed25519 the SHA-256 itself (RFC 8463 3). */
-function mismatch(text: string, { data }: KeyedSignature, { keyType, key }: KeyRecord): Fault | undefined {
-  const bytes = Buffer.from(text, 'latin1');
+function mismatch(bytes: Buffer, { data }: KeyedSignature, { keyType, key }: KeyRecord): Fault | undefined {
   try {
     const valid =
       keyType === 'rsa' ? verify('sha256', bytes, key, data) : verify(null, sha256(bytes), key, data);

@@ -21,6 +21,9 @@ interface Macro {
 /** More than the length of any name. Names are expanded from their end up to this length. */
 const NAME_LENGTH_LIMIT = 255;
 
+/** Characters of values that one expansion looks at: macros may expand to nothing, and reach no length. */
+const MAX_WORK = 65_536;
+
 /** No two alternatives can match the same text, so there is no backtracking. */
 const TOKEN = /%\{([slodiphvcrt])(\d*)(r?)([.\-+,/_=]*)\}|%([%_-])|([\x20-\x24\x26-\x7e]+)/iy;
 
@@ -71,12 +74,13 @@ export class MacroString {
    * Expands a domain name. Only the end of a name that is too long is expanded, because a record with many long macros could
    * otherwise expand to megabytes.
    *
-   * @returns undefined if a value is too long, or not printable ASCII; such a term matches nothing (RFC 8616 4)
+   * @returns undefined if a value is too long, or not printable ASCII, or if there are too many; such a term matches nothing (RFC 8616 4)
    */
   name(values: MacroValues): string | undefined {
+    const pieceOf = expansion(values);
     let text = '';
     for (let at = this.#parts.length - 1; at >= 0 && text.length < NAME_LENGTH_LIMIT; at--) {
-      const piece = pieceOf(this.#parts[at] as string | Macro, values);
+      const piece = pieceOf(this.#parts[at] as string | Macro);
       if (piece === undefined) return undefined;
       text = piece + text;
     }
@@ -87,12 +91,13 @@ export class MacroString {
    * Expands a text.
    *
    * @param maxLength the text is cut here
-   * @returns undefined if a value is too long, or not printable ASCII
+   * @returns undefined if a value is too long, or not printable ASCII, or if there are too many
    */
   text(values: MacroValues, maxLength: number): string | undefined {
+    const pieceOf = expansion(values);
     let text = '';
     for (const part of this.#parts) {
-      const piece = pieceOf(part, values);
+      const piece = pieceOf(part);
       if (piece === undefined) return undefined;
       text += piece;
       if (text.length > maxLength) return text.slice(0, maxLength);
@@ -113,12 +118,18 @@ function macroOf(letter: string, count: string, reversed: boolean, delimiters: s
   };
 }
 
-function pieceOf(part: string | Macro, values: MacroValues): string | undefined {
-  if (typeof part === 'string') return part;
-  const value = values(part.letter);
-  if (value === undefined || !isPrintable(value)) return undefined;
-  const text = part.delimiter === undefined ? value : transformed(value, part.delimiter, part);
-  return part.escaped ? urlEncoded(text) : text;
+/** What each part expands to; undefined for a value that cannot be used, and from then on if the values were too much work. */
+function expansion(values: MacroValues): (part: string | Macro) => string | undefined {
+  let work = 0;
+  return (part) => {
+    if (typeof part === 'string') return part;
+    const value = values(part.letter);
+    if (value === undefined || !isPrintable(value)) return undefined;
+    work += value.length;
+    if (work > MAX_WORK) return undefined;
+    const text = part.delimiter === undefined ? value : transformed(value, part.delimiter, part);
+    return part.escaped ? urlEncoded(text) : text;
+  };
 }
 
 function transformed(value: string, delimiter: RegExp, { count, reversed }: Macro): string {

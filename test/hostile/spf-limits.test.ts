@@ -526,6 +526,17 @@ describe('The CPU time grows no faster than the text', () => {
     });
   }
 
+  it('does not expand values without end that come to nothing', async () => {
+    const resultOf = async (macros: number) => {
+      const record = `exists:${'%{l1}'.repeat(macros)}x.test -all`;
+      const resolver = { ...resolverOf(record), resolve4: async () => ['127.0.0.2'] };
+      const dots = { ...CLIENT, sender: `${'.'.repeat(1000)}@example.com` };
+      return (await checkSpf(dots, { resolver })).result;
+    };
+    expect(await resultOf(50)).toBe('pass');
+    expect(await resultOf(100)).toBe('fail');
+  });
+
   it('does not expand macros beyond the longest possible name', async () => {
     // Made to their ends, they would be longer than any string.
     const resolver = resolverOf(`exists:${'%{s}'.repeat(2000)}.x.test`);
