@@ -1,6 +1,7 @@
 /** Whether a chain is a reason to let a message through that fails DMARC (RFC 8617 7.2.1). */
 import { isIP } from 'node:net';
 import { domainNameOf } from '../dkim/domain.js';
+import { asciiDomain } from '../internal/a-labels.js';
 import type { ArcResult, ArcSet } from './types.js';
 
 /** The sealer who says that a message passed DMARC. */
@@ -48,8 +49,9 @@ export function mayBeTrusted({ sets }: ArcResult, sealers: readonly string[]): b
 
 function isTrusted(domain: string, sealers: readonly string[]): boolean {
   return sealers.some((sealer) => {
-    const name = sealer.toLowerCase();
-    return name.startsWith('.') ? domain.endsWith(name) : domain === (domainNameOf(name) ?? name);
+    const isAbove = sealer.startsWith('.');
+    const name = asciiDomain(isAbove ? sealer.slice(1) : sealer);
+    return isAbove ? domain.endsWith(`.${name}`) : domain === name;
   });
 }
 

@@ -9,6 +9,7 @@
  * forwarder, who alone can tell whether its part is authentic, and what is in it: some keep addresses in a database, and
  * write the key of an entry.
  */
+import { asciiDomain } from '../internal/a-labels.js';
 import { badArgument } from '../internal/errors.js';
 import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from '../utils/index.js';
@@ -95,7 +96,7 @@ export class Srs {
     }
     if (!/^[^\s@<>]+$/.test(domain)) throw bad('domain must be a domain name');
     if (!['=', '+', '-'].includes(separator)) throw bad('separator must be =, + or -');
-    this.#own = new Set([domain, ...ownDomains].map((name) => name.toLowerCase()));
+    this.#own = new Set([domain, ...ownDomains].map(asciiDomain));
   }
 
   /**
@@ -107,7 +108,7 @@ export class Srs {
   forward(address: string): string {
     const { secrets, domain, hashLength, separator, now } = this.#options;
     const [local, sender] = split(address);
-    if (sender === undefined || this.#own.has(sender.toLowerCase())) return address;
+    if (sender === undefined || this.#own.has(asciiDomain(sender))) return address;
     const secret = secrets[0] as string;
     const again = this.#forwardedAgain(local, sender);
     if (again) {
@@ -140,7 +141,7 @@ export class Srs {
     if (
       tag === undefined ||
       domain === undefined ||
-      domain.toLowerCase() !== this.#options.domain.toLowerCase()
+      asciiDomain(domain) !== asciiDomain(this.#options.domain)
     ) {
       return { result: 'none' };
     }

@@ -50,6 +50,14 @@ describe('a sender that is forwarded', () => {
     },
   );
 
+  it('has a domain of either spelling', () => {
+    const ours = srs({ domain: 'münchen.example', ownDomains: ['xn--bcher-kva.example'] });
+    expect(ours.forward('<a@xn--mnchen-3ya.example>')).toBe('<a@xn--mnchen-3ya.example>');
+    expect(ours.forward('<a@bücher.example>')).toBe('<a@bücher.example>');
+    const forwarded = ours.forward('a@orig.example').replace('münchen', 'XN--mnchen-3ya');
+    expect(ours.reverse(forwarded)).toStrictEqual({ result: 'ok', address: 'a@orig.example' });
+  });
+
   it.each([
     '"a b"@orig.example',
     'a=b=c@orig.example',
