@@ -82,13 +82,16 @@ export class AuthFilter extends Milter.Base {
 
   override envrcpt(recipient: string): Milter.Answer {
     const message = this.#message;
-    const result = message?.recipients.add(recipient) ?? 'none';
+    if (!message) return Milter.CONTINUE;
+    const result = message.recipients.add(recipient);
     if (result !== 'forged' && result !== 'expired') return Milter.CONTINUE;
-    return this.#apply({
+    const text = `This address is ${result}: we do not forward to it.`;
+    const refusal: Decision = {
       action: 'reject',
       reason: `SRS address ${recipient}: ${result}`,
-      reply: { code: '550', extended: '5.1.1', text: `This address is ${result}: we do not forward to it.` },
-    });
+      reply: { code: '550', extended: '5.1.1', text },
+    };
+    return this.#apply(refusal, message.settings.milter.dry_run);
   }
 
   override header(name: string, value: string): Milter.Answer {
@@ -114,8 +117,10 @@ export class AuthFilter extends Milter.Base {
     const outcome = await message.end();
     for (const note of outcome.notes) this.#log(note);
     const { findings, decision } = outcome;
-    if (findings) (await this.#shared.reports).record(findings, decision, message.settings.milter.dry_run);
-    const verdict = this.#apply(decision);
+    // The settings of the message's begin, in the report as in the verdict, whatever has been reloaded since.
+    const { dry_run } = message.settings.milter;
+    if (findings) (await this.#shared.reports).record(findings, decision, dry_run);
+    const verdict = this.#apply(decision, dry_run);
     if (verdict === Milter.CONTINUE) this.#change(message, outcome);
     return verdict;
   }
@@ -136,9 +141,8 @@ export class AuthFilter extends Milter.Base {
   }
 
   /** Does what was decided, or says that it would have been done. */
-  #apply({ action, reason, reply }: Decision): Milter.Status {
-    const { dry_run } = this.#live.current.milter;
-    if (action === 'accept' || dry_run) {
+  #apply({ action, reason, reply }: Decision, isDryRun: boolean): Milter.Status {
+    if (action === 'accept' || isDryRun) {
       this.#log(
         action === 'accept' ? `accept: ${reason}` : `accept (dry run, otherwise ${action}): ${reason}`,
       );

@@ -58,6 +58,8 @@ export type SrsReversed =
   /** We have made it, more than `maxAge` days ago. */
   | { readonly result: 'expired' };
 
+/** A control character. */
+const CONTROL = /\p{Cc}/u;
 const TAG = /^SRS([01])[=+-]/i;
 const TAG_LENGTH = 'SRS0'.length;
 const SEPARATOR = '=';
@@ -103,12 +105,13 @@ export class Srs {
    * The envelope sender for a forwarded message.
    *
    * @param address with or without angle brackets; the answer is in the same form
-   * @returns the address itself if it must not be rewritten: the null sender, an address without a domain, or one of our own
+   * @returns the address itself if it must not be rewritten: the null sender, an address without a domain, one of our own, or one with a
+   *   control character, which no MTA takes from a filter
    */
   forward(address: string): string {
     const { secrets, domain, hashLength, separator, now } = this.#options;
     const [local, sender] = split(address);
-    if (sender === undefined || this.#own.has(asciiDomain(sender))) return address;
+    if (sender === undefined || this.#own.has(asciiDomain(sender)) || CONTROL.test(address)) return address;
     const secret = secrets[0] as string;
     const again = this.#forwardedAgain(local, sender);
     if (again) {
