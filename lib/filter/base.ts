@@ -58,8 +58,8 @@ export class AnyFilter {
 
   /**
    * The first call: what the MTA offers, to be changed in place to what the filter takes. The default takes what the class's
-   * methods and decorators ask for; to take more, override it and call `super.negotiate(options)`. Where it throws, the
-   * MTA's whole offer is taken. libmilter: xxfi_negotiate.
+   * methods and decorators ask for; to take more, override it and call `super.negotiate(options)`. Where it throws, or
+   * chooses what the MTA does not offer, the MTA's whole offer is taken. libmilter: xxfi_negotiate.
    */
   negotiate(options: NegotiationOptions): Answer | typeof ALL_OPTS | Promise<Status | typeof ALL_OPTS> {
     const plan = (this.#context?.plan as Plan | null) ?? this.#makePlan();

@@ -1,8 +1,19 @@
 /** The negotiation at the start of a session: the steps that the MTA sends, the replies that it waits for, the rights. */
 
-import { CONTINUE, P_MDS_1M, P_MDS_256K, P_NR_EOH, P_NR_HDR, P_SKIP } from '../addon/constants.js';
+import { inspect } from 'node:util';
+import {
+  CONTINUE,
+  P_MDS_1M,
+  P_MDS_256K,
+  P_NODATA,
+  P_NOUNKNOWN,
+  P_NR_EOH,
+  P_NR_HDR,
+  P_SKIP,
+} from '../addon/constants.js';
 import type { NegotiatedOptions } from '../addon/native.js';
 import { ABORT, bitOf, CLOSE, DEFERRABLE, EOH, EOM, HEADER, NEGOTIABLE, STEP_NAMES } from '../addon/steps.js';
+import { badArgument } from '../internal/errors.js';
 import type { Callbacks } from './callbacks.js';
 import type { Context } from './context.js';
 import { currentFlags } from './flags.js';
@@ -15,6 +26,9 @@ const MAX_DATA_SIZE_1M = 1024 * 1024 - 1;
 
 /** The ends of a message; the MTA sends them in any case. */
 const ENDS = bitOf(EOM) | bitOf(ABORT);
+
+/** Bits that libmilter takes back by itself where the MTA does not offer them. */
+const TAKEN_BACK = P_NODATA | P_NOUNKNOWN;
 
 /** The steps that have a callback. */
 export function handledSteps(callbacks: Callbacks): number {
@@ -74,6 +88,23 @@ export function completeNegotiation(
   };
 }
 
+/** A word of the options as libmilter gets it. JavaScript's bit operators make a negative number of bit 31. */
+function chosenBits(index: number, name: string, chosen: unknown, offered: number): number {
+  if (!Number.isInteger(chosen) || (chosen as number) < -(2 ** 31) || (chosen as number) >= 2 ** 32) {
+    throw badArgument(
+      `negotiate: options[${index}] (${name}) must be a 32-bit integer, not ${inspect(chosen, { depth: 0 })}`,
+    );
+  }
+  const beyond = ((chosen as number) & ~offered) >>> 0;
+  if (beyond !== 0) {
+    throw badArgument(
+      `negotiate: options[${index}] (${name}) has bits that the MTA does not offer (0x${beyond.toString(16)}): ` +
+        'libmilter would close the connection',
+    );
+  }
+  return (chosen as number) >>> 0;
+}
+
 /** The negotiation of one session, with the filter as one side. */
 export class Negotiation {
   readonly #callbacks: Callbacks;
@@ -101,20 +132,30 @@ export class Negotiation {
     return CONTINUE;
   }
 
+  /** Refuses a choice that libmilter cannot answer the MTA with. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
+  checkChoice(): void {
+    const options = this.#options;
+    const [actions, protocol] = this.#offer;
+    options[0] = chosenBits(0, 'actions', options[0], actions);
+    options[1] = chosenBits(1, 'protocol', options[1], protocol | TAKEN_BACK);
+  }
+
   /**
    * Ends the negotiation, and gives the context its rights.
-   * @param verdict CONTINUE for what the handler has chosen, anything else for all that the MTA offers
+   * @param verdict CONTINUE for what the handler has chosen and {@link checkChoice} has let pass, anything else for all that the
+   *   MTA offers
    * @param immediate the option of that name, unless the filter's class says otherwise
    * @param observed whether the ends of messages are passed on even to a filter that has no handlers for them
    */
   conclude(verdict: number, immediate: boolean, observed: boolean): NegotiatedOptions {
     const context = this.#context;
     const handled = context.plan?.handled ?? handledSteps(this.#callbacks);
+    const [actions, protocol] = verdict === CONTINUE ? this.#options : this.#offer;
     const negotiated = completeNegotiation(
       observed ? handled | ENDS : handled,
       this.#offer[1],
-      this.#options[0],
-      this.#options[1],
+      actions,
+      protocol,
       context.plan?.immediate ?? immediate,
       context.plan?.macros,
     );
@@ -122,7 +163,7 @@ export class Negotiation {
       context.actions = negotiated.actions;
       context.protocol = negotiated.protocol;
     } else {
-      context.actions = this.#offer[0];
+      context.actions = actions;
     }
     return negotiated;
   }

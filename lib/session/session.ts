@@ -302,7 +302,9 @@ export class Session implements Backend {
   #check(step: number, value: unknown): Status | typeof ALL_OPTS {
     if (step === ABORT) return CONTINUE; // the MTA expects no answer
     if (step === NEGOTIATE && value === ALL_OPTS) return ALL_OPTS;
-    return checkStatus(STEP_NAMES[step] as string, value);
+    const verdict = checkStatus(STEP_NAMES[step] as string, value);
+    if (step === NEGOTIATE && verdict === CONTINUE) this.#negotiation?.checkChoice();
+    return verdict;
   }
 
   /** Reports a handler's error, and returns the verdict in place of its own. */

@@ -150,6 +150,49 @@ describe('negotiation', () => {
     });
   }
 
+  for (const [what, options] of [
+    ['no number, as a misspelt constant is', [Actions.ADDHDRS, undefined]],
+    ['no number among the rights', [undefined, 0]],
+    ['a big integer', [1n, 0]],
+    ['a fraction', [1.5, 0]],
+    ['a number of more than 32 bits', [0, 2 ** 32]],
+    ['rights that are not on offer', [0x1000, 0]],
+    ['protocol bits that are not on offer', [0, 0x1000000]],
+  ] as const) {
+    for (const how of [{}, { wait: 0 }, { wait: 0, throws: 'and fails too' }, { answer: 10 }]) {
+      const title = Object.keys(how).join(', ') || 'at once';
+      it(`a negotiate that chooses ${what} (${title}): the whole offer is accepted`, async () => {
+        const handlers = { negotiate: how, connect: {}, eom: {} };
+        await filter.use({ handlers, options: options as unknown as [number, number] });
+        await using mta = await filter.greeted();
+        expect(mta.negotiated.actions).toBe(Actions.ALL);
+        expect(mta.negotiated.protocol & ALL_NO).toBe(0);
+        expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
+        const reports = await filter.eventsOf('report');
+        expect(reports.map(([, step]) => step)).toStrictEqual('answer' in how ? [] : ['negotiate']);
+        if (!('answer' in how || 'throws' in how))
+          expect(reports[0]).toMatchObject(['report', 'negotiate', { code: 'ERR_MILTER_BAD_ARGUMENT' }]);
+      });
+    }
+  }
+
+  it('bits that JavaScript’s operators make negative are taken', async () => {
+    await filter.use({ handlers: { negotiate: {} }, options: [Actions.ADDHDRS, ALL_NO | (1 << 31)] });
+    await using mta = await filter.session({ protocol: 0xffffffff });
+    expect(await filter.eventsOf('report')).toStrictEqual([]);
+    expect(mta.negotiated.protocol).toBe(ALL_NO + 2 ** 31);
+  });
+
+  it('steps that an old MTA cannot leave out may be left out all the same', async () => {
+    await filter.use({
+      handlers: { negotiate: {} },
+      options: [Actions.ADDHDRS, Protocol.NODATA | Protocol.NOUNKNOWN],
+    });
+    await using mta = await filter.session({ protocol: Protocol.NOCONNECT });
+    expect(await filter.eventsOf('report')).toStrictEqual([]);
+    expect(mta.negotiated.protocol).toBe(0);
+  });
+
   it('ALL_OPTS accepts the whole offer', async () => {
     await filter.use({ handlers: { negotiate: { answer: 10 }, eom: {} } });
     await using mta = await filter.greeted();

@@ -867,33 +867,43 @@ describe('TestCtx', () => {
     await ctx.close();
   });
 
-  const REFUSED: readonly [
-    title: string,
-    TestCtxOptions,
-    Script['handlers'],
-    options: readonly [number, number] | undefined,
-    code: string,
-  ][] = [
-    ['a version that is too old', { version: 1 }, {}, undefined, 'ERR_MILTER_CLOSED'],
+  const REFUSED: readonly [title: string, TestCtxOptions, Script['handlers'], code: string][] = [
+    ['a version that is too old', { version: 1 }, {}, 'ERR_MILTER_CLOSED'],
     [
       'an answer to negotiate that libmilter takes for a refusal',
       {},
       { negotiate: { answer: Milter.REJECT } },
-      undefined,
       'ERR_MILTER_CLOSED',
     ],
-    ['rights that were not offered', { actions: 1 }, { negotiate: {} }, [3, 0], 'ERR_MILTER_CLOSED'],
-    ['bits that were not offered', { protocol: 1 }, { negotiate: {} }, [1, 2], 'ERR_MILTER_CLOSED'],
   ];
-  for (const [title, options, handlers, chosen, code] of REFUSED) {
+  for (const [title, options, handlers, code] of REFUSED) {
     it(`a negotiation that fails: ${title}`, async () => {
-      const script = { handlers, ...(chosen ? { options: chosen } : {}) };
       const ctx = new TestCtx(
-        makeTelling(script, () => {}),
+        makeTelling({ handlers }, () => {}),
         options,
       );
       await expect(ctx.negotiate()).rejects.toThrow(errorWith({ code }));
       await expect(ctx.connect()).rejects.toThrow(errorWith({ code }));
+      await ctx.close();
+    });
+  }
+
+  const BAD_CHOICES: readonly [title: string, options: readonly [unknown, unknown]][] = [
+    ['rights that were not offered', [3, 0]],
+    ['bits that were not offered', [1, 2]],
+    ['no number', [1, undefined]],
+    ['a big integer', [1n, 0]],
+  ];
+  for (const [title, chosen] of BAD_CHOICES) {
+    it(`a negotiate that chooses ${title}: an error, and the offer stays as it is`, async () => {
+      const script = { handlers: { negotiate: {}, hello: {} }, options: chosen as [number, number] };
+      const ctx = new TestCtx(
+        makeTelling(script, () => {}),
+        { actions: 1, protocol: Protocol.SKIP, errorHook: () => {} },
+      );
+      expect(await ctx.negotiate()).toMatchObject({ actions: 1, protocol: Protocol.SKIP });
+      expect(ctx.errors).toMatchObject([{ step: 'negotiate', error: { code: 'ERR_MILTER_BAD_ARGUMENT' } }]);
+      expect((await ctx.helo()).verdict).toBe('continue');
       await ctx.close();
     });
   }
