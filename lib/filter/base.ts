@@ -3,7 +3,7 @@
 import type { ALL_OPTS } from '../addon/constants.js';
 import { CONTINUE, SETSYMLIST } from '../addon/constants.js';
 import type { Answer, Status } from '../addon/status.js';
-import { MilterError } from '../internal/errors.js';
+import { badArgument, MilterError } from '../internal/errors.js';
 import type { Logger } from '../internal/logger.js';
 import { shareInstanceof } from '../internal/shared-instanceof.js';
 import type { Context } from '../session/context.js';
@@ -33,8 +33,17 @@ export class AnyFilter {
     planOf(target, AnyFilter);
   }
 
-  /** @internal Called before the first handler. */
+  /**
+   * @internal Called before the first handler.
+   * @throws MilterError ERR_MILTER_BAD_ARGUMENT for an object that serves another session, whose messages would get its actions
+   */
   static attach(filter: AnyFilter, context: Context): void {
+    const other = filter.#context;
+    if (other && other !== context && !other.ended) {
+      throw badArgument(
+        'the factory gave an object that serves another session: it must make a new one for each session',
+      );
+    }
     filter.#context = context;
     context.plan = filter.#makePlan();
   }

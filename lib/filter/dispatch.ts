@@ -1,5 +1,6 @@
 /** From libmilter's callbacks to the methods of a filter object: makes it, finds it, and enforces its decorators. */
 
+import { types } from 'node:util';
 import { CONTINUE, NOREPLY } from '../addon/constants.js';
 import {
   BODY,
@@ -73,11 +74,13 @@ const baseOf = (filter: object): typeof AnyFilter =>
 
 /** Makes a filter object. @throws MilterError ERR_MILTER_BAD_ARGUMENT if the factory gives something else */
 export function makeFilter(factory: Factory): AnyFilter {
-  const filter = isFilterClass(factory) ? new factory() : factory();
-  if (!(filter instanceof AnyFilter)) {
-    throw badArgument('the factory must give an object of a class that extends Base');
-  }
-  return filter;
+  const filter: unknown = isFilterClass(factory) ? new factory() : factory();
+  if (filter instanceof AnyFilter) return filter;
+  // Nobody else waits for it, so that its rejection would end the process.
+  if (types.isPromise(filter)) filter.catch(() => {});
+  throw badArgument(
+    `the factory must give an object of a class that extends Base${types.isPromise(filter) ? ', not a promise of one' : ''}`,
+  );
 }
 
 const NR_OF = new Map(NEGOTIABLE.map(({ step, nr }) => [step, nr]));

@@ -119,6 +119,11 @@ export class Context {
     this.#ended = true;
   }
 
+  /** @internal Whether the session has ended, and its close handler too. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /**
    * Aborted when the running handler times out (handlerTimeout) or the session ends: pass it to what a handler awaits.
    * After it has been aborted, the next handler gets a new one, so read it anew in each handler.

@@ -858,6 +858,23 @@ describe('TestCtx', () => {
     expect(codes).toStrictEqual(['ERR_MILTER_DISABLED_ACTION', 'ERR_MILTER_DISABLED_ACTION']);
   });
 
+  it('an object that serves another session is refused, until that has ended', async () => {
+    class Shared extends Milter.Base {}
+    const object = new Shared();
+    const [first, second] = [0, 1].map(() => new TestCtx(() => object, { errorHook: () => {} })) as [
+      TestCtx,
+      TestCtx,
+    ];
+    await first.negotiate();
+    await second.negotiate();
+    expect(second.errors).toMatchObject([{ step: 'negotiate', error: { code: 'ERR_MILTER_BAD_ARGUMENT' } }]);
+    expect((await second.connect()).verdict).toBe('tempfail');
+    expect(first.errors).toStrictEqual([]);
+    await first.close();
+    expect((await second.helo()).verdict).toBe('continue');
+    await second.close();
+  });
+
   it('an MTA that does not negotiate', async () => {
     const { ctx, calls } = scripted(EVERYTHING, { negotiate: false });
     await expect(ctx.connect()).rejects.toThrow(errorWith({ code: 'ERR_MILTER_PROTOCOL' }));
