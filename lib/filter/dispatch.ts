@@ -3,13 +3,16 @@
 import { types } from 'node:util';
 import { CONTINUE, NOREPLY } from '../addon/constants.js';
 import {
+  ABORT,
   BODY,
   bitOf,
+  CLOSE,
   CONNECT,
   DATA,
   ENVFROM,
   ENVRCPT,
   EOH,
+  EOM,
   HEADER,
   HELO,
   NEGOTIABLE,
@@ -22,7 +25,7 @@ import type { Callbacks } from '../session/callbacks.js';
 import type { Context } from '../session/context.js';
 import { AnyFilter } from './base.js';
 import { type DecodePolicy, decodeAs } from './decode.js';
-import type { Plan } from './plan.js';
+import { hasHandler, type Plan } from './plan.js';
 
 /** A filter's class, or a function that makes a filter object for a session. */
 export type Factory = (new () => AnyFilter) | (() => AnyFilter);
@@ -141,10 +144,16 @@ export function filterCallbacks(getFactory: () => Factory | null = currentFactor
   };
   /** The session's object. It is made here where the MTA reuses its connection, and does not negotiate again. */
   const filterOf = (context: Context): AnyFilter => context.getpriv<AnyFilter | null>() ?? make(context);
+  /** The session's object if it has a handler for the step. */
+  const handlerOf = (context: Context, step: number, filter: AnyFilter | null = filterOf(context)) =>
+    filter && hasHandler(context.plan as Plan, step) ? filter : null;
+  /** As handlerOf, but without making an object for the end of a session that has none. */
+  const presentHandlerOf = (context: Context, step: number) => handlerOf(context, step, context.getpriv());
   return {
     negotiate: (context, options) => make(context).negotiate(options),
     connect: (context, hostname, ...peer) => {
-      const filter = filterOf(context);
+      const filter = handlerOf(context, CONNECT);
+      if (!filter) return CONTINUE;
       return enforceDecorators(
         context,
         CONNECT,
@@ -152,11 +161,13 @@ export function filterCallbacks(getFactory: () => Factory | null = currentFactor
       );
     },
     helo: (context, hostname) => {
-      const filter = filterOf(context);
+      const filter = handlerOf(context, HELO);
+      if (!filter) return CONTINUE;
       return enforceDecorators(context, HELO, filter.hello(decoded(decodeOf(context).hello, hostname)));
     },
     envfrom: (context, ...args) => {
-      const filter = filterOf(context);
+      const filter = handlerOf(context, ENVFROM);
+      if (!filter) return CONTINUE;
       return enforceDecorators(
         context,
         ENVFROM,
@@ -164,7 +175,8 @@ export function filterCallbacks(getFactory: () => Factory | null = currentFactor
       );
     },
     envrcpt: (context, ...args) => {
-      const filter = filterOf(context);
+      const filter = handlerOf(context, ENVRCPT);
+      if (!filter) return CONTINUE;
       return enforceDecorators(
         context,
         ENVRCPT,
@@ -172,11 +184,13 @@ export function filterCallbacks(getFactory: () => Factory | null = currentFactor
       );
     },
     data: (context) => {
-      const filter = filterOf(context);
+      const filter = handlerOf(context, DATA);
+      if (!filter) return CONTINUE;
       return enforceDecorators(context, DATA, filter.data());
     },
     header: (context, name, value) => {
-      const filter = filterOf(context);
+      const filter = handlerOf(context, HEADER);
+      if (!filter) return CONTINUE;
       return enforceDecorators(
         context,
         HEADER,
@@ -184,19 +198,25 @@ export function filterCallbacks(getFactory: () => Factory | null = currentFactor
       );
     },
     eoh: (context) => {
-      const filter = filterOf(context);
+      const filter = handlerOf(context, EOH);
+      if (!filter) return CONTINUE;
       return enforceDecorators(context, EOH, filter.eoh());
     },
     body: (context, chunk) => {
-      const filter = filterOf(context);
+      const filter = handlerOf(context, BODY);
+      if (!filter) return CONTINUE;
       return enforceDecorators(context, BODY, filter.body(chunk));
     },
-    eom: (context) => filterOf(context).eom(),
+    eom: (context) => {
+      const filter = handlerOf(context, EOM);
+      return filter ? filter.eom() : CONTINUE;
+    },
     unknown: (context, command) => {
-      const filter = filterOf(context);
+      const filter = handlerOf(context, UNKNOWN);
+      if (!filter) return CONTINUE;
       return enforceDecorators(context, UNKNOWN, filter.unknown(decoded(decodeOf(context).unknown, command)));
     },
-    abort: (context) => context.getpriv<AnyFilter | null>()?.abort() ?? CONTINUE,
-    close: (context) => context.getpriv<AnyFilter | null>()?.close() ?? CONTINUE,
+    abort: (context) => presentHandlerOf(context, ABORT)?.abort(),
+    close: (context) => presentHandlerOf(context, CLOSE)?.close(),
   };
 }

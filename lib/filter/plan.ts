@@ -49,18 +49,22 @@ export interface Plan extends SessionPlan {
 
 type FilterClass = { readonly prototype: object } & object;
 
-const ENDS: readonly [HandlerName, number][] = [
+/** The handlers whose steps cannot be negotiated away. */
+const ALWAYS_CALLED: readonly [HandlerName, number][] = [
   ['eom', EOM],
   ['abort', ABORT],
   ['close', CLOSE],
 ];
 
-/** The class whose own prototype defines a method, and the method. */
+/** The class whose own prototype defines a method, and the method. What is no function hides the method of a parent. */
 function definitionOf(target: FilterClass, base: FilterClass, name: string): [FilterClass, object] | null {
   let at: object | null = target.prototype;
   while (at !== null && at !== base.prototype) {
-    const method: unknown = Object.getOwnPropertyDescriptor(at, name)?.value;
-    if (typeof method === 'function') return [at.constructor as unknown as FilterClass, method];
+    const property = Object.getOwnPropertyDescriptor(at, name);
+    if (property) {
+      const method: unknown = property.value;
+      return typeof method === 'function' ? [at.constructor as unknown as FilterClass, method] : null;
+    }
     at = Object.getPrototypeOf(at);
   }
   return null;
@@ -164,7 +168,7 @@ function makePlan(target: FilterClass, base: FilterClass): Plan {
     }
   };
   NEGOTIABLE.forEach(plan);
-  for (const [handler, step] of ENDS) if (readHandler(handler)) handled |= bitOf(step);
+  for (const [handler, step] of ALWAYS_CALLED) if (readHandler(handler)) handled |= bitOf(step);
 
   const flags = readClassMetadata(target, base);
   if (flags.rejectedRecipients) protocol |= P_RCPT_REJ;
@@ -189,19 +193,43 @@ export function planOf(target: FilterClass, base: FilterClass): Plan {
   return plan;
 }
 
-/** The plan for one object, which may have handlers of its own (arrow functions in class fields). */
+/** Functions that call the method in whose place they are, with all that it is marked with. */
+const wrappers = new WeakSet<object>();
+
+/** Says that a property of an object only wraps the method of its class, and leaves that method's decorators in effect. */
+export function keepDecorators(wrapper: object): void {
+  wrappers.add(wrapper);
+}
+
+/**
+ * The plan for one object, whose own properties take the place of the class's methods (arrow functions in class fields) and of all
+ * that these are marked with. One that is no function is no handler.
+ */
 export function planForObject(filter: object, plan: Plan): Plan {
-  let { handled, protocol, nocallback } = plan;
-  const owns = (handler: string) =>
-    typeof Object.getOwnPropertyDescriptor(filter, handler)?.value === 'function';
-  for (const { step, handler, no } of NEGOTIABLE) {
-    if (!owns(handler)) continue;
-    handled |= bitOf(step);
+  let { handled, noreply, nocallback, protocol, symlists, borrowed } = plan;
+  const decode = { ...plan.decode };
+  let replaced = false;
+  const replace = (handler: HandlerName, step: number, no: number, nr: number) => {
+    const property = Object.getOwnPropertyDescriptor(filter, handler);
+    if (!property) return;
+    replaced = true;
+    const isHandler = typeof property.value === 'function';
+    handled = isHandler ? handled | bitOf(step) : handled & ~bitOf(step);
+    protocol = isHandler ? protocol & ~no : protocol | no;
     nocallback &= ~bitOf(step);
-    protocol &= ~no;
-  }
-  for (const [handler, step] of ENDS) if (owns(handler)) handled |= bitOf(step);
-  const borrowed = plan.borrowed && !owns('body');
-  if (handled === plan.handled && borrowed === plan.borrowed) return plan;
-  return { ...plan, handled, protocol, nocallback, borrowed };
+    if (handler === 'body') borrowed = false;
+    if (isHandler && wrappers.has(property.value)) return;
+    protocol &= ~nr;
+    noreply &= ~bitOf(step);
+    symlists = symlists.filter(([stage]) => stage !== SYMLIST_STAGES.get(handler));
+    delete decode[handler];
+  };
+  for (const { handler, step, no, nr } of NEGOTIABLE) replace(handler, step, no, nr);
+  for (const [handler, step] of ALWAYS_CALLED) replace(handler, step, 0, 0);
+  return replaced ? { ...plan, handled, noreply, nocallback, protocol, symlists, decode, borrowed } : plan;
+}
+
+/** Whether an object of this plan has a handler for a step. Others are not called, even if the MTA has sent the step all the same. */
+export function hasHandler(plan: Plan, step: number): boolean {
+  return ((plan.handled | plan.nocallback) & bitOf(step)) !== 0;
 }

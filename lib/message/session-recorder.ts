@@ -1,10 +1,25 @@
 /** Records the sessions of a filter object, by handlers of its own that call those of its class. */
 import { CONTINUE, SKIP } from '../addon/constants.js';
-import { bitOf, type HandlerName, NEGOTIABLE, SYMLIST_STAGES } from '../addon/steps.js';
+import {
+  ABORT,
+  BODY,
+  bitOf,
+  CLOSE,
+  CONNECT,
+  DATA,
+  ENVFROM,
+  ENVRCPT,
+  EOH,
+  EOM,
+  type HandlerName,
+  HEADER,
+  HELO,
+  SYMLIST_STAGES,
+} from '../addon/steps.js';
 import type { FailedMessages, SavedMacros, SavedPeer } from '../archive/index.js';
 import { AnyFilter } from '../filter/base.js';
 import { decodeAs } from '../filter/decode.js';
-import { type Plan, planOf } from '../filter/plan.js';
+import { keepDecorators, type Plan, planForObject, planOf } from '../filter/plan.js';
 import type { MilterError } from '../internal/errors.js';
 import { onAbort } from '../internal/on-abort.js';
 import { AF_INET, AF_INET6, AF_UNIX, type Peer } from '../session/hostaddr.js';
@@ -38,6 +53,8 @@ type AnyHandler = (...args: unknown[]) => unknown;
 export class SessionRecorder {
   readonly #filter: AnyFilter;
   readonly #handlers: Record<HandlerName, AnyHandler>;
+  /** The steps that the filter itself has handlers for. */
+  readonly #handled: number;
   readonly #failed: FailedMessages;
   readonly #storage: Required<StorageOptions>;
   readonly #onError: (error: unknown) => void;
@@ -55,6 +72,7 @@ export class SessionRecorder {
   ) {
     this.#filter = filter;
     this.#handlers = filter as unknown as Record<HandlerName, AnyHandler>;
+    this.#handled = planForObject(filter, planOf(filter.constructor, AnyFilter)).handled;
     this.#failed = failed;
     this.#storage = storage;
     this.#onError = onError;
@@ -68,36 +86,36 @@ export class SessionRecorder {
       this.#takeDecoding();
       return negotiate(options);
     };
-    this.#wrap('connect', (hostname: string, ...peer: Peer) => {
+    this.#wrap('connect', CONNECT, (hostname: string, ...peer: Peer) => {
       this.#takeDecoding(); // where the MTA reuses its connection, nothing is negotiated
       const macros = { connect: this.#macros('connect') };
       this.#session = { client: { hostname, peer: savedPeer(peer) }, helo: null, macros };
     });
-    this.#wrap('hello', (helo: string) => {
+    this.#wrap('hello', HELO, (helo: string) => {
       const macros = { ...this.#session.macros, helo: this.#macros('hello') };
       this.#session = { ...this.#session, helo, macros };
     });
-    this.#wrap('envfrom', (...sender: string[]) => {
+    this.#wrap('envfrom', ENVFROM, (...sender: string[]) => {
       this.#end(this.#message);
       this.#skipped.clear();
       this.#message = new MessageRecord(this.#session, sender, this.#storage);
       this.#addMacros('envfrom');
     });
-    this.#wrap('envrcpt', (...command: string[]) => {
+    this.#wrap('envrcpt', ENVRCPT, (...command: string[]) => {
       this.#message?.addRecipient(command, this.#macros('envrcpt'));
     });
-    if (filter.data !== AnyFilter.prototype.data) this.#wrap('data', () => this.#addMacros('data'));
-    this.#wrap('header', (name: string, value: string) => {
+    if (this.#handled & bitOf(DATA)) this.#wrap('data', DATA, () => this.#addMacros('data'));
+    this.#wrap('header', HEADER, (name: string, value: string) => {
       this.#message?.addHeader(HeaderField.received(filter.context.protocol, name, value));
     });
-    this.#wrap('eoh', () => this.#addMacros('eoh'));
-    this.#wrap('body', (chunk: Buffer) => this.#message?.addBody(chunk));
-    this.#wrap('eom', () => {
+    this.#wrap('eoh', EOH, () => this.#addMacros('eoh'));
+    this.#wrap('body', BODY, (chunk: Buffer) => this.#message?.addBody(chunk));
+    this.#wrap('eom', EOM, () => {
       this.#addMacros('eom');
       if (this.#message) this.#message.complete = true;
     });
-    this.#endAt('abort');
-    this.#endAt('close');
+    this.#endAt('abort', ABORT);
+    this.#endAt('close', CLOSE);
   }
 
   /** The values are recorded as they arrive, so they are decoded here instead of before the handler. */
@@ -110,22 +128,35 @@ export class SessionRecorder {
     context.plan = { ...plan, decode: unknown === undefined ? {} : { unknown } } as Plan;
   }
 
-  #wrap<Args extends unknown[]>(handler: HandlerName, record: (...args: Args) => Promise<void> | void): void {
-    const isCalled = !(planOf(this.#filter.constructor, AnyFilter).nocallback & stepBit(handler));
-    const original = isCalled ? this.#handlers[handler].bind(this.#filter) : () => CONTINUE;
+  #wrap<Args extends unknown[]>(
+    handler: HandlerName,
+    step: number,
+    record: (...args: Args) => Promise<void> | void,
+  ): void {
+    const original = this.#originalOf(handler, step);
     const call = (args: unknown[]) => this.#call(handler, original, args);
-    this.#handlers[handler] = (...args) => {
+    this.#replace(handler, (...args) => {
       const recorded = this.#record(() => record(...(args as Args)));
       return recorded ? recorded.then(() => call(args)) : call(args);
-    };
+    });
   }
 
-  #endAt(handler: 'abort' | 'close'): void {
-    const original = this.#handlers[handler].bind(this.#filter);
-    this.#handlers[handler] = () => {
+  #endAt(handler: 'abort' | 'close', step: number): void {
+    const original = this.#originalOf(handler, step);
+    this.#replace(handler, () => {
       this.#end(this.#message);
       return original();
-    };
+    });
+  }
+
+  #originalOf(handler: HandlerName, step: number): AnyHandler {
+    return this.#handled & bitOf(step) ? this.#handlers[handler].bind(this.#filter) : () => CONTINUE;
+  }
+
+  #replace(handler: HandlerName, wrapper: AnyHandler): void {
+    if (!Object.hasOwn(this.#filter, handler)) keepDecorators(wrapper);
+    // Not by assignment, which a getter of that name refuses.
+    Object.defineProperty(this.#filter, handler, { value: wrapper, writable: true, configurable: true });
   }
 
   /** Records something; a message that cannot be recorded, as on a full disk, is forgotten, and the filter goes on. */
@@ -227,11 +258,6 @@ export class SessionRecorder {
 
 const isPromise = (value: unknown): value is PromiseLike<unknown> =>
   typeof (value as PromiseLike<unknown> | null)?.then === 'function';
-
-function stepBit(handler: HandlerName): number {
-  const found = NEGOTIABLE.find((step) => step.handler === handler);
-  return found ? bitOf(found.step) : 0;
-}
 
 function savedPeer([family, hostaddr]: Peer): SavedPeer {
   switch (family) {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { REJECT, TEMPFAIL } from 'tsmilter';
 import { Actions, Protocol } from 'tsmilter/testing';
+import { until } from '../../tools/wait.js';
 import { errorWith } from '../support/expect.js';
 import { ENVELOPE, FilterProcess } from '../support/filter-process.js';
 import { driveTo } from './drive.js';
@@ -228,6 +229,39 @@ describe('negotiation', () => {
     expect(mta.negotiated.protocol & ALL_NO).toBe(ALL_NO & ~(NO_BITS.hello | NO_BITS.header));
     await mta.connect('client.example');
     expect((await mta.helo('refused.example')).verdict).toBe('reject');
+    await mta.close();
+    await own.stop();
+  });
+
+  // Where sessions are followed, the ends of messages are passed on also without a handler.
+  for (const options of [{}, { metrics: 'inet:0@127.0.0.1' }]) {
+    it(`properties that are no functions are no handlers, ${'metrics' in options ? 'with' : 'without'} metrics`, async () => {
+      await using own = await FilterProcess.start('decorated', { options });
+      for (const name of ['NotHandlers', 'NotHandlersOfAll']) {
+        await own.use(name);
+        await using mta = await own.greeted();
+        expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
+        await mta.mail('<aborted@client.example>');
+        await mta.abort();
+        expect((await mta.message(ENVELOPE)).verdict).toBe('continue');
+        await mta.quit();
+      }
+      await until('the sessions to have ended', async () => {
+        const [made, ended] = await own.request<[number, number]>('diag');
+        return made === ended;
+      });
+      expect((await own.events()).filter(([event]) => event !== 'envfrom')).toStrictEqual([]);
+      await own.stop();
+    });
+  }
+
+  it('a property in place of a method without reply is answered', async () => {
+    await using own = await FilterProcess.start('decorated');
+    await own.use('OwnInPlace');
+    await using mta = await own.greeted();
+    const { verdict } = await mta.message({ ...ENVELOPE, headers: [['Subject', 'x']] });
+    expect(verdict).toBe('reject');
+    expect(await own.eventsOf('report')).toStrictEqual([]);
     await mta.close();
     await own.stop();
   });

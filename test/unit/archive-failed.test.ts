@@ -279,6 +279,30 @@ describe('a filter whose messages are saved', () => {
     await plain.close();
   });
 
+  it('has the handlers that it would have by itself', async () => {
+    const greeted: string[] = [];
+    class Parent extends Milter.Base {
+      @Milter.nocallback
+      override hello(_name: string): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+      // A getter, and a field that is no function, are no handlers.
+      // biome-ignore lint/suspicious/noExplicitAny: as in plain JavaScript
+      override abort = new AbortController() as any;
+    }
+    Object.defineProperty(Parent.prototype, 'eom', { get: () => () => Milter.REJECT });
+    class Filter extends Parent {
+      override hello = (name: string) => {
+        greeted.push(name);
+        return Milter.CONTINUE;
+      };
+    }
+    const { result, errors } = await run(Filter);
+    expect(errors).toStrictEqual([]);
+    expect(result.verdict).toBe('continue');
+    expect(greeted).toStrictEqual(['helo.example']);
+  });
+
   it('keeps its decorators: decoded values, handlers that are not called, those without reply', async () => {
     const seen: unknown[] = [];
     class Decorated extends Milter.Base {

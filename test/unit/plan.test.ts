@@ -1,7 +1,17 @@
 /** Contract 12, 13: what a class wants, worked out for each class of its own. */
 import { describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
-import { bitOf, CONNECT, ENVFROM, EOM, HANDLER_NAMES, HEADER, HELO, NEGOTIABLE } from '#lib/addon/steps.js';
+import {
+  bitOf,
+  CLOSE,
+  CONNECT,
+  ENVFROM,
+  EOM,
+  HANDLER_NAMES,
+  HEADER,
+  HELO,
+  NEGOTIABLE,
+} from '#lib/addon/steps.js';
 import { Base } from '#lib/filter/base.js';
 import { planForObject, planOf } from '#lib/filter/plan.js';
 import { errorWith } from '../support/expect';
@@ -214,6 +224,13 @@ describe('the mask of a subclass', () => {
       },
     });
     expect(plan(Odd).handled).toBe(0);
+    class Hiding extends Parent {}
+    Object.defineProperty(
+      Hiding.prototype,
+      'connect',
+      Object.getOwnPropertyDescriptor(Odd.prototype, 'hello') ?? {},
+    );
+    expect(plan(Hiding).handled & bitOf(CONNECT)).toBe(0);
   });
 });
 
@@ -320,12 +337,49 @@ describe('planForObject', () => {
     expect(own.protocol & Milter.P_NOHELO).toBe(0);
   });
 
-  it('ignores properties that are not functions', () => {
+  it('a property in place of a method removes all that the method is marked with', () => {
+    class Marked extends Base {
+      static noreply = ['hello', 'body'];
+      static borrowed = ['body'];
+      static symlist = { hello: ['i'], eom: ['{msg_id}'] };
+      static decode = { hello: 'bytes', header: 'bytes' } as const;
+      override hello(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+      override header(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+      override body(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+      override eom(): Milter.Answer {
+        return Milter.CONTINUE;
+      }
+    }
+    class Arrow extends Marked {
+      override hello = () => Milter.REJECT;
+      override body = () => Milter.REJECT;
+    }
+    const own = planForObject(new Arrow(), plan(Arrow));
+    expect(own.handled).toBe(plan(Marked).handled);
+    expect(own.noreply).toBe(0);
+    expect(own.protocol & (Milter.P_NR_HELO | Milter.P_NR_BODY)).toBe(0);
+    expect(own.borrowed).toBe(false);
+    expect(own.symlists).toStrictEqual([[Milter.M_EOM, ['{msg_id}']]]);
+    expect(own.decode).toStrictEqual({ header: 'bytes' });
+    expect(planForObject(new Marked(), plan(Marked))).toBe(plan(Marked));
+  });
+
+  it('a property that is no function is no handler, and hides the method of the class', () => {
     class Odd extends Base {
       data2 = 1;
     }
     const filter = Object.assign(new Odd(), { hello: undefined, body: 'text' });
-    const shared = plan(Odd);
-    expect(planForObject(filter, shared)).toBe(shared);
+    expect(planForObject(filter, plan(Odd))).toStrictEqual(plan(Odd));
+    class Hiding extends Parent {}
+    const hiding = Object.assign(new Hiding(), { connect: undefined, close: null });
+    const own = planForObject(hiding, plan(Hiding));
+    expect(own.handled & (bitOf(CONNECT) | bitOf(CLOSE))).toBe(0);
+    expect(own.protocol & Milter.P_NOCONNECT).not.toBe(0);
   });
 });
