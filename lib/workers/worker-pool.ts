@@ -67,7 +67,7 @@ export class WorkerPool implements SessionHost {
 
   /**
    * Starts the workers; resolves when all of them take sessions, or the start was cancelled.
-   * @throws MilterError ERR_MILTER_WORKER if one of them ends before
+   * @throws MilterError ERR_MILTER_WORKER if one of them ends before, or cannot be started
    */
   async start(): Promise<void> {
     await Promise.all(this.#slots.map((slot) => slot.start()));

@@ -64,7 +64,7 @@ export class WorkerSlot {
 
   /**
    * Starts the first worker, which is replaced from the time when it takes sessions.
-   * @throws MilterError ERR_MILTER_WORKER if it ends before
+   * @throws MilterError ERR_MILTER_WORKER if it ends before, or cannot be started
    */
   async start(): Promise<void> {
     const thread = this.#startThread();
@@ -123,16 +123,27 @@ export class WorkerSlot {
 
   /** Replaces workers that die, until the filter stops. */
   async #supervise(first: WorkerThread): Promise<void> {
-    const { signal } = this.#ending;
-    for (let thread = first; ; thread = this.#startThread()) {
-      const error = await thread.ended;
+    for (let thread: WorkerThread | null = first; thread; ) {
+      const error: MilterError | null = await thread.ended;
       const { servedFor } = thread;
       this.#vacate(thread);
       if (!error) return; // it has ended with the filter
       this.#report(error);
-      if (signal.aborted) return;
-      const slept = await sleep(this.#backoff.next(servedFor), true, { signal }).catch(() => false);
-      if (!slept) return;
+      thread = await this.#replace(servedFor);
+    }
+  }
+
+  /** Starts the next worker, after a pause that grows each time when it cannot be started; null if the filter stops. */
+  async #replace(servedFor: number): Promise<WorkerThread | null> {
+    const { signal } = this.#ending;
+    for (let served = servedFor; ; served = 0) {
+      const slept = await sleep(this.#backoff.next(served), true, { signal }).catch(() => false);
+      if (!slept) return null;
+      try {
+        return this.#startThread();
+      } catch (error) {
+        this.#report(error as MilterError);
+      }
     }
   }
 }

@@ -52,6 +52,7 @@ export class WorkerThread {
   /**
    * @param number the worker's number in messages
    * @param writeLog writes the entries of the worker's log
+   * @throws MilterError ERR_MILTER_WORKER if the system has no thread, memory or descriptor left for it
    */
   constructor(
     number: number,
@@ -65,12 +66,21 @@ export class WorkerThread {
     const heartbeat = Math.ceil(stuckAfter / MISSED_HEARTBEATS);
     const { port1, port2 } = new MessageChannel();
     const start: WorkerStart = { settings, counters: this.counters.memory, heartbeat, port: port2 };
-    this.#worker = new Worker(join(__dirname, 'worker.js'), {
-      name: `tsmilter ${settings.name} ${number}`,
-      workerData: start,
-      transferList: [port2],
-      resourceLimits: options.resourceLimits,
-    });
+    try {
+      this.#worker = new Worker(join(__dirname, 'worker.js'), {
+        name: `tsmilter ${settings.name} ${number}`,
+        workerData: start,
+        transferList: [port2],
+        resourceLimits: options.resourceLimits,
+      });
+    } catch (cause) {
+      port1.close();
+      throw new MilterError(
+        'ERR_MILTER_WORKER',
+        `worker ${number} (${options.path}) could not be started: ${errorSummary(cause)}`,
+        { cause },
+      );
+    }
     // The thread's number is the one that sessions have in the log.
     this.#label = `worker ${number} (thread ${this.#worker.threadId}, ${options.path})`;
     this.#port = port1;

@@ -4,14 +4,17 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
+import type { MtaSession } from 'tsmilter/testing';
 import { TIMEOUT, until } from '../../tools/wait.js';
 import { attempt, serves, starter } from '../fixtures/lifecycle/starter.js';
 import { expectThat } from '../support/expect.js';
 import { describeUnless } from '../support/skip.js';
 import { unwatched } from '../support/unwatched.js';
 import { openFiles } from './support/descriptors.js';
-import { CLEAN_END, ObservedFilter } from './support/observed-filter.js';
+import { goodMessage, greet } from './support/messages.js';
+import { CLEAN_END, ObservedFilter, type Told } from './support/observed-filter.js';
 
 /** A user that has no processes and threads except this test's: those of other test files, and of other runs, would count. */
 const UID = 100_000 + process.pid;
@@ -93,4 +96,59 @@ describeUnless(WHY, 'without threads (RLIMIT_NPROC)', () => {
     await serves(await filter.open());
     expect(await filter.stop()).toStrictEqual(CLEAN_END);
   });
+
+  it('for the workers: the start is refused with a code', async () => {
+    await using filter = await starter({ uid: UID });
+    allowThreads(filter, 1);
+    const module = join(__dirname, '../fixtures/workers/filter.js');
+    const { code, message } = await attempt(filter, { factory: 'none', run: { module } });
+    expect(code).toBe('ERR_MILTER_WORKER');
+    expect(message).toMatch(/^worker 1 \(.*\) could not be started: /);
+    await finish(filter);
+  });
+
+  it('for the replacement of a worker: it is reported and tried again, and the other workers serve', async () => {
+    await using filter = await ObservedFilter.start({ fixture: '../workers/host', uid: UID });
+    const sessions = await Promise.all([1, 2].map(() => filter.open()));
+    for (const session of sessions) await greet(session);
+    const threads: string[] = [];
+    for (const session of sessions) threads.push(await threadOf(session));
+    allowThreads(filter, 1);
+    filter.tell({ do: 'terminate', value: Number(threads[0]) });
+    const failed = ({ message }: Told) => /^worker \d \(.*\) could not be started: /.test(String(message));
+    const error = await filter.event('error', failed, 2);
+    expect([error.code, error.step]).toStrictEqual(['ERR_MILTER_WORKER', 'a worker']);
+    expect(error.cause).toMatchObject({ code: 'ERR_WORKER_INIT_FAILED' });
+    expect(await threadOf(sessions[1] as MtaSession)).toBe(threads[1]);
+
+    allowThreads(filter, 1_000);
+    await filter.event('loaded', undefined, 3);
+    await Promise.all(sessions.map((session) => session.close()));
+    expectThat(await filter.stop(), filter.state()).toStrictEqual(CLEAN_END);
+  });
+
+  it('for the replacement of a worker: a stop ends the wait for one', async () => {
+    await using filter = await ObservedFilter.start({
+      fixture: '../workers/host',
+      uid: UID,
+      run: { workers: 1 },
+    });
+    const { thread } = await filter.event('worker');
+    allowThreads(filter, 1);
+    filter.tell({ do: 'terminate', value: thread as number });
+    await filter.event('error', undefined, 3);
+    filter.child.kill('SIGTERM');
+    await filter.event('stopped');
+    allowThreads(filter, 1_000);
+    expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
+  });
 });
+
+/** The thread that answers the session's message. */
+async function threadOf(session: MtaSession): Promise<string> {
+  const { verdict, modifications } = await session.message(goodMessage);
+  expect(verdict).toBe('continue');
+  return modifications.flatMap((one) =>
+    one.type === 'addheader' && one.name === 'X-Thread' ? [one.value] : [],
+  )[0] as string;
+}
