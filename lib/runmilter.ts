@@ -48,7 +48,10 @@ export interface RunOptions
     LogOptions,
     MetricsOptions,
     ServiceManagerOptions {
-  /** The filter's class, or a function that makes a filter object. Default: what setFactory has set. Not with `module`. */
+  /**
+   * The filter's class, or a function that makes a filter object; set as by setFactory, unless the start fails. Default: what
+   * setFactory has set. Not with `module`.
+   */
   factory?: Factory;
   /** Seconds that the MTA may take for its next command before its session is closed; 0: libmilter's default, 7210. */
   timeout?: number;
@@ -107,7 +110,6 @@ export async function runmilter(name: string, socket: string, options: RunOption
   checkSocketSpec(socket);
   const { main, workers, log: logOptions, metrics: metricsAddress, ...settings } = normalise(options);
   const log = load(() => openLog(name, logOptions));
-  const release = runtime.reserve();
   const supervision = new Supervision({
     systemd: options.systemd ?? true,
     signals: main.signals,
@@ -115,9 +117,11 @@ export async function runmilter(name: string, socket: string, options: RunOption
     logger: log?.logger,
   });
   const { countsMessages } = supervision;
-  let server: MetricsServer | null = null;
+  let server = null as MetricsServer | null;
   let metricsUrl: string | undefined;
-  let [begun, started] = [false, false];
+  let started = false;
+  /** Takes back what the start has changed, unless it has succeeded. */
+  let undo = () => {};
   let failure: { error: unknown } | undefined;
   const onReady = () => {
     started = true;
@@ -134,18 +138,22 @@ export async function runmilter(name: string, socket: string, options: RunOption
     }
     supervision.ready();
   };
-  try {
-    if (options.factory) setFactory(options.factory);
+  const begin = (): FilterStart => {
+    const factory = options.factory && setFactory(options.factory);
+    undo = () => {
+      if (factory !== undefined && currentFactory() === options.factory) setFactory(factory);
+      runtime.exceptions.setLogger(null);
+    };
+    runtime.exceptions.setLogger(log?.logger ?? null);
     server = metricsAddress && createMetricsServer(metricsAddress);
     const metrics = server?.own ?? null;
     const pool =
       workers && load(loadWorkers).createPool(workers, { name, options: main, log, metrics, countsMessages });
-    metricsUrl = await server?.start(pool);
-    const filter: FilterStart = {
+    supervision.start(pool);
+    return {
       name,
       socket,
       ...settings,
-      options: main,
       callbacks: filterCallbacks(),
       workers: pool,
       observation: {
@@ -158,10 +166,8 @@ export async function runmilter(name: string, socket: string, options: RunOption
         ]),
         prefix: '',
       },
-      onStarting: () => {
-        begun = true;
-        runtime.exceptions.setLogger(log?.logger ?? null);
-        supervision.start(pool);
+      prepare: async () => {
+        metricsUrl = await server?.start(pool);
       },
       onStopping: () => {
         server?.stopping();
@@ -169,12 +175,13 @@ export async function runmilter(name: string, socket: string, options: RunOption
         tell(log?.logger, {}, 'stopping');
       },
     };
-    await runtime.runFilter(filter, onReady);
+  };
+  try {
+    await runtime.runFilter(main, begin, onReady);
   } finally {
     supervision.close();
     await server?.close();
-    if (begun && !started) runtime.exceptions.setLogger(null);
-    release();
+    if (!started) undo();
   }
   tell(log?.logger, { sessions: runtime.contexts[0] }, 'stopped');
   await log?.flush();
@@ -253,7 +260,8 @@ function checkFilterIsGiven(factory: Factory | null, workers: NormalisedWorkerOp
 
 /**
  * Stops the running filter: it takes no new sessions, sessions that are in a message may finish it within the time, and
- * the others are told to try again later. Resolves when the filter has stopped, at once if none runs.
+ * the others are told to try again later. A start that is not complete ends without one. Resolves when the filter has stopped, at
+ * once if none runs or starts.
  * @param drainTimeout milliseconds; default: runmilter's option
  */
 export async function stop(drainTimeout?: number): Promise<void> {

@@ -9,8 +9,6 @@ import type { NormalisedMainOptions, NormalisedSocketOptions } from './options.j
 export interface SessionHost {
   /** Contexts made in all workers, and those of them that have ended. */
   readonly contexts: [made: number, ended: number];
-  /** Whether {@link cancel} has been called. */
-  readonly cancelled: boolean;
   /** Resolves when all workers take sessions, or the start was cancelled; rejects if one of them fails. */
   start(): Promise<void>;
   /** Terminates the workers at once, also those that are starting. */
@@ -26,7 +24,6 @@ export interface FilterStart {
   readonly callbacks: Callbacks;
   readonly socket: string;
   readonly socketOptions: NormalisedSocketOptions;
-  readonly options: NormalisedMainOptions;
   /** libmilter's own settings; undefined leaves its defaults. */
   readonly timeout: number | undefined;
   readonly backlog: number | undefined;
@@ -35,8 +32,9 @@ export interface FilterStart {
   readonly workers: SessionHost | null;
   /** How sessions are followed from outside. Default: not at all. */
   readonly observation?: Observation;
-  /** Called when the start has not been refused, and when the filter begins to stop. */
-  readonly onStarting?: () => void;
+  /** What has to be done before the workers and libmilter are started. */
+  readonly prepare: () => Promise<void>;
+  /** Called when the filter begins to stop. */
   readonly onStopping?: () => void;
 }
 

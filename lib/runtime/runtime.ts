@@ -33,13 +33,23 @@ interface Run {
   readonly asked: { stop: boolean; now: boolean };
 }
 
+/** What a run is made of. */
+interface RunSteps {
+  readonly workers: SessionHost | null;
+  /** Done before libmilter's start, and before the workers'; without it, that comes at once. */
+  readonly prepare?: () => Promise<void>;
+  /** Hands the filter to libmilter; resolves when that has returned, to whether it failed. */
+  readonly start: () => Promise<boolean>;
+}
+
 type State =
   | { readonly phase: 'idle' }
   /** libmilter knows the filter's name. */
   | { readonly phase: 'registered' }
   /** Its socket is open. */
   | { readonly phase: 'opened' }
-  | ({ readonly phase: 'startingWorkers'; readonly workers: SessionHost } & Run)
+  /** What comes before libmilter's start is done: metrics, workers. */
+  | ({ readonly phase: 'starting'; readonly workers: SessionHost | null } & Run)
   /** libmilter serves, or is about to return. */
   | ({ readonly phase: 'running'; readonly workers: SessionHost | null } & Run)
   /** libmilter has returned, or was not started after all. */
@@ -80,45 +90,36 @@ class Runtime {
 
   /** Serves sessions in this thread; resolves when libmilter has returned. libmilter: smfi_main. */
   main(options: NormalisedMainOptions): Promise<void> {
-    return this.#run(options, null, () => this.#start(options, true, () => {}));
+    return this.#run(options, () => ({ workers: null, start: () => this.#start(options, true, () => {}) }));
   }
 
   // --- or in one go
 
   /**
-   * Refuses at once what runFilter would refuse, for what has to be done before it.
-   * @returns takes it back, unless a filter has been started meanwhile
-   */
-  reserve(): () => void {
-    this.#checkStartable();
-    return () => {
-      if (this.#state.phase === 'idle') native().release();
-    };
-  }
-
-  /**
    * Runs a filter from its registration to its end.
+   * @param begin called at once if nothing else runs or starts: gives the filter
    * @param onReady called when it serves
    */
-  runFilter(filter: FilterStart, onReady: () => void): Promise<void> {
-    const { options, workers } = filter;
-    const begin = () => {
+  runFilter(options: NormalisedMainOptions, begin: () => FilterStart, onReady: () => void): Promise<void> {
+    return this.#run(options, () => {
+      const filter = begin();
       this.#observation = filter.observation;
       this.#onStopping = filter.onStopping;
-      filter.onStarting?.();
-    };
-    const start = () => {
-      const addon = native();
-      this.#register(filter.name);
-      Object.assign(this.callbacks, filter.callbacks);
-      if (filter.backlog !== undefined) addon.setBacklog(filter.backlog);
-      this.#openSocket(filter.socket, filter.socketOptions);
-      // Only now, so that a start which is refused leaves nothing behind for the next one.
-      if (filter.timeout !== undefined) addon.setTimeout(filter.timeout);
-      if (filter.debug !== undefined) addon.setDebug(filter.debug);
-      return this.#start(options, workers === null, onReady);
-    };
-    return this.#run(options, workers, start, begin);
+      const { workers, prepare } = filter;
+      return { workers, prepare, start: () => this.#startFilter(filter, options, onReady) };
+    });
+  }
+
+  #startFilter(filter: FilterStart, options: NormalisedMainOptions, onReady: () => void): Promise<boolean> {
+    const addon = native();
+    this.#register(filter.name);
+    Object.assign(this.callbacks, filter.callbacks);
+    if (filter.backlog !== undefined) addon.setBacklog(filter.backlog);
+    this.#openSocket(filter.socket, filter.socketOptions);
+    // Only now, so that a start which is refused leaves nothing behind for the next one.
+    if (filter.timeout !== undefined) addon.setTimeout(filter.timeout);
+    if (filter.debug !== undefined) addon.setDebug(filter.debug);
+    return this.#start(options, filter.workers === null, onReady);
   }
 
   // --- while it runs
@@ -130,8 +131,9 @@ class Runtime {
   async stop(drainTimeout?: number): Promise<void> {
     const state = this.#state;
     switch (state.phase) {
-      case 'startingWorkers':
-        state.workers.cancel();
+      case 'starting':
+        state.asked.stop = true;
+        state.workers?.cancel();
         await state.over;
         break;
       case 'endingWorkers':
@@ -206,28 +208,29 @@ class Runtime {
 
   /**
    * One run from start to end, whatever happens in it.
-   * @param start hands the filter to libmilter; resolves when that has returned, to whether it failed
-   * @param begin called when nothing else runs
+   * @param begin called at once if nothing else runs or starts
    */
   async #run(
     { drainTimeout, signals, uncaughtErrors }: NormalisedMainOptions,
-    workers: SessionHost | null,
-    start: () => Promise<boolean>,
-    begin: () => void = () => {},
+    begin: () => RunSteps,
   ): Promise<void> {
     this.#checkStartable();
-    begin();
     const before = this.#state;
     const { promise: over, resolve } = withResolvers<void>();
     const run: Run = { drainTimeout, over, asked: { stop: false, now: false } };
+    let workers: SessionHost | null = null;
     let started = false;
     let ignoreSignals = () => {};
     let leaveErrors = () => {};
     try {
-      if (workers) {
-        this.#state = { phase: 'startingWorkers', workers, ...run };
-        await workers.start();
-        if (workers.cancelled) return;
+      const { prepare, start, ...steps } = begin();
+      workers = steps.workers;
+      if (prepare) {
+        this.#state = { phase: 'starting', workers, ...run };
+        await prepare();
+        if (run.asked.stop) return;
+        await workers?.start();
+        if (run.asked.stop) return;
       }
       const returned = start();
       started = true;
@@ -314,7 +317,7 @@ class Runtime {
       case 'worker':
       case 'serving':
         throw inWorker();
-      case 'startingWorkers':
+      case 'starting':
       case 'running':
       case 'endingWorkers':
         throw inUse();

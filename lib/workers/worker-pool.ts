@@ -13,7 +13,6 @@ import { WorkerThread } from './worker-thread.js';
 export class WorkerPool implements SessionHost {
   readonly #slots: readonly WorkerSlot[];
   #settings: WorkerSettings;
-  #cancelled = false;
   /** Called when a worker begins to take sessions, and when one has ended. */
   onChange = () => {};
 
@@ -61,10 +60,6 @@ export class WorkerPool implements SessionHost {
     return (await Promise.all(this.#slots.map((slot) => slot.collect()))).flat();
   }
 
-  get cancelled(): boolean {
-    return this.#cancelled;
-  }
-
   /**
    * Starts the workers; resolves when all of them take sessions, or the start was cancelled.
    * @throws MilterError ERR_MILTER_WORKER if one of them ends before, or cannot be started
@@ -74,7 +69,6 @@ export class WorkerPool implements SessionHost {
   }
 
   cancel(): void {
-    this.#cancelled = true;
     for (const slot of this.#slots) slot.terminate();
   }
 
