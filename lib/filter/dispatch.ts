@@ -20,6 +20,7 @@ import {
   UNKNOWN,
 } from '../addon/steps.js';
 import { badArgument, MilterError } from '../internal/errors.js';
+import { ownPromise } from '../internal/own-promise.js';
 import { sharedPrototype } from '../internal/shared-instanceof.js';
 import type { Callbacks } from '../session/callbacks.js';
 import type { Context } from '../session/context.js';
@@ -80,7 +81,7 @@ export function makeFilter(factory: Factory): AnyFilter {
   const filter: unknown = isFilterClass(factory) ? new factory() : factory();
   if (filter instanceof AnyFilter) return filter;
   // Nobody else waits for it, so that its rejection would end the process.
-  if (types.isPromise(filter)) filter.catch(() => {});
+  if (types.isPromise(filter)) ownPromise(filter).catch(() => {});
   throw badArgument(
     `the factory must give an object of a class that extends Base${types.isPromise(filter) ? ', not a promise of one' : ''}`,
   );
@@ -109,7 +110,9 @@ function enforceDecorators(context: Context, step: number, answer: unknown): unk
   const plan = context.plan as Plan;
   if (!((plan.nocallback | plan.noreply) & bitOf(step))) return answer;
   if (typeof (answer as PromiseLike<unknown> | null)?.then === 'function') {
-    return Promise.resolve(answer).then((value) => checkAnswer(context, plan, step, value));
+    return ownPromise(answer as PromiseLike<unknown>).then((value) =>
+      checkAnswer(context, plan, step, value),
+    );
   }
   return checkAnswer(context, plan, step, answer);
 }

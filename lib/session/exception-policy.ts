@@ -6,6 +6,7 @@ import { errorText } from '../internal/error-text.js';
 import { badArgument } from '../internal/errors.js';
 import type { Logger } from '../internal/logger.js';
 import { writeLine } from '../internal/output.js';
+import { ownPromise } from '../internal/own-promise.js';
 import type { Context } from './context.js';
 import type { SessionFacts } from './observer.js';
 import { escapePercents, replaceUnprintable } from './reply-text.js';
@@ -104,7 +105,7 @@ export class Exceptions {
     };
     try {
       const result = hook(error, step, ...facts);
-      if (types.isPromise(result)) result.catch(failed); // from an async function, which the type does not exclude
+      if (types.isPromise(result)) ownPromise(result).catch(failed); // from an async function, which the type does not exclude
     } catch (hookError) {
       failed(hookError);
     }

@@ -25,6 +25,7 @@ import {
 } from '../addon/steps.js';
 import { MilterError } from '../internal/errors.js';
 import type { Logger } from '../internal/logger.js';
+import { ownPromise } from '../internal/own-promise.js';
 import { callHandler } from './call-handler.js';
 import { type Backend, Context } from './context.js';
 import type { SessionDependencies } from './dependencies.js';
@@ -127,7 +128,7 @@ export class Session implements Backend {
     };
     try {
       const result = this.#dependencies.callbacks.close?.(this.context);
-      if (isPromise(result)) Promise.resolve(result).then(finish, fail);
+      if (isPromise(result)) ownPromise(result).then(finish, fail);
       else finish();
     } catch (error) {
       fail(error);
@@ -330,8 +331,7 @@ export class Session implements Backend {
     if (options.progressInterval > 0 && endsWith(run.events, EOM)) {
       wait.every(options.progressInterval, () => this.#sendProgress(run));
     }
-    // Through a promise of our own: a thenable may throw, or call back twice.
-    Promise.resolve(result).then(
+    ownPromise(result).then(
       (value) => this.#settle(run, step, wait, () => this.#check(step, value)),
       (error: unknown) =>
         this.#settle(

@@ -8,6 +8,8 @@ const CASES: readonly (readonly [how: string, verdict: 'reject' | 'tempfail'])[]
   ['a thenable that answers twice', 'reject'],
   ['a thenable that answers and rejects', 'reject'],
   ['a thenable that throws', 'tempfail'],
+  ['a promise whose own then answers twice', 'reject'],
+  ['a promise whose own then throws', 'tempfail'],
   ['a getter that throws', 'tempfail'],
   ['a promise of a promise', 'reject'],
   ['a function', 'tempfail'],
