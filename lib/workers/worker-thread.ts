@@ -21,6 +21,9 @@ const TERMINATION_TIMEOUT = 5_000;
 /** Milliseconds to wait for a worker's metrics. */
 const COLLECT_TIMEOUT = 1_000;
 
+/** The longest delay of a timer; a longer one would be over at once. */
+const MAX_DELAY = 2 ** 31 - 1;
+
 export class WorkerThread {
   /** Resolves when the thread takes sessions; to false if it has ended before. */
   readonly serving: Promise<boolean>;
@@ -192,7 +195,7 @@ export class WorkerThread {
           "(timers, connections) in the module's export `stopped`",
       );
     // The worker measures the close handlers' time itself, unless its event loop is blocked.
-    let timer = setTimeout(terminate, timeout + STUCK_GRACE);
+    let timer = setTimeout(terminate, Math.min(timeout + STUCK_GRACE, MAX_DELAY));
     this.#onFinished = () => {
       clearTimeout(timer);
       timer = setTimeout(terminate, timeout);

@@ -204,6 +204,19 @@ test('a second signal does not wait for the workers', async () => {
   expect(filter.count('error')).toBe(0);
 });
 
+test('the longest drainTimeout does not cut close handlers short', async () => {
+  await using filter = await host({ run: { drainTimeout: 2 ** 31 - 1 } });
+  const session = await open(filter, 'park.close');
+  filter.child.kill('SIGTERM');
+  await filter.event('parked');
+  // The main thread has the time to do wrong.
+  for (let turn = 0; turn < 50; turn++) await filter.diag();
+  filter.tell({ do: 'to workers', value: 'release' });
+  expectThat(await filter.ended(), filter.state()).toStrictEqual(CLEAN_END);
+  expect(filter.count('error')).toBe(0);
+  await session.close();
+});
+
 test('a close handler that blocks its worker does not delay the stop for ever', async () => {
   await using filter = await host({ run: { drainTimeout: 100, handlerTimeout: 60_000 } });
   const session = await open(filter, 'spin.close');
