@@ -174,11 +174,17 @@ export class Context {
    * libmilter: smfi_setreply, smfi_setmlreply.
    * @param extended the code of RFC 3463, of the same class as `code`. Where it is null and the text begins with a digit, X.0.0 is
    *   sent, because the MTA could take the text for a code
-   * @throws MilterError ERR_MILTER_BAD_REPLY
+   * @throws MilterError ERR_MILTER_BAD_REPLY, also in negotiate
    */
   setreply(code: string, extended: string | null = null, ...lines: (string | null)[]): void {
     const texts = checkReply(code, extended, lines);
     this.#requireOpen('setreply');
+    if (this.#step === NEGOTIATE) {
+      throw new MilterError(
+        'ERR_MILTER_BAD_REPLY',
+        'setreply: not in negotiate, where there is no SMTP client yet: do this in connect or later',
+      );
+    }
     const done = this.#backend.setreply(code, extendedToSend(code, extended, texts), texts);
     if (done === undefined) throw badContext('setreply');
     if (!done) throw new MilterError('ERR_MILTER_BAD_REPLY', 'setreply: libmilter refused the reply');
@@ -209,6 +215,7 @@ export class Context {
       .split(/[\s,]+/)
       .filter(Boolean);
     const fail = (message: string) => new MilterError('ERR_MILTER_BAD_SYMLIST', `setsymlist: ${message}`);
+    this.#requireOpen('setsymlist');
     if (this.#step !== NEGOTIATE) throw fail('only in negotiate');
     if (names.length > MAX_SYMLIST_MACROS)
       throw fail(`at most ${MAX_SYMLIST_MACROS} macros, not ${names.length}`);
@@ -240,7 +247,7 @@ export class Context {
     checkInteger('chgheader: index', index, 0);
     if (value !== null) checkField('chgheader', 'headerValue', value);
     this.#requireEom('chgheader', ActionKind.chgheader);
-    this.#queue('chgheader', ActionKind.chgheader, index, name, value === null ? null : folded(value));
+    this.#queue('chgheader', ActionKind.chgheader, index, name, folded(value ?? ''));
   }
 
   /** Adds a recipient, with ESMTP parameters if given. libmilter: smfi_addrcpt, smfi_addrcpt_par. */

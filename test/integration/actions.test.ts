@@ -201,6 +201,7 @@ describe('actions', () => {
       ['addheader', 'X-A', fill('X-A'.length + 2)],
       ['addheader', 'X-A', fill('X-A'.length + 2 + 4), 1],
       ['chgheader', 'X-A', 1, fill('X-A'.length + 2 + 4)],
+      ['chgheader', fill(2 + 4), 1, null],
       ['addrcpt', `<${address(1)}@b.example>`],
       ['addrcpt', `<${address('A=b'.length + 2)}@b.example>`, 'A=b'],
       ['delrcpt', `<${address(1)}@b.example>`],

@@ -65,7 +65,7 @@ describe('Context', () => {
     ['addheader at 0', ADDHDRS, (c) => c.addheader('X', 'v', 0), [ActionKind.insheader, 0, 'X', 'v']],
     ['addheader at 7', ADDHDRS, (c) => c.addheader('X', 'v', 7), [ActionKind.insheader, 7, 'X', 'v']],
     ['chgheader', CHGHDRS, (c) => c.chgheader('X', 2, 'v'), [ActionKind.chgheader, 2, 'X', 'v']],
-    ['chgheader null', CHGHDRS, (c) => c.chgheader('X', 2, null), [ActionKind.chgheader, 2, 'X', null]],
+    ['chgheader null', CHGHDRS, (c) => c.chgheader('X', 2, null), [ActionKind.chgheader, 2, 'X', '']],
     ["chgheader ''", CHGHDRS, (c) => c.chgheader('X', 2, ''), [ActionKind.chgheader, 2, 'X', '']],
     ['addrcpt', ADDRCPT, (c) => c.addrcpt('<a@b>'), [ActionKind.addrcpt, 0, '<a@b>', null]],
     ['addrcpt null', ADDRCPT, (c) => c.addrcpt('<a@b>', null), [ActionKind.addrcpt, 0, '<a@b>', null]],
@@ -189,6 +189,13 @@ describe('Context', () => {
       }
     });
 
+    it('throws "bad context" once the session has ended', () => {
+      context.detach();
+      expect(() => context.setsymlist(0, 'i')).toThrow(errorWith({ code: 'ERR_MILTER_BAD_CONTEXT' }));
+      context.end();
+      expect(() => context.setsymlist(0, 'i')).toThrow(errorWith({ code: 'ERR_MILTER_BAD_CONTEXT' }));
+    });
+
     it('may be called again for a stage whose list libmilter refused', () => {
       backend.refuses = true;
       expect(() => context.setsymlist(0, 'i')).toThrow(errorWith(bad));
@@ -222,6 +229,14 @@ describe('Context', () => {
         ['setreply', '450', null, []],
         ['setreply', '450', null, []],
       ]);
+    });
+
+    it('throws in negotiate, and a later reply is none of it', () => {
+      context.enter(NEGOTIATE);
+      const refused = { code: 'ERR_MILTER_BAD_REPLY', message: /not in negotiate/ };
+      expect(() => context.setreply('550', '5.7.1', 'too early')).toThrow(errorWith(refused));
+      expect(() => context.setReplyText('550', '5.7.1', 'too early')).toThrow(errorWith(refused));
+      expect(backend.calls).toStrictEqual([]);
     });
 
     it('throws for a reply that libmilter refuses', () => {
