@@ -14,8 +14,9 @@ import { type ErrorHook, type ExceptionPolicy, Exceptions } from '../session/exc
 import { currentFlags } from '../session/flags.js';
 import { resolveActivatedSocket } from './activated-sockets.js';
 import type { FilterStart, SessionHost, WorkerRole } from './filter-start.js';
+import { holdLibmilter, type LibmilterHolder, releaseLibmilter } from './libmilter-holder.js';
 import type { NormalisedMainOptions, NormalisedSocketOptions } from './options.js';
-import { inUse, inWorker, startError, startRefused } from './start-errors.js';
+import { alreadyRun, inUse, inWorker, startError, startRefused } from './start-errors.js';
 import { onStopSignals } from './stop-signals.js';
 import { reportUncaughtErrors } from './uncaught-errors.js';
 
@@ -60,7 +61,7 @@ type State =
   /** This thread is a worker that takes sessions, or has done so. */
   | ({ readonly phase: 'serving' } & Run);
 
-class Runtime {
+class Runtime implements LibmilterHolder {
   readonly callbacks = noCallbacks();
   readonly exceptions = new Exceptions();
   #state: State = { phase: 'idle' };
@@ -81,7 +82,7 @@ class Runtime {
   openSocket(spec: string, options: NormalisedSocketOptions): void {
     this.#checkStartable();
     if (this.#state.phase === 'idle') {
-      native().release();
+      this.#release();
       throw new MilterError('ERR_MILTER_NOT_REGISTERED', 'register() comes before opening the socket');
     }
     this.#openSocket(spec, options);
@@ -191,6 +192,7 @@ class Runtime {
     this.exceptions.setPolicy(policy);
     this.#counts = counts;
     this.#state = { phase: 'worker', drainTimeout };
+    holdLibmilter(this);
     return (observation) => {
       this.#observation = observation;
       const { promise, resolve } = withResolvers<boolean>();
@@ -202,6 +204,11 @@ class Runtime {
       if (options.uncaughtErrors === 'report') void over.then(reportUncaughtErrors(this.exceptions));
       return over;
     };
+  }
+
+  /** For other copies of the package. */
+  get ended(): boolean {
+    return this.#state.phase === 'ended';
   }
 
   // --- what a run is made of
@@ -253,7 +260,7 @@ class Runtime {
       leaveErrors();
       this.#state = started ? { phase: 'ended' } : before;
       if (!started) this.#observation = this.#onStopping = undefined;
-      if (this.#state.phase === 'idle') native().release(); // a start in one go leaves nothing behind
+      if (this.#state.phase === 'idle') this.#release(); // a start in one go leaves nothing behind
       resolve();
     }
   }
@@ -325,6 +332,15 @@ class Runtime {
     // Another thread may have begun to start a filter; from here on, this one has.
     const result = native().claim();
     if (result !== StartResult.ready) throw startRefused(result);
+    const holder = holdLibmilter(this);
+    if (holder === this) return;
+    this.#release();
+    throw holder.ended ? alreadyRun() : inUse();
+  }
+
+  #release(): void {
+    native().release();
+    releaseLibmilter(this);
   }
 }
 
