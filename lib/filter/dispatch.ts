@@ -26,7 +26,7 @@ import type { Callbacks } from '../session/callbacks.js';
 import type { Context } from '../session/context.js';
 import { AnyFilter } from './base.js';
 import { type DecodePolicy, decodeAs } from './decode.js';
-import { hasHandler, type Plan } from './plan.js';
+import type { Plan } from './plan.js';
 
 /** A filter's class, or a function that makes a filter object for a session. */
 export type Factory = (new () => AnyFilter) | (() => AnyFilter);
@@ -145,13 +145,17 @@ export function filterCallbacks(getFactory: () => Factory | null = currentFactor
     context.setpriv(filter);
     return filter;
   };
-  /** The session's object. It is made here where the MTA reuses its connection, and does not negotiate again. */
-  const filterOf = (context: Context): AnyFilter => context.getpriv<AnyFilter | null>() ?? make(context);
-  /** The session's object if it has a handler for the step. */
-  const handlerOf = (context: Context, step: number, filter: AnyFilter | null = filterOf(context)) =>
-    filter && hasHandler(context.plan as Plan, step) ? filter : null;
+  /**
+   * The session's object if it has a handler for the step. It is made here where the MTA reuses its connection, and
+   * does not negotiate again.
+   */
+  const handlerOf = (context: Context, step: number): AnyFilter | null => {
+    const filter = context.getpriv<AnyFilter | null>() ?? make(context);
+    return ((context.plan as Plan).callable >> step) & 1 ? filter : null;
+  };
   /** As handlerOf, but without making an object for the end of a session that has none. */
-  const presentHandlerOf = (context: Context, step: number) => handlerOf(context, step, context.getpriv());
+  const presentHandlerOf = (context: Context, step: number): AnyFilter | null =>
+    context.getpriv() === null ? null : handlerOf(context, step);
   return {
     negotiate: (context, options) => make(context).negotiate(options),
     connect: (context, hostname, ...peer) => {

@@ -41,6 +41,8 @@ export interface Plan extends SessionPlan {
   readonly noreply: number;
   /** Steps that are marked nocallback. */
   readonly nocallback: number;
+  /** Steps whose handlers may be called: those above, of which an MTA may send some all the same. No others are called. */
+  readonly callable: number;
   /** The protocol bits that the filter takes of what an MTA offers. */
   readonly protocol: number;
   readonly symlists: readonly (readonly [stage: number, macros: readonly string[]])[];
@@ -175,7 +177,8 @@ function makePlan(target: FilterClass, base: FilterClass): Plan {
   if (flags.headerLeadingSpace) protocol |= P_HDR_LEADSPC;
   const macros = new Set(symlists.flatMap(([, names]) => names.map(macroName)));
   const immediate = flags.immediate ?? null;
-  return { handled, noreply, nocallback, protocol, symlists, macros, decode, borrowed, immediate };
+  const callable = handled | nocallback;
+  return { handled, noreply, nocallback, callable, protocol, symlists, macros, decode, borrowed, immediate };
 }
 
 const plans = new WeakMap<object, Plan>();
@@ -226,10 +229,7 @@ export function planForObject(filter: object, plan: Plan): Plan {
   };
   for (const { handler, step, no, nr } of NEGOTIABLE) replace(handler, step, no, nr);
   for (const [handler, step] of ALWAYS_CALLED) replace(handler, step, 0, 0);
-  return replaced ? { ...plan, handled, noreply, nocallback, protocol, symlists, decode, borrowed } : plan;
-}
-
-/** Whether an object of this plan has a handler for a step. Others are not called, even if the MTA has sent the step all the same. */
-export function hasHandler(plan: Plan, step: number): boolean {
-  return ((plan.handled | plan.nocallback) & bitOf(step)) !== 0;
+  if (!replaced) return plan;
+  const callable = handled | nocallback;
+  return { ...plan, handled, noreply, nocallback, callable, protocol, symlists, decode, borrowed };
 }

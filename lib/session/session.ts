@@ -302,9 +302,14 @@ export class Session implements Backend {
 
   #check(step: number, value: unknown): Status | typeof ALL_OPTS {
     if (step === ABORT) return CONTINUE; // the MTA expects no answer
-    if (step === NEGOTIATE && value === ALL_OPTS) return ALL_OPTS;
-    const verdict = checkStatus(STEP_NAMES[step] as string, value);
-    if (step === NEGOTIATE && verdict === CONTINUE) this.#negotiation?.checkChoice();
+    if (step === NEGOTIATE) return this.#checkNegotiation(value);
+    return checkStatus(STEP_NAMES[step] as string, value);
+  }
+
+  #checkNegotiation(value: unknown): Status | typeof ALL_OPTS {
+    if (value === ALL_OPTS) return ALL_OPTS;
+    const verdict = checkStatus('negotiate', value);
+    if (verdict === CONTINUE) this.#negotiation?.checkChoice();
     return verdict;
   }
 
