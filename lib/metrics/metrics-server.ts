@@ -1,6 +1,6 @@
 /** The metrics of a filter, as the thread that runs it sees them: it answers for what the server's thread is asked. */
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { errorSummary } from '../internal/error-text.js';
 import { MilterError, type MilterErrorCode } from '../internal/errors.js';
 import { Exposition, loadPromClient, type PromClient } from './exposition.js';
@@ -31,6 +31,7 @@ export class MetricsServer {
   #exposition: Exposition | null = null;
   #workers: WorkersState | null = null;
   #thread: Worker | null = null;
+  #port: MessagePort | null = null;
   #timer: NodeJS.Timeout | undefined;
 
   /**
@@ -55,22 +56,26 @@ export class MetricsServer {
     this.#timer = setInterval(() => this.#beat(), BEAT_INTERVAL).unref();
     // Without delay, or it would tell nothing of a worker that dies and is replaced between two beats.
     if (this.#workers) this.#workers.onChange = () => this.#beat();
-    const start: ServerStart = { address: this.#address, health: this.#health.memory };
+    const { port1, port2 } = new MessageChannel();
+    const start: ServerStart = { address: this.#address, health: this.#health.memory, port: port2 };
     const thread = new Worker(join(__dirname, 'server-thread.js'), {
       name: 'tsmilter metrics',
       workerData: start,
+      transferList: [port2],
     });
     this.#thread = thread;
+    this.#port = port1;
     const port = await new Promise<number>((resolve, reject) => {
       thread.on('error', reject);
-      thread.on('message', (message: ServerMessage) => {
-        if ('listening' in message) resolve(message.listening);
-        else if ('failed' in message) reject(listenError(message.failed));
-        else void this.#answer(message.scrape);
+      port1.on('message', (message: ServerMessage) => {
+        if (message === 'scrape') void this.#answer();
+        else if ('listening' in message) resolve(message.listening);
+        else reject(listenError(message.failed));
       });
     });
     thread.on('error', (cause) => this.#report(serverEnded(cause)));
     thread.unref();
+    port1.unref();
     // Only now, because prom-client goes on observing until the process ends.
     this.#exposition = new Exposition(this.#promClient);
     return urlOf(this.#address, port);
@@ -87,6 +92,7 @@ export class MetricsServer {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.own.close();
+    this.#port?.close();
     await this.#thread?.terminate();
   }
 
@@ -94,11 +100,11 @@ export class MetricsServer {
     this.#health.beat(this.#workers);
   }
 
-  async #answer(scrape: number): Promise<void> {
+  async #answer(): Promise<void> {
     const exposition = this.#exposition;
     const text = exposition && (await this.#text(exposition).catch(() => null));
-    const reply: ScrapeReply = { scrape, text, contentType: exposition?.contentType ?? '' };
-    this.#thread?.postMessage(reply);
+    const reply: ScrapeReply = { text, contentType: exposition?.contentType ?? '' };
+    this.#port?.postMessage(reply);
   }
 
   async #text(exposition: Exposition): Promise<string> {

@@ -4,8 +4,8 @@
  */
 import { lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
-import { parentPort, workerData } from 'node:worker_threads';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type MessagePort, workerData } from 'node:worker_threads';
 import { type Health, SharedHealth } from './health.js';
 import type { MetricsAddress } from './options.js';
 
@@ -13,17 +13,18 @@ import type { MetricsAddress } from './options.js';
 export interface ServerStart {
   readonly address: MetricsAddress;
   readonly health: SharedArrayBuffer;
+  /** For ServerMessages and ScrapeReplies; parentPort is the application's, which gets the Worker from the event `worker`. */
+  readonly port: MessagePort;
 }
 
 /** From the thread: it listens (the port; 0 for a path), or cannot; a request for the metrics. */
 export type ServerMessage =
   | { readonly listening: number }
   | { readonly failed: { readonly code: string; readonly message: string } }
-  | { readonly scrape: number };
+  | 'scrape';
 
-/** To the thread: the metrics, by the number of the request; null if they cannot be had. */
+/** To the thread, for each 'scrape': the metrics; null if they cannot be had. */
 export interface ScrapeReply {
-  readonly scrape: number;
   readonly text: string | null;
   readonly contentType: string;
 }
@@ -31,29 +32,39 @@ export interface ScrapeReply {
 /** Milliseconds to wait for the metrics, and for a client's request. */
 const SCRAPE_TIMEOUT = 4_000;
 const REQUEST_TIMEOUT = 5_000;
+/** Milliseconds between two looks for clients that have exceeded it. Node's default is 30 s. */
+const REQUEST_CHECKS = 1_000;
 const MAX_CONNECTIONS = 32;
 
-const port = parentPort as NonNullable<typeof parentPort>;
-const { address, health: memory } = workerData as ServerStart;
+const { address, health: memory, port } = workerData as ServerStart;
 const shared = new SharedHealth(memory);
-const waiting = new Map<number, (reply: ScrapeReply | null) => void>();
-let scrapes = 0;
 
 const send = (message: ServerMessage): void => port.postMessage(message);
 
-port.on('message', (reply: ScrapeReply) => waiting.get(reply.scrape)?.(reply));
+/** Those that wait for the scrape under way. */
+const waiting = new Set<(reply: ScrapeReply | null) => void>();
+let isUnderWay = false;
 
+port.on('message', (reply: ScrapeReply) => {
+  isUnderWay = false;
+  for (const settle of waiting) settle(reply);
+});
+
+/**
+ * All requests share the scrape that is under way, also after a timeout, which does not take it back: however many requests clients send,
+ * the filter's thread has one to answer.
+ */
 function scrape(): Promise<ScrapeReply | null> {
-  const number = ++scrapes;
+  if (!isUnderWay) send('scrape');
+  isUnderWay = true;
   return new Promise((resolve) => {
     const timer = setTimeout(() => settle(null), SCRAPE_TIMEOUT);
     const settle = (reply: ScrapeReply | null) => {
       clearTimeout(timer);
-      waiting.delete(number);
+      waiting.delete(settle);
       resolve(reply);
     };
-    waiting.set(number, settle);
-    send({ scrape: number });
+    waiting.add(settle);
   });
 }
 
@@ -102,12 +113,26 @@ async function handle({ method, url = '' }: IncomingMessage, response: ServerRes
 }
 
 const server = createServer(
-  { requestTimeout: REQUEST_TIMEOUT, headersTimeout: REQUEST_TIMEOUT },
+  {
+    requestTimeout: REQUEST_TIMEOUT,
+    headersTimeout: REQUEST_TIMEOUT,
+    connectionsCheckingInterval: REQUEST_CHECKS,
+  },
   (request, response) => {
     void handle(request, response);
   },
 );
-server.maxConnections = MAX_CONNECTIONS;
+
+/** Oldest first. The oldest makes room for a new one, because clients that send or read nothing must not keep out a check of the health. */
+const connections = new Set<Socket>();
+server.on('connection', (socket) => {
+  connections.add(socket);
+  socket.once('close', () => connections.delete(socket));
+  const [oldest] = connections;
+  if (!oldest || connections.size <= MAX_CONNECTIONS) return;
+  connections.delete(oldest);
+  oldest.destroy();
+});
 
 /** Whether a path is that of a socket that no process listens on. Another file refuses connections as well. */
 function isStale(path: string): Promise<boolean> {

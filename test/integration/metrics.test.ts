@@ -1,7 +1,7 @@
 /** The metrics and the health of a running filter, as a client of its HTTP server gets them. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { load } from '../../tools/load.js';
@@ -243,6 +243,32 @@ describe('the server', () => {
       removeDirectory(directory);
     }
   });
+
+  it('answers for the health while others hold connections: idle, in a request, or without reading', async () => {
+    await using measured = await Measured.start();
+    const held = Array.from({ length: 48 }, (_, index) => {
+      const client = connect(measured.path);
+      client.on('error', () => {});
+      client.write(
+        ['', 'GET /metrics HTTP', 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(100)][index % 3] ?? '',
+      );
+      return client.pause();
+    });
+    for (const path of ['/healthz', '/readyz'])
+      expect(await measured.get(path)).toStrictEqual({ status: 200, text: 'ok\n' });
+    for (const client of held) client.destroy();
+    await measured.filter.stop();
+  });
+
+  it.each([0, 1])(
+    'is apart from what the application and its workers tell each other: %i workers',
+    async (workers) => {
+      await using measured = await Measured.start(workers ? { workers } : {});
+      expect((await measured.get('/metrics')).status).toBe(200);
+      expect(await measured.filter.request('told')).toStrictEqual([]);
+      await measured.filter.stop();
+    },
+  );
 
   it('takes over the socket file of one that was killed', async () => {
     await using first = await Measured.start();

@@ -3,7 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, it, jest } from '@jest/globals';
 import { trace } from '@opentelemetry/api';
 import {
@@ -28,12 +30,18 @@ import { addInterruptions } from '#lib/metrics/interruptions.js';
 import { messageTraces } from '#lib/metrics/message-traces.js';
 import { type MetricsOptions, normaliseMetricsOptions } from '#lib/metrics/options.js';
 import { SeriesSet, withoutGauges } from '#lib/metrics/series.js';
+import type { ScrapeReply, ServerMessage, ServerStart } from '#lib/metrics/server-thread.js';
 import { ThreadMetrics } from '#lib/metrics/thread-metrics.js';
 import { runtime } from '#lib/runtime/runtime.js';
 import { MessageRecord } from '#lib/session/message-record.js';
 import { combineObservers, NO_SESSION, type Observer } from '#lib/session/observer.js';
+import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
 import { projectRoot } from '../../tools/project-root';
+import { within } from '../../tools/wait.js';
 import { errorWith } from '../support/expect';
+
+/** Bytes of the path of a unix socket; elsewhere than on Linux at most 103. */
+const LONGEST_PATH = 107;
 
 describe('options', () => {
   it.each([
@@ -43,7 +51,18 @@ describe('options', () => {
     ['inet6:9464', { host: '::1', port: 9464 }],
     ['inet6:9464@[2001:db8::1]', { host: '2001:db8::1', port: 9464 }],
     ['unix:/run/f/metrics', { path: '/run/f/metrics' }],
+    ['unix:metrics', { path: join(process.cwd(), 'metrics') }],
+    [`unix:/${'n'.repeat(LONGEST_PATH - 1)}`, { path: `/${'n'.repeat(LONGEST_PATH - 1)}` }],
   ])('%s', (metrics, address) => expect(normaliseMetricsOptions({ metrics })).toStrictEqual(address));
+
+  it.each(['n'.repeat(LONGEST_PATH), 'é'.repeat((LONGEST_PATH + 1) / 2)])(
+    'a path that the system would cut off is refused: unix:/%s',
+    (name) => {
+      expect(() => normaliseMetricsOptions({ metrics: `unix:/${name}` })).toThrow(
+        errorWith({ code: 'ENAMETOOLONG', message: /has 1\d\d bytes, .* choose a shorter path/ }),
+      );
+    },
+  );
 
   it.each(['', '9464', 'inet:x', 'inet:65536', 'inet:1@host.example', 'unix:', 9464, null])(
     '%j is refused',
@@ -69,6 +88,79 @@ function ended(outcome: MessageRecord['outcome'], bytes = 10): MessageRecord {
   message.addChange('addheader');
   return message;
 }
+
+describe('the server', () => {
+  /** The thread of the server on a unix socket, with the test in the place of the filter. */
+  async function started(
+    directory: string,
+    onScrape: (port: MessagePort) => void,
+  ): Promise<[Worker, string]> {
+    const path = join(directory, 'metrics');
+    const { port1, port2 } = new MessageChannel();
+    const health = new SharedHealth();
+    health.beat(null);
+    health.phase = HealthPhase.serving;
+    const start: ServerStart = { address: { path }, health: health.memory, port: port2 };
+    const file = require.resolve('#lib/metrics/server-thread.js');
+    const thread = new Worker(file, { workerData: start, transferList: [port2] });
+    thread.once('exit', () => port1.close());
+    const listening = new Promise<void>((resolve) => {
+      port1.on('message', (message: ServerMessage) => {
+        if (message === 'scrape') onScrape(port1);
+        else resolve();
+      });
+    });
+    await within('the server to listen', listening);
+    return [thread, path];
+  }
+
+  /** The status codes of the responses to requests that are sent at once on one connection. */
+  async function statuses(path: string, requests: readonly string[]): Promise<string[]> {
+    const client = connect(path).setEncoding('latin1');
+    client.write(requests.map((url) => `GET ${url} HTTP/1.1\r\nhost: x\r\n\r\n`).join(''));
+    let text = '';
+    for await (const chunk of client) {
+      text += chunk;
+      const found = text.match(/^HTTP\/1\.1 \d+/gm) ?? [];
+      if (found.length === requests.length) return found.map((line) => line.slice(-3));
+    }
+    throw new Error(`the connection has ended after ${text}`);
+  }
+
+  it('asks the filter for one scrape at a time, whatever clients send', async () => {
+    const directory = privateDirectory('metrics');
+    let [unanswered, most] = [0, 0];
+    let socket = '';
+    const [thread, path] = await started(directory, async (port) => {
+      most = Math.max(most, ++unanswered);
+      await statuses(socket, ['/healthz']).catch(() => {}); // a turn in which a second scrape could come
+      unanswered--;
+      port.postMessage({ text: 'metrics', contentType: 'text/plain' } satisfies ScrapeReply);
+    });
+    socket = path;
+    try {
+      const found = await statuses(path, new Array<string>(500).fill('/metrics'));
+      expect([found.filter((status) => status !== '200'), most]).toStrictEqual([[], 1]);
+    } finally {
+      await thread.terminate();
+      removeDirectory(directory);
+    }
+  });
+
+  it('asks no second time while the filter has not answered', async () => {
+    const directory = privateDirectory('metrics');
+    let scrapes = 0;
+    const [thread, path] = await started(directory, () => scrapes++);
+    try {
+      expect(await statuses(path, ['/metrics'])).toStrictEqual(['503']);
+      expect(await statuses(path, ['/metrics', '/metrics'])).toStrictEqual(['503', '503']);
+      expect(scrapes).toBe(1);
+    } finally {
+      await thread.terminate();
+      removeDirectory(directory);
+    }
+  });
+});
 
 describe('several threads', () => {
   it('are added up; gauges of those that have ended are not', async () => {
