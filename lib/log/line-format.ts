@@ -14,6 +14,10 @@ const MAX_VALUE = 1024;
 /** Characters of a line in JSON with all its fields, and the fields of one that would have more. */
 const MAX_LINE = 65_536;
 const MAX_FIELDS = 32;
+const MAX_NAME = 128;
+/** Characters that one becomes at most in JSON, as \u0001, and of what stands around a text that was cut. */
+const MAX_ESCAPE = 6;
+const AROUND_TEXT = 64;
 
 /** The priorities of syslog that journald reads in `<3>` at the start of a line (sd-daemon(3)). */
 const PRIORITIES: Readonly<Record<LogLevel, number>> = {
@@ -108,21 +112,30 @@ function jsonLines(name: string): LineFormat {
   return ({ level, time, fields, text }) => {
     const begin = { level: 10 * (LOG_LEVELS.indexOf(level) + 1), time, pid: process.pid, name };
     // As pino has it, an error without a text has its own.
-    const msg = text === '' && fields.err instanceof Error ? fields.err.message : text;
+    const msg = text === '' && fields.err instanceof Error ? valueText(fields.err.message) : text;
     // Fields may come from an untrusted header; none of that name takes the place of these.
-    const line = (shown: object) => stringify({ ...begin, ...shown, ...begin, msg });
-    return `${line(fields) ?? line(eachAlone(fields))}\n`;
+    const line = (shown: object, said: string) => stringify({ ...begin, ...shown, ...begin, msg: said });
+    const short = shortText(msg, MAX_TEXT);
+    return `${line(fields, msg) ?? line(eachAlone(fields), short) ?? toJson({ ...begin, msg: short })}\n`;
   };
 }
+
+const toJson = (value: unknown): string => printableJson(JSON.stringify(value, jsonValue));
 
 /** Undefined for what JSON does not have, such as circles, and for what is too long. */
 function stringify(value: object): string | undefined {
   try {
-    const line = printableJson(JSON.stringify(value, jsonValue));
+    const line = toJson(value);
     return line.length <= MAX_LINE ? line : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** A text that has about `max` characters in JSON at most. */
+function shortText(text: string, max: number): string {
+  const shown = cut(text, max);
+  return toJson({ msg: shown }).length <= max + AROUND_TEXT ? shown : cut(text, Math.floor(max / MAX_ESCAPE));
 }
 
 /** The first fields, each by itself: one that cannot be written as it is, or is long, becomes a short text. */
@@ -131,10 +144,8 @@ function eachAlone(fields: object): object {
     .slice(0, MAX_FIELDS)
     .map(([name, value]) => {
       const json = stringify({ value });
-      return [
-        name,
-        json !== undefined && json.length <= MAX_VALUE ? value : cut(valueText(value), MAX_VALUE),
-      ];
+      const isShort = json !== undefined && json.length <= MAX_VALUE;
+      return [shortText(name, MAX_NAME), isShort ? value : shortText(valueText(value), MAX_VALUE)];
     });
   return Object.fromEntries(written);
 }

@@ -162,6 +162,29 @@ describe('lines', () => {
     expect(json(entry(many)).length).toBeLessThan(65_536);
   });
 
+  it.each([
+    ['values', Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`h${at}`, '\x01'.repeat(1024)]))],
+    ['arrays', { list: Array.from({ length: 32 }, () => '\u202e'.repeat(1024)) }],
+    ['a name', { ['n'.repeat(70_000)]: 1 }],
+    ['a name of escapes', { ['\u202e'.repeat(70_000)]: 1 }],
+    ['names', Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`\0`.repeat(9_000 + at), 1]))],
+    ['an error', { err: new Error('\x01'.repeat(70_000)) }],
+  ])('JSON is JSON, with the first field and the text, whatever length its escapes have: %s', (_, fields) => {
+    for (const said of ['text', '\x01'.repeat(70_000)]) {
+      const line = json(entry({ session: '7', ...fields }, said));
+      const { session, msg, ...others } = JSON.parse(line) as { session: string; msg: string };
+      expect([session, msg.slice(0, 1000)]).toStrictEqual(['7', said.slice(0, 1000)]);
+      expect(Object.keys(others).length).toBeGreaterThan(4); // level, time, pid, name
+      expect(line.length).toBeLessThan(65_536);
+    }
+  });
+
+  it('JSON: an error whose message is no text does not cost the line', () => {
+    const err = Object.assign(new Error(), { message: { circle: [] as unknown[] } });
+    err.message.circle.push(err);
+    expect(JSON.parse(json(entry({ err }, '')))).toMatchObject({ msg: expect.stringContaining('circle') });
+  });
+
   it('JSON: no field takes the place of the level, the time, the process and the name', () => {
     const forged = { level: 10, time: 0, pid: 1, name: 'other', msg: 'forged' };
     expect(JSON.parse(json(entry(forged)))).toMatchObject({
