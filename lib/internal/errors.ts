@@ -51,7 +51,7 @@ export type MilterErrorCode =
   | 'ERR_MILTER_WORKER'
   /** The thread that serves the metrics has ended before the filter. */
   | 'ERR_MILTER_METRICS'
-  /** A filter is running in this process already. */
+  /** A filter is running in this process already, or `tsmilter replay` has loaded its module. */
   | 'ERR_MILTER_IN_USE'
   /** A filter has run in this process; libmilter allows one per process. */
   | 'ERR_MILTER_ALREADY_RUN'

@@ -16,6 +16,7 @@ import { resolveActivatedSocket } from './activated-sockets.js';
 import type { FilterStart, SessionHost, WorkerRole } from './filter-start.js';
 import { holdLibmilter, type LibmilterHolder, releaseLibmilter } from './libmilter-holder.js';
 import type { NormalisedMainOptions, NormalisedSocketOptions } from './options.js';
+import { checkStartsAllowed } from './refused-starts.js';
 import { alreadyRun, inUse, inWorker, startError, startRefused } from './start-errors.js';
 import { onStopSignals } from './stop-signals.js';
 import { reportUncaughtErrors } from './uncaught-errors.js';
@@ -320,6 +321,7 @@ class Runtime implements LibmilterHolder {
   }
 
   #checkStartable(): void {
+    checkStartsAllowed();
     switch (this.#state.phase) {
       case 'worker':
       case 'serving':

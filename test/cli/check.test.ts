@@ -120,6 +120,22 @@ describe('a file', () => {
     );
   });
 
+  it.each([
+    ['throw null;', /^$/, /^tsmilter check: .*odd-reader\.mjs cannot be loaded: null\n$/],
+    ['await new Promise(() => {});', /^$/, /^tsmilter: ended without a result: /],
+    ['export const checkConfig = () => process.exit(0);', /^$/, /^tsmilter: ended without a result: /],
+    ['export const checkConfig = () => { throw "no such rule"; };', /^error.*no such rule\n/, /^$/],
+    ['export const checkConfig = () => { throw Object.create(null); };', /^error.*Object: null proto/, /^$/],
+  ])('a reader that does not do its part fails the check: %s', async (code, stdout, stderr) => {
+    const file = write('any.cfg', '[limits]\nsize = 7\n');
+    const result = await tsmilter(['check', 'config', file, '--reader', write('odd-reader.mjs', code)]);
+    expect(result).toStrictEqual({
+      status: 1,
+      stdout: expect.stringMatching(stdout),
+      stderr: expect.stringMatching(stderr),
+    });
+  });
+
   it.each<[example: string, reader: string, good: string, bad: string, finding: RegExp]>([
     [
       'spfmilter',

@@ -168,6 +168,68 @@ describe('tsmilter replay', () => {
     expect([status, stdout]).toStrictEqual([0, expect.stringMatching(/ham\.eml: accepted/)]);
   });
 
+  const library = `import * as Milter from 'file://${projectRoot}/dist/index.js';
+    import * as lowlevel from 'file://${projectRoot}/dist/lowlevel.js';
+    import { isMainThread } from 'node:worker_threads';\n`;
+  const filter = 'export class Filter extends Milter.Base {}';
+
+  it.each([
+    ['waits for ever as it is loaded', 'await new Promise(() => {});', /a module waits for what never comes/],
+    ['ends the process as it is loaded', 'process.exit(0);', /the process was ended by a module/],
+    ['ends the process in a handler', 'Filter.prototype.eom = () => process.exit(69);', /ended by a module/],
+    [
+      'waits for ever as it is closed',
+      'export const stopped = () => new Promise(() => {});',
+      /a module waits for what never comes/,
+    ],
+  ])('fails with a line if the module %s', async (_, code, line) => {
+    writeFileSync(inDirectory('odd.mjs'), `${library}${filter}\n${code}`);
+    const args = ['replay', inDirectory('odd.mjs'), inDirectory('ham.eml'), '--expect', 'rejected'];
+    const { status, stderr } = await tsmilter(args);
+    expect([status, stderr]).toStrictEqual([1, expect.stringMatching(line)]);
+  });
+
+  it.each([
+    'throw "no config";',
+    'throw null;',
+    'throw { toString() { throw 1; }, text: "no config" };',
+    'throw new Error("no config");',
+    'throw undefined;',
+    'export const stopped = () => { throw "no config"; };',
+    'export const stopped = () => { throw null; };',
+  ])('tells in one line what the module has thrown: %s', async (code) => {
+    writeFileSync(inDirectory('throws.mjs'), `${library}${filter}\n${code}`);
+    const { status, stderr } = await tsmilter(['replay', inDirectory('throws.mjs'), inDirectory('ham.eml')]);
+    const what = /null|undefined/.exec(code)?.[0] ?? 'no config';
+    expect([status, stderr]).toStrictEqual([
+      1,
+      expect.stringMatching(
+        new RegExp(
+          `^tsmilter replay: .*throws\\.mjs(?: cannot be loaded|: its export stopped has failed): .*${what}.*\n$`,
+        ),
+      ),
+    ]);
+  });
+
+  it.each([
+    ['runmilter', `if (isMainThread) await Milter.runmilter('f', 'SOCKET', { module: import.meta.url });`],
+    ['lowlevel', `lowlevel.register('f'); lowlevel.setconn('SOCKET'); await lowlevel.main();`],
+  ])('starts no filter, and says so: %s', async (_, code) => {
+    const socket = inDirectory('sock');
+    writeFileSync(
+      inDirectory('starts.mjs'),
+      `${library}export default ${filter.slice(7)}\n${code.replace('SOCKET', `unix:${socket}`)}`,
+    );
+    const { status, stderr } = await tsmilter(['replay', inDirectory('starts.mjs'), inDirectory('ham.eml')]);
+    expect([status, stderr]).toStrictEqual([
+      1,
+      expect.stringMatching(
+        /^tsmilter replay: no filter is started, because .* call runmilter in a module of its own.*\n$/,
+      ),
+    ]);
+    expect(existsSync(socket)).toBe(false);
+  });
+
   it('a filter that cannot be loaded is one line', async () => {
     const absent = await tsmilter(['replay', inDirectory('absent.mjs'), inDirectory('ham.eml')]);
     expect([absent.status, absent.stderr]).toStrictEqual([

@@ -1,11 +1,10 @@
 /** Checks a configuration file: its syntax, the settings of `tsmilter run`, and what the filter itself says about it. */
 import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { MilterConfigParser } from '../../config/index.js';
 import { badArgument } from '../../internal/errors.js';
 import { UsageError } from '../command.js';
 import type { Finding } from '../finding.js';
-import { moduleFile } from '../module-file.js';
+import { loadModule, thrownText } from '../load-module.js';
 import { isRunConfig, readConfigFile } from '../run/config-file.js';
 import { examine, failure } from './files.js';
 
@@ -27,7 +26,7 @@ export async function checkConfig(file: string, reader: string | undefined): Pro
       try {
         await read(resolve(file));
       } catch (error) {
-        return [failure('config', file, error instanceof Error ? error.message : String(error))];
+        return [failure('config', file, error instanceof Error ? error.message : thrownText(error))];
       }
     }
     const sections = parser.sections().map((name) => `[${name}]`);
@@ -38,13 +37,11 @@ export async function checkConfig(file: string, reader: string | undefined): Pro
 
 /** The function of a module that reads a configuration, or throws. */
 async function loadReader(path: string): Promise<Reader> {
-  const file = moduleFile(path);
-  let module: Record<string, unknown>;
-  try {
-    module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
-  } catch (error) {
-    throw badArgument(`${path} cannot be loaded: ${(error as Error).stack ?? String(error)}`);
-  }
+  const module = await loadModule(
+    'tsmilter check',
+    path,
+    async (url) => (await import(url)) as Record<string, unknown>,
+  );
   const levels = [module, module.default].filter((level) => typeof level === 'object' && level !== null);
   for (const name of ['checkConfig', 'readConfig']) {
     for (const level of levels as Record<string, unknown>[]) {

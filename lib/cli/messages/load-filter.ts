@@ -1,9 +1,8 @@
 /** Loads a filter's module into this process. */
-import { pathToFileURL } from 'node:url';
 import { currentFactory, type Factory } from '../../filter/dispatch.js';
-import { badArgument, MilterError } from '../../internal/errors.js';
+import { badArgument } from '../../internal/errors.js';
 import { loadFilterModule } from '../../workers/filter-module.js';
-import { moduleFile } from '../module-file.js';
+import { loadModule, thrownText } from '../load-module.js';
 
 /** A filter, and what closes that which its module has opened. */
 export interface LoadedFilter {
@@ -16,16 +15,13 @@ export interface LoadedFilter {
  *   filter
  */
 export async function loadFilter(path: string): Promise<LoadedFilter> {
-  const file = moduleFile(path);
-  try {
-    const { stopped } = await loadFilterModule(pathToFileURL(file).href);
-    const close = async () => {
+  const { stopped } = await loadModule('tsmilter replay', path, loadFilterModule);
+  const close = async () => {
+    try {
       await stopped?.();
-    };
-    return { factory: currentFactory() as Factory, close };
-  } catch (error) {
-    if (error instanceof MilterError) throw error;
-    const { stack, message } = error as Error;
-    throw badArgument(`${path} cannot be loaded: ${stack ?? message}`);
-  }
+    } catch (error) {
+      throw badArgument(`${path}: its export stopped has failed: ${thrownText(error)}`);
+    }
+  };
+  return { factory: currentFactory() as Factory, close };
 }
