@@ -14,6 +14,7 @@
 
 import { type HandlerName, NEGOTIABLE, SYMLIST_STAGES } from '../addon/steps.js';
 import { badArgument, MilterError } from '../internal/errors.js';
+import { checkField } from '../internal/wire-text.js';
 import { DECODE_POLICIES, type DecodePolicy } from './decode.js';
 
 /** What decorators say about a method. */
@@ -92,9 +93,14 @@ export const metadata = {
   },
   symlist(method: string | symbol, macros: readonly string[]): MethodMetadata {
     checkMethod('symlist', method, SYMLIST_HANDLERS);
-    const names = macros.flatMap((macro) => macro.split(/\s+/)).filter(Boolean);
+    for (const macro of macros) checkField(`symlist on ${String(method)}`, 'macro', macro);
+    // As setsymlist does.
+    const names = macros.flatMap((macro) => macro.split(/[\s,]+/)).filter(Boolean);
     if (names.length > 5) {
-      throw new MilterError('ERR_MILTER_BAD_SYMLIST', `symlist on ${String(method)}: at most 5 macros`);
+      throw new MilterError(
+        'ERR_MILTER_BAD_SYMLIST',
+        `symlist on ${String(method)}: at most 5 macros, not ${names.length}`,
+      );
     }
     return { symlist: names };
   },
@@ -148,9 +154,9 @@ export const borrowed: MethodDecorator = (method, context) => {
 };
 
 /**
- * The macros that the MTA shall send before this handler is called, at most 5. They replace the MTA's own list for the
- * stage. For connect, hello, envfrom, envrcpt, data, eoh, eom.
- * @throws MilterError ERR_MILTER_BAD_SYMLIST for more, ERR_MILTER_BAD_ARGUMENT on another method
+ * The macros that the MTA shall send before this handler is called, at most 5; several names may stand in one string, separated by
+ * white space or commas. They replace the MTA's own list for the stage. For connect, hello, envfrom, envrcpt, data, eoh, eom.
+ * @throws MilterError ERR_MILTER_BAD_SYMLIST for more, ERR_MILTER_BAD_ARGUMENT on another method, or for what cannot be a name
  */
 export function symlist(...macros: string[]): MethodDecorator {
   return (method, context) => addMethodMetadata(method, metadata.symlist(context.name, macros));

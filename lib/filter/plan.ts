@@ -14,6 +14,7 @@ import {
   SYMLIST_STAGES,
 } from '../addon/steps.js';
 import { badArgument } from '../internal/errors.js';
+import { checkBoolean, shownValue } from '../internal/validate.js';
 import type { SessionPlan } from '../session/context.js';
 import { macroName } from '../session/kept-macros.js';
 import type { DecodePolicy } from './decode.js';
@@ -93,8 +94,36 @@ function staticsOf(target: FilterClass): StaticMetadata {
   return found as StaticMetadata;
 }
 
-/** Refuses a static field that names a method which its class does not define. */
+function checkNames(where: string, value: unknown, example: string): void {
+  if (Array.isArray(value) && value.every((name) => typeof name === 'string')) return;
+  throw badArgument(`${where} must be an array of names, such as ['${example}'], not ${shownValue(value)}`);
+}
+
+function checkByMethod(where: string, value: unknown, example: string): void {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+  throw badArgument(`${where} must be an object, such as ${example}, not ${shownValue(value)}`);
+}
+
+/** Refuses static fields that do not have the form of {@link StaticMetadata}. */
+function checkForms(owner: string, statics: StaticMetadata): void {
+  const where = (field: keyof StaticMetadata) => `static ${field} of ${owner}`;
+  for (const field of ['nocallback', 'noreply', 'borrowed'] as const) {
+    if (statics[field] !== undefined) checkNames(where(field), statics[field], 'body');
+  }
+  const { symlist, decode } = statics;
+  if (decode !== undefined) checkByMethod(where('decode'), decode, "{ header: 'bytes' }");
+  if (symlist !== undefined) checkByMethod(where('symlist'), symlist, "{ envfrom: ['i'] }");
+  for (const [name, macros] of Object.entries(symlist ?? {}))
+    checkNames(`${where('symlist')}: ${name}`, macros, 'i');
+  for (const field of ['rejectedRecipients', 'headerLeadingSpace', 'immediate'] as const) {
+    if (statics[field] !== undefined) checkBoolean(where(field), statics[field]);
+  }
+}
+
+/** Refuses a static field of another form, and one that names a method which its class does not define. */
 function checkStatics(target: FilterClass, statics: StaticMetadata): void {
+  const owner = (target as { name?: string }).name ?? 'the class';
+  checkForms(owner, statics);
   const named = [
     ...(statics.nocallback ?? []).map((name) => [name, metadata.nocallback(name)]),
     ...(statics.noreply ?? []).map((name) => [name, metadata.noreply(name)]),
@@ -105,7 +134,7 @@ function checkStatics(target: FilterClass, statics: StaticMetadata): void {
   for (const [name] of named) {
     if (!Object.hasOwn(target.prototype, name)) {
       throw badArgument(
-        `a static field of ${(target as { name?: string }).name ?? 'the class'} names ${name}, ` +
+        `a static field of ${owner} names ${name}, ` +
           'which this class does not define: write it in the class that defines the method',
       );
     }

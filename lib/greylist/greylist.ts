@@ -3,6 +3,7 @@
 import { badArgument } from '../internal/errors.js';
 import { DAY, HOUR, MAX_SPAN, MINUTE, SECOND } from '../internal/time-spans.js';
 import {
+  checkBoolean,
   checkFunctionOrNull,
   checkInteger,
   checkOptions,
@@ -99,7 +100,7 @@ export class Greylist implements AsyncDisposable {
     const { ipv4Prefix = 32, ipv6Prefix = 128, foldSenders = false } = options;
     checkInteger('Greylist: ipv4Prefix', ipv4Prefix, 1, 32);
     checkInteger('Greylist: ipv6Prefix', ipv6Prefix, 1, 128);
-    if (typeof foldSenders !== 'boolean') throw badArgument('Greylist: foldSenders must be true or false');
+    checkBoolean('Greylist: foldSenders', foldSenders);
     this.#networks = { ipv4Prefix, ipv6Prefix };
     this.#foldSenders = foldSenders;
     checkFunctionOrNull('Greylist: now', options.now ?? null);

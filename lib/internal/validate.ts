@@ -2,6 +2,13 @@
 import { badArgument } from './errors.js';
 import { suggestName } from './suggestions.js';
 
+/** A value as an error's message shows it. Not every object can become a string. */
+export function shownValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Array.isArray(value) ? 'an array' : 'an object';
+}
+
 /** A string without NUL, at which libmilter would silently cut it off. */
 export function checkText(where: string, value: unknown): asserts value is string {
   if (typeof value !== 'string') throw badArgument(`${where} must be a string, not ${typeof value}`);
@@ -28,8 +35,19 @@ export function checkInteger(
   max = 2 ** 31 - 1,
 ): asserts value is number {
   if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-    throw badArgument(`${where} must be a whole number from ${min} to ${max}, not ${String(value)}`);
+    throw badArgument(`${where} must be a whole number from ${min} to ${max}, not ${shownValue(value)}`);
   }
+}
+
+/** True or false. */
+export function checkBoolean(where: string, value: unknown): asserts value is boolean {
+  if (typeof value !== 'boolean')
+    throw badArgument(`${where} must be true or false, not ${shownValue(value)}`);
+}
+
+/** A function. */
+export function checkFunction(where: string, value: unknown): void {
+  if (typeof value !== 'function') throw badArgument(`${where} must be a function, not ${shownValue(value)}`);
 }
 
 /** A function, or null. */

@@ -1,8 +1,13 @@
 /** Addresses that are remembered in an SQLite file, for one machine. */
 import type { Statement } from 'better-sqlite3';
-import { badArgument } from '../internal/errors.js';
 import { countRows, SqliteFile, type SqliteFormat } from '../internal/stores/sqlite-file.js';
-import { checkInteger, checkOptions, checkWord, type OptionNames } from '../internal/validate.js';
+import {
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkWord,
+  type OptionNames,
+} from '../internal/validate.js';
 import { type AddressMemory, checkedEntries, keyOf } from './address-memory.js';
 
 /** Options and limits of the file. */
@@ -69,7 +74,7 @@ export class SqliteAddressMemory implements AddressMemory {
     const { timeout = 1000, maxEntries = 1_000_000, now = Date.now } = options;
     checkInteger('SqliteAddressMemory: timeout', timeout, 0);
     checkInteger('SqliteAddressMemory: maxEntries', maxEntries, 1);
-    if (typeof now !== 'function') throw badArgument('SqliteAddressMemory: now must be a function');
+    checkFunction('SqliteAddressMemory: now', now);
     this.#maxEntries = maxEntries;
     this.#now = now;
     this.#file = new SqliteFile(file, timeout, FORMAT);

@@ -1,6 +1,14 @@
 /** The options of a start. They are checked and completed once, where they come in; below that they are trusted. */
 import { badArgument } from '../internal/errors.js';
-import { checkInteger, checkWord, type OptionNames } from '../internal/validate.js';
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkWord,
+  type OptionNames,
+  shownValue,
+} from '../internal/validate.js';
+import type { ServiceManagerOptions } from './service-manager.js';
 
 /** How a filter treats its handlers and its end. */
 export interface MainOptions {
@@ -67,8 +75,13 @@ export interface NormalisedSocketOptions {
   readonly group: string | null;
 }
 
-/** The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
-export function normaliseMainOptions(options: MainOptions): NormalisedMainOptions {
+/** Options of runmilter alone. */
+interface RunmilterOptions extends ServiceManagerOptions {
+  readonly onListening?: unknown;
+}
+
+/** The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT, also for those of runmilter alone */
+export function normaliseMainOptions(options: MainOptions & RunmilterOptions): NormalisedMainOptions {
   const times = {
     handlerTimeout: options.handlerTimeout ?? 300_000,
     progressInterval: options.progressInterval ?? 5_000,
@@ -79,14 +92,17 @@ export function normaliseMainOptions(options: MainOptions): NormalisedMainOption
   for (const [name, milliseconds] of Object.entries(times)) checkInteger(name, milliseconds, 0);
   const uncaughtErrors = options.uncaughtErrors ?? 'exit';
   if (uncaughtErrors !== 'exit' && uncaughtErrors !== 'report')
-    throw badArgument(`uncaughtErrors must be 'exit' or 'report', not ${String(uncaughtErrors)}`);
-  const { immediate = false, signals = true } = options;
+    throw badArgument(`uncaughtErrors must be 'exit' or 'report', not ${shownValue(uncaughtErrors)}`);
+  const { immediate = false, signals = true, systemd = true, onListening } = options;
+  for (const [name, value] of Object.entries({ immediate, signals, systemd })) checkBoolean(name, value);
+  // It is called when the socket is open, which libmilter cannot close again.
+  if (onListening !== undefined) checkFunction('onListening', onListening);
   return { ...times, maxBuffered, immediate, signals, uncaughtErrors };
 }
 
 function accountName(option: 'owner' | 'group', value: string | number | undefined): string | null {
   if (value === undefined) return null;
-  const name = String(value);
+  const name = typeof value === 'number' ? String(value) : value;
   checkWord(option, name);
   return name;
 }
@@ -100,10 +116,11 @@ function checkMode(mode: number): void {
 
 /** The options with their defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
 export function normaliseSocketOptions(options: SocketOptions): NormalisedSocketOptions {
-  const { mode } = options;
+  const { mode, removeSocket = true } = options;
+  checkBoolean('removeSocket', removeSocket);
   if (mode !== undefined) checkMode(mode);
   return {
-    removeSocket: options.removeSocket ?? true,
+    removeSocket,
     mode: mode ?? null,
     owner: accountName('owner', options.owner),
     group: accountName('group', options.group),

@@ -7,6 +7,7 @@ import { badArgument } from '../internal/errors.js';
 import type { Logger } from '../internal/logger.js';
 import { writeLine } from '../internal/output.js';
 import { ownPromise } from '../internal/own-promise.js';
+import { checkFunctionOrNull } from '../internal/validate.js';
 import type { Context } from './context.js';
 import type { SessionFacts } from './observer.js';
 import { escapePercents, replaceUnprintable } from './reply-text.js';
@@ -57,6 +58,7 @@ export class Exceptions {
 
   /** Sets the hook; null: errors go to the log, or are printed to stderr if there is none. @returns the old hook */
   setHook(hook: ErrorHook | null): ErrorHook | null {
+    checkFunctionOrNull('the error hook', hook);
     const old = this.#hook;
     this.#hook = hook;
     return old;

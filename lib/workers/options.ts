@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
 import { badArgument } from '../internal/errors.js';
-import { checkInteger, checkWord, type OptionNames } from '../internal/validate.js';
+import { checkInteger, checkOptions, checkWord, type OptionNames, shownValue } from '../internal/validate.js';
 
 /** A filter on many cores: worker threads load its module, and each session belongs to one of them. */
 export interface WorkerOptions {
@@ -26,6 +26,13 @@ export const WORKER_OPTIONS: OptionNames<WorkerOptions> = {
   resourceLimits: true,
 };
 
+const LIMITS: OptionNames<ResourceLimits> = {
+  maxYoungGenerationSizeMb: true,
+  maxOldGenerationSizeMb: true,
+  codeRangeSizeMb: true,
+  stackSizeMb: true,
+};
+
 /** {@link WorkerOptions}, checked and complete. */
 export interface NormalisedWorkerOptions {
   /** The module's `file:` URL. */
@@ -38,20 +45,27 @@ export interface NormalisedWorkerOptions {
 
 const MAX_WORKERS = 1024;
 
-function urlOf(module: unknown): URL {
+/** The module's URL and its path. */
+function located(module: string | URL): [url: string, path: string] {
   // By its shape: a URL may come from another realm.
-  if (typeof module === 'object' && module !== null && 'href' in module) return new URL(String(module.href));
-  checkWord('module', module);
-  return module.startsWith('file:') ? new URL(module) : pathToFileURL(resolve(module));
-}
-
-function pathOf(url: URL): string {
+  const isUrl = typeof module === 'object' && module !== null && 'href' in module;
+  const text: unknown = isUrl ? module.href : module;
+  checkWord('module', text);
   try {
-    return fileURLToPath(url);
+    const url = isUrl || text.startsWith('file:') ? new URL(text) : pathToFileURL(resolve(text));
+    return [url.href, fileURLToPath(url)];
   } catch {
     throw badArgument(
-      `module must be a path or a file: URL, not ${url.href}: give the path of the file that exports the filter`,
+      `module must be a path or a file: URL, not ${text}: give the path of the file that exports the filter`,
     );
+  }
+}
+
+function checkLimits(limits: ResourceLimits): void {
+  checkOptions('resourceLimits', limits, LIMITS);
+  for (const [name, value] of Object.entries(limits)) {
+    if (value === undefined || (Number.isFinite(value) && value > 0)) continue;
+    throw badArgument(`resourceLimits: ${name} must be a number above 0, not ${shownValue(value)}`);
   }
 }
 
@@ -72,11 +86,7 @@ export function normaliseWorkerOptions(options: WorkerOptions): NormalisedWorker
   }
   const { workers = availableParallelism(), resourceLimits = {} } = options;
   checkInteger('workers', workers, 1, MAX_WORKERS);
-  if (typeof resourceLimits !== 'object' || resourceLimits === null) {
-    throw badArgument(
-      "resourceLimits must be an object, as Node's Worker takes it: { maxOldGenerationSizeMb: 512 }",
-    );
-  }
-  const url = urlOf(options.module);
-  return { module: url.href, path: pathOf(url), workers, resourceLimits };
+  checkLimits(resourceLimits);
+  const [module, path] = located(options.module);
+  return { module, path, workers, resourceLimits };
 }

@@ -105,8 +105,43 @@ describe('which methods may be decorated', () => {
   }
 });
 
+describe('static fields', () => {
+  it.each([
+    [{ noreply: 'header' }, /^static noreply of Filter must be an array of names, .* not "header"$/],
+    [{ nocallback: [1] }, /^static nocallback of Filter must be an array of names, .* not an array$/],
+    [{ borrowed: true }, /^static borrowed of Filter must be an array of names, .* not true$/],
+    [{ noreply: null }, /^static noreply of Filter must be an array of names/],
+    [{ symlist: ['i'] }, /^static symlist of Filter must be an object, .* not an array$/],
+    [
+      { symlist: { header: 'i' } },
+      /^static symlist of Filter: header must be an array of names, .* not "i"$/,
+    ],
+    [{ decode: 'bytes' }, /^static decode of Filter must be an object, .* not "bytes"$/],
+    [{ immediate: 'no' }, /^static immediate of Filter must be true or false, not "no"$/],
+    [{ rejectedRecipients: 1 }, /^static rejectedRecipients of Filter must be true or false, not 1$/],
+  ])('of another form are refused: %j', (statics, message) => {
+    class Filter extends Milter.Base {}
+    Object.defineProperty(Filter.prototype, 'header', { value: () => 0 });
+    const error = { code: 'ERR_MILTER_BAD_ARGUMENT', message };
+    expect(() => plan(Object.assign(Filter, statics))).toThrow(errorWith(error));
+  });
+});
+
 /** @contract 16 */
 describe('symlist', () => {
+  it.each([
+    [['a,b,c,d,e,f'], { code: 'ERR_MILTER_BAD_SYMLIST', message: /at most 5 macros, not 6/ }],
+    [['a,b c', 'd,,e', ' f'], { code: 'ERR_MILTER_BAD_SYMLIST', message: /at most 5 macros, not 6/ }],
+    [
+      ['{é}'],
+      { code: 'ERR_MILTER_BAD_ARGUMENT', message: /symlist on connect: the name of a macro must be/ },
+    ],
+    [['a\0'], { code: 'ERR_MILTER_BAD_ARGUMENT', message: /symlist on connect: the name of a macro/ }],
+  ])('refuses what setsymlist would refuse in every session: %j', (bad, error) => {
+    expect(() => mark(Milter.symlist(...bad) as Mark, 'connect')).toThrow(errorWith(error));
+    expect(() => plan(withStatics({ symlist: { connect: bad } }, ['connect']))).toThrow(errorWith(error));
+  });
+
   it('accepts at most 5 macros, as separate strings or in one', () => {
     for (const good of [[], ['a'], ['a', 'b', 'c', 'd', 'e'], ['a b c d e'], [' a  b ', 'c']]) {
       mark(Milter.symlist(...good) as Mark, 'connect');

@@ -65,6 +65,24 @@ describe('runmilter', () => {
     );
   });
 
+  it.each([
+    [{ signals: 'no' }, /^signals must be true or false, not "no"$/],
+    [{ signals: null }, /^signals must be true or false, not null$/],
+    [{ immediate: 'no' }, /^immediate must be true or false/],
+    [{ immediate: 0 }, /^immediate must be true or false, not 0$/],
+    [{ systemd: 'no' }, /^systemd must be true or false/],
+    [{ removeSocket: 'no' }, /^removeSocket must be true or false/],
+    [{ removeSocket: 0 }, /^removeSocket must be true or false/],
+    [{ onListening: 'x' }, /^onListening must be a function, not "x"$/],
+    [{ onListening: null }, /^onListening must be a function, not null$/],
+    [{ reload: 'x' }, /^reload must be a function/],
+    [{ owner: {} }, /^owner must be a string/],
+    [{ timeout: Object.create(null) }, /^timeout must be a whole number .* not an object$/],
+    [{ uncaughtErrors: [Symbol()] }, /^uncaughtErrors must be 'exit' or 'report', not an array$/],
+  ])('refuses a value of another kind: %j', async (options, message) => {
+    await expect(run({ factory: Milter.Base, ...options })).rejects.toThrow(errorWith(refused(message)));
+  });
+
   it('accepts every option', async () => {
     const all: Required<Omit<Milter.RunOptions, 'module' | 'workers' | 'resourceLimits'>> = {
       factory: Milter.Base,
@@ -105,6 +123,63 @@ describe('other functions with options', () => {
     );
     await expect(lowlevel.main(wrong)).rejects.toThrow(
       errorWith(refused(/^main has no option imediate; did you mean immediate\?/)),
+    );
+  });
+
+  it('refuse a value of another kind', async () => {
+    const no = 'no' as never;
+    expect(() => lowlevel.opensocket(no)).toThrow(errorWith({ code: 'ERR_MILTER_NOT_REGISTERED' }));
+    lowlevel.setconn('unix:/nowhere/sock');
+    expect(() => lowlevel.opensocket(no)).toThrow(errorWith(refused(/^removeSocket must be true or false/)));
+    await expect(lowlevel.main({ signals: no })).rejects.toThrow(
+      errorWith(refused(/^signals must be true or false/)),
+    );
+    const before = Milter.setFlags(Milter.CURR_ACTS);
+    for (const flags of ['ADDHDRS', undefined, null, -1, 1n, 0.5, Milter.CURR_ACTS + 1]) {
+      expect(() => Milter.setFlags(flags as never)).toThrow(
+        errorWith(refused(/^setFlags: the sum of the rights must be a whole number from 0 to 511/)),
+      );
+    }
+    expect(Milter.setFlags(before)).toBe(Milter.CURR_ACTS);
+    expect(() => Milter.setErrorHook('x' as never)).toThrow(
+      errorWith(refused(/^the error hook must be a function or null/)),
+    );
+    expect(Milter.setErrorHook(null)).toBeNull();
+  });
+
+  it.each([
+    [
+      { macros: { mail: { i: 'Q' } } },
+      /^TestCtx: macros: mail is not one of the steps connect, helo, envfrom/,
+    ],
+    [{ macros: { envfrom: 'i' } }, /^TestCtx: macros: envfrom must be an object, not "i"$/],
+    [{ macros: { envfrom: { i: 1 } } }, /^TestCtx: macros: i of envfrom must be a string or bytes, not 1$/],
+    [{ macros: 'i' }, /^TestCtx: macros must be an object/],
+    [{ version: '6' }, /^version must be a whole number/],
+    [{ actions: -1 }, /^actions must be a whole number/],
+    [{ protocol: 2 ** 32 }, /^protocol must be a whole number/],
+    [{ immediate: 'no' }, /^immediate must be true or false/],
+    [{ negotiate: 'no' }, /^negotiate must be true or false/],
+    [{ honourSymlists: 1 }, /^honourSymlists must be true or false/],
+    [{ errorHook: 'x' }, /^errorHook must be a function/],
+    [{ hostname: 5 }, /^hostname must be a string/],
+    [{ name: {} }, /^name must be a string/],
+    [{ chunkSize: '5' }, /^chunkSize must be a whole number/],
+  ])('TestCtx refuses %j', (options, message) => {
+    expect(() => new TestCtx(Milter.Base, options as object)).toThrow(errorWith(refused(message)));
+  });
+
+  it.each([
+    [
+      { macros: { envfrom: { i: 'Q' } } },
+      /^MtaSession: macros: envfrom is not one of the steps .*mail, rcpt/,
+    ],
+    [{ version: '6' }, /^version must be a whole number/],
+    [{ negotiate: 'no' }, /^negotiate must be true or false/],
+    [{ retry: 'no' }, /^retry must be true or false/],
+  ])('MtaSession refuses %j', async (options, message) => {
+    await expect(MtaSession.open('unix:/nowhere/sock', options as object)).rejects.toThrow(
+      errorWith(refused(message)),
     );
   });
 

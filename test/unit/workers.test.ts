@@ -67,10 +67,24 @@ describe('options for workers', () => {
     expect(() => normaliseWorkerOptions({ module: new URL('https://example.com/a.js') })).toThrow(
       errorWith(refused(/a path or a file: URL/)),
     );
-    expect(() => normaliseWorkerOptions({ module: '/a.js', resourceLimits: 5 as never })).toThrow(
-      errorWith(refused(/must be an object/)),
+    expect(() => normaliseWorkerOptions({ module: 'file://[' })).toThrow(
+      errorWith(refused(/a path or a file: URL, not file:\/\/\[: give the path/)),
+    );
+    expect(() => normaliseWorkerOptions({ module: { href: 7 } as never })).toThrow(
+      errorWith(refused(/^module must be a string/)),
     );
   });
+});
+
+it.each([
+  [5, /must be an object/],
+  ['64', /must be an object/],
+  [{ maxOldGenerationSizeMB: 64 }, /no option maxOldGenerationSizeMB; did you mean maxOldGenerationSizeMb\?/],
+  [{ maxOldGenerationSizeMb: '64' }, /maxOldGenerationSizeMb must be a number above 0, not "64"/],
+  [{ stackSizeMb: 0 }, /stackSizeMb must be a number above 0, not 0/],
+])('resourceLimits %j are refused: they would have no effect', (resourceLimits, message) => {
+  const options = { module: '/a.js', resourceLimits: resourceLimits as object };
+  expect(() => normaliseWorkerOptions(options)).toThrow(errorWith(refused(message)));
 });
 
 describe('runmilter with a module', () => {

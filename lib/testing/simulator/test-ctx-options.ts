@@ -1,19 +1,26 @@
 /** The options of a TestCtx, checked, with their defaults. */
 import { badArgument } from '../../internal/errors.js';
 import type { Logger } from '../../internal/logger.js';
-import { checkOptions, type OptionNames } from '../../internal/validate.js';
+import {
+  checkBoolean,
+  checkFunction,
+  checkOptions,
+  checkText,
+  type OptionNames,
+  shownValue,
+} from '../../internal/validate.js';
 import { completeLogger } from '../../log/given-logger.js';
 import { type GivenLogger, normaliseLogOptions } from '../../log/options.js';
 import { normaliseMainOptions } from '../../runtime/options.js';
 import { runtime } from '../../runtime/runtime.js';
 import type { SessionOptions } from '../../session/dependencies.js';
 import type { ErrorHook, ExceptionPolicy } from '../../session/exception-policy.js';
-import type { Macros } from '../wire/macros.js';
+import { checkMacros, type Macros } from '../wire/macros.js';
 import { completeOffer, type Offer } from '../wire/negotiation.js';
 import type { PeerAddress } from '../wire/peer-address.js';
 import { CHUNK_SIZE } from '../wire/protocol.js';
 import { StateTable } from './libmilter-states.js';
-import type { TestStep } from './steps.js';
+import { STEP_NUMBERS, type TestStep } from './steps.js';
 import type { HeaderRules } from './test-message.js';
 
 /** Macros by the step they are sent ahead of. */
@@ -110,12 +117,12 @@ const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
 
 function checkSize(name: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw badArgument(`${name} must be a whole number from 1 on: ${value}`);
+  throw badArgument(`${name} must be a whole number from 1 on, not ${shownValue(value)}`);
 }
 
 function checkHeaderRules(rules: HeaderRules): HeaderRules {
   if (rules === 'postfix' || rules === 'sendmail') return rules;
-  throw badArgument(`headerRules must be 'postfix' or 'sendmail', not ${rules}`);
+  throw badArgument(`headerRules must be 'postfix' or 'sendmail', not ${shownValue(rules)}`);
 }
 
 /** Checks options and fills in the defaults. @throws MilterError ERR_MILTER_BAD_ARGUMENT */
@@ -123,18 +130,24 @@ export function normaliseTestCtxOptions(options: TestCtxOptions): NormalisedTest
   checkOptions('TestCtx', options, NAMES);
   const { handlerTimeout, progressInterval, immediate } = normaliseMainOptions(options);
   const { logger } = normaliseLogOptions(options.logger ? { logger: options.logger } : {});
+  const { negotiate = true, honourSymlists = true, macros = {}, errorHook = null } = options;
+  const { hostname = 'localhost', helo = 'localhost', name = 'milter' } = options;
+  for (const [option, value] of Object.entries({ negotiate, honourSymlists })) checkBoolean(option, value);
+  for (const [option, value] of Object.entries({ hostname, helo, name })) checkText(option, value);
+  checkMacros('TestCtx', macros, Object.keys(STEP_NUMBERS));
+  if (errorHook !== null) checkFunction('errorHook', errorHook);
   return {
     offer: completeOffer(options),
-    negotiate: options.negotiate ?? true,
-    macros: { ...options.macros },
-    honourSymlists: options.honourSymlists ?? true,
-    hostname: options.hostname ?? 'localhost',
+    negotiate,
+    macros: { ...macros },
+    honourSymlists,
+    hostname,
     hostaddr: options.hostaddr ?? { family: 'inet', address: '127.0.0.1', port: 25000 },
-    helo: options.helo ?? 'localhost',
-    name: options.name ?? 'milter',
+    helo,
+    name,
     session: { handlerTimeout, progressInterval, immediate },
     exceptionPolicy: options.exceptionPolicy ?? runtime.exceptions.policy,
-    errorHook: options.errorHook ?? null,
+    errorHook,
     logger: logger ? completeLogger(logger) : null,
     headerRules: checkHeaderRules(options.headerRules ?? 'postfix'),
     chunkSize: checkSize('chunkSize', options.chunkSize ?? CHUNK_SIZE),

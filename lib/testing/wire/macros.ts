@@ -1,4 +1,6 @@
 /** Macros: facts about the session that an MTA sends ahead of a step (SMFIC_MACRO). */
+import { badArgument } from '../../internal/errors.js';
+import { shownValue } from '../../internal/validate.js';
 import { bytesOf, type Text } from './frames.js';
 import { STEPS, type Step, type SymlistStage } from './protocol.js';
 
@@ -13,6 +15,33 @@ const NUL = Uint8Array.of(0);
 /** A macro's name as MTAs write it: single letters bare, others in braces. */
 export function wireName(name: string): string {
   return name.length === 1 || name.startsWith('{') ? name : `{${name}}`;
+}
+
+/**
+ * Refuses macros of a step that there is not: they would never be sent.
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT
+ */
+export function checkMacros(
+  where: string,
+  bySteps: Readonly<Record<string, Macros | undefined>>,
+  steps: readonly string[],
+): void {
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isObject(bySteps))
+    throw badArgument(`${where}: macros must be an object, such as { connect: { j: 'mx.example' } }`);
+  for (const [step, macros] of Object.entries(bySteps)) {
+    if (!steps.includes(step))
+      throw badArgument(`${where}: macros: ${step} is not one of the steps ${steps.join(', ')}`);
+    if (macros === undefined) continue;
+    if (!isObject(macros))
+      throw badArgument(`${where}: macros: ${step} must be an object, not ${shownValue(macros)}`);
+    for (const [name, value] of Object.entries(macros)) {
+      if (typeof value === 'string' || (value as unknown) instanceof Uint8Array) continue;
+      throw badArgument(
+        `${where}: macros: ${name} of ${step} must be a string or bytes, not ${shownValue(value)}`,
+      );
+    }
+  }
 }
 
 /** Without braces, to compare names. */

@@ -1,9 +1,9 @@
 /** The options of an MtaSession, checked, with their defaults. */
 import { badArgument } from '../../internal/errors.js';
-import { checkOptions, type OptionNames } from '../../internal/validate.js';
-import type { MacrosByStep } from './macros.js';
+import { checkBoolean, checkOptions, type OptionNames } from '../../internal/validate.js';
+import { checkMacros, type MacrosByStep } from './macros.js';
 import { completeOffer, type Offer } from './negotiation.js';
-import { CHUNK_SIZE } from './protocol.js';
+import { CHUNK_SIZE, STEPS } from './protocol.js';
 
 /** How a session is opened. */
 export interface MtaSessionOptions extends Partial<Offer> {
@@ -64,13 +64,17 @@ export function normaliseMtaSessionOptions(options: MtaSessionOptions): Normalis
   checkNumber('timeout', options.timeout, 0);
   checkNumber('maxFrameSize', options.maxFrameSize, 0);
   checkNumber('chunkSize', options.chunkSize, 1);
+  const { negotiate = true, retry = false, macros = {} } = options;
+  checkBoolean('negotiate', negotiate);
+  checkBoolean('retry', retry);
+  checkMacros('MtaSession', macros, Object.keys(STEPS));
   return {
     offer: completeOffer(options),
-    negotiate: options.negotiate ?? true,
-    macros: options.macros ?? {},
+    negotiate,
+    macros,
     chunkSize: options.chunkSize ?? CHUNK_SIZE,
     timeout: options.timeout ?? DEFAULT_TIMEOUT,
     maxFrameSize: options.maxFrameSize,
-    retry: options.retry ?? false,
+    retry,
   };
 }

@@ -1,6 +1,7 @@
 /** Option negotiation: the MTA's offer and the filter's answer (SMFIC_OPTNEG). */
 import { decodeBytes } from '../../internal/bytes.js';
 import { MilterError } from '../../internal/errors.js';
+import { checkInteger } from '../../internal/validate.js';
 import { Actions, CURRENT_VERSION, Protocol, SYMLIST_STAGES, type SymlistStage } from './protocol.js';
 
 /** What an MTA offers. */
@@ -23,8 +24,14 @@ const OPTION_BYTES = 12;
 /** The oldest protocol version that Sendmail and libmilter still accept. */
 const OLDEST_VERSION = 2;
 
-/** Completes an offer; by default it has everything that an MTA of the version knows. */
+/**
+ * Completes an offer; by default it has everything that an MTA of the version knows.
+ * @throws MilterError ERR_MILTER_BAD_ARGUMENT for numbers that a frame cannot carry
+ */
 export function completeOffer(offer: Partial<Offer>): Offer {
+  for (const name of ['version', 'actions', 'protocol'] as const) {
+    if (offer[name] !== undefined) checkInteger(name, offer[name], 0, 2 ** 32 - 1);
+  }
   const version = offer.version ?? CURRENT_VERSION;
   const old = version < 3;
   return {
