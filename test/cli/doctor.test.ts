@@ -1,4 +1,5 @@
 /** `tsmilter doctor`: the way to a socket, who may go it, and whether a filter answers. */
+import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { privateDirectory, removeDirectory } from '../../tools/private-directory
 import { projectRoot } from '../../tools/project-root.js';
 import { CliProcess, tsmilter } from '../support/cli.js';
 import { itUnless } from '../support/skip.js';
+import { unwatched } from '../support/unwatched.js';
 
 let directory: string;
 let queue: string;
@@ -48,6 +50,23 @@ async function doctor(main: string, { chroot = 'n', args = [] as string[] } = {}
 }
 const find = (findings: readonly Finding[], code: string) =>
   findings.find((finding) => finding.code === code);
+
+describe('a unit that is no file', () => {
+  it('is not opened: a named pipe would wait', async () => {
+    const units = inDirectory('units');
+    mkdirSync(units);
+    const pipe = join(units, 'pipe.service');
+    execFileSync('mkfifo', [pipe], { env: unwatched });
+    const none = ['--main-cf', '/nowhere', '--sendmail-cf', '/nowhere'];
+    await using searched = new CliProcess(['doctor', ...none, '--units', units]);
+    expect(await searched.ended()).toMatchObject({ status: 0, stdout: expect.not.stringContaining('pipe') });
+    await using named = new CliProcess(['doctor', ...none, '--units', '/nowhere', '--unit', pipe]);
+    expect(await named.ended()).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^tsmilter doctor: .*pipe\.service: not a regular file\n$/),
+    });
+  });
+});
 
 describe('a way without obstacles', () => {
   it('is said to be one; the addon and the filter answer', async () => {

@@ -1,7 +1,7 @@
 /** `tsmilter init`: the project that it writes works at once, with a link in place of the registry. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { privateDirectory, removeDirectory } from '../../tools/private-directory.js';
@@ -140,6 +140,24 @@ describe('a directory', () => {
     ]);
     expect(readdirSync(project)).toStrictEqual(['README.md']);
   });
+
+  it.each([
+    ['README.md', (path: string) => symlinkSync('nowhere', path)],
+    ['systemd', (path: string) => symlinkSync('nowhere', path)],
+    ['systemd', (path: string) => writeFileSync(path, 'mine')],
+  ])(
+    'is left as it is if a link to nowhere, or a file in place of a directory, is in the way: %s',
+    async (name, make) => {
+      const project = mkdtempSync(join(directory, 'way-'));
+      make(join(project, name));
+      const { status, stderr } = await tsmilter(['init', project, '--name', 'way']);
+      expect([status, stderr]).toStrictEqual([
+        2,
+        expect.stringContaining(`${name} exists already: choose an empty directory`),
+      ]);
+      expect(readdirSync(project)).toStrictEqual([name]);
+    },
+  );
 
   it('that cannot be made is told in one line', async () => {
     const file = join(directory, 'file');

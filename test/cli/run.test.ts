@@ -1,5 +1,5 @@
 /** `tsmilter run`: a filter from a module, with options and a configuration file, and restarts in development. */
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MtaSession } from 'tsmilter/testing';
@@ -121,6 +121,41 @@ describe('tsmilter run', () => {
     expect(run.stderr).not.toContain('notes.txt');
     expect((await run.stop()).status).toBe(0);
     writeFileSync(filter, stamping('one'));
+  });
+
+  it('--watch starts the filter again when its configuration changes, however the file is named', async () => {
+    const write = (name: string) =>
+      writeFileSync(
+        join(directory, 'watched.cfg'),
+        `[milter]\nsocket = ${socket}\nname = ${name}\nworkers = 1\n`,
+      );
+    write('first');
+    const args = ['run', filter, '--config', './watched.cfg', '--watch'];
+    await using run = new CliProcess(args, { cwd: directory });
+    await run.said(/first: listening/);
+    write('second');
+    await run.said(/^watched\.cfg has changed: starting again$/m);
+    await run.said(/second: listening/);
+    expect((await run.stop()).status).toBe(0);
+  });
+
+  it.each([
+    ['its terminal is closed', 'SIGHUP', 0],
+    ['it fails itself', 'SIGUSR2', 1],
+  ] as const)('--watch ends the filter if %s', async (_, signal, status) => {
+    const failing = join(directory, 'failing.cjs');
+    writeFileSync(
+      failing,
+      `if (process.argv.includes('--watch')) process.once('SIGUSR2', () => { throw new Error('it fails'); });`,
+    );
+    const env = { ...process.env, NODE_OPTIONS: `--require=${failing}` };
+    const args = ['run', filter, '--socket', socket, '--workers', '1', '--watch'];
+    await using run = new CliProcess(args, { env });
+    await run.said(/stamp: listening/);
+    // The output of both has ended.
+    const ended = await run.stop(signal);
+    expect(ended).toMatchObject({ status, stderr: expect.stringMatching(/stamp: stopped/) });
+    expect(existsSync(socket.replace(/^unix:/, ''))).toBe(false);
   });
 
   it.each([

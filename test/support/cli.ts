@@ -53,8 +53,8 @@ export class CliProcess implements AsyncDisposable {
     return { status: this.#child.exitCode, stdout: this.stdout, stderr: this.stderr };
   }
 
-  stop(): Promise<CliResult> {
-    this.#child.kill('SIGTERM');
+  stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<CliResult> {
+    this.#child.kill(signal);
     return this.ended();
   }
 

@@ -12,8 +12,9 @@ import { AccessMap } from 'tsmilter/policy';
 import { checkSpf } from 'tsmilter/spf';
 import { MtaSession, TestCtx } from 'tsmilter/testing';
 import { iniplist, unsign } from 'tsmilter/utils';
+import { SETTINGS } from '#lib/cli/run/settings.js';
 import { suggestName } from '#lib/internal/suggestions.js';
-import { normaliseSocketOptions } from '#lib/runtime/options.js';
+import { normaliseMainOptions, normaliseSocketOptions } from '#lib/runtime/options.js';
 import { errorWith } from '../support/expect';
 
 const refused = (message: RegExp) => ({ name: 'MilterError', code: 'ERR_MILTER_BAD_ARGUMENT', message });
@@ -110,6 +111,16 @@ describe('runmilter', () => {
     };
     await expect(run(all)).rejects.toThrow(errorWith({ code: 'ENOENT' }));
   });
+});
+
+it('tsmilter run tells the defaults that runmilter has', () => {
+  const defaults: Record<string, unknown> = { ...normaliseMainOptions({}), ...normaliseSocketOptions({}) };
+  const told = Object.entries(SETTINGS).flatMap(([name, { about, parse }]) => {
+    const [, text] = /default: ([\w.]+)/.exec(about) ?? [];
+    return text === undefined || !(name in defaults) ? [] : [[name, parse(text)]];
+  });
+  expect(told).toHaveLength(5);
+  expect(defaults).toMatchObject(Object.fromEntries(told));
 });
 
 describe('other functions with options', () => {

@@ -1,7 +1,10 @@
 /** systemd units of filters: what in them keeps a filter from its socket, or from coming back. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { readText } from '../../config/read-text.js';
 import type { Finding } from '../finding.js';
+
+const MAX_FILE = 1024 * 1024;
 
 interface Unit {
   readonly file: string;
@@ -42,7 +45,7 @@ function unitsIn(directory: string): Unit[] {
 
 function readUnit(file: string): Unit {
   const values = new Map<string, string[]>();
-  const text = readFileSync(file, 'utf8').replace(/\\\n\s*/g, ' ');
+  const text = readText(file, MAX_FILE).replace(/\\\n\s*/g, ' ');
   for (const line of text.split('\n')) {
     const [, key, value] = /^\s*([A-Za-z]\w*)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
     if (key === undefined || value === undefined) continue;

@@ -1,5 +1,5 @@
 /** `tsmilter init`: writes a project. */
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -56,7 +56,7 @@ async function init(
   }
   const { language, mta } = await complete(options);
   const files = projectFiles({ name, language, mta, tsmilter: options.package ?? `^${packageVersion()}` });
-  const existing = Object.keys(files).filter((file) => existsSync(join(directory, file)));
+  const existing = [...new Set(Object.keys(files).flatMap((file) => obstacleOf(directory, file)))];
   if (existing.length > 0)
     throw new UsageError(
       `${existing.join(', ')} ${existing.length === 1 ? 'exists' : 'exist'} already: choose an empty directory`,
@@ -72,6 +72,26 @@ async function init(
   output.print(`Next: ${where}npm install && npm test && npm start`);
   return EXIT.ok;
 }
+
+/** What is in the way of a file: itself, or another file in the place of its directory; a link to nowhere is one as well. */
+function obstacleOf(directory: string, file: string): string[] {
+  const parts = file.split('/');
+  const above = parts.slice(1).map((_, at) => parts.slice(0, at + 1).join('/'));
+  const other = above.find((path) => isThere(join(directory, path)) && !isDirectory(join(directory, path)));
+  if (other !== undefined) return [other];
+  return isThere(join(directory, file)) ? [file] : [];
+}
+
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false; // the error of writing says more
+  }
+}
+
+const isDirectory = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /** With all that are above it. Node's own way does not end where none can be made, as in /proc. */
 async function makeDirectory(path: string): Promise<void> {

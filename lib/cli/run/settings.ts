@@ -114,7 +114,7 @@ export const SETTINGS: {
   immediate: { value: '', about: 'answer each header and chunk of the body by itself', parse: truth },
   maxBuffered: {
     value: '<size>',
-    about: 'memory for events that wait, all sessions together; default: 128M',
+    about: 'memory for events that wait, all sessions together; default: 64M',
     parse: size,
   },
   logFormat: { value: '<format>', about: 'lines of text (default) or of JSON', parse: oneOf('text', 'json') },

@@ -1,7 +1,7 @@
 /** `tsmilter run --watch`: runs the filter in a process of its own, and starts it again when its files change. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { basename, dirname, extname, join, relative, sep } from 'node:path';
+import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { EXIT } from '../command.js';
 import type { Output } from '../output.js';
 
@@ -21,9 +21,13 @@ const SOURCES = new Set(['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts', '.json'])
 /** Milliseconds without a further change before the restart: an editor or compiler writes several files. */
 const QUIET = 100;
 
-/** Resolves when SIGINT or SIGTERM has ended it all. libmilter runs once in a process, hence the process of its own. */
-export async function watch({ module, config, args, output }: Watched): Promise<number> {
+/** What ends the watching; SIGHUP comes when the terminal is closed. */
+const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Resolves when a signal has ended it all. libmilter runs once in a process, hence the process of its own. */
+export async function watch({ module, config: given, args, output }: Watched): Promise<number> {
   const directory = dirname(module);
+  const config = given === undefined ? undefined : resolve(given); // as changes are reported
   const isIgnored = (path: string) =>
     relative(directory, path)
       .split(sep)
@@ -43,7 +47,7 @@ export async function watch({ module, config, args, output }: Watched): Promise<
     clearTimeout(timer);
     timer = setTimeout(() => void filter.restart(basename(path)), QUIET);
   });
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  await Promise.race(END_SIGNALS.map((signal) => once(process, signal)));
   clearTimeout(timer);
   await watcher.close();
   await filter.end();
@@ -63,6 +67,8 @@ class RestartedProcess {
     this.#args = args;
     this.#output = output;
     this.#child = this.#start();
+    // Also after an error, or the filter would go on alone, and keep its socket.
+    process.once('exit', () => this.#child.kill('SIGTERM'));
   }
 
   #start(): ChildProcess {
