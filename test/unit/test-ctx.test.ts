@@ -1,6 +1,6 @@
 /** TestCtx: what it plays, what it records, what it refuses. test/fuzz/test-ctx-agrees.test.ts holds it against libmilter. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -15,6 +15,7 @@ import {
   type TestStep,
 } from 'tsmilter/testing';
 import { projectRoot } from '../../tools/project-root.js';
+import { within } from '../../tools/wait.js';
 import { makeTelling, type Script } from '../fixtures/script.js';
 import { errorWith, expectThat } from '../support/expect.js';
 
@@ -104,6 +105,26 @@ describe('a message is fed through a filter', () => {
     await using ctx = scripted({}).ctx;
     await expect(ctx.feedFile(join(directory, 'none'))).rejects.toThrow(errorWith({ code: 'ENOENT' }));
     expect((await ctx.feedMessage(MESSAGE)).verdict).toBe('continue');
+  });
+
+  it('files and streams that fail before their turn reject their own call only', async () => {
+    await using ctx = scripted({}).ctx;
+    const missing = join(directory, 'none');
+    const stream = createReadStream(missing);
+    const closed = new Promise<void>((resolve) => stream.once('close', resolve));
+    const results = [
+      ctx.feedMessage(MESSAGE),
+      ctx.feedFile(missing),
+      ctx.feedMessage(stream),
+      ctx.feedMessage(MESSAGE),
+    ].map((fed) =>
+      fed.then(
+        ({ verdict }) => verdict,
+        ({ code }) => code as string,
+      ),
+    );
+    await within('the stream to fail', closed);
+    expect(await Promise.all(results)).toStrictEqual(['continue', 'ENOENT', 'ENOENT', 'continue']);
   });
 
   it('steps that were negotiated away are skipped', async () => {

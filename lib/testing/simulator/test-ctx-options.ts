@@ -50,7 +50,7 @@ export interface TestCtxOptions extends Partial<Offer> {
   readonly name?: string;
   /** As runmilter's option, in milliseconds; 0 for no limit. Default: 300,000. */
   readonly handlerTimeout?: number;
-  /** As runmilter's option, in milliseconds; 0 for none. Default: 30,000. */
+  /** As runmilter's option, in milliseconds; 0 for none. Default: 5,000. */
   readonly progressInterval?: number;
   /** As runmilter's option. Default: false. */
   readonly immediate?: boolean;

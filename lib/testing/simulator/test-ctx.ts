@@ -1,5 +1,6 @@
 /** A filter and its MTA in one process, for tests of filters: no libmilter, no socket. */
 import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { types } from 'node:util';
 import type { AnyFilter } from '../../filter/base.js';
 import { checkFactory, type Factory, filterCallbacks, makeFilter } from '../../filter/dispatch.js';
@@ -267,7 +268,7 @@ export class TestCtx implements AsyncDisposable {
 
   /** As {@link feedMessage}, from a file. */
   feedFile(path: string | URL, envelope: FeedEnvelope = {}): Promise<FeedResult> {
-    return this.feedMessage(createReadStream(path), envelope);
+    return this.#queue.message(() => this.#feed(createReadStream(path), completeEnvelope(envelope)));
   }
 
   /**
@@ -281,6 +282,8 @@ export class TestCtx implements AsyncDisposable {
    * @throws MilterError ERR_MILTER_BAD_ARGUMENT if it has more bytes than the option `maxMessageSize`
    */
   feedMessage(source: MessageSource, envelope: FeedEnvelope = {}): Promise<FeedResult> {
+    // A stream may fail before its turn: the error comes again when it is read.
+    if (source instanceof Readable) source.on('error', () => {});
     return this.#queue.message(() => this.#feed(source, completeEnvelope(envelope)));
   }
 
