@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { DnsSession } from '../dns/index.js';
 import { MAX_NAME_LENGTH } from '../dns/names.js';
 import { badArgument } from '../internal/errors.js';
-import { checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
+import { checkBoolean, checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { requireIp } from '../utils/ip.js';
 import { domainSpellings } from '../utils/spellings.js';
 import { checkList, type DnsblList, meaningOf } from './list.js';
@@ -119,6 +119,7 @@ export function settingsOf(lists: readonly DnsblList[], options: DnsblOptions): 
   if (!Array.isArray(lists)) throw badArgument('dnsbl: the lists must be an array');
   for (const list of lists) checkList(list);
   const { dns = new DnsSession(), reasons = false, maxParents = 4 } = options;
+  checkBoolean('dnsbl: reasons', reasons);
   checkInteger('dnsbl: maxParents', maxParents, 1, 127);
   return { dns, reasons, maxParents };
 }

@@ -3,7 +3,13 @@ import { hostname } from 'node:os';
 import { DnsSession } from '../dns/index.js';
 import { Deadline, untilAborted } from '../internal/deadline.js';
 import { badArgument } from '../internal/errors.js';
-import { checkInteger, checkLine, checkOptions, type OptionNames } from '../internal/validate.js';
+import {
+  checkBoolean,
+  checkInteger,
+  checkLine,
+  checkOptions,
+  type OptionNames,
+} from '../internal/validate.js';
 import { Conversation, type DsnStage, HostFailure, oneLine, type Reply } from './conversation.js';
 import { type DsnResolver, type MailHost, mailHosts, NoMailHost } from './hosts.js';
 import { type Mailbox, readMailbox } from './mailbox.js';
@@ -120,6 +126,7 @@ function settingsOf(options: DsnOptions) {
   checkOptions('sendDsn', options, OPTIONS);
   const { receiver = hostname(), port = 25, timeout = 30_000, maxTime = 120_000, maxHosts = 5 } = options;
   const { tls = true, privateHosts = false, localAddress, resolver } = options;
+  for (const [name, value] of Object.entries({ tls, privateHosts })) checkBoolean(`sendDsn: ${name}`, value);
   checkLine('sendDsn: receiver', receiver);
   checkInteger('sendDsn: port', port, 1, 65535);
   for (const [name, value] of Object.entries({ timeout, maxTime, maxHosts })) {

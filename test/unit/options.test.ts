@@ -1,9 +1,12 @@
 /** Options that there are not: a misspelt one is refused, since it would have no effect. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import * as Milter from 'tsmilter';
+import { ArcSealer } from 'tsmilter/arc';
 import { AddrCache } from 'tsmilter/cache';
 import { MilterConfigParser } from 'tsmilter/config';
+import { DkimSigner } from 'tsmilter/dkim';
 import { DnsSession } from 'tsmilter/dns';
+import { checkIp } from 'tsmilter/dnsbl';
 import { createMsg, sendDsn } from 'tsmilter/dsn';
 import { Greylist, RedisStore, SqliteStore } from 'tsmilter/greylist';
 import * as lowlevel from 'tsmilter/lowlevel';
@@ -193,6 +196,25 @@ describe('other functions with options', () => {
       errorWith(refused(message)),
     );
   });
+
+  const no = 'no' as never;
+  const flags: Readonly<Record<string, () => unknown>> = {
+    'DkimSigner: leadingSpace': () => new DkimSigner({ keys: [], leadingSpace: no }),
+    'DkimSigner: bodyLength': () => new DkimSigner({ keys: [], bodyLength: no }),
+    'ArcSealer: leadingSpace': () => new ArcSealer({ leadingSpace: no } as never),
+    'ArcSealer: utf8': () => new ArcSealer({ utf8: no } as never),
+    'sendDsn: tls': () => sendDsn('a@x.example', '\n', { tls: no }),
+    'sendDsn: privateHosts': () => sendDsn('a@x.example', '\n', { privateHosts: no }),
+    'dnsbl: reasons': () => checkIp('192.0.2.1', [], { reasons: no }),
+    'Greylist: foldSenders': () => new Greylist(':memory:', { foldSenders: no }),
+  };
+  for (const [flag, call] of Object.entries(flags)) {
+    it(`${flag} is true or false`, async () => {
+      await expect((async () => call())()).rejects.toThrow(
+        errorWith(refused(new RegExp(`^${flag} must be true or false, not "no"$`))),
+      );
+    });
+  }
 
   const misspelt = { [Symbol.iterator]: 1, imeout: 1, maxLookup: 1 } as object;
   const callers: Readonly<Record<string, () => unknown>> = {
