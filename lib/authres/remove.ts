@@ -27,7 +27,7 @@ export function claimsToBe(value: string, id: string): boolean {
 }
 
 /** An id as its reader sees it: without spaces of any kind and what cannot be seen. */
-const shownAs = (id: string): string => asciiDomain(id.replace(/[\p{Z}\p{C}]/gu, ''));
+const shownAs = (id: string): string => asciiDomain(id.replace(/[\p{Z}\p{Cf}]/gu, ''));
 
 /** The printable characters outside comments, without quotes and backslashes: what a careless reader may take for the id. */
 function bare(value: string): string {
