@@ -6,12 +6,13 @@ import { optionsOf, readConfig } from '../../examples/guard/config';
 import { describeOptions } from '../../examples/guard/describe';
 import { FRAME } from '../../examples/guard/frame-options';
 import { LiveConfig } from '../../examples/guard/live-config';
-import type { Options } from '../../examples/guard/options';
+import type { Options, ReadContext } from '../../examples/guard/options';
 import { Resources } from '../../examples/guard/resources';
 import { MODES, STEPS } from '../../examples/guard/rule';
 import { rules } from '../../examples/guard/rules';
 import { shown, shownAll } from '../../examples/guard/shown';
 import { State } from '../../examples/guard/state';
+import { wordIn, words } from '../../examples/guard/words';
 import { privateDirectory } from '../../tools/private-directory';
 import { projectRoot } from '../../tools/project-root';
 import { errorWith } from '../support/expect';
@@ -167,6 +168,10 @@ describe('the configuration', () => {
       `${MINIMAL}[dnsbl]\nmode = tag\nlists = zen.example zap\n`,
       /guard\.cfg:5: \[dnsbl\] mode: lists: zen\.example zap is not/,
     ],
+    [
+      `${MINIMAL}[subject_words]\nmode = tag\nwords = casino, \u200b, lottery\n`,
+      /guard\.cfg:6: \[subject_words\] words: "\\\\u200b" has no character that can be seen/,
+    ],
     [`${MINIMAL}[dns]\nnameservers = nowhere\n`, /guard\.cfg:5: \[dns\] nameservers: /],
     [`${MINIMAL}[greylist]\nsubject = a\n  b\n`, /guard\.cfg:5: \[greylist\] subject: must be one line/],
     [`${MINIMAL}[greylist]\nmod = off\n`, /guard\.cfg:5: \[greylist\] mod is unknown; did you mean mode\?/],
@@ -184,6 +189,17 @@ describe('the configuration', () => {
         message: /guard\.cfg:5: .*records:3: "example\.org spf" is not a domain and its SPF record/,
       }),
     );
+  });
+});
+
+describe('words', () => {
+  const isIn = async (text: string, list: string) =>
+    wordIn(text, await words('').read(list, {} as ReadContext));
+
+  it('stand by themselves, in any letter case and behind marks that nobody sees', async () => {
+    expect(await isIn('Your LOT\u200bTERY ticket', 'casino, Lottery')).toBe('Lottery');
+    expect(await isIn('Your lottery', 'casino, \u200blottery')).toBe('\u200blottery');
+    expect(await isIn('lotteries', 'lottery, lotterie')).toBeNull();
   });
 });
 
