@@ -12,7 +12,7 @@ export interface Authentication {
   readonly sender: SpfCheck | null;
   /** Of the HELO name, if the sender has not passed; it is the sender's own check for the null sender. */
   readonly helo: SpfCheck | null;
-  /** The trusted forwarder whose server the client is, or null. */
+  /** The trusted forwarder whose server the client is, or null. If DNS does not tell whether it is one, no result but a pass counts. */
   readonly forwarder: string | null;
   readonly level: AuthLevel;
 }
@@ -47,11 +47,18 @@ export async function authenticate(
   const options = { receiver: host, signal };
   const resolver = withRecords(dns, substitutes);
 
+  let unknown: SpfCheck | null = null;
   for (const domain of trusted_forwarder) {
     const check = await checkSpf({ ...query, helo: domain }, { ...options, resolver, identity: 'helo' });
     if (check.result === 'pass') return { sender: check, helo: null, forwarder: domain, level: 'pass' };
+    if (check.result === 'temperror') unknown = check;
   }
   const check = await checkSpf(query, { ...options, resolver });
+  if (unknown !== null && check.result !== 'pass') {
+    const { result, problem, explanation } = unknown;
+    const sender = { ...check, result, problem, explanation, explainedBy: null };
+    return { sender, helo: null, forwarder: null, level: 'temperror' };
+  }
   const ofHelo =
     sender === ''
       ? check
@@ -63,7 +70,13 @@ export async function authenticate(
 
   const guess = withRecords(dns, new Map([[check.domain.toLowerCase(), BEST_GUESS]]));
   const guessed = await checkSpf(query, { ...options, resolver: guess });
-  return { ...found, level: guessed.result === 'pass' ? 'policy' : 'none' };
+  return { ...found, level: levelOf(guessed) };
+}
+
+/** Of the best guess: what DNS does not tell might have passed. */
+function levelOf({ result }: SpfCheck): AuthLevel {
+  if (result === 'temperror') return 'temperror';
+  return result === 'pass' ? 'policy' : 'none';
 }
 
 /** A resolver that has records of its own for some domains. */

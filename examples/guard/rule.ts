@@ -56,6 +56,9 @@ export interface Finding {
   readonly edit?: (message: Transaction) => void | Promise<void>;
 }
 
+/** Of a finding that would be none if DNS, which has not answered, said the right thing. */
+export const UNANSWERED = { atMost: 'defer', detail: '4.3' } as const satisfies Partial<Finding>;
+
 /** The sender is trusted: rules of suspicion are not asked about this message, and what they have found is dropped. */
 export interface Trust {
   readonly trust: string;

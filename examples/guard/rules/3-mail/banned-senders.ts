@@ -1,5 +1,5 @@
 import { addresses } from '../../options';
-import { defineRule } from '../../rule';
+import { defineRule, UNANSWERED } from '../../rule';
 import { shown } from '../../shown';
 
 export const bannedSenders = defineRule({
@@ -19,6 +19,8 @@ export const bannedSenders = defineRule({
     return {
       reason: `${shown(sender.address)} (${authenticated}) is banned: ${found.entry}`,
       reply: `Mail from ${shown(sender.address)} is not accepted here.`,
+      // A ban at all levels does not depend on DNS.
+      ...(authenticated === 'temperror' && !senders.has(sender.address) && UNANSWERED),
     };
   },
 });

@@ -96,7 +96,7 @@ async function findingOf(
     reason: problem === null ? what : `${what}: ${problem}`,
     reply: `${what}. ${said}`,
     detail: DETAILS[result] ?? '7.1',
-    atMost: policy,
+    atMost: result === 'temperror' && policy === 'reject' ? 'defer' : policy,
   };
 }
 

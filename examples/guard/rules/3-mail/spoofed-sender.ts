@@ -1,4 +1,4 @@
-import { defineRule } from '../../rule';
+import { defineRule, UNANSWERED } from '../../rule';
 import { shown } from '../../shown';
 
 export const spoofedSender = defineRule({
@@ -8,11 +8,12 @@ export const spoofedSender = defineRule({
   prepare: (_options, { internalDomains }) => ({ internalDomains }),
   async check({ message: { sender }, level }, { internalDomains }) {
     if (sender.address === '' || !internalDomains.has(sender.address)) return null;
-    if ((await level()) === 'pass') return null;
+    const authenticated = await level();
+    if (authenticated === 'pass') return null;
     return {
       reason: `external mail from ${shown(sender.address)}`,
       reply: `Mail from ${shown(sender.domain)} comes from our own servers only. Log in to send it.`,
-      demerits: 1,
+      ...(authenticated === 'temperror' ? UNANSWERED : { demerits: 1 }),
     };
   },
 });

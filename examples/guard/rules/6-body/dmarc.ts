@@ -1,4 +1,4 @@
-import { ArcVerifier } from 'tsmilter/arc';
+import { ArcVerifier, mayBeTrusted } from 'tsmilter/arc';
 import { DkimVerifier } from 'tsmilter/dkim';
 import { checkDmarc, type DmarcResult } from 'tsmilter/dmarc';
 import type { MessageFacts } from '../../facts';
@@ -19,7 +19,7 @@ async function evaluate(
   for await (const chunk of message.body.stream()) verifier.body(chunk);
   const [dkim, chain, { sender: spf }] = await Promise.all([verifier.eom(), arc.eom(), authentication()]);
   const from = message.headers.fields('From').map(({ unfolded }) => unfolded);
-  return checkDmarc(
+  const found = await checkDmarc(
     { from, dkim, arc: chain, ...(spf && { spf }) },
     {
       resolver: freshDns(),
@@ -29,6 +29,10 @@ async function evaluate(
         isExempt(domain) ? { disposition: 'none', type: 'local_policy', comment: 'exempt' } : undefined,
     },
   );
+  if (found.result !== 'fail' || found.disposition === 'none') return found;
+  // Were the chain known, it might be a reason to let the message through.
+  const isInDoubt = chain.result === 'temperror' && mayBeTrusted(chain, trustedSealers);
+  return isInDoubt ? { ...found, result: 'temperror', reason: `ARC: ${chain.reason}` } : found;
 }
 
 const AT_MOST = { quarantine: 'quarantine', reject: 'reject' } as const satisfies Record<string, Mode>;
@@ -54,7 +58,7 @@ export const dmarc = defineRule({
     if (result === 'temperror')
       return {
         reason: `DMARC temperror of ${shown(domain)}: ${reason}`,
-        reply: `The policy of ${shown(domain)} cannot be read at present.`,
+        reply: `DNS does not tell at present whether your message is from ${shown(domain)} (DMARC).`,
         detail: '4.3',
         atMost: 'defer',
       };

@@ -1,0 +1,94 @@
+/** examples/guard: what becomes of messages where that depends on no MTA. */
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { ArcSealer } from 'tsmilter/arc';
+import type { Zone } from '../../tools/dns-server';
+import { type Attempt, GuardClient, replyTo, type Sections } from '../support/guard-client';
+
+const FAULT = { fault: 'SERVFAIL' } as const;
+
+/** A message of bank.test that a list has sealed; nothing else shows that it is from there. */
+async function sealedByList(author: string): Promise<string> {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const sealer = new ArcSealer({ key: { domain: 'lists.test', selector: 's1', key: privateKey } });
+  const [from, subject] = [`a@${author}`, 'hello'];
+  sealer.header('From', from);
+  sealer.header('Subject', subject);
+  sealer.eoh();
+  sealer.body(Buffer.from('Hello\r\n'));
+  const properties = [{ ptype: 'header', property: 'from', value: author }] as const;
+  const { fields } = await sealer.eom({
+    arc: { result: 'none', sets: [] },
+    authRes: { id: 'lists.test', results: [{ method: 'dmarc', result: 'pass', properties }] },
+  });
+  const head = [...fields, ['From', from], ['Subject', subject]].map(
+    ([name, value]) => `${name}: ${value}\n`,
+  );
+  return `${head.join('')}\nHello\n`.replaceAll('\n', '\r\n');
+}
+
+describe('what DNS does not answer', () => {
+  const cases: [what: string, sections: Sections, zone: Zone, sender: string, reply: RegExp][] = [
+    [
+      'a trusted forwarder',
+      { authentication: { trusted_forwarder: 'fwd2.test' }, spf: { mode: 'reject' } },
+      { 'fail.test': { TXT: ['v=spf1 -all'] }, 'fwd2.test': FAULT },
+      'a@fail.test',
+      /^451 4\.4\.3 SPF temperror of "a@fail\.test"\. /,
+    ],
+    [
+      'the record of a sender of ours',
+      { spoofed_sender: { mode: 'reject' } },
+      { 'b2.ours.test': FAULT },
+      'a@b2.ours.test',
+      /^451 4\.4\.3 Mail from "b2\.ours\.test" comes from our own servers only/,
+    ],
+    [
+      'the record of a sender that is banned but for a pass',
+      { banned_senders: { mode: 'reject', senders: 'org2.test:!pass' } },
+      { 'org2.test': FAULT },
+      'a@org2.test',
+      /^451 4\.4\.3 Mail from "a@org2\.test" is not accepted here/,
+    ],
+    [
+      'the best guess for a sender that is banned without a record',
+      { banned_senders: { mode: 'reject', senders: 'org3.test:none' } },
+      { 'org3.test': { ...FAULT, faultTypes: ['A', 'MX'] } },
+      'a@org3.test',
+      /^accept$/,
+    ],
+    [
+      'the record of a sender, with a policy that refuses',
+      { spf: { mode: 'reject', temperror: 'reject' } },
+      { 'org4.test': FAULT },
+      'a@org4.test',
+      /^451 4\.4\.3 SPF temperror of "a@org4\.test"/,
+    ],
+  ];
+  it.each(cases)('is no reason to refuse for good: %s', async (_, sections, zone, sender, reply) => {
+    await using guard = await GuardClient.start(sections, zone);
+    expect(replyTo(await guard.send(undefined, { sender }))).toMatch(reply);
+  });
+
+  it('is no reason to let a sender pass that is banned in any case', async () => {
+    const sections = { banned_senders: { mode: 'reject', senders: 'org5.test' } };
+    await using guard = await GuardClient.start(sections, { 'org5.test': FAULT });
+    expect(replyTo(await guard.send(undefined, { sender: 'a@org5.test' }))).toMatch(/^550 5\.7\.1 /);
+  });
+
+  it.each<[what: string, trusted: string, reply: RegExp]>([
+    ['is no reason to refuse for good', 'lists.test', /^451 4\.4\.3 DNS does not tell at present/],
+    ['does not matter', 'other.test', /^550 5\.7\.1 .*\(DMARC\)/],
+  ])('%s: the seal of %s', async (_, trusted, reply) => {
+    const author = `${trusted.replace('.test', '')}.bank.test`;
+    await using guard = await GuardClient.start(
+      { dmarc: { mode: 'reject', trusted_sealers: trusted }, reputation: { mode: 'tag' } },
+      {
+        [`_dmarc.${author}`]: { TXT: ['v=DMARC1; p=reject'] },
+        's1._domainkey.lists.test': FAULT,
+      },
+    );
+    const attempt: Attempt = { sender: 'l@lists.test' };
+    expect(replyTo(await guard.send(await sealedByList(author), attempt))).toMatch(reply);
+  });
+});
