@@ -1,8 +1,8 @@
 /** Asks the rules of each step about a session and its messages, and remembers what they have found. */
 import type { ActiveRule } from './config';
 import type { MessageFacts } from './facts';
-import type { CheckResult, FactsAt, Outcome, Step } from './rule';
-import { type Judged, judge } from './verdict';
+import type { CheckResult, FactsAt, Finding, Outcome, Question, Step } from './rule';
+import { type Judged, judge, refuses } from './verdict';
 
 type Report = (tag: string, ...words: readonly string[]) => void;
 
@@ -12,6 +12,8 @@ export class Inspection {
   readonly #log: Report;
   #session: Judged[] = [];
   #message: Judged[] = [];
+  /** What has not been asked yet about the message. */
+  #questions: { readonly rule: ActiveRule; readonly question: Question }[] = [];
   #trust: string | null = null;
   #demerits = 0;
   /** Those about the session that have charged it: a client says EHLO again after STARTTLS. */
@@ -34,6 +36,7 @@ export class Inspection {
 
   beginMessage(): void {
     this.#message = [];
+    this.#questions = [];
     this.#trust = null;
   }
 
@@ -72,22 +75,43 @@ export class Inspection {
       if (rule.step !== step || !rule.clients.has(facts.client.class)) continue;
       if (rule.suspicion && this.#trust !== null) continue;
       const judged = await this.#askRule(rule, facts);
-      if (judged) found.push(judged);
-      if (judged?.mode === 'reject' && isFinal(rule)) break;
+      found.push(...judged);
+      if (isFinal(rule) && judged.some(({ mode }) => mode === 'reject')) break;
     }
     return found;
   }
 
-  async #askRule(rule: ActiveRule, facts: FactsAt[Step]): Promise<Judged | null> {
-    const result = await this.#check(rule, { ...facts, demerits: this.#demerits });
-    if (result === null) return null;
-    if ('trust' in result) {
-      this.#log(rule.tag, rule.mode === 'dry-run' ? 'dry-run:' : 'trust:', result.trust);
-      if (rule.mode !== 'dry-run') this.#trust = result.trust;
-      return null;
+  /** Puts the questions that must be answered before the first recipient, or the message, is accepted, until one of them refuses it. */
+  async askOthers(before: Question['before']): Promise<void> {
+    const isDue = ({ question }: { readonly question: Question }) =>
+      before === 'end' || question.before === before;
+    const due = this.#questions.filter(isDue);
+    this.#questions = this.#questions.filter((each) => !isDue(each));
+    for (const { rule, question } of due) {
+      const finding = await question.ask();
+      if (finding === null) continue;
+      const judged = this.#judge(rule, finding);
+      this.#message.push(judged);
+      if (refuses(judged)) return;
     }
-    const judged = judge(rule, result);
-    this.#log(rule.tag, `${judged.mode}:`, result.reason);
+  }
+
+  async #askRule(rule: ActiveRule, facts: FactsAt[Step]): Promise<Judged[]> {
+    const found: Judged[] = [];
+    for (const result of await this.#check(rule, { ...facts, demerits: this.#demerits })) {
+      if (result === null) continue;
+      if ('trust' in result) {
+        this.#log(rule.tag, rule.mode === 'dry-run' ? 'dry-run:' : 'trust:', result.trust);
+        if (rule.mode !== 'dry-run') this.#trust = result.trust;
+      } else if ('ask' in result) this.#questions.push({ rule, question: result });
+      else found.push(this.#judge(rule, result));
+    }
+    return found;
+  }
+
+  #judge(rule: ActiveRule, finding: Finding): Judged {
+    const judged = judge(rule, finding);
+    this.#log(rule.tag, `${judged.mode}:`, finding.reason);
     this.#charge(judged);
     return judged;
   }
@@ -100,13 +124,13 @@ export class Inspection {
   }
 
   /** A rule that fails is the filter's failure, and defers the message; but a dry run never does anything to it. */
-  async #check(rule: ActiveRule, facts: FactsAt[Step]): Promise<CheckResult> {
+  async #check(rule: ActiveRule, facts: FactsAt[Step]): Promise<readonly CheckResult[]> {
     try {
       return await rule.check(facts);
     } catch (error) {
       if (rule.mode !== 'dry-run') throw error;
       this.#log(rule.tag, 'failed:', (error as Error).message);
-      return null;
+      return [];
     }
   }
 

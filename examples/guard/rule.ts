@@ -64,7 +64,14 @@ export interface Trust {
   readonly trust: string;
 }
 
-export type CheckResult = Finding | Trust | null;
+/** What costs others something to answer, such as the mail server of a sender: it is asked when nothing else refuses the mail. */
+export interface Question {
+  /** `rcpt`: before the first recipient is accepted; `end`: before the whole message is. */
+  readonly before: 'rcpt' | 'end';
+  readonly ask: () => Promise<Finding | null>;
+}
+
+export type CheckResult = Finding | Trust | Question | null;
 
 /** What became of a message. */
 export interface Outcome {
@@ -96,14 +103,14 @@ export interface Rule<S extends Step, O extends Options, P> {
   readonly options?: O;
   /** Opens what the rule keeps while the configuration is in use; not called for a rule that is off. */
   prepare?(options: Values<O>, services: Services): P | Promise<P>;
-  check?(facts: FactsAt[S], prepared: P): CheckResult | Promise<CheckResult>;
+  check?(facts: FactsAt[S], prepared: P): CheckResult | Promise<CheckResult | readonly CheckResult[]>;
   /** Called when the message has ended, once, whatever became of it. */
   after?(facts: MessageFacts, outcome: Outcome, prepared: P): void | Promise<void>;
 }
 
 /** A rule that is ready to be asked. */
 export interface PreparedRule {
-  check(facts: FactsAt[Step]): Promise<CheckResult>;
+  check(facts: FactsAt[Step]): Promise<readonly CheckResult[]>;
   after(facts: MessageFacts, outcome: Outcome): Promise<void>;
 }
 
@@ -135,7 +142,7 @@ export function defineRule<S extends Step, O extends Options, P = Values<O>>(rul
       const own = values as Values<O>;
       const prepared = rule.prepare ? await rule.prepare(own, services) : (own as P);
       return {
-        check: async (facts) => (await rule.check?.(facts as FactsAt[S], prepared)) ?? null,
+        check: async (facts) => [(await rule.check?.(facts as FactsAt[S], prepared)) ?? null].flat(),
         after: async (facts, outcome) => rule.after?.(facts, outcome, prepared),
       };
     },

@@ -89,9 +89,12 @@ export class Session {
   /** What the recipient is refused for, or null. */
   async rcpt(recipient: EnvelopeAddress): Promise<Judged | null> {
     const { facts, refused } = this.#message();
-    const before = this.#inspection.found(facts).filter(isNow);
-    const found = refuses(worstOf(before)) ? [] : await this.#inspection.ask('rcpt', { ...facts, recipient });
-    const worst = worstOf([...before, ...found.filter(isNow)]);
+    const isRefused = refuses(worstOf(this.#inspection.found(facts).filter(isNow)));
+    const found = isRefused ? [] : await this.#inspection.ask('rcpt', { ...facts, recipient });
+    const all = () => [...this.#inspection.found(facts), ...found];
+    // Others are asked about nothing that is refused, now or at the end.
+    if (!refuses(worstOf(all()))) await this.#inspection.askOthers('rcpt');
+    const worst = worstOf(all().filter(isNow));
     if (!refuses(worst)) {
       this.#inspection.keep(found);
       return null;
@@ -118,8 +121,10 @@ export class Session {
       const refusal = this.#refusal();
       if (refusal !== null) return refusal;
     }
-    await this.#mark(facts);
-    return null;
+    await this.#inspection.askOthers('end');
+    const refusal = this.#refusal();
+    if (refusal === null) await this.#mark(facts);
+    return refusal;
   }
 
   /** The message has ended; the second call for it does nothing. */

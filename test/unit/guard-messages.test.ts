@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ArcSealer } from 'tsmilter/arc';
 import type { Zone } from '../../tools/dns-server';
 import { type Attempt, GuardClient, replyTo, type Sections } from '../support/guard-client';
+import { SmtpScript } from '../support/smtp-script';
 
 const FAULT = { fault: 'SERVFAIL' } as const;
 
@@ -90,5 +91,74 @@ describe('what DNS does not answer', () => {
     );
     const attempt: Attempt = { sender: 'l@lists.test' };
     expect(replyTo(await guard.send(await sealedByList(author), attempt))).toMatch(reply);
+  });
+});
+
+describe('the mail server of a sender', () => {
+  /** A configuration in which SPF's `fail` has this policy, and a server of the sender that counts what it is asked. */
+  async function asking(policy: 'cbv' | 'dsn', sections: Sections = {}) {
+    const server = await SmtpScript.start();
+    const guard = await GuardClient.start(
+      {
+        spf: { mode: 'reject', fail: policy },
+        callback: { port: String(server.port), private_hosts: 'yes' },
+        ...sections,
+      },
+      { 'fail.test': { TXT: ['v=spf1 -all'], A: ['127.0.0.1'] } },
+    );
+    const dispose = async () => {
+      await guard[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    };
+    return { server, guard, [Symbol.asyncDispose]: dispose };
+  }
+  const sender = '<victim@fail.test>';
+
+  it.each(['cbv', 'dsn'] as const)('is not asked for MAIL alone: %s', async (policy) => {
+    await using asked = await asking(policy);
+    const ctx = await asked.guard.open();
+    await ctx.connect();
+    await ctx.helo();
+    expect((await ctx.envfrom(sender)).verdict).toBe('continue');
+    await ctx.abort();
+    expect(asked.server.commands).toStrictEqual([]);
+  });
+
+  it.each<[what: string, policy: 'cbv' | 'dsn', sections: Sections, reply: RegExp]>([
+    ['a banned client', 'cbv', { banned_ips: { mode: 'reject', networks: '198.51.100.7' } }, /^550 5\.7\.1/],
+    [
+      'an unknown recipient',
+      'cbv',
+      { known_users: { mode: 'reject', domains: '@ours.test' } },
+      /^550 5\.1\.1/,
+    ],
+    [
+      'an unknown recipient',
+      'dsn',
+      { known_users: { mode: 'reject', domains: '@ours.test' } },
+      /^550 5\.1\.1/,
+    ],
+    [
+      'a trap that reads the message',
+      'cbv',
+      { honeypot: { mode: 'reject', recipients: 'ann@ours.test', read_message: 'yes' } },
+      /^550 5\.1\.1/,
+    ],
+    ['a word in the Subject', 'dsn', { subject_words: { mode: 'reject', words: 'hello' } }, /^550 5\.7\.1/],
+  ])('is not asked about mail that something else refuses: %s, %s', async (_, policy, sections, reply) => {
+    await using asked = await asking(policy, sections);
+    expect(replyTo(await asked.guard.send(undefined, { sender }))).toMatch(reply);
+    expect(asked.server.commands).toStrictEqual([]);
+  });
+
+  it('is asked before the first recipient is accepted, or gets a notice of mail that is', async () => {
+    await using callback = await asking('cbv');
+    const recipients = ['<ann@ours.test>', '<bob@ours.test>'];
+    expect(replyTo(await callback.guard.send(undefined, { sender, recipients }))).toBe('accept');
+    expect(callback.server.commands.filter((line) => /^RCPT/.test(line))).toHaveLength(1);
+    expect(callback.server.messages).toStrictEqual([]);
+    await using notice = await asking('dsn');
+    expect(replyTo(await notice.guard.send(undefined, { sender, recipients }))).toBe('accept');
+    expect(notice.server.messages).toHaveLength(1);
   });
 });

@@ -3,7 +3,7 @@ import type { SpfCheck, SpfResultName } from 'tsmilter/spf';
 import type { Callbacks } from '../../callback';
 import type { MessageFacts } from '../../facts';
 import { accessMap, choice } from '../../options';
-import { type CheckResult, defineRule } from '../../rule';
+import { type CheckResult, defineRule, type Finding, type Question } from '../../rule';
 import { shown } from '../../shown';
 
 /** `ok` trusts the sender; `cbv` and `dsn` ask its mail server; the others are the most that a finding does. */
@@ -46,18 +46,18 @@ export const spf = defineRule({
     report,
     callbacks: mode === 'dry-run' ? null : await callbacks(),
   }),
-  async check(facts, { map, results, helo_fail, report, callbacks }): Promise<CheckResult> {
+  async check(facts, { map, results, helo_fail, report, callbacks }) {
     const found = await facts.authentication();
     if (found.sender === null || found.forwarder !== null) return null;
     const { address } = facts.message.sender;
     const postmaster = `postmaster@${facts.helo ?? ''}`;
     const { result } = found.sender;
     const own = policyOf(map, `SPF-${capital(result)}`, address || postmaster, report) ?? results[result];
-    const finding = await findingOf(found.sender, own, address || postmaster, facts, callbacks);
-    if (finding !== null || result === 'pass' || address === '' || found.helo?.result !== 'fail')
-      return finding;
+    const ofSender = resultOf(found.sender, own, address || postmaster, facts, callbacks);
+    const isDecided = ofSender !== null && !('ask' in ofSender);
+    if (isDecided || result === 'pass' || address === '' || found.helo?.result !== 'fail') return ofSender;
     const ofHelo = policyOf(map, 'HELO-Fail', postmaster, report) ?? helo_fail;
-    return findingOf(found.helo, ofHelo, facts.helo ?? '', facts, callbacks);
+    return [ofSender, resultOf(found.helo, ofHelo, facts.helo ?? '', facts, callbacks)];
   },
 });
 
@@ -78,18 +78,18 @@ function policyOf(
 }
 
 /** @param callbacks null in dry run: nobody is asked */
-async function findingOf(
+function resultOf(
   check: SpfCheck,
   policy: Policy,
   name: string,
   facts: MessageFacts,
   callbacks: Callbacks | null,
-): Promise<CheckResult> {
+): CheckResult {
   const { result, identity, explanation, explainedBy, problem } = check;
   if (policy === 'continue') return null;
   const what = `SPF ${result} of ${identity === 'helo' ? 'the HELO name ' : ''}${shown(name)}`;
   if (policy === 'ok') return { trust: what };
-  if (policy === 'cbv' || policy === 'dsn') return callbacks && ask(policy, callbacks, facts, what);
+  if (policy === 'cbv' || policy === 'dsn') return callbacks && questionOf(policy, callbacks, facts, what);
   // The domain's text must not look like our own (RFC 7208 6.2).
   const said = explainedBy === null ? explanation : `${explainedBy} explains: ${explanation}`;
   return {
@@ -100,15 +100,27 @@ async function findingOf(
   };
 }
 
-async function ask(
+/** A notice says that the mail has been accepted, so it has to wait for the end of the message. */
+function questionOf(
   policy: 'cbv' | 'dsn',
   callbacks: Callbacks,
   facts: MessageFacts,
   what: string,
-): Promise<CheckResult> {
+): Question | null {
+  if (facts.message.sender.address === '') return null;
+  return policy === 'cbv'
+    ? { before: 'rcpt', ask: () => ask('callback', callbacks, facts, what) }
+    : { before: 'end', ask: () => ask('notice', callbacks, facts, what) };
+}
+
+async function ask(
+  how: 'callback' | 'notice',
+  callbacks: Callbacks,
+  facts: MessageFacts,
+  what: string,
+): Promise<Finding | null> {
   const { address } = facts.message.sender;
-  if (address === '') return null;
-  const said = await callbacks.refusal(policy === 'cbv' ? 'callback' : 'notice', facts, `${what}.`);
+  const said = await callbacks.refusal(how, facts, `${what}.`);
   if (said === null) return null;
   return {
     reason: `${what}, and its mail server does not accept mail for it: ${shown(said)}`,
