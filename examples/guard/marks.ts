@@ -1,9 +1,13 @@
 /** What mode `tag` does to a message, and what must not come from outside. */
-import type { Headers, Transaction } from 'tsmilter/message';
+import type { HeaderField, Headers, Transaction } from 'tsmilter/message';
+import { encodeHeader } from 'tsmilter/utils';
 import type { Judged } from './verdict';
 
 /** The field that says what was found. */
 export const FIELD = 'X-Guard';
+
+/** Characters of a Subject that is marked; the rest of a longer one, which might not fit into a field with the mark, is cut. */
+const MAX_SUBJECT = 10_000;
 
 /** Removes the field that a client may have added itself. */
 export function removeForged(headers: Headers): void {
@@ -18,6 +22,21 @@ export async function mark(message: Transaction, { rule, finding }: Judged): Pro
 }
 
 function markSubject(headers: Headers, words: string): void {
-  const subject = headers.get('Subject') ?? '';
-  if (!subject.startsWith(words)) headers.set('Subject', subject === '' ? words : `${words} ${subject}`);
+  const [field, ...others] = headers.fields('Subject');
+  if (field === undefined) {
+    headers.add('Subject', words);
+    return;
+  }
+  for (const other of others) headers.delete(other);
+  if (!field.value.startsWith(words))
+    headers.replace(field, `${encodeHeader(words)} ${textOf(field)}`.trimEnd(), { encode: false });
+}
+
+/** The text as it was sent, its encoded words too: what they hide, such as a line break, can stand in no field. */
+function textOf({ wire }: HeaderField): string {
+  const lines = wire.slice(0, MAX_SUBJECT).split('\n');
+  return lines
+    .map((line) => line.replaceAll(/[\0\r]/g, ' ').trim())
+    .filter((line) => line !== '')
+    .join('\n ');
 }

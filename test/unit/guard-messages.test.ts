@@ -162,3 +162,31 @@ describe('the mail server of a sender', () => {
     expect(notice.server.messages).toHaveLength(1);
   });
 });
+
+describe('words before the Subject', () => {
+  const sections = { subject_words: { mode: 'tag', words: 'lottery', subject: '[SPAM]' } };
+  const long = `lottery ${'\u00e4'.repeat(30_000)}`;
+
+  it.each<[what: string, subject: string, marked: string]>([
+    ['text', 'lottery', '[SPAM] lottery'],
+    ['a folded text', 'the\r\n\tlottery', '[SPAM] the\n lottery'],
+    ['an encoded line feed', '=?utf-8?q?lottery=0Awin?=', '[SPAM] =?utf-8?q?lottery=0Awin?='],
+    ['an encoded carriage return', '=?utf-8?q?lottery=0Dwin?=', '[SPAM] =?utf-8?q?lottery=0Dwin?='],
+    ['a NUL in base64', '=?utf-8?b?bG90dGVyeQB3aW4=?=', '[SPAM] =?utf-8?b?bG90dGVyeQB3aW4=?='],
+    ['60 KB that are not ASCII', long, `[SPAM] ${long}`.slice(0, 10_006)],
+    ['the words already', '[SPAM] lottery', '[SPAM] lottery'],
+  ])('stand in front of %s', async (_, subject, marked) => {
+    await using guard = await GuardClient.start(sections);
+    const result = await guard.send(`Subject: ${subject}\r\n\r\nHello\r\n`);
+    expect(replyTo(result)).toBe('accept');
+    expect(result.message.header('Subject')).toStrictEqual([marked]);
+  });
+
+  it('that are not ASCII are encoded, and every Subject but the first goes', async () => {
+    await using guard = await GuardClient.start({
+      subject_words: { ...sections.subject_words, subject: '[\u00c4]' },
+    });
+    const { message } = await guard.send('Subject: lottery\r\nSubject: b\r\n\r\nHello\r\n');
+    expect(message.header('Subject')).toStrictEqual(['=?UTF-8?Q?=5B=C3=84=5D?= lottery']);
+  });
+});
