@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { ArcSealer } from 'tsmilter/arc';
 import type { Zone } from '../../tools/dns-server';
-import { type Attempt, GuardClient, replyTo, type Sections } from '../support/guard-client';
+import { type Attempt, GuardClient, INSIDE, replyTo, type Sections } from '../support/guard-client';
 import { SmtpScript } from '../support/smtp-script';
 
 const FAULT = { fault: 'SERVFAIL' } as const;
@@ -188,5 +188,36 @@ describe('words before the Subject', () => {
     });
     const { message } = await guard.send('Subject: lottery\r\nSubject: b\r\n\r\nHello\r\n');
     expect(message.header('Subject')).toStrictEqual(['=?UTF-8?Q?=5B=C3=84=5D?= lottery']);
+  });
+});
+
+describe('the path of mail from inside', () => {
+  const received = (value: string) => `Received: ${value}\r\n`;
+  async function pathOf(fields: string): Promise<string[]> {
+    await using guard = await GuardClient.start({ hide_path: { mode: 'tag' } });
+    const { message } = await guard.send(`${fields}\r\nHello\r\n`, { from: INSIDE, sender: 'ann@ours.test' });
+    return message.header('Received');
+  }
+
+  it('keeps the dates alone', async () => {
+    const fields = [
+      'from desk.ours.test ([10.1.2.3])\r\n\tby in.ours.test with SMTP; Mon, 30 Nov 2026 10:00:00 +0100',
+      'from x by y; desk.ours.test',
+    ];
+    expect(await pathOf(fields.map(received).join(''))).toStrictEqual([
+      'by mx.ours.test; Mon, 30 Nov 2026 10:00:00 +0100',
+      expect.stringMatching(/^by mx\.ours\.test; \w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000$/),
+    ]);
+  });
+
+  it('grows with each pass of a loop, whoever runs the rule', async () => {
+    let path: string[] = [];
+    const date = 'Mon, 30 Nov 2026 10:00:00 +0100';
+    for (const host of ['mx', 'in', 'mx', 'in', 'mx', 'in', 'mx', 'in'])
+      path = [
+        `from other.ours.test by ${host}.ours.test; ${date}`,
+        ...(await pathOf(path.map(received).join(''))),
+      ];
+    expect(path).toHaveLength(8);
   });
 });
