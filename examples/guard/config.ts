@@ -99,6 +99,7 @@ class Reader {
       directory,
       bans: () => bansIn(directory),
       callbacks: () => Callbacks.open(callback, directory),
+      signatures: [],
       internalDomains: clients.internal_domains,
       resources: this.resources,
       report,

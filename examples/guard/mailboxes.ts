@@ -1,6 +1,9 @@
-/** Options whose value is addresses to which mail is sent. */
+/** Addresses of mailboxes, and options whose value is such addresses. */
 import { ConfigError } from '../shared/config-error';
 import type { Option } from './options';
+
+/** Whose address it is: without a tag of BATV, `prvs=tag=ann@example.com`, which anybody can put before it. */
+export const untagged = (address: string): string => address.replace(/^prvs=[0-9a-f]{6,16}=/i, '');
 
 /** Addresses separated by blanks or commas. @throws ConfigError that names the first that is none */
 export function readMailboxes(text: string): string[] {

@@ -17,6 +17,8 @@ export interface Services {
   readonly callbacks: () => Promise<Callbacks>;
   /** The mode of the rule: in dry run, it must do nothing that others notice. */
   readonly mode: Mode;
+  /** Each tells whether an address has a signature of ours, although no user has it: rules that verify signatures add theirs. */
+  readonly signatures: ((address: string) => boolean)[];
   /** Our own domains. */
   readonly internalDomains: AddressList;
   /** Closes what the rule has opened. */

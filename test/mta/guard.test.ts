@@ -146,7 +146,7 @@ describe('guard', () => {
       expect(await guardFields((await guard.send(kind, forged)).id)).toStrictEqual(['X-Guard: clean']);
     });
 
-    test('mail for our domains that SPF allows is not spoofed; postmaster and signed recipients are known', async () => {
+    test('mail for our domains that SPF allows is not spoofed; postmaster is known', async () => {
       await guard.configure({
         spoofed_sender: { mode: 'reject' },
         known_users: { mode: 'reject', domains: '@dest.test' },
@@ -154,10 +154,9 @@ describe('guard', () => {
       expect((await guard.send(kind, { from: 'ann@branch.ours.test', to: 'u-ann@dest.test' })).code).toBe(
         250,
       );
-      expect((await guard.send(kind, { to: ['Postmaster@dest.test', 'SRS0=a=b=c=d@dest.test'] })).code).toBe(
-        250,
-      );
-      expect((await guard.send(kind, { to: 'nobody@dest.test' })).code).toBe(550);
+      expect((await guard.send(kind, { to: 'Postmaster@dest.test' })).code).toBe(250);
+      for (const to of ['nobody@dest.test', 'SRS0=a=b=c=d@dest.test'])
+        expect((await guard.send(kind, { to })).code).toBe(550);
     });
 
     test('HELO costs once in a session, and nothing if it is only tagged', async () => {

@@ -31,8 +31,10 @@ export class GuardClient implements AsyncDisposable {
   readonly #dns: DnsServer;
   readonly #contexts: TestCtx[] = [];
 
-  private constructor(dns: DnsServer, sections: Sections) {
+  private constructor(dns: DnsServer, sections: Sections, files: Readonly<Record<string, string>>) {
     this.#dns = dns;
+    for (const [name, content] of Object.entries(files))
+      writeFileSync(join(this.directory, name), content, { mode: 0o600 });
     const common: Sections = {
       milter: { socketname: 's', state: 'sqlite:state', directory: 'state' },
       clients: { internal_connect: '10.0.0.0/8', internal_domains: 'ours.test, .ours.test' },
@@ -46,14 +48,21 @@ export class GuardClient implements AsyncDisposable {
     this.#live = LiveConfig.open(file, rules, (line) => this.log.push(line));
   }
 
-  /** @param zone names must be the test's own: all filters of a process share their cache of DNS */
-  static async start(sections: Sections, zone: Zone = {}): Promise<GuardClient> {
+  /**
+   * @param zone names must be the test's own: all filters of a process share their cache of DNS
+   * @param files that the configuration names, by name
+   */
+  static async start(
+    sections: Sections,
+    zone: Zone = {},
+    files: Readonly<Record<string, string>> = {},
+  ): Promise<GuardClient> {
     const dns = await DnsServer.start({
       '7.100.51.198.in-addr.arpa': { PTR: ['mail.stranger.test'] },
       'mail.stranger.test': { A: [STRANGER] },
       ...zone,
     });
-    const client = new GuardClient(dns, sections);
+    const client = new GuardClient(dns, sections, files);
     try {
       await client.#live;
     } catch (error) {

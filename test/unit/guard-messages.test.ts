@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { ArcSealer } from 'tsmilter/arc';
+import { Srs } from 'tsmilter/srs';
 import type { Zone } from '../../tools/dns-server';
 import { type Attempt, GuardClient, INSIDE, replyTo, type Sections } from '../support/guard-client';
 import { SmtpScript } from '../support/smtp-script';
@@ -219,5 +220,51 @@ describe('the path of mail from inside', () => {
         ...(await pathOf(path.map(received).join(''))),
       ];
     expect(path).toHaveLength(8);
+  });
+});
+
+describe('the tag of a signed address', () => {
+  const known_users = { mode: 'reject', domains: '@ours.test', users: 'ann@ours.test' };
+  const secret = 'a secret of ours';
+  const signed = (domain: string, mode = 'reject'): Sections => ({
+    known_users,
+    signed_bounce: { mode, domain, secrets_file: 'srs-secrets' },
+  });
+  async function replyAt(recipient: string, sections: Sections, files = { 'srs-secrets': `${secret}\n` }) {
+    await using guard = await GuardClient.start(sections, {}, files);
+    return replyTo(await guard.send(undefined, { recipients: [`<${recipient}>`] }));
+  }
+
+  it.each([
+    'prvs=1@ours.test',
+    'prvs=00000000=nobody@ours.test',
+    'srs0=junk@ours.test',
+    'SRS0=a=b=c=d@ours.test',
+  ])('makes no user known: %s', async (recipient) => {
+    expect(await replyAt(recipient, { known_users })).toMatch(/^550 5\.1\.1/);
+    expect(await replyAt(recipient, signed('srs.ours.test'))).toMatch(/^550 5\.1\.1/);
+    expect(await replyAt(recipient, signed('ours.test', 'tag'))).toMatch(/^550 5\.1\.1/);
+  });
+
+  it.each(['dry-run', 'reject'])('that is ours makes the address known, %s', async (mode) => {
+    const recipient = new Srs({ secrets: [secret], domain: 'ours.test' }).forward('joe@stranger.test');
+    expect(await replyAt(recipient, signed('ours.test', mode))).toBe('accept');
+    expect(await replyAt(recipient, { known_users })).toMatch(/^550 5\.1\.1/);
+  });
+
+  it('is not part of the address', async () => {
+    expect(await replyAt('prvs=0123abcdef=ann@ours.test', { known_users })).toBe('accept');
+    expect(await replyAt('prvs=0123abcdef=Postmaster@ours.test', { known_users })).toBe('accept');
+    const recipients = 'trap@ours.test';
+    for (const name of ['honeypot', 'private_relay'])
+      expect(
+        await replyAt(`prvs=0123abcdef=${recipients}`, { [name]: { mode: 'reject', recipients } }),
+      ).toMatch(/^550/);
+    await using guard = await GuardClient.start({
+      banned_senders: { mode: 'reject', senders: 'eve@stranger.test' },
+    });
+    expect(replyTo(await guard.send(undefined, { sender: 'prvs=0123abcdef=eve@stranger.test' }))).toMatch(
+      /^550/,
+    );
   });
 });

@@ -1,3 +1,4 @@
+import { untagged } from '../../mailboxes';
 import { addresses } from '../../options';
 import { defineRule, UNANSWERED } from '../../rule';
 import { shown } from '../../shown';
@@ -12,15 +13,16 @@ export const bannedSenders = defineRule({
     ),
   },
   async check({ message: { sender }, level }, { senders }) {
-    if (!senders.has(sender.address) && senders.size === 0) return null;
+    const address = untagged(sender.address);
+    if (!senders.has(address) && senders.size === 0) return null;
     const authenticated = await level();
-    const found = senders.find(sender.address, authenticated);
+    const found = senders.find(address, authenticated);
     if (found === undefined) return null;
     return {
       reason: `${shown(sender.address)} (${authenticated}) is banned: ${found.entry}`,
       reply: `Mail from ${shown(sender.address)} is not accepted here.`,
       // A ban at all levels does not depend on DNS.
-      ...(authenticated === 'temperror' && !senders.has(sender.address) && UNANSWERED),
+      ...(authenticated === 'temperror' && !senders.has(address) && UNANSWERED),
     };
   },
 });

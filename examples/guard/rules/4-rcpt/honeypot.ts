@@ -1,3 +1,4 @@
+import { untagged } from '../../mailboxes';
 import { addresses, flag } from '../../options';
 import { defineRule } from '../../rule';
 import { shown } from '../../shown';
@@ -14,7 +15,7 @@ export const honeypot = defineRule({
     ),
   },
   check({ recipient: { address } }, { recipients, read_message }) {
-    if (!recipients.has(address)) return null;
+    if (!recipients.has(untagged(address))) return null;
     return {
       reason: `honeypot ${shown(address)}`,
       reply: `${shown(address)} is not known here.`,

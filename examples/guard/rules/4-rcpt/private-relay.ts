@@ -1,3 +1,4 @@
+import { untagged } from '../../mailboxes';
 import { addresses } from '../../options';
 import { defineRule } from '../../rule';
 import { shown } from '../../shown';
@@ -10,7 +11,7 @@ export const privateRelay = defineRule({
     recipients: addresses('recipients and domains: `@intern.example.com`'),
   },
   check({ recipient: { address } }, { recipients }) {
-    if (!recipients.has(address)) return null;
+    if (!recipients.has(untagged(address))) return null;
     return {
       reason: `private recipient ${shown(address)}`,
       reply: `${shown(address)} does not get mail from outside.`,

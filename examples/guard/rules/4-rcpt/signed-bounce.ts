@@ -1,6 +1,7 @@
 import { readPrivateFile } from 'tsmilter/config';
 import { Srs } from 'tsmilter/srs';
 import { ConfigError } from '../../../shared/config-error';
+import { untagged } from '../../mailboxes';
 import { addresses, number, type Option, text } from '../../options';
 import { defineRule } from '../../rule';
 import { shown } from '../../shown';
@@ -27,10 +28,12 @@ export const signedBounce = defineRule({
     max_age: number('days for which a signature is valid', 21, 1, 512),
     signed: addresses('domains and users whose mail leaves signed: bounces to them need a signature'),
   },
-  prepare({ secrets_file, domain, max_age, signed }) {
+  prepare({ secrets_file, domain, max_age, signed }, { signatures }) {
     const hasSecrets = secrets_file.length > 0;
     if (hasSecrets !== (domain !== null)) throw new ConfigError('secrets_file and domain need each other');
     const srs = domain === null ? null : new Srs({ secrets: secrets_file, domain, maxAge: max_age });
+    if (srs !== null)
+      signatures.push((address) => ['ok', 'expired'].includes(srs.reverse(`<${address}>`).result));
     return { srs, signed };
   },
   check({ message: { sender }, recipient: { address } }, { srs, signed }) {
@@ -43,7 +46,7 @@ export const signedBounce = defineRule({
         detail: '1.1',
         demerits: 1,
       };
-    if (result === 'ok' || sender.address !== '' || !signed.has(address)) return null;
+    if (result === 'ok' || sender.address !== '' || !signed.has(untagged(address))) return null;
     return {
       reason: `bounce to ${shown(address)} without a signature`,
       reply: `${shown(address)} has not sent the mail that you return: its sender would have been signed.`,
