@@ -1,11 +1,10 @@
 /** The configuration with all that it names, read as a whole: either all of it counts, or nothing. */
 
 import { ArcSealer } from 'tsmilter/arc';
-import { readPrivateFile } from 'tsmilter/config';
 import { type DkimKey, type DkimSignerOptions, readKeyFile } from 'tsmilter/dkim';
 import { Srs } from 'tsmilter/srs';
 import { asciiDomain } from 'tsmilter/utils';
-import { ConfigError } from '../shared/config-error';
+import { readSecrets } from '../shared/secrets';
 import { type Config, readConfig } from './config';
 import { DmarcPolicies } from './dmarc-policies';
 import { addressPattern, type Pattern } from './pattern';
@@ -72,9 +71,7 @@ async function readForwarding({ srs, forward }: Config): Promise<Forwarding> {
   const isForwarded = forwardedOf(localDomains, forward.forwarded.map(addressPattern));
   const { domain, secrets_file, own_domains, max_age } = srs;
   if (domain === null || secrets_file === null) return { srs: null, isForwarded };
-  const lines = (await readPrivateFile(secrets_file, { maxMode: 0o640 })).toString('utf8').split('\n');
-  const secrets = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
-  if (secrets.length === 0) throw new ConfigError(`${secrets_file}: has no secret: write one into each line`);
+  const secrets = await readSecrets(secrets_file, { maxMode: 0o640 });
   return {
     srs: new Srs({ secrets, domain, ownDomains: [...own_domains, ...localDomains], maxAge: max_age }),
     isForwarded,

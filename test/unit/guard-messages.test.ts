@@ -252,6 +252,20 @@ describe('the tag of a signed address', () => {
     expect(await replyAt(recipient, { known_users })).toMatch(/^550 5\.1\.1/);
   });
 
+  it.each([secret, `# ${secret}`, '#'])('is not made of a comment, or of blanks: %s', async (made) => {
+    const recipient = new Srs({ secrets: [made], domain: 'ours.test' }).forward('joe@stranger.test');
+    const files = { 'srs-secrets': `# ${secret}\n  #\n \t${secret} \r\n` };
+    const reply = made === secret ? /^accept$/ : /^550 5\.1\.1 The signature of .* is forged/;
+    expect(await replyAt(recipient, signed('ours.test'), files)).toMatch(reply);
+  });
+
+  it('needs a secret', async () => {
+    const files = { 'srs-secrets': '# none yet\n' };
+    await expect(replyAt('ann@ours.test', signed('ours.test'), files)).rejects.toThrow(
+      /\[signed_bounce\] secrets_file: .*srs-secrets: has no secret/,
+    );
+  });
+
   it('is not part of the address', async () => {
     expect(await replyAt('prvs=0123abcdef=ann@ours.test', { known_users })).toBe('accept');
     expect(await replyAt('prvs=0123abcdef=Postmaster@ours.test', { known_users })).toBe('accept');

@@ -1,6 +1,6 @@
-import { readPrivateFile } from 'tsmilter/config';
 import { Srs } from 'tsmilter/srs';
 import { ConfigError } from '../../../shared/config-error';
+import { readSecrets } from '../../../shared/secrets';
 import { untagged } from '../../mailboxes';
 import { addresses, number, type Option, text } from '../../options';
 import { defineRule } from '../../rule';
@@ -8,13 +8,9 @@ import { shown } from '../../shown';
 
 /** The secrets of SRS, the newest first, which nobody else may read. */
 const secrets: Option<readonly string[]> = {
-  doc: 'file with the secrets of SRS, one in each line, the newest first; readable for the filter only',
+  doc: 'file with the secrets of SRS, one in each line, the newest first; `#` begins a comment; readable for the filter only',
   fallback: '',
-  async read(name, context) {
-    if (name === '') return [];
-    const lines = (await readPrivateFile(context.watch(name))).toString('utf8').split(/\r?\n/);
-    return lines.filter((line) => line.trim() !== '');
-  },
+  read: (name, context) => (name === '' ? [] : readSecrets(context.watch(name))),
 };
 
 export const signedBounce = defineRule({
