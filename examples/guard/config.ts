@@ -18,6 +18,7 @@ export interface ActiveRule extends PreparedRule {
   readonly name: string;
   readonly step: Step;
   readonly suspicion: boolean;
+  readonly always: boolean;
   readonly mode: Exclude<Mode, 'off'>;
   readonly tag: string;
   readonly clients: ReadonlySet<ClientClass>;
@@ -124,6 +125,7 @@ class Reader {
       name: rule.name,
       step: rule.step,
       suspicion: rule.suspicion,
+      always: rule.always,
       mode,
       tag: log_tag ?? rule.name.toUpperCase(),
       clients: new Set(clients),

@@ -1,6 +1,6 @@
 /** Asks the rules of each step about a session and its messages, and remembers what they have found. */
 import type { ActiveRule } from './config';
-import type { MessageFacts } from './facts';
+import type { MessageFacts, SessionFacts } from './facts';
 import type { CheckResult, FactsAt, Finding, Outcome, Question, Step } from './rule';
 import { type Judged, judge, refuses } from './verdict';
 
@@ -15,17 +15,12 @@ export class Inspection {
   /** What has not been asked yet about the message. */
   #questions: { readonly rule: ActiveRule; readonly question: Question }[] = [];
   #trust: string | null = null;
-  #demerits = 0;
-  /** Those about the session that have charged it: a client says EHLO again after STARTTLS. */
-  readonly #charged = new Set<ActiveRule>();
+  /** What each rule has cost the session, also in messages that have ended. */
+  readonly #charged = new Map<ActiveRule, number>();
 
   constructor(rules: readonly ActiveRule[], log: Report) {
     this.#rules = rules;
     this.#log = log;
-  }
-
-  get demerits(): number {
-    return this.#demerits;
   }
 
   /** HELO may be said again, and then counts instead of the first one. It ends a message that has begun (RFC 5321 4.1.4). */
@@ -49,11 +44,21 @@ export class Inspection {
     }
   }
 
-  /** What holds for the message so far. A client that has logged in is not what its address seemed to be. */
-  found({ client }: MessageFacts): Judged[] {
-    return [...this.#session, ...this.#message].filter(
-      ({ rule }) => rule.clients.has(client.class) && !(rule.suspicion && this.#trust !== null),
-    );
+  /** What holds for the message so far. */
+  found(facts: MessageFacts): Judged[] {
+    return [...this.#session, ...this.#message].filter(({ rule }) => this.#holds(rule, facts));
+  }
+
+  /** A client that has logged in is not what its address seemed to be. A trusted sender is spared suspicion. */
+  #holds({ clients, suspicion }: ActiveRule, { client }: SessionFacts): boolean {
+    return clients.has(client.class) && !(suspicion && this.#trust !== null);
+  }
+
+  /** What the session has lost, by rules whose findings hold. */
+  #demerits(facts: SessionFacts): number {
+    let sum = 0;
+    for (const [rule, cost] of this.#charged) if (this.#holds(rule, facts)) sum += cost;
+    return sum;
   }
 
   async connect(facts: FactsAt['connect']): Promise<void> {
@@ -68,11 +73,16 @@ export class Inspection {
     this.#message.push(...(await this.ask(step, facts)));
   }
 
-  /** Asks the rules of a step in order, until there is a rejection that nothing can drop. */
-  async ask<S extends Step>(step: S, facts: FactsAt[S]): Promise<Judged[]> {
+  /**
+   * Asks the rules of a step in order, until there is a rejection that nothing can drop.
+   *
+   * @param isRefused whether there is a refusal already: then only rules that are asked in any case
+   */
+  async ask<S extends Step>(step: S, facts: FactsAt[S], isRefused = false): Promise<Judged[]> {
     const found: Judged[] = [];
     for (const rule of this.#rules) {
       if (rule.step !== step || !rule.clients.has(facts.client.class)) continue;
+      if (isRefused && !rule.always) continue;
       if (rule.suspicion && this.#trust !== null) continue;
       const judged = await this.#askRule(rule, facts);
       found.push(...judged);
@@ -98,7 +108,7 @@ export class Inspection {
 
   async #askRule(rule: ActiveRule, facts: FactsAt[Step]): Promise<Judged[]> {
     const found: Judged[] = [];
-    for (const result of await this.#check(rule, { ...facts, demerits: this.#demerits })) {
+    for (const result of await this.#check(rule, { ...facts, demerits: this.#demerits(facts) })) {
       if (result === null) continue;
       if ('trust' in result) {
         this.#log(rule.tag, rule.mode === 'dry-run' ? 'dry-run:' : 'trust:', result.trust);
@@ -116,11 +126,12 @@ export class Inspection {
     return judged;
   }
 
-  /** What is at most tagged costs nothing. */
+  /** What is at most tagged costs nothing. A client says EHLO again after STARTTLS, which costs it nothing more. */
   #charge({ rule, mode, finding: { demerits = 0 } }: Judged): void {
-    if (mode === 'dry-run' || mode === 'tag' || this.#charged.has(rule)) return;
-    if (rule.step === 'connect' || rule.step === 'hello') this.#charged.add(rule);
-    this.#demerits += demerits;
+    if (mode === 'dry-run' || mode === 'tag') return;
+    const isOnce = rule.step === 'connect' || rule.step === 'hello';
+    const charged = this.#charged.get(rule) ?? 0;
+    if (!isOnce || charged === 0) this.#charged.set(rule, charged + demerits);
   }
 
   /** A rule that fails is the filter's failure, and defers the message; but a dry run never does anything to it. */
@@ -151,7 +162,7 @@ export class Inspection {
     for (const rule of this.#rules) {
       if (!rule.clients.has(facts.client.class)) continue;
       try {
-        await rule.after(facts, outcome);
+        await rule.after({ ...facts, demerits: this.#demerits(facts) }, outcome);
       } catch (failure) {
         this.#log(rule.tag, 'failed:', (failure as Error).message);
       }

@@ -100,6 +100,8 @@ export interface Rule<S extends Step, O extends Options, P> {
   readonly clients?: readonly ClientClass[];
   /** Whether it is a rule of suspicion, of which a trusted sender is spared. Default: no. */
   readonly suspicion?: boolean;
+  /** At RCPT: whether it is asked about a recipient that something else refuses already. Default: no. */
+  readonly always?: boolean;
   readonly options?: O;
   /** Opens what the rule keeps while the configuration is in use; not called for a rule that is off. */
   prepare?(options: Values<O>, services: Services): P | Promise<P>;
@@ -121,6 +123,7 @@ export interface AnyRule {
   readonly doc: string;
   readonly clients: readonly ClientClass[];
   readonly suspicion: boolean;
+  readonly always: boolean;
   readonly options: Options;
   prepare(options: Values<Options>, services: Services): Promise<PreparedRule>;
 }
@@ -129,13 +132,14 @@ const EXTERNAL: readonly ClientClass[] = ['external', 'dynamic'];
 
 /** Declares a rule. */
 export function defineRule<S extends Step, O extends Options, P = Values<O>>(rule: Rule<S, O, P>): AnyRule {
-  const { name, step, doc, clients = EXTERNAL, suspicion = false, options = {} } = rule;
+  const { name, step, doc, clients = EXTERNAL, suspicion = false, always = false, options = {} } = rule;
   return {
     name,
     step,
     doc,
     clients,
     suspicion,
+    always,
     options,
     async prepare(values, services) {
       // The frame reads the values by these very options, and asks a rule at its own step.

@@ -90,7 +90,7 @@ export class Session {
   async rcpt(recipient: EnvelopeAddress): Promise<Judged | null> {
     const { facts, refused } = this.#message();
     const isRefused = refuses(worstOf(this.#inspection.found(facts).filter(isNow)));
-    const found = isRefused ? [] : await this.#inspection.ask('rcpt', { ...facts, recipient });
+    const found = await this.#inspection.ask('rcpt', { ...facts, recipient }, isRefused);
     const all = () => [...this.#inspection.found(facts), ...found];
     // Others are asked about nothing that is refused, now or at the end.
     if (!refuses(worstOf(all()))) await this.#inspection.askOthers('rcpt');
@@ -99,7 +99,8 @@ export class Session {
       this.#inspection.keep(found);
       return null;
     }
-    if (!refused.some(({ rule }) => rule === worst.rule)) refused.push(worst);
+    for (const judged of all().filter(isNow))
+      if (refuses(judged) && !refused.some(({ rule }) => rule === judged.rule)) refused.push(judged);
     return worst;
   }
 
@@ -180,7 +181,7 @@ export class Session {
       dns: this.#dns,
       freshDns: () => resolverFor(this.#config.dns, this.#abort.signal),
       signal: this.#abort.signal,
-      demerits: this.#inspection.demerits,
+      demerits: 0, // counted for each rule that is asked
     };
   }
 

@@ -1,10 +1,12 @@
 /** examples/guard: what becomes of messages where that depends on no MTA. */
 import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ArcSealer } from 'tsmilter/arc';
 import { Srs } from 'tsmilter/srs';
 import type { Zone } from '../../tools/dns-server';
-import { type Attempt, GuardClient, INSIDE, replyTo, type Sections } from '../support/guard-client';
+import { type Attempt, GuardClient, INSIDE, replyTo, type Sections, STRANGER } from '../support/guard-client';
 import { SmtpScript } from '../support/smtp-script';
 
 const FAULT = { fault: 'SERVFAIL' } as const;
@@ -280,5 +282,47 @@ describe('the tag of a signed address', () => {
     expect(replyTo(await guard.send(undefined, { sender: 'prvs=0123abcdef=eve@stranger.test' }))).toMatch(
       /^550/,
     );
+  });
+});
+
+describe('demerits', () => {
+  const max_demerits = { mode: 'reject', max: '2' };
+  const isBanned = (guard: GuardClient) =>
+    existsSync(join(guard.directory, 'state/banned-ips')) &&
+    readFileSync(join(guard.directory, 'state/banned-ips'), 'utf8').includes(STRANGER);
+
+  it('of suspicion are not counted against a sender that is trusted', async () => {
+    const bl = 'bl.demerits.test';
+    await using guard = await GuardClient.start(
+      {
+        dynamic_ptr: { mode: 'reject' },
+        dnsbl: { mode: 'reject', lists: bl },
+        spf: { mode: 'reject', pass: 'ok' },
+        max_demerits,
+      },
+      {
+        '9.100.51.198.in-addr.arpa': { PTR: ['198-51-100-9.dyn.stranger.test'] },
+        [`9.100.51.198.${bl}`]: { A: ['127.0.0.2'] },
+        'trusted.test': { TXT: ['v=spf1 ip4:198.51.100.9 -all'] },
+      },
+    );
+    const from = '198.51.100.9';
+    expect(replyTo(await guard.send(undefined, { from, sender: 'a@trusted.test' }))).toBe('accept');
+    expect(guard.log.join()).toMatch(/DYNAMIC_PTR reject.*DNSBL reject/);
+    expect(guard.log.join()).not.toContain('MAX_DEMERITS');
+  });
+
+  it('ban a client whose recipients something else refuses already', async () => {
+    await using guard = await GuardClient.start({
+      helo_numeric: { mode: 'reject' },
+      spoofed_sender: { mode: 'reject' },
+      max_demerits,
+    });
+    const ctx = await guard.open({ helo: '1.2.3.4' });
+    for (let count = 0; count < 2; count++)
+      expect(replyTo(await ctx.feedMessage('', { sender: 'ann@ours.test' }))).toMatch(/^550 5\.7\.1 HELO/);
+    await ctx.close();
+    expect(guard.log.join()).toMatch(/MAX_DEMERITS reject: 2 demerits/);
+    expect(isBanned(guard)).toBe(true);
   });
 });

@@ -4,6 +4,7 @@ import { defineRule } from '../../rule';
 export const maxDemerits = defineRule({
   name: 'max_demerits',
   step: 'rcpt',
+  always: true,
   doc: 'The client has earned too many demerits in this session, by unknown recipients or a numeric HELO name for instance; what is only tagged earns none. Its address is banned if the mode is `defer` or `reject`.',
   options: {
     max: number('demerits', 3, 1, 1000),
