@@ -19,7 +19,12 @@ Please ask the postmaster of your domain to correct its SPF record.
 const template: Option<string> = {
   doc: 'file with the template of notices to senders, as [tsmilter/dsn](dsn.md) reads it, with `%(reason)s`; empty: a text of the filter',
   fallback: '',
-  read: (name, context) => (name === '' ? TEMPLATE : readFile(context.watch(name), 'utf8')),
+  async read(name, context) {
+    if (name === '') return TEMPLATE;
+    const text = await readFile(context.watch(name), 'utf8');
+    await createMsg(text, { to: 'ann@example.com', receiver: 'example.com', values: { reason: 'none' } }); // checks it
+    return text;
+  },
 };
 
 export const callbackOptions = {

@@ -166,7 +166,21 @@ describe('the configuration', () => {
     [`${MINIMAL}[banned_ips]\nnetworks = file:none\n`, /guard\.cfg:5: \[banned_ips\] networks: .*none/],
     [
       `${MINIMAL}[dnsbl]\nmode = tag\nlists = zen.example zap\n`,
-      /guard\.cfg:5: \[dnsbl\] mode: lists: zen\.example zap is not/,
+      /guard\.cfg:6: \[dnsbl\] lists: zen\.example zap is not/,
+    ],
+    ...['https://bl.test', '*.bl.test', 'bl_test..x/'].map((zone): [string, RegExp] => [
+      `${MINIMAL}[dnsbl]\nlists = ok.example, ${zone}\n`,
+      /guard\.cfg:5: \[dnsbl\] lists: .* is not a zone/,
+    ]),
+    ...['a@ours.test; c@ours.test', 'a@ours.test.., b@x', '"a"@ours.test', 'a@ours.test\u0007'].map(
+      (copies): [string, RegExp] => [
+        `${MINIMAL}[blind_copy]\ncopy_to = ${copies}\n`,
+        /guard\.cfg:5: \[blind_copy\] copy_to: a?.*@ours\.test.* is not an address/,
+      ],
+    ),
+    [
+      `${MINIMAL}[smart_alias]\naliases = a@b.test c@d.test: e@f.test;\n`,
+      /guard\.cfg:5: \[smart_alias\] aliases: e@f\.test; is not an address/,
     ],
     [
       `${MINIMAL}[subject_words]\nmode = tag\nwords = casino, \u200b, lottery\n`,
@@ -180,6 +194,17 @@ describe('the configuration', () => {
   ];
   it.each(broken)('refuses %j', async (text, message) => {
     await expect(configOf(text)).rejects.toThrow(errorWith({ message }));
+  });
+
+  it.each([
+    ['Subject: x\nno empty line\n', /has no empty line between its headers and its text/],
+    ['Subject: x\n\n100% sure\n', /a % in the template is neither %\(name\)s nor %%/],
+    ['Subject: x\n\n%(because)s\n', /uses %\(because\)s/],
+  ])('refuses the template of a notice %j', async (template, message) => {
+    writeFileSync(join(directory, 'notice'), template);
+    await expect(configOf(`${MINIMAL}[callback]\ntemplate = notice\n`)).rejects.toThrow(
+      errorWith({ message: new RegExp(`guard\\.cfg:5: \\[callback\\] template: .*${message.source}`) }),
+    );
   });
 
   it('refuses a record of SPF that is none, with the line of its file', async () => {

@@ -1,6 +1,6 @@
-import { checkIp, type DnsblList, knownCodes } from 'tsmilter/dnsbl';
+import { checkIp, type DnsblList, type DnsblResolver, knownCodes } from 'tsmilter/dnsbl';
 import { ConfigError } from '../../../shared/config-error';
-import { list } from '../../options';
+import { list, type Option } from '../../options';
 import { defineRule } from '../../rule';
 import { shown } from '../../shown';
 
@@ -12,23 +12,33 @@ function listOf(entry: string): DnsblList {
   if (code === undefined) return { zone };
   const codes = CODES.get(code);
   if (codes === undefined || more.length > 0)
-    throw new ConfigError(
-      `lists: ${entry} is not a zone, or a zone and one of ${[...CODES.keys()].join(', ')}`,
-    );
+    throw new ConfigError(`${entry} is not a zone, or a zone and one of ${[...CODES.keys()].join(', ')}`);
   return { zone, codes };
 }
+
+/** Has no records. */
+const NOTHING: DnsblResolver = { resolve4: async () => [], resolveTxt: async () => [] };
+
+const zones = list(
+  'zones of lists; behind a zone, `zen` says that its answers mean what those of Spamhaus mean',
+);
+
+const lists: Option<readonly DnsblList[]> = {
+  ...zones,
+  async read(value, context) {
+    const found = (await zones.read(value, context)).map(listOf);
+    await checkIp('127.0.0.2', found, { dns: NOTHING }); // checks them
+    return found;
+  },
+};
 
 export const dnsbl = defineRule({
   name: 'dnsbl',
   step: 'connect',
   doc: 'The address of the client is on a list in DNS.',
   suspicion: true,
-  options: {
-    lists: list(
-      'zones of lists; behind a zone, `zen` says that its answers mean what those of Spamhaus mean',
-    ),
-  },
-  prepare: ({ lists }, { report }) => ({ lists: lists.map(listOf), report }),
+  options: { lists },
+  prepare: ({ lists }, { report }) => ({ lists, report }),
   async check({ client, dns }, { lists, report }) {
     if (client.address === null || lists.length === 0) return null;
     const { listings, failures } = await checkIp(client.address, lists, { dns });
