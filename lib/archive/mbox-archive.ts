@@ -1,6 +1,6 @@
 /** Messages appended to a mailbox file, by any number of processes. */
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, lstat, open, rename } from 'node:fs/promises';
+import { access, type FileHandle, lstat, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { types } from 'node:util';
 import { badArgument } from '../internal/errors.js';
@@ -105,6 +105,23 @@ export class MboxArchive {
     return appended;
   }
 
+  /**
+   * Finds out at the start of a program whether {@link append} can use the file, or create it. It writes nothing.
+   *
+   * @throws MilterError ERR_MILTER_ARCHIVE if the file must not be used; errors of the file system
+   */
+  async check(): Promise<void> {
+    // The lock is a file beside it.
+    await access(dirname(this.#path), constants.W_OK | constants.X_OK);
+    if (!(await statsOf(this.#path))) return;
+    const file = await this.#open(FLAGS & ~constants.O_CREAT);
+    try {
+      await this.#gap(file, (await file.stat()).size);
+    } finally {
+      await file.close();
+    }
+  }
+
   async #append(lines: AsyncIterable<Buffer>): Promise<void> {
     const { lockTimeout, staleAfter } = this.#options;
     const lock = await DotLock.acquire(`${this.#path}.lock`, { timeout: lockTimeout, staleAfter });
@@ -137,9 +154,9 @@ export class MboxArchive {
     return true;
   }
 
-  async #open(): Promise<FileHandle> {
+  async #open(flags = FLAGS): Promise<FileHandle> {
     const { mode } = this.#options;
-    const file = await open(this.#path, FLAGS, mode).catch((error: NodeJS.ErrnoException) => {
+    const file = await open(this.#path, flags, mode).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ELOOP' || error.code === 'EMLINK')
         throw archiveError(this.#path, 'is a symbolic link', error);
       throw error;

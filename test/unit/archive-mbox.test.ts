@@ -407,3 +407,33 @@ it('a mailbox that another program has left without a line end is continued on a
   await append('y\n');
   expect(await textsIn()).toStrictEqual(['x\n', 'Subject: cut o\n', 'y\n']);
 });
+
+describe('check', () => {
+  const check = () => new MboxArchive(path).check();
+
+  it('writes nothing', async () => {
+    await check();
+    expect(existsSync(path)).toBe(false);
+    await append('x\n');
+    const before = readFileSync(path, 'latin1');
+    await check();
+    expect(readFileSync(path, 'latin1')).toBe(before);
+  });
+
+  it.each<[what: string, make: () => void, fault: string | RegExp]>([
+    ['a directory', () => mkdirSync(path), /EISDIR/],
+    ['a file that others may read', () => writeFileSync(path, '', { mode: 0o644 }), /chmod 0600/],
+    ['a file of something else', () => writeFileSync(path, 'notes\n', { mode: 0o600 }), /is not a mailbox/],
+    [
+      'a file in no directory',
+      () => {
+        path = join(directory, 'none/archive.mbox');
+      },
+      /ENOENT/,
+    ],
+  ])('refuses %s, as append does', async (_, make, fault) => {
+    make();
+    await expect(check()).rejects.toThrow(fault);
+    await expect(append('x\n')).rejects.toThrow(fault);
+  });
+});

@@ -1,5 +1,5 @@
 /** examples/guard: its configuration, its documentation, and what test/mta/guard.test.ts cannot show. */
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { optionsOf, readConfig } from '../../examples/guard/config';
@@ -194,6 +194,17 @@ describe('the configuration', () => {
   ];
   it.each(broken)('refuses %j', async (text, message) => {
     await expect(configOf(text)).rejects.toThrow(errorWith({ message }));
+  });
+
+  it('refuses an archive to which no message could be appended', async () => {
+    for (const [name, message] of [
+      ['folder', /EISDIR/],
+      ['public', /chmod 0600/],
+    ] as const) {
+      if (name === 'folder') mkdirSync(join(directory, name));
+      else writeFileSync(join(directory, name), '', { mode: 0o644 });
+      await expect(configOf(`${MINIMAL}[archive]\nmode = tag\nfile = ${name}\n`)).rejects.toThrow(message);
+    }
   });
 
   it.each([

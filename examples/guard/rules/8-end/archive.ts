@@ -13,10 +13,12 @@ export const archive = defineRule({
     file: path('the file, in mbox format; a new one is begun each day; empty: no archive'),
     max_size: number('megabytes after which a new file is begun', 1024, 1, 1_048_576),
   },
-  prepare({ file, max_size }) {
+  async prepare({ file, max_size }) {
     if (file === null) return null;
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    return new MboxArchive(file, { maxBytes: max_size * 2 ** 20 });
+    const mailbox = new MboxArchive(file, { maxBytes: max_size * 2 ** 20 });
+    await mailbox.check();
+    return mailbox;
   },
   check(_, mailbox) {
     if (mailbox === null) return null;
