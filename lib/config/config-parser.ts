@@ -6,7 +6,7 @@ import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { parseAddr } from '../utils/index.js';
 import { configError } from './config-error.js';
 import { type IniOption, readIniText, type Sections } from './ini-text.js';
-import { interpolate } from './interpolate.js';
+import { interpolate, referencesIn } from './interpolate.js';
 import { readText } from './read-text.js';
 import { booleanOf, entriesOf, integerOf } from './values.js';
 
@@ -123,7 +123,8 @@ export class MilterConfigParser {
   }
 
   /**
-   * Checks that the files have no other sections and options than these: a misspelt option would silently have no effect.
+   * Checks that the files have no other sections and options than these: a misspelt option would silently have no effect. The section
+   * `DEFAULT` may have the options of all sections, and what `%(name)s` in a value refers to.
    *
    * @param known the names of options, in lower case, by section
    * @throws MilterError ERR_MILTER_CONFIG with the place of the first unknown name, and a similar one that is known
@@ -136,6 +137,19 @@ export class MilterConfigParser {
         if (!names.includes(name)) throw unknownName(option.place, `[${section}] ${name}`, name, names);
       }
     }
+    const ofAny = new Set([...known.values()].flat());
+    const referred = this.#references();
+    for (const [name, { place }] of this.#fileDefaults) {
+      if (!ofAny.has(name) && !referred.has(name))
+        throw unknownName(place, `[${DEFAULT_SECTION}] ${name}`, name, [...ofAny]);
+    }
+  }
+
+  /** The names of options to which values refer. */
+  #references(): Set<string> {
+    const options = [this.#fileDefaults, ...[...this.#sections.values()].map((section) => section.options)];
+    const values = options.flatMap((section) => [...section.values()].map(({ value }) => value));
+    return new Set(values.flatMap(referencesIn));
   }
 
   /** The value of an option: from the section, otherwise from the defaults, otherwise `fallback`. Default: null */
@@ -204,7 +218,8 @@ export class MilterConfigParser {
         continue;
       }
       const [user, domain] = parseAddr(entry);
-      if (!domain) throw configError(`[${section}] ${option}: ${JSON.stringify(entry)} is not user@domain`);
+      if (!domain)
+        throw configError(`${this.#nameOf(section, option)}: ${JSON.stringify(entry)} is not user@domain`);
       add(domain.toLowerCase(), [user]);
     }
     return found;
@@ -247,7 +262,14 @@ export class MilterConfigParser {
     const find = (other: string) => (options?.get(other) ?? this.#fileDefaults.get(other))?.value;
     const value = find(name);
     if (value === undefined) return undefined;
-    return interpolate(value, `[${section}] ${option}`, (other) => find(other) ?? this.#defaults.get(other));
+    const lookUp = (other: string) => find(other) ?? this.#defaults.get(other);
+    return interpolate(value, this.#nameOf(section, option), lookUp);
+  }
+
+  /** An option in errors about its value: with its place, if it is in a file. */
+  #nameOf(section: string, option: string): string {
+    const place = this.placeOf(section, option);
+    return place === null ? `[${section}] ${option}` : `${place}: [${section}] ${option}`;
   }
 
   #convert<T>(
@@ -260,11 +282,11 @@ export class MilterConfigParser {
   ): T {
     if (value === undefined) {
       if (fallback !== undefined) return fallback;
-      throw configError(`[${section}] ${option}: not configured; it must be ${wanted}`);
+      throw configError(`${this.#nameOf(section, option)}: not configured; it must be ${wanted}`);
     }
     const converted = convert(value.trim());
     if (converted !== undefined) return converted;
-    throw configError(`[${section}] ${option}: ${JSON.stringify(value)} is not ${wanted}`);
+    throw configError(`${this.#nameOf(section, option)}: ${JSON.stringify(value)} is not ${wanted}`);
   }
 
   #wordsOf(file: string): string[] {

@@ -8,6 +8,13 @@ const MAX_DEPTH = 10;
 const MAX_REFERENCES = 10_000;
 const REFERENCE = /%(?:(%)|\(([^()\n]*)\)s)?/g;
 
+/** The names of the options to which a value refers, in lower case. */
+export function referencesIn(value: string): string[] {
+  return [...value.matchAll(REFERENCE)].flatMap(([, , name]) =>
+    name === undefined ? [] : [name.toLowerCase()],
+  );
+}
+
 /**
  * Replaces `%(name)s` by the value of that option and `%%` by `%`.
  *

@@ -114,7 +114,10 @@ describe('a file', () => {
     expect((await check('config', example))[0]).toBe(0);
     expect(
       await check('config', write('wrong.cfg', '[limits]\nsize = big\n'), '--reader', reader),
-    ).toStrictEqual([1, expect.stringMatching(/^error \[limits\] size: "big" is not a whole number/)]);
+    ).toStrictEqual([
+      1,
+      expect.stringMatching(/^error .*wrong\.cfg:2: \[limits\] size: "big" is not a whole number/),
+    ]);
     expect((await check('config', write('right.cfg', '[limits]\nsize = 7\n'), '--reader', reader))[0]).toBe(
       0,
     );

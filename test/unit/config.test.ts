@@ -182,7 +182,7 @@ lines = one
       expect(() => config.getboolean('m', option)).toThrow(
         errorWith({
           ...CONFIG,
-          message: new RegExp(`^\\[m\\] ${option}: `),
+          message: new RegExp(`^<string>:\\d+: \\[m\\] ${option}: `),
         }),
       );
     }
@@ -197,7 +197,7 @@ lines = one
       expect(() => config.getint('m', option)).toThrow(
         errorWith({
           ...CONFIG,
-          message: new RegExp(`^\\[m\\] ${option}: `),
+          message: new RegExp(`^<string>:\\d+: \\[m\\] ${option}: `),
         }),
       );
     }
@@ -240,7 +240,7 @@ describe('interpolation of values', () => {
 
   for (const lines of ['x=%(nope)s', 'x=%z', 'x=100%', 'x=%(y)', 'x=%(x)s', 'x=%(y)s\ny=%(x)s']) {
     it(`${JSON.stringify(lines)} is refused`, () =>
-      expect(() => inSection(lines)).toThrow(errorWith({ ...CONFIG, message: /^\[s\] x: / })));
+      expect(() => inSection(lines)).toThrow(errorWith({ ...CONFIG, message: /^<string>:4: \[s\] x: / })));
   }
 
   it('limits how large an interpolated value may grow', () => {
@@ -331,7 +331,7 @@ spam=file:spam.txt
     expect(set('nope')).toStrictEqual({});
     for (const option of ['set4', 'set7']) {
       expect(() => set(option)).toThrow(
-        errorWith({ ...CONFIG, message: /^\[s\] set\d: .* is not user@domain/ }),
+        errorWith({ ...CONFIG, message: /^<string>:\d+: \[s\] set\d: .* is not user@domain/ }),
       );
     }
     expect(() => set('set6')).toThrow(errorWith({ code: 'ENOENT' }));
@@ -383,13 +383,15 @@ describe('names and places', () => {
     expect(placeOf('three', 'other')).toBeNull();
   });
 
-  it('known names pass, and those of [DEFAULT], which are for any section', () => {
-    parse(text).checkNames(known);
+  it('known names pass; in [DEFAULT] those of any section, and what values refer to', () => {
+    parse(text.replace('shared', 'Other')).checkNames(known);
+    parse(`${text}other = %(Shared)s\n`).checkNames(known);
   });
 
   it.each([
     ['[one]\nfirst = a\n\nfist = b\n', '<string>:4: [one] fist is unknown; did you mean first?'],
     ['[one]\nzzzzzz = b\n', '<string>:2: [one] zzzzzz is unknown; known are first, second, third'],
+    ['[DEFAULT]\nfist = b\n[two]\n', '<string>:2: [DEFAULT] fist is unknown; did you mean first?'],
     ['[twoo]\n', '<string>:1: [twoo] is unknown; did you mean two?'],
     ['[__proto__]\n', '<string>:1: [__proto__] is unknown; known are one, two'],
   ])('refuses %j', (wrong, message) => {

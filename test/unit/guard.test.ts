@@ -186,6 +186,15 @@ describe('the configuration', () => {
       `${MINIMAL}[subject_words]\nmode = tag\nwords = casino, \u200b, lottery\n`,
       /guard\.cfg:6: \[subject_words\] words: "\\\\u200b" has no character that can be seen/,
     ],
+    [`[DEFAULT]\nmdoe = reject\n${MINIMAL}`, /guard\.cfg:2: \[DEFAULT\] mdoe is unknown; known are /],
+    [
+      `${MINIMAL}[greylist]\nsubject = 100% spam\n`,
+      /^[^\n]*guard\.cfg:5: \[greylist\] subject: write %% for %/,
+    ],
+    [
+      '[milter]\nsocketname = s\nstate = redis://u:p%40ss@h\n',
+      /guard\.cfg:3: \[milter\] state: write %% for %/,
+    ],
     [`${MINIMAL}[dns]\nnameservers = nowhere\n`, /guard\.cfg:5: \[dns\] nameservers: /],
     [`${MINIMAL}[greylist]\nsubject = a\n  b\n`, /guard\.cfg:5: \[greylist\] subject: must be one line/],
     [`${MINIMAL}[greylist]\nmod = off\n`, /guard\.cfg:5: \[greylist\] mod is unknown; did you mean mode\?/],
