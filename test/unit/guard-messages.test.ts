@@ -326,3 +326,28 @@ describe('demerits', () => {
     expect(isBanned(guard)).toBe(true);
   });
 });
+
+describe('smart_alias', () => {
+  const [a, b, c] = ['a@ours.test', 'b@ours.test', 'c@ours.test'];
+  it.each([
+    [
+      [a, b],
+      [b, c],
+    ],
+    [
+      [b, a],
+      [b, c],
+    ],
+    [[a], [b]],
+    [[b, c], [c]],
+  ])('sends mail to %j to %j, in any order', async (given, expected) => {
+    await using guard = await GuardClient.start({
+      smart_alias: { mode: 'tag', aliases: `\n  @partner.test ${a}: ${b}\n  @partner.test ${b}: ${c}` },
+    });
+    const attempt: Attempt = { sender: 'x@partner.test', recipients: given.map((each) => `<${each}>`) };
+    const { message } = await guard.send(undefined, attempt);
+    expect(
+      message.recipients.map(({ address }) => address.replace(/^<(.*)>$/, '$1')).toSorted(),
+    ).toStrictEqual(expected);
+  });
+});

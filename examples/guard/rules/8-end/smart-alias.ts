@@ -56,7 +56,11 @@ export const smartAlias = defineRule({
       reason: `${shown(first.recipient.address)} to ${shownAll(first.to)}${more}`,
       reply: 'Your message is not accepted.',
       edit: (message) => {
-        for (const { recipient, to } of found) message.recipients.replace(recipient, ...to);
+        // All at once: who gets the mail of another recipient may have given up mail of his own.
+        const targets = new Set(found.flatMap(({ to }) => to));
+        for (const { recipient } of found)
+          if (!targets.has(recipient.address)) message.recipients.delete(recipient);
+        for (const address of targets) message.recipients.add(address);
       },
     };
   },
