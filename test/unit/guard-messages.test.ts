@@ -1,6 +1,9 @@
 /** examples/guard: what becomes of messages where that depends on no MTA. */
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ArcSealer } from 'tsmilter/arc';
@@ -349,5 +352,44 @@ describe('smart_alias', () => {
     expect(
       message.recipients.map(({ address }) => address.replace(/^<(.*)>$/, '$1')).toSorted(),
     ).toStrictEqual(expected);
+  });
+});
+
+describe('a scanner', () => {
+  it('gets the name and address of the client: spamd in a Received field', async () => {
+    let request = '';
+    const spamd = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('data', (bytes) => {
+        request += bytes.toString('latin1');
+      });
+      socket.on('end', () =>
+        socket.end('SPAMD/1.1 0 EX_OK\r\nContent-length: 0\r\nSpam: False ; 1.0 / 5.0\r\n\r\n'),
+      );
+    });
+    await once(spamd.listen(0, '127.0.0.1'), 'listening');
+    const { port } = spamd.address() as AddressInfo;
+    await using guard = await GuardClient.start({ spamd: { mode: 'reject', address: `127.0.0.1:${port}` } });
+    const forged = 'Received: from friend.test (friend.test [192.0.2.1]) by mx.ours.test; x';
+    const sent = await guard.send(`${forged}\r\n\r\nHello\r\n`, { helo: 'a (b [10.0.0.1]) by\tc' });
+    spamd.close();
+    expect(replyTo(sent)).toBe('accept');
+    expect(request.slice(request.indexOf('\r\n\r\n') + 4)).toMatch(
+      /^Received: from a\?\?b\?\[10\.0\.0\.1\]\?\?by\?c \(mail\.stranger\.test \[198\.51\.100\.7\]\)\r\n\tby mx\.ours\.test \(Postfix\) with ESMTP id \?;\r\n\t\w{3}, .* \+0000\r\nReceived: from friend\.test /,
+    );
+  });
+
+  it('gets the name and address of the client: rspamd with the envelope', async () => {
+    const told: string[] = [];
+    const rspamd = createHttpServer(({ headers }, response) => {
+      told.push(...[headers.ip, headers.hostname].map(String));
+      response.end('{"action":"no action","score":0,"required_score":15,"symbols":{}}');
+    });
+    await once(rspamd.listen(0, '127.0.0.1'), 'listening');
+    const { port } = rspamd.address() as AddressInfo;
+    await using guard = await GuardClient.start({ rspamd: { mode: 'reject', address: `127.0.0.1:${port}` } });
+    const sent = await guard.send();
+    rspamd.close();
+    expect(replyTo(sent)).toBe('accept');
+    expect(told).toStrictEqual([STRANGER, 'mail.stranger.test']);
   });
 });

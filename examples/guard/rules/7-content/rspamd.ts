@@ -36,6 +36,7 @@ export const rspamd = defineRule({
     if (scanner === null) return null;
     const envelope = {
       ip: client.address,
+      hostname: client.name,
       helo,
       from: message.sender.address,
       rcpt: [...message.recipients].map(({ address }) => address),

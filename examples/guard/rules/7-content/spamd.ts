@@ -1,5 +1,6 @@
 import { Spamd } from 'tsmilter/scan';
 import { text } from '../../options';
+import { withReceived } from '../../received';
 import { defineRule } from '../../rule';
 import { scanned, scannerAt, scannerOptions } from '../../scanner';
 import { shown } from '../../shown';
@@ -18,10 +19,12 @@ export const spamd = defineRule({
     const at = scannerAt(options);
     return { scanner: at && new Spamd({ ...at, ...(user !== null && { user }) }), failure, report };
   },
-  async check({ message, signal }, { scanner, failure, report }) {
+  async check(facts, { scanner, failure, report }) {
     if (scanner === null) return null;
     const scan = async () => {
-      const { spam, score, required, rules } = await scanner.check(message.source(), { signal });
+      const { spam, score, required, rules } = await scanner.check(withReceived(facts), {
+        signal: facts.signal,
+      });
       if (!spam) return null;
       return {
         reason: `spam, score ${score} of ${required}: ${shown(rules.join(', '))}`,

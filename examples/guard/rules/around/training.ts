@@ -1,6 +1,8 @@
 import { readPrivateFile } from 'tsmilter/config';
 import { Rspamd, ScanError, Spamd } from 'tsmilter/scan';
+import type { MessageFacts } from '../../facts';
 import { number, type Option, text } from '../../options';
+import { withReceived } from '../../received';
 import { defineRule } from '../../rule';
 import { address } from '../../scanner';
 import { shown } from '../../shown';
@@ -26,12 +28,11 @@ export const training = defineRule({
   },
   prepare({ spamd, spamd_user, rspamd, rspamd_password_file, max_time }, { resources, report, mode }) {
     const timeout = max_time * 1000;
-    const clients: [name: string, client: Pick<Spamd | Rspamd, 'learn'>][] = [];
-    if (spamd !== null)
-      clients.push([
-        'spamd',
-        new Spamd({ ...spamd, timeout, ...(spamd_user !== null && { user: spamd_user }) }),
-      ]);
+    const clients: [name: string, learn: (facts: MessageFacts) => Promise<boolean>][] = [];
+    if (spamd !== null) {
+      const client = new Spamd({ ...spamd, timeout, ...(spamd_user !== null && { user: spamd_user }) });
+      clients.push(['spamd', (facts) => client.learn(withReceived(facts), 'spam', { signal: facts.signal })]);
+    }
     if (rspamd !== null) {
       const client = new Rspamd({
         ...rspamd,
@@ -39,20 +40,20 @@ export const training = defineRule({
         ...(rspamd_password_file !== null && { password: rspamd_password_file }),
       });
       resources.add(() => client.close());
-      clients.push(['rspamd', client]);
+      clients.push(['rspamd', ({ message, signal }) => client.learn(message.source(), 'spam', { signal })]);
     }
     return { clients, report, isDryRun: mode === 'dry-run' };
   },
-  async after({ message, signal }, { whole, findings }, { clients, report, isDryRun }) {
+  async after(facts, { whole, findings }, { clients, report, isDryRun }) {
     if (!whole || !findings.some(({ spam, mode }) => spam && mode !== 'dry-run')) return;
-    const what = `a message of ${shown(message.sender.address)}`;
-    for (const [name, client] of clients) {
+    const what = `a message of ${shown(facts.message.sender.address)}`;
+    for (const [name, learn] of clients) {
       if (isDryRun) {
         report(`TRAINING dry-run: ${name} would learn ${what}`);
         continue;
       }
       try {
-        const isNew = await client.learn(message.source(), 'spam', { signal });
+        const isNew = await learn(facts);
         report(`TRAINING ${name} ${isNew ? 'has learned' : 'knew'} ${what}`);
       } catch (error) {
         // What is not learned is no reason to treat the message in another way.
