@@ -393,3 +393,11 @@ describe('a scanner', () => {
     expect(told).toStrictEqual([STRANGER, 'mail.stranger.test']);
   });
 });
+
+describe('supply_sender', () => {
+  it('adds an address beyond ASCII as it is: no encoded word may stand for one', async () => {
+    await using guard = await GuardClient.start({ supply_sender: { mode: 'tag' } });
+    const { message } = await guard.send(undefined, { from: INSIDE, sender: '<j\u00f6rg@ours.test>' });
+    expect(message.header('Sender')).toStrictEqual(['<j\u00f6rg@ours.test>']);
+  });
+});

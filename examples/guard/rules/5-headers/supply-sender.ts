@@ -15,7 +15,7 @@ export const supplySender = defineRule({
     if (author.toLowerCase() === sender.address.toLowerCase()) return null;
     return {
       reason: `From ${shown(author)} is sent by ${shown(sender.address)}`,
-      edit: (message) => message.headers.add('Sender', `<${message.sender.address}>`),
+      edit: (message) => message.headers.add('Sender', `<${message.sender.address}>`, { encode: false }),
     };
   },
 });
