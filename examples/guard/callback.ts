@@ -65,17 +65,31 @@ async function openCache(file: string, renew: number): Promise<AddrCache<string>
 export class Callbacks {
   readonly #settings: Settings;
   readonly #asked: Readonly<Record<Question, AddrCache<string>>>;
+  readonly #report: (message: string) => void;
 
-  private constructor(settings: Settings, asked: Record<Question, AddrCache<string>>) {
+  private constructor(
+    settings: Settings,
+    asked: Record<Question, AddrCache<string>>,
+    report: (message: string) => void,
+  ) {
     this.#settings = settings;
     this.#asked = asked;
+    this.#report = report;
   }
 
-  /** @param directory for the files of accepted addresses; created if there is none */
-  static async open(settings: Settings, directory: string): Promise<Callbacks> {
+  /**
+   * @param directory for the files of accepted addresses; created if there is none
+   * @param report what goes wrong with these files later on
+   */
+  static async open(
+    settings: Settings,
+    directory: string,
+    report: (message: string) => void,
+  ): Promise<Callbacks> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const open = (name: string) => openCache(join(directory, name), settings.accepted_days);
-    return new Callbacks(settings, { callback: await open('callbacks'), notice: await open('notices') });
+    const asked = { callback: await open('callbacks'), notice: await open('notices') };
+    return new Callbacks(settings, asked, report);
   }
 
   /**
@@ -91,13 +105,22 @@ export class Callbacks {
     const known = cache.get(address);
     if (known !== undefined) return known;
     const refusal = await this.#ask(question, facts, reason);
-    if (refusal === null) cache.set(address);
+    if (refusal === null) this.#remember(cache, address);
     else if (isAboutAddress(refusal)) {
       const text = `${refusal[0]} ${refusal[1]}`;
       cache.set(address, text);
       return text;
     }
     return null;
+  }
+
+  /** What the file cannot take, such as that of a full disk, is remembered until the filter ends: the address has been accepted. */
+  #remember(cache: AddrCache<string>, address: string): void {
+    try {
+      cache.set(address);
+    } catch (error) {
+      this.#report(`CALLBACK an accepted address cannot be written: ${(error as Error).message}`);
+    }
   }
 
   async #ask(

@@ -99,7 +99,7 @@ class Reader {
       state: new State(milter.state, this.resources, report),
       directory,
       bans: () => bansIn(directory),
-      callbacks: () => Callbacks.open(callback, directory),
+      callbacks: () => Callbacks.open(callback, directory, report),
       signatures: [],
       internalDomains: clients.internal_domains,
       resources: this.resources,

@@ -1,7 +1,7 @@
 /** examples/guard: what becomes of messages where that depends on no MTA. */
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -166,6 +166,15 @@ describe('the mail server of a sender', () => {
     await using notice = await asking('dsn');
     expect(replyTo(await notice.guard.send(undefined, { sender, recipients }))).toBe('accept');
     expect(notice.server.messages).toHaveLength(1);
+  });
+
+  it('is asked once, also if the answer cannot be written', async () => {
+    await using asked = await asking('dsn');
+    mkdirSync(join(asked.guard.directory, 'state/notices'));
+    for (let count = 0; count < 2; count++)
+      expect(replyTo(await asked.guard.send(undefined, { sender: '<other@fail.test>' }))).toBe('accept');
+    expect(asked.server.messages).toHaveLength(1);
+    expect(asked.guard.log.join('\n')).toMatch(/^CALLBACK an accepted address cannot be written: EISDIR/m);
   });
 });
 
