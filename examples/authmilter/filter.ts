@@ -46,13 +46,10 @@ export class AuthFilter extends Milter.Base {
     if (family === Milter.AF_INET || family === Milter.AF_INET6) this.#ip = hostaddr[0];
     this.#live = await this.#shared.live;
     const settings = this.#live.current;
-    // Postfix says "unknown" of a client whose address it does not know: it is not trusted.
-    const unknown = this.#ip === null && hostname === 'unknown';
-    this.#place = unknown
-      ? 'external'
-      : await placeOf(this.#ip, settings.clients, resolverFor(dnsOf(settings), this.signal), (name, error) =>
-          this.#log(`${name} in the lists of networks is not looked up:`, error.message),
-        );
+    const resolver = resolverFor(dnsOf(settings), this.signal);
+    this.#place = await placeOf(this.#ip, hostname, settings.clients, resolver, (name, error) =>
+      this.#log(`${name} in the lists of networks is not looked up:`, error.message),
+    );
     this.#log('connect from', hostname, 'at', this.#ip ?? 'no address', this.#place);
     return Milter.CONTINUE;
   }

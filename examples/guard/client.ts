@@ -3,6 +3,7 @@ import type { DnsSession } from 'tsmilter/dns';
 import type { NetworkList } from 'tsmilter/lists';
 import type { ClientFacts } from 'tsmilter/message';
 import { isDynip } from 'tsmilter/utils';
+import { isOnThisHost } from '../shared/networks';
 
 /**
  * - `internal`: in our networks, or a program on this host
@@ -31,9 +32,10 @@ export interface Client extends ClientFacts {
 
 /** Never rejects. */
 export async function classify(client: ClientFacts, networks: Networks, dns: DnsSession): Promise<Client> {
-  const { address } = client;
-  if (address === null || networks.internal_connect.has(address))
-    return { ...client, class: 'internal', ptr: null };
+  const { address, hostname } = client;
+  if (address === null)
+    return { ...client, class: isOnThisHost(hostname) ? 'internal' : 'external', ptr: null };
+  if (networks.internal_connect.has(address)) return { ...client, class: 'internal', ptr: null };
   if (networks.trusted_relay.has(address)) return { ...client, class: 'relay', ptr: null };
   const ptr = await namesOf(address, dns);
   const isDynamic = ptr?.every((name) => isDynip(name, address)) ?? false;

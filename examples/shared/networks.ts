@@ -31,19 +31,24 @@ export function networks(doc: string): Option<readonly string[]> {
   };
 }
 
+/** Whether a client without an address is a program on this host. Postfix says `unknown` of one whose address it does not know. */
+export const isOnThisHost = (hostname: string): boolean => hostname !== 'unknown';
+
 /**
  * Where the client is.
  *
- * @param ip null for a client without an address, which is a program on this host
+ * @param ip null for a client without an address
+ * @param hostname as the MTA says it
  * @param onLookupError called for a host name in the lists that cannot be resolved; it then matches no client
  */
 export async function placeOf(
   ip: string | null,
+  hostname: string,
   { internal_connect, trusted_relay }: Networks,
   resolver: NameResolver,
   onLookupError: (name: string, error: Error) => void,
 ): Promise<Place> {
-  if (ip === null) return 'internal';
+  if (ip === null) return isOnThisHost(hostname) ? 'internal' : 'external';
   const options = { resolver, onLookupError };
   if (await iniplist(ip, internal_connect, options)) return 'internal';
   if (await iniplist(ip, trusted_relay, options)) return 'relay';

@@ -66,7 +66,7 @@ export class SpfFilter extends Milter.Base {
   override async connect(hostname: string, ...[family, hostaddr]: Milter.Peer): Promise<Milter.Status> {
     if (family === Milter.AF_INET || family === Milter.AF_INET6) this.#ip = hostaddr[0];
     const { config } = this.#shared;
-    this.#place = await placeOf(this.#ip, config.milter, dnsFor(config), (name, error) =>
+    this.#place = await placeOf(this.#ip, hostname, config.milter, dnsFor(config), (name, error) =>
       this.#log(`${name} in the lists of networks is not looked up:`, error.message),
     );
     this.#log('connect from', hostname, 'at', this.#ip ?? 'no address', SHOWN[this.#place]);

@@ -16,8 +16,10 @@ export type Sections = Readonly<Record<string, Readonly<Record<string, string>>>
 
 /** Who sends, and what. */
 export interface Attempt extends FeedEnvelope {
-  /** Default: {@link STRANGER}. */
-  readonly from?: string;
+  /** The address of the client; null for none. Default: {@link STRANGER}. */
+  readonly from?: string | null;
+  /** Its name, as the MTA says it. Default: that of {@link STRANGER}, or the address. */
+  readonly hostname?: string;
   readonly helo?: string;
 }
 
@@ -73,13 +75,13 @@ export class GuardClient implements AsyncDisposable {
   }
 
   /** A session that has not begun yet. */
-  async open({ from = STRANGER, helo = 'mail.stranger.test' }: Attempt = {}): Promise<TestCtx> {
+  async open({ from = STRANGER, hostname, helo = 'mail.stranger.test' }: Attempt = {}): Promise<TestCtx> {
     const live = await this.#live;
     const log = { write: (...words: readonly unknown[]) => this.log.push(words.slice(1).join(' ')) };
     const ctx = new TestCtx(() => new GuardFilter({ live, log }), {
       helo,
-      hostname: from === STRANGER ? 'mail.stranger.test' : `[${from}]`,
-      hostaddr: { family: 'inet', address: from, port: 25_000 },
+      hostname: hostname ?? (from === STRANGER ? 'mail.stranger.test' : `[${from}]`),
+      hostaddr: from === null ? { family: 'unknown' } : { family: 'inet', address: from, port: 25_000 },
       macros: { connect: { j: 'mx.ours.test' } },
     });
     this.#contexts.push(ctx);

@@ -410,3 +410,15 @@ describe('supply_sender', () => {
     expect(message.header('Sender')).toStrictEqual(['<j\u00f6rg@ours.test>']);
   });
 });
+
+describe('a client without an address', () => {
+  it.each([
+    ['localhost', 'internal', 'accept'],
+    ['unknown', 'external', expect.stringMatching(/^550 5\.7\.1 Mail from "ours\.test"/)],
+  ])('with the name %s is %s', async (hostname, where, reply) => {
+    await using guard = await GuardClient.start({ spoofed_sender: { mode: 'reject' } });
+    const sent = await guard.send(undefined, { from: null, hostname, sender: 'ann@ours.test' });
+    expect(replyTo(sent)).toStrictEqual(reply);
+    expect(guard.log[0]).toBe(`CONNECT from "${hostname}" at no address: ${where}`);
+  });
+});

@@ -279,6 +279,11 @@ describe('clients', () => {
     }
   });
 
+  it('whose address Postfix does not know are external', async () => {
+    const { log } = await forged({ hostaddr: { family: 'unknown' }, hostname: 'unknown' });
+    expect(log).toMatch(/at no address EXTERNAL/);
+  });
+
   it('with an IPv6 address may be a relay listed by name', async () => {
     const at = (address: string) => ({ family: 'inet6', address, port: 25 }) as const;
     const lists = 'trusted_relay = relay.example';
