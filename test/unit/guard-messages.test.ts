@@ -422,3 +422,15 @@ describe('a client without an address', () => {
     expect(guard.log[0]).toBe(`CONNECT from "${hostname}" at no address: ${where}`);
   });
 });
+
+describe('from_mismatch', () => {
+  it.each([
+    ['From: a@m\u00fcnchen.test', 'a@xn--mnchen-3ya.test', 'accept'],
+    ['From: a@mail.XN--MNCHEN-3YA.test.', 'a@m\u00fcnchen.test', 'accept'],
+    ['From: a@other.test', 'a@m\u00fcnchen.test', 'reject'],
+    ['From: a@a.test\r\nFrom: b@other.test', 'a@a.test', 'reject'],
+  ])('judges %j, sent by %s', async (from, sender, verdict) => {
+    await using guard = await GuardClient.start({ from_mismatch: { mode: 'reject' } });
+    expect((await guard.send(`${from}\r\n\r\nHello\r\n`, { sender })).verdict).toBe(verdict);
+  });
+});

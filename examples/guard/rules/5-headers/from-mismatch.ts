@@ -1,4 +1,4 @@
-import { parseaddr } from 'tsmilter/utils';
+import { asciiDomain, parseaddr } from 'tsmilter/utils';
 import { defineRule } from '../../rule';
 import { shown } from '../../shown';
 
@@ -6,7 +6,7 @@ import { shown } from '../../shown';
 const related = (one: string, other: string): boolean =>
   one === other || one.endsWith(`.${other}`) || other.endsWith(`.${one}`);
 
-const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+const domainOf = (address: string): string => asciiDomain(address.slice(address.lastIndexOf('@') + 1));
 
 export const fromMismatch = defineRule({
   name: 'from_mismatch',
@@ -14,11 +14,12 @@ export const fromMismatch = defineRule({
   doc: 'The domain of the From field is another one than that of the sender in the envelope. Mailing lists and forwarders do so as well.',
   suspicion: true,
   check({ message: { headers, sender } }) {
-    // As it was sent: what is decoded may look like an address, and is none.
-    const from = headers.fields('From')[0]?.unfolded;
-    if (from === undefined || sender.address === '') return null;
-    const [, author] = parseaddr(from);
-    if (author !== '' && related(domainOf(author), sender.domain.toLowerCase())) return null;
+    if (sender.address === '') return null;
+    // As it was sent: what is decoded may look like an address, and is none. Of several fields a reader may be shown any.
+    const authors = headers.fields('From').map(({ unfolded }) => parseaddr(unfolded)[1]);
+    const domain = domainOf(sender.address);
+    const author = authors.find((each) => each === '' || !related(domainOf(each), domain));
+    if (author === undefined) return null;
     return {
       reason: `From ${shown(author)}, sender ${shown(sender.address)}`,
       reply: `The From field does not agree with the sender ${shown(sender.address)}.`,
