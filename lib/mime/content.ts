@@ -43,6 +43,13 @@ const HTML_NAME = /\.(?:[sx]?html?|xht|xml|svg|mht|mhtml)[\s.]*$/i;
 const XML_NAME = /\.(?:xhtml?|xht|xml|svg)[\s.]*$/i;
 /** Names of messages, which mail programs open as such. */
 const MESSAGE_NAME = /\.(?:eml|mht|mhtml|nws)[\s.]*$/i;
+/** `winmail.dat`, also with something before or between, as copies of it are called. */
+const TNEF_NAME = {
+  test(name: string): boolean {
+    const file = name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1);
+    return /\.dat[\s.]*$/i.test(file) && /winmail/i.test(file);
+  },
+};
 const CALENDAR_NAME = /\.(?:ics|ical|ifb|vcs)[\s.]*$/i;
 
 /**
@@ -142,7 +149,7 @@ export class Content {
 
   /** Whether the content is a container of Outlook's, usually named winmail.dat. */
   get isTnef(): boolean {
-    return this.types.some((type) => TNEF_TYPES.has(type)) || this.#isNamed(/winmail[^/\\]*\.dat[\s.]*$/i);
+    return this.types.some((type) => TNEF_TYPES.has(type)) || this.#isNamed(TNEF_NAME);
   }
 
   /** Whether the content is text, or is not encoded, so that programs look for uuencoded files in it. */
@@ -215,7 +222,7 @@ export class Content {
     return [...names, ...namesOfUnnamed(this.types, locations, descriptions)];
   }
 
-  #isNamed(pattern: RegExp): boolean {
+  #isNamed(pattern: Pick<RegExp, 'test'>): boolean {
     return this.names.some(([, name]) => pattern.test(name));
   }
 }

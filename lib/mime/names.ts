@@ -3,6 +3,7 @@
  * drop. Each function here is one such difference; a name is read with all of them.
  */
 import { encodeBytes } from '../internal/bytes.js';
+import { withoutAtEnd } from '../internal/trim-end.js';
 import { decodeWords, type WordReader } from '../utils/encoded-words.js';
 import { decodeText, decodeUtf7 } from './charset-text.js';
 import { extensionOf } from './extensions.js';
@@ -94,7 +95,7 @@ const STEPS: readonly ((name: string) => readonly string[])[] = [
   (name) => (name.includes(':') ? [name.slice(0, name.indexOf(':', name.lastIndexOf('\\') + 3))] : []),
   // Windows allows none of these in a name, so programs leave them out, or what follows.
   (name) => (/[?*|<>]/.test(name) ? [name.replace(/[?*|<>]/g, ''), before(name, '?')] : []),
-  (name) => (/["'`<>/\\]$/.test(name) ? [name.replace(/["'`<>/\\]+$/, '')] : []),
+  (name) => (/["'`<>/\\]$/.test(name) ? [withoutAtEnd(name, '"\'`<>/\\')] : []),
 ];
 
 /** What gives a name several readings, because it is decoded, dropped, or an end. */

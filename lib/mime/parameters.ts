@@ -251,7 +251,8 @@ export function mainValue(value: string): string {
   return withoutComments(main).trim().toLowerCase();
 }
 
-const MEDIA_TYPE = /^[^\w]*([\w!#$&^.+-]+)\s*\/\s*([\w!#$&^.+-]+)/;
+/** A type begins with a letter or a digit (RFC 6838 4.2), so what stands before it ends in one place only. */
+const MEDIA_TYPE = /^\W*(\w[\w!#$&^.+-]*)\s*\/\s*([\w!#$&^.+-]+)/;
 
 /** The type that a Content-Type begins with, whatever follows it; null if there is none. */
 export function mediaType(value: string): string | null {

@@ -92,8 +92,8 @@ function srcdocOf(html: Characters, at: number, end: number): Buffer | null {
     if (html[i] === GREATER) return null;
     const next = attributeEnd(html, i);
     if (beginsName(html, i, SRCDOC)) {
-      const value = html.indexOf(EQUALS, i);
-      const text = value < 0 || value >= next ? '' : textOf(html, value + 1, next);
+      const value = html.subarray(i, next).indexOf(EQUALS); // Searching beyond `next` would take quadratic time.
+      const text = value < 0 ? '' : textOf(html, i + value + 1, next);
       if (text !== '') return Buffer.from(decodeReferences(text));
     }
     i = next;

@@ -2,6 +2,7 @@
  * The names of parts without a name. A program that saves such a part takes the end of Content-Location or Content-Description,
  * or an extension for its type.
  */
+import { withoutAtEnd } from '../internal/trim-end.js';
 import { extensionOf } from './extensions.js';
 
 /** Extensions of types that mean programs, as Windows and IANA's registry map them. */
@@ -31,7 +32,7 @@ const EXTENSIONS: ReadonlyMap<string, string> = new Map([
 
 /** The last segment of the path of a URL, or of a relative one; empty if there is none. */
 export function nameInUrl(url: string): string {
-  const path = url.replace(/^[<"\s]+|[>"\s]+$/g, '').replace(/[?#].*$/s, '');
+  const path = withoutAtEnd(url.replace(/^[<"\s]+/, ''), '>" \t\r\n').replace(/[?#].*$/s, '');
   const withoutHost = path.replace(/^[a-z][a-z0-9+.-]*:(?:\/\/[^/\\]*)?/i, '');
   return withoutHost.slice(Math.max(withoutHost.lastIndexOf('/'), withoutHost.lastIndexOf('\\')) + 1);
 }

@@ -65,7 +65,7 @@ function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer
 const BEGINNING =
   /^(?:begin(?:-base64)?[ \t]+[0-7]{3,6}[ \t]+|begin {2}(?=[^ ])|=ybegin [^\r\n]* name=)([^\r\n]*)/gm;
 /** In other letter cases, and with any number as the mode, it may also be a sentence: a line with data has to follow. */
-const LOOSE_BEGINNING = /^begin[ \t]+[-+]?\d+[ \t]+([^\r\n]*)\r?\n(?=([ -`]{2,80})\r?$)/gim;
+const LOOSE_BEGINNING = /^begin[ \t]+[-+]?\d+[ \t]+(?![ \t])([^\r\n]*)\r?\n(?=([ -`]{2,80})\r?$)/gim;
 
 /** Whether a line is as long as its first character says. */
 function isDataLine(line: string): boolean {

@@ -1,5 +1,6 @@
 /** The spellings of an address by which lists and maps may have it. */
 import { withALabels, withULabels } from '../internal/a-labels.js';
+import { withoutAtEnd } from '../internal/trim-end.js';
 
 const DOT_ATOM = /^[^\s"(),.:;<>@[\\\]\p{Cc}]+(?:\.[^\s"(),.:;<>@[\\\]\p{Cc}]+)*$/u;
 
@@ -13,7 +14,7 @@ export function foldText(text: string): string {
  * (`münchen.example`), without repetitions. A name that IDNA does not allow has no other spelling.
  */
 export function domainSpellings(domain: string): string[] {
-  const name = foldText(domain).replace(/\.+$/, '');
+  const name = withoutAtEnd(foldText(domain), '.');
   const ascii = withALabels(name) ?? name;
   return [...new Set([name, ascii, foldText(withULabels(ascii))])];
 }

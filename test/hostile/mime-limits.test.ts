@@ -330,6 +330,24 @@ describe('defanging takes linear, not quadratic time', () => {
     ],
     ['beginnings of files', leaf('Content-Type: text/plain', 'begin 644 a.txt\n')],
     ['lines of dashes without a boundary', leaf('Content-Type: multipart/mixed', '--a \n')],
+    [
+      'blanks in the first line of a file',
+      (n) => bytes(`A: b\n\nbegin 6${' '.repeat(n)}x\n${'x'.repeat(200)}`),
+    ],
+    [
+      'attributes of an iframe',
+      (n) => bytes(`Content-Type: text/html\n\n<iframe ${'srcdoc '.repeat(n / 7)}>`),
+    ],
+    [
+      'names that almost end in a quote',
+      (n) => {
+        const name = (at: number) => `name="${at}.${"'".repeat(3900)}x/"`;
+        const part = (_: unknown, at: number) => `--b\nContent-Type: a/b; ${name(at)}\n\n`;
+        return bytes(
+          `Content-Type: multipart/mixed; boundary=b\n\n${Array.from({ length: n / 4000 }, part).join('')}`,
+        );
+      },
+    ],
   ];
   for (const [title, message] of cases) {
     it(title, async () => {
@@ -368,6 +386,13 @@ describe('parsing takes linear, not quadratic time', () => {
     void message.getnames().catch(no);
     void message.getparams();
   };
+  const location = (url: string) => {
+    const message = MimeMessage.from(bytes(`Content-Location: ${url}\n\nx`), {
+      maxHeaderLength: 1e9,
+      maxHeadSize: 1e9,
+    });
+    void message.getnames().catch(no);
+  };
   const cases: readonly (readonly [title: string, run: (size: number) => void])[] = [
     ['dashes', (n) => parse(`Content-Type: multipart/mixed; boundary=b\n\n${'-'.repeat(n)}`)],
     ['lines of dashes', (n) => parse(`Content-Type: multipart/mixed; boundary=b\n\n${'--\n'.repeat(n / 3)}`)],
@@ -376,6 +401,9 @@ describe('parsing takes linear, not quadratic time', () => {
     ['CR in a field', (n) => unlimited(`A: b${'\r '.repeat(n / 2)}x\n\nx`)],
     ['comments in an encoding', (n) => unlimited(`Content-Transfer-Encoding: ${'('.repeat(n)}\n\nx`)],
     ['comments in a type', (n) => unlimited(`Content-Type: ${'('.repeat(n)}\n\nx`)],
+    ['characters before a type', (n) => unlimited(`Content-Type: ${'!'.repeat(n)}html\n\nx`)],
+    ['brackets in a location', (n) => location(`x${'>'.repeat(n)}x`)],
+    ['names of containers of Outlook', (n) => names(`name="${'winmail'.repeat(n / 7)}"`)],
     ['fields', (n) => unlimited(`${'A: b\n'.repeat(n / 5)}\nx`)],
     ['parts', (n) => unlimited(`Content-Type: multipart/mixed; boundary=b\n\n${'--b\n\n'.repeat(n / 5)}`)],
     ['semicolons', (n) => names(';'.repeat(n))],
