@@ -52,6 +52,12 @@ const FOR_OTHERS = 0o022;
 const FLAGS =
   constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+/** The file, open, and what it was like then. */
+interface Mailbox {
+  readonly file: FileHandle;
+  readonly stats: Stats;
+}
+
 /**
  * An archive of messages in the mboxrd format, which mutt, procmail and most mail programs read: lines end in LF, and lines that begin
  * with `From ` after any number of `>` get one `>` more, so that {@link readMbox} gives back each message byte for byte, but for CRLF.
@@ -114,47 +120,51 @@ export class MboxArchive {
     // The lock is a file beside it.
     await access(dirname(this.#path), constants.W_OK | constants.X_OK);
     if (!(await statsOf(this.#path))) return;
-    const file = await this.#open(FLAGS & ~constants.O_CREAT);
-    try {
-      await this.#gap(file, (await file.stat()).size);
-    } finally {
-      await file.close();
-    }
+    const { file } = await this.#open(FLAGS & ~constants.O_CREAT);
+    await file.close();
   }
 
   async #append(lines: AsyncIterable<Buffer>): Promise<void> {
     const { lockTimeout, staleAfter } = this.#options;
     const lock = await DotLock.acquire(`${this.#path}.lock`, { timeout: lockTimeout, staleAfter });
     try {
-      const isNew = await this.#rotate();
-      const file = await this.#open();
+      const { file, stats } = await this.#current();
       try {
         await this.#write(file, lines);
       } finally {
         await file.close();
       }
-      if (isNew && this.#options.fsync) await syncDirectory(dirname(this.#path));
+      if (stats.size === 0 && this.#options.fsync) await syncDirectory(dirname(this.#path));
     } finally {
       lock.release();
     }
   }
 
-  /** Puts a file aside that is full or of an earlier day; whether there is none then. */
-  async #rotate(): Promise<boolean> {
-    const found = await statsOf(this.#path);
-    if (!found) return true;
-    if (!found.isFile() || found.size === 0) return false;
-    const isOld = this.#options.daily && dayOf(found.mtime) < dayOf(new Date());
-    if (!isOld && found.size < this.#options.maxBytes) return false;
-    const aside = `${this.#path}-${dayOf(found.mtime)}`;
+  /** Opens the file for the next message. One that is full or of an earlier day is put aside, after it was checked like any other. */
+  async #current(): Promise<Mailbox> {
+    const mailbox = await this.#open();
+    if (!this.#isOver(mailbox.stats)) return mailbox;
+    await mailbox.file.close();
+    await this.#putAside(mailbox.stats);
+    return this.#open();
+  }
+
+  /** Whether a file gets no more messages. */
+  #isOver({ size, mtime }: Stats): boolean {
+    const { daily, maxBytes } = this.#options;
+    return size > 0 && (size >= maxBytes || (daily && dayOf(mtime) < dayOf(new Date())));
+  }
+
+  async #putAside({ mtime }: Stats): Promise<void> {
+    const aside = `${this.#path}-${dayOf(mtime)}`;
     // Whoever rotates holds the lock, so that no other process takes the name between the two calls.
     let name = aside;
     for (let count = 1; await statsOf(name); count++) name = `${aside}.${count}`;
     await rename(this.#path, name);
-    return true;
   }
 
-  async #open(flags = FLAGS): Promise<FileHandle> {
+  /** Opens the file, or makes it. @throws MilterError ERR_MILTER_ARCHIVE if it is no mailbox that may be used */
+  async #open(flags = FLAGS): Promise<Mailbox> {
     const { mode } = this.#options;
     const file = await open(this.#path, flags, mode).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ELOOP' || error.code === 'EMLINK')
@@ -162,8 +172,11 @@ export class MboxArchive {
       throw error;
     });
     try {
-      checkFile(this.#path, await file.stat(), mode);
-      return file;
+      const stats = await file.stat();
+      checkFile(this.#path, stats, mode);
+      // Less of it is what a killed process has left.
+      if (!'From '.startsWith(await textAt(file, 0, 5))) throw archiveError(this.#path, NO_MAILBOX);
+      return { file, stats };
     } catch (error) {
       await file.close();
       throw error;
@@ -192,8 +205,6 @@ export class MboxArchive {
   /** What is missing of the empty line before a message, after one that a killed process has not finished. */
   async #gap(file: FileHandle, size: number): Promise<string> {
     if (size === 0) return '';
-    // Less of it is what a killed process has left.
-    if (!'From '.startsWith(await textAt(file, 0, 5))) throw archiveError(this.#path, NO_MAILBOX);
     const end = await textAt(file, Math.max(0, size - 2), 2);
     if (end === '\n\n') return '';
     return end.endsWith('\n') ? '\n' : '\n\n';

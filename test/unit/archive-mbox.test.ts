@@ -266,6 +266,34 @@ describe('rotation', () => {
     const counts = await Promise.all(readdirSync(directory).map((name) => textsIn(join(directory, name))));
     expect(counts.map(({ length }) => length)).toStrictEqual([2, 2]);
   });
+
+  const EARLIER = new Date('2026-11-01T23:59:59Z');
+
+  it.each<[string, string, number, RegExp]>([
+    ['is no mailbox', 'Subject: no mailbox\n\n', 0o600, /is not a mailbox/],
+    ['others may read', `${SEPARATOR}x\n\n`, 0o644, /its mode is 0644/],
+    ['others may write', `${SEPARATOR}x\n\n`, 0o666, /its mode is 0666/],
+  ])('leaves a file alone that %s, however old or large it is', async (_, text, mode, message) => {
+    for (const options of [{}, { daily: false, maxBytes: 1 }]) {
+      writeFileSync(path, text);
+      chmodSync(path, mode);
+      utimesSync(path, EARLIER, EARLIER);
+      await expect(append('y\n', options)).rejects.toThrow(
+        errorWith({ code: 'ERR_MILTER_ARCHIVE', message }),
+      );
+      expect(readdirSync(directory)).toStrictEqual(['archive.mbox']);
+      expect(readFileSync(path, 'latin1')).toBe(text);
+    }
+  });
+
+  it('leaves a link alone, however old its target is', async () => {
+    const target = join(directory, 'target');
+    writeFileSync(target, `${SEPARATOR}x\n\n`, { mode: 0o600 });
+    utimesSync(target, EARLIER, EARLIER);
+    linkSync(target, path);
+    await expect(append('y\n')).rejects.toThrow(/another name/);
+    expect(readdirSync(directory).sort()).toStrictEqual(['archive.mbox', 'target']);
+  });
 });
 
 describe('several writers', () => {
