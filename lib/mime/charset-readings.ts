@@ -5,9 +5,20 @@
  * here gives the text for programs that decode otherwise, if there is a difference. What the characters beyond ASCII become
  * does not matter.
  */
-import { isAscii } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { decodeUtf7, isImapUtf7, isUtf7 } from './charset-text.js';
-import { HZ_SHIFTS, PAIRS, SHIFT_CONTROLS, SHIFTS, without, withoutNul } from './left-out.js';
+import {
+  EUC_JP,
+  HZ_SHIFTS,
+  PAIRS,
+  SHIFT_CONTROLS,
+  SHIFT_JIS,
+  SHIFTS,
+  type Unwanted,
+  without,
+  withoutNul,
+} from './left-out.js';
+import { SPACE } from './lines.js';
 
 const TILDE = 0x7e;
 const PLUS = 0x2b;
@@ -68,10 +79,23 @@ function overlongSize(html: Buffer, at: number): number {
 
 const isContinuation = (byte: number | undefined): boolean => byte !== undefined && byte >> 6 === 2;
 
-/** Seven bits: programs that ignore the eighth bit where ASCII is declared. */
+/** What may contain a script begins with one of these. */
+const BEGINS_SCRIPT = /^<(?:script|iframe)/i;
+const LONGEST_BEGINNING = '<script'.length;
+/** What becomes `<` without its eighth bit. */
+const HIGH_LESS = 0xbc;
+
+/**
+ * Seven bits: programs that ignore the eighth bit where ASCII is declared. Text that is UTF-8 in fact, as much mail is, has bytes in it
+ * that become `<` by chance (`ü`): they count only in front of a script.
+ */
 const sevenBits: Reading = (html, charsets) => {
-  if (!charsets.some((charset) => /ascii|646|iso-ir-6\b/.test(charset))) return null;
-  return isAscii(html) ? null : mapped(html, (byte) => byte & 0x7f);
+  if (!charsets.some((charset) => /ascii|646|iso-ir-6\b/.test(charset)) || isAscii(html)) return null;
+  const text = mapped(html, (byte) => byte & 0x7f);
+  if (!isUtf8(html)) return text;
+  for (let at = html.indexOf(HIGH_LESS); at >= 0; at = html.indexOf(HIGH_LESS, at + 1))
+    if (!BEGINS_SCRIPT.test(text.toString('latin1', at, at + LONGEST_BEGINNING))) text[at] = SPACE;
+  return text;
 };
 
 /** The invariant characters of EBCDIC, from the codes that all its code pages share. */
@@ -111,16 +135,25 @@ const ebcdic: Reading = (html, charsets) => {
   return mapped(html, (byte) => EBCDIC[byte] as number);
 };
 
-/** Character sets of two bytes, whose second byte may be a quote or a bracket to programs that take any byte for one. */
-const TWO_BYTES = /gb|big-?5|jis|shift|euc|ksc|ks_c|windows-9|cp9|johab|uhc/;
+/**
+ * Without characters of several bytes, in character sets that have such. All but the first byte may be a quote or a bracket to programs
+ * that take any byte for one; then it ends no attribute.
+ */
+const withoutCharacters =
+  (label: RegExp, characters: Unwanted): Reading =>
+  (html, charsets) =>
+    charsets.some((charset) => label.test(charset)) && !isAscii(html) ? without(html, characters) : null;
 
-/** Without the pairs that begin with a byte beyond ASCII: a quote in one of them ends no attribute. */
-const withoutPairs: Reading = (html, charsets) => {
-  if (!charsets.some((charset) => TWO_BYTES.test(charset)) || isAscii(html)) return null;
-  return without(html, PAIRS);
-};
-
-const READINGS: readonly Reading[] = [stateless, utf7, overlong, sevenBits, withoutPairs, ebcdic];
+const READINGS: readonly Reading[] = [
+  stateless,
+  utf7,
+  overlong,
+  sevenBits,
+  withoutCharacters(/jis|shift|932|31j|ms_kanji/, SHIFT_JIS),
+  withoutCharacters(/euc-?jp|ujis|x-euc$/, EUC_JP),
+  withoutCharacters(/gb|big-?5|euc-?(?:kr|cn|tw)|ksc|ks_c|windows-9(?!32)|cp9(?!32)|johab|uhc/, PAIRS),
+  ebcdic,
+];
 
 /**
  * The texts that a program may read, other than the bytes as they are.

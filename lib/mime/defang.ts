@@ -4,7 +4,7 @@ import { badArgument, MilterError } from '../internal/errors.js';
 import { checkOptions, type OptionNames } from '../internal/validate.js';
 import { joinChunks } from './chunks.js';
 import type { NamePair } from './content.js';
-import { checkExt, extensionOf, trimFilename } from './extensions.js';
+import { checkExt, DOMAINS, extensionOf, trimFilename } from './extensions.js';
 import { type FileTest, FrameText } from './frame-text.js';
 import {
   isLimitReached,
@@ -97,9 +97,6 @@ function dangerousName(names: readonly NamePair[], check: NameCheck): string | u
   }
   return undefined;
 }
-
-/** Extensions that are also top-level domains. */
-const DOMAINS: ReadonlySet<string> = new Set(['com', 'app', 'cab', 'one', 'pl', 'ps', 'py', 'website', 'ws']);
 
 /** Whether a name looks like a subject that ends in a domain. Attached messages are often named by their subject. */
 const looksLikeSubject = ([, name]: NamePair): boolean =>

@@ -44,6 +44,19 @@ export const DANGEROUS_EXTENSIONS: ReadonlySet<string> = new Set([
   ...PYMILTER_EXTENSIONS,
 ]);
 
+/** Extensions that are also top-level domains. */
+export const DOMAINS: ReadonlySet<string> = new Set([
+  'com',
+  'app',
+  'cab',
+  'one',
+  'pl',
+  'ps',
+  'py',
+  'website',
+  'ws',
+]);
+
 /** Blanks, control and formatting characters, and bytes that are no text. */
 const INVISIBLE = /[\p{Z}\p{C}\p{DI}]/u;
 

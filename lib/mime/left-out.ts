@@ -4,7 +4,7 @@
  */
 
 /** How many bytes from `at` on are left out. */
-type Unwanted = (bytes: Buffer, at: number) => number;
+export type Unwanted = (bytes: Buffer, at: number) => number;
 
 /** A copy without what is `unwanted`. */
 export function without(bytes: Buffer, unwanted: Unwanted): Buffer {
@@ -60,6 +60,21 @@ export const HZ_SHIFTS: Unwanted = (bytes, at) => {
   return end === at + 1 ? 0 : end - at;
 };
 
-/** Two bytes of which the first is not ASCII. */
-export const PAIRS: Unwanted = (bytes, at) =>
-  (bytes[at] as number) >= 0x80 && at + 1 < bytes.length ? 2 : 0;
+/** Characters of several bytes, by the first of them. What follows it may be any byte. A character of one byte stays. */
+const wideCharacters =
+  (sizeOf: (lead: number) => number): Unwanted =>
+  (bytes, at) => {
+    const lead = bytes[at] as number;
+    const size = lead > 0x80 && at + 1 < bytes.length ? sizeOf(lead) : 1;
+    return size === 1 ? 0 : size;
+  };
+
+/** Those of Shift_JIS, which also has katakana of one byte. */
+export const SHIFT_JIS = wideCharacters((lead) => (isBetween(lead, 0xa0, 0xdf) || lead > 0xfc ? 1 : 2));
+/** Those of EUC-JP, some of which have three bytes. */
+export const EUC_JP = wideCharacters((lead) => {
+  if (lead === 0x8f) return 3;
+  return lead === 0x8e || isBetween(lead, 0xa1, 0xfe) ? 2 : 1;
+});
+/** Those of GBK, Big5, and the character sets of Korea. */
+export const PAIRS = wideCharacters((lead) => (lead === 0xff ? 1 : 2));

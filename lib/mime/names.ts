@@ -169,6 +169,8 @@ interface OddName {
   readonly readings: readonly string[];
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** Limits how many names with several readings are read, in all fields of one kind of a message. */
 export class NameBudget {
   readonly #known = new Map<string, OddName>();
@@ -185,9 +187,15 @@ export class NameBudget {
   }
 }
 
-/** The names themselves, and the other readings of those that are odd, if these have another extension. */
-export function withReadings(names: readonly string[]): string[] {
-  const odd = names.filter((name) => !isPlainName(name) && name.length <= MAX_NAME_LENGTH);
+/**
+ * The names themselves, and the other readings of those that are odd, if these have another extension.
+ *
+ * @param directories those of the names that are no files: a directory may be called like a domain
+ */
+export function withReadings(names: readonly string[], directories: ReadonlySet<string> = NONE): string[] {
+  const odd = names.filter(
+    (name) => !isPlainName(name) && name.length <= MAX_NAME_LENGTH && !directories.has(name),
+  );
   if (odd.length === 0) return [...names];
   return [...names, ...withNewExtensions(names, readingsOfEach(odd.slice(0, MAX_ODD_NAMES)))];
 }

@@ -3,7 +3,7 @@
  * or an extension for its type.
  */
 import { withoutAtEnd } from '../internal/trim-end.js';
-import { extensionOf } from './extensions.js';
+import { DOMAINS, extensionOf } from './extensions.js';
 
 /** Extensions of types that mean programs, as Windows and IANA's registry map them. */
 const EXTENSIONS: ReadonlyMap<string, string> = new Map([
@@ -37,6 +37,18 @@ export function nameInUrl(url: string): string {
   return withoutHost.slice(Math.max(withoutHost.lastIndexOf('/'), withoutHost.lastIndexOf('\\')) + 1);
 }
 
+/** With what the address of a page, of a picture or of a part often ends although it is no file of that kind. */
+const ENDS_OF_ADDRESSES: ReadonlySet<string> = new Set([...DOMAINS, 'asp', 'aspx']);
+const ID_OF_PART = /^[<"\s]*[cm]id:/i;
+const isPage = (type: string): boolean => type === 'text/html' || type.startsWith('image/');
+
+/** Whether the location of a part also says what kind of file it is. */
+function isNameOfFile(name: string, url: string, types: readonly string[]): boolean {
+  const extension = extensionOf(name);
+  if (extension === '') return false;
+  return !ENDS_OF_ADDRESSES.has(extension) || !(types.every(isPage) || ID_OF_PART.test(url));
+}
+
 /** A description is a name only if it looks like one: a text may end in a domain. */
 const isName = (description: string): boolean =>
   !/\s/.test(description.trim()) && extensionOf(description) !== '';
@@ -49,7 +61,7 @@ export function* namesOfUnnamed(
 ): Generator<readonly [attribute: string, value: string]> {
   for (const url of locations) {
     const name = nameInUrl(url);
-    if (extensionOf(name) !== '') yield ['location', name];
+    if (isNameOfFile(name, url, types)) yield ['location', name];
   }
   for (const description of descriptions) if (isName(description)) yield ['description', description];
   for (const type of types) {

@@ -60,12 +60,12 @@ function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer
 
 /**
  * The first line of a uuencoded file, of one in base64 (POSIX uuencode -m), and of one in yEnc. For Outlook, `begin` and two blanks
- * begin a file.
+ * begin a file; behind them there is a name if it is one word.
  */
 const BEGINNING =
-  /^(?:begin(?:-base64)?[ \t]+[0-7]{3,6}[ \t]+|begin {2}(?=[^ ])|=ybegin [^\r\n]* name=)([^\r\n]*)/gm;
-/** In other letter cases, and with any number as the mode, it may also be a sentence: a line with data has to follow. */
-const LOOSE_BEGINNING = /^begin[ \t]+[-+]?\d+[ \t]+(?![ \t])([^\r\n]*)\r?\n(?=([ -`]{2,80})\r?$)/gim;
+  /^(?:begin(?:-base64)?[ \t]+[0-7]{3,6}[ \t]+|begin {2}(?=[^\s]+[ \t]*$)|=ybegin [^\r\n]* name=)([^\r\n]*)/gm;
+/** In other letter cases, with any number as the mode, and with a name of several words, a line with data has to follow. */
+const LOOSE_BEGINNING = /^begin(?:[ \t]+[-+]?\d+[ \t]+| {2})(?![ \t])([^\r\n]*)\r?\n(?=([ -`]{2,80})\r?$)/gim;
 
 /** Whether a line is as long as its first character says. */
 function isDataLine(line: string): boolean {

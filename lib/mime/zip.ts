@@ -35,18 +35,27 @@ async function namesIn(bytes: Buffer, usage: Usage, depth: number): Promise<stri
   const readings = zipReadings(bytes, maxZipEntries);
   if (readings.mismatch !== null) throw unreadable(readings.mismatch);
   const names: string[] = [];
+  const directories = new Set<string>();
   const entries = zip.eachEntry()[Symbol.asyncIterator]();
   for (;;) {
     const { done, value: entry } = await readable(entries.next());
-    if (done) return withReadings([...names, ...withNewExtensions(names, readings.names)]);
+    if (done) return withReadings([...names, ...withNewExtensions(names, readings.names)], directories);
     if (++usage.entries > maxZipEntries)
       throw limitReached('maxZipEntries', maxZipEntries, 'entries of a ZIP file');
     const name = nameOf(entry);
     names.push(name);
+    if (isDirectory(name, entry)) directories.add(name);
     if (isZipName(name) || isZipName(entry.fileNameRaw.toString('latin1')))
       names.push(...(await namesIn(await expand(zip, entry, usage), usage, depth + 1)));
   }
 }
+
+/** Empty content, deflated. */
+const MAX_EMPTY = 2;
+
+/** Whether an entry is a directory, which has no content. */
+const isDirectory = (name: string, { uncompressedSize, compressedSize }: Entry): boolean =>
+  name.endsWith('/') && uncompressedSize === 0 && compressedSize <= MAX_EMPTY;
 
 /** Whether an entry is a ZIP file, also if its name ends there for programs that stop at a NUL. */
 const isZipName = (name: string): boolean => /\.zip(?:$|\0)/i.test(trimFilename(name));

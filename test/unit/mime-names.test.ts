@@ -200,6 +200,16 @@ describe('zipnames', () => {
   });
 
   /** @contract 25 */
+  it('a directory may be called like a domain, a file may not', async () => {
+    expect(await zipnames(await zip({ 'www.example.com/': '', 'www.example.com/a.txt': 'x' }))).toStrictEqual(
+      ['www.example.com/', 'www.example.com/a.txt'],
+    );
+    // What has content is a file to some programs.
+    const file = await zip({ 'evil.exe_': 'MZ' });
+    const renamed = Buffer.from(file.toString('latin1').replaceAll('evil.exe_', 'evil.exe/'), 'latin1');
+    expect(await zipnames(renamed)).toStrictEqual(['evil.exe/', 'evil.exe']);
+  });
+
   it('empty input and a file without entries have none', async () => {
     expect(await zipnames(Buffer.alloc(0))).toStrictEqual([]);
     expect(await zipnames(await zip({}))).toStrictEqual([]);

@@ -101,11 +101,20 @@ describe('structure', () => {
     for (const field of [
       'Content-Location: http://www.example.com/',
       'Content-Location: http://www.example.com',
+      'Content-Location: http://www.example.com/default.aspx',
+      'Content-Location: cid:logo@example.com',
       'Content-Description: News from example.com',
     ]) {
       const message = multipart([`Content-Type: image/png\r\n${field}\r\n\r\nx`]);
       expect(await defanged(message)).toBe(message.toString('latin1'));
     }
+  });
+
+  it('the location of a picture is a name if it is that of a program', async () => {
+    const message = multipart([
+      'Content-Type: image/png\r\nContent-Location: http://x.example/evil.exe\r\n\r\nPROGRAM',
+    ]);
+    expect(await defanged(message)).not.toContain('PROGRAM');
   });
 
   it('a name in an attached message may be a subject that ends in a domain', async () => {
@@ -197,6 +206,18 @@ describe('HTML', () => {
       'Content-Type: application/xhtml+xml\r\n\r\n<!DOCTYPE html [<!ENTITY e "&#60;script>EVIL()">]><html>&e;</html>',
     ],
     ['in overlong UTF-8', 'Content-Type: text/html\r\n\r\n\xc0\xbcscript>EVIL()'],
+    [
+      'in a character of Shift_JIS',
+      'Content-Type: text/html; charset=shift_jis\r\n\r\n<p a="\x81"><p a="><script>EVIL()</script>">',
+    ],
+    [
+      'in a character of EUC-JP',
+      'Content-Type: text/html; charset=euc-jp\r\n\r\n<p a="\x8f\xa1"><p a="><script>EVIL()</script>">',
+    ],
+    [
+      'in seven bits of UTF-8',
+      'Content-Type: text/html; charset=us-ascii\r\n\r\n\xc3\xbcscript src=x></script>',
+    ],
     ['in seven bits', 'Content-Type: text/html; charset=us-ascii\r\n\r\n\xbcscript\xbeEVIL()'],
   ] as const) {
     /** @contract 27 */
@@ -295,8 +316,17 @@ describe('files in other forms', () => {
     }
   });
 
+  it('a name of several words behind two blanks counts if data follow', async () => {
+    const message = multipart([
+      `Content-Type: text/plain\r\n\r\nbegin  my evil.exe\r\n${uuencode('PROGRAM')}end`,
+    ]);
+    expect(await allNames(message)).toStrictEqual(['my evil.exe']);
+    expect(await defanged(message)).not.toContain(uuencode('PROGRAM').trim());
+  });
+
   it('a sentence is no beginning of a file', async () => {
     for (const line of [
+      'begin  the visit of www.example.com',
       'Begin 30 days of training at example.com',
       'begin 7 evil.exe',
       'begin with evil.exe',
