@@ -93,7 +93,9 @@ export class Content {
     this.type = this.types[0] as string;
     const encodings = headers.getAll('Content-Transfer-Encoding');
     this.encoding = mainValue(encodings[0] ?? '');
-    this.encodings = encodingsOf(withDecoded(encodings).map(mainValue), headers.isAmbiguous);
+    // The encoding of a message, which must have none (RFC 2046 5.2.1), is ignored by some programs.
+    const isIgnored = headers.isAmbiguous || this.types.some((type) => type.startsWith('message/'));
+    this.encodings = encodingsOf(withDecoded(encodings).map(mainValue), isIgnored);
     this.#contentType = this.#read('Content-Type', types);
     this.boundaries = boundariesOf(this.#contentType.parameters);
   }

@@ -2,7 +2,8 @@
  * The readings of an encoding: what a Content-Transfer-Encoding may mean, and what encoded content may decode to.
  *
  * Programs agree on content that follows RFC 2045. They differ in what they do with an unknown encoding, with padding in the
- * middle of base64, with the alphabet for URLs, and with an `=` that begins no escape sequence.
+ * middle of base64, with the alphabet for URLs, and with an `=` that begins no escape sequence. Many do not know uuencode, and many
+ * ignore the encoding of a message, which must have none (RFC 2046 5.2.1).
  */
 import { decodeBase64 } from './base64.js';
 import { joinChunks, sizeOf } from './chunks.js';
@@ -15,6 +16,9 @@ const IDENTITY: ReadonlySet<string> = new Set(['', '7bit', '8bit', 'binary']);
 /** Whether an encoding leaves the content as it is (RFC 2045 6.2). */
 export const isIdentity = (encoding: string): boolean => IDENTITY.has(encoding);
 
+/** The encodings of RFC 2045, which all programs know. */
+const EVERYBODYS: ReadonlySet<string> = new Set([...IDENTITY, 'base64', 'quoted-printable']);
+
 const KINDS: readonly (readonly [pattern: RegExp, encoding: string])[] = [
   [/base64/, 'base64'],
   [/quoted|printable/, 'quoted-printable'],
@@ -26,22 +30,23 @@ const KINDS: readonly (readonly [pattern: RegExp, encoding: string])[] = [
  * taken as it is.
  *
  * @param values of all Content-Transfer-Encoding fields, in lower case
- * @param isAmbiguous whether some programs may not see the fields
+ * @param mayBeIgnored whether some programs take the content as it is, whatever the fields say
  */
-export function encodingsOf(values: readonly string[], isAmbiguous: boolean): string[] {
+export function encodingsOf(values: readonly string[], mayBeIgnored: boolean): string[] {
   const [first = ''] = values;
-  if (values.length <= 1 && !isAmbiguous && isDecodable(first)) return [isIdentity(first) ? '' : first];
+  if (values.length <= 1 && !mayBeIgnored && EVERYBODYS.has(first)) return [isIdentity(first) ? '' : first];
   const found = new Set<string>();
   for (const value of values.length > 0 ? values : ['']) {
     if (isDecodable(value)) {
       found.add(isIdentity(value) ? '' : value);
+      if (!EVERYBODYS.has(value)) found.add('');
       continue;
     }
     const letters = value.replace(/[^a-z0-9]/g, '');
     for (const [pattern, encoding] of KINDS) if (pattern.test(letters)) found.add(encoding);
     found.add('');
   }
-  if (isAmbiguous) found.add('');
+  if (mayBeIgnored) found.add('');
   return [...found];
 }
 
@@ -119,10 +124,33 @@ function hasStrayEquals(body: readonly Buffer[]): boolean {
   return false;
 }
 
-/** Another reading of quoted-printable: without each `=` that begins no escape sequence. */
+/** The index of the next `=` before a CR that no LF follows, or -1. */
+function loneSoftCr(bytes: Buffer, from: number): number {
+  for (let at = bytes.indexOf('=\r', from); at >= 0; at = bytes.indexOf('=\r', at + 1))
+    if (bytes[at + 2] !== LF) return at;
+  return -1;
+}
+
+/** Without what stands between a lone CR that breaks a line softly and the next LF: such a line break ends there for some programs. */
+function withoutSoftLines(bytes: Buffer): Buffer | null {
+  const pieces: Buffer[] = [];
+  let done = 0;
+  for (let at = loneSoftCr(bytes, 0); at >= 0; at = loneSoftCr(bytes, done)) {
+    pieces.push(bytes.subarray(done, at));
+    const end = bytes.indexOf(LF, at);
+    done = end < 0 ? bytes.length : end + 1;
+  }
+  return done === 0 ? null : Buffer.concat([...pieces, bytes.subarray(done)]);
+}
+
+/** Other readings of quoted-printable: with soft line breaks up to the next LF, and without each `=` that begins no escape sequence. */
 function* otherQuotedPrintable(body: readonly Buffer[]): Generator<Buffer> {
-  if (!hasStrayEquals(body)) return;
+  const hasStray = hasStrayEquals(body);
+  if (!hasStray && !body.some((chunk) => loneSoftCr(chunk, 0) >= 0)) return;
   const bytes = joinChunks(body);
+  const joined = withoutSoftLines(bytes);
+  if (joined) yield decodeQuotedPrintable([joined], Buffer.allocUnsafe);
+  if (!hasStray) return;
   const kept = Buffer.allocUnsafe(bytes.length);
   let length = 0;
   for (let at = 0; at < bytes.length; at++) {

@@ -12,6 +12,7 @@ import { tnefNames } from './tnef.js';
 import { decodeWithin, isDecodable } from './transfer-encoding.js';
 import { uuencodedNames } from './uuencode.js';
 import { zipnames } from './zip.js';
+import { hasZipDirectory } from './zip-directory.js';
 
 export class LeafContent {
   readonly #content: Content;
@@ -87,7 +88,12 @@ export class LeafContent {
     if (!isDecodable(encoding) && encodings.length === 1)
       throw badZip(`its transfer encoding ${JSON.stringify(encoding)} is unknown`);
     const names = new Set<string>();
-    for (const bytes of this.#readings()) for (const name of await zipnames(bytes, limits)) names.add(name);
+    let isUsual = true;
+    for (const bytes of this.#readings()) {
+      // A file that is none of ZIP in another reading is harmless to those who read it so.
+      if (isUsual || mayBeZip(bytes)) for (const name of await zipnames(bytes, limits)) names.add(name);
+      isUsual = false;
+    }
     return [...names];
   }
 
@@ -115,6 +121,10 @@ export class LeafContent {
     return withoutScripts(html, this.#buffer, maxSize);
   }
 }
+
+/** Whether there is an entry of a ZIP file, or the end of one, in the bytes. */
+const mayBeZip = (bytes: Buffer): boolean =>
+  bytes.includes('PK\x03\x04', 0, 'latin1') || hasZipDirectory(bytes);
 
 function badZip(reason: string): MilterError {
   return new MilterError('ERR_MILTER_BAD_ZIP', `mime: the ZIP file cannot be read: ${reason}`);

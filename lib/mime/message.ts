@@ -13,18 +13,12 @@ import { Frames } from './frames.js';
 import { checkLimits, limitReached, type MimeLimitOptions, type MimeLimits } from './limits.js';
 import { MessageState } from './message-state.js';
 import { hasBoundaryLine, joinParts } from './multipart.js';
+import type { Kind } from './other-readings.js';
 import { type ParsedPart, parseParts } from './part-tree.js';
 import { depthOf, type Entity } from './pieces.js';
 import type { ScannerOptions } from './scanner.js';
 import { StoredPart } from './stored-part.js';
-import {
-  decodeContent,
-  ENCODINGS,
-  encode,
-  encoded,
-  reencoding,
-  type TransferEncoding,
-} from './transfer-encoding.js';
+import { decodeContent, ENCODINGS, encode, encoded, type TransferEncoding } from './transfer-encoding.js';
 
 /** Called when a header field was set or added, or removed; then `value` is null. */
 export type HeaderChange = (message: MimeMessage, name: string, value: string | null) => void;
@@ -238,17 +232,23 @@ export class MimeMessage extends StoredPart {
     }
     const [submessage] = this.#parts;
     if (this.kind === 'message' && submessage) {
-      const { encoding } = this.content;
-      if (isIdentity(encoding)) yield* submessage.#pieces();
+      this.#declareEncoding();
+      if (isIdentity(this.content.encoding)) yield* submessage.#pieces();
       else if (!submessage.ismodified()) yield* this.body;
       else {
         const pieces = [...submessage.#pieces()];
-        yield encoded(reencoding(encoding), maxLengthOf(pieces), () => toBlocks(pieces), this.lineBreak);
+        yield encoded('base64', maxLengthOf(pieces), () => toBlocks(pieces), this.lineBreak);
       }
       return;
     }
     const parts = this.#parts.map((part) => part.#pieces());
     yield* joinParts(this.frames.toBuffers(), parts, this.lineBreak);
+  }
+
+  /** @internal */
+  protected override get writtenKind(): Kind {
+    const isRewritten = !isIdentity(this.content.encoding) && this.getSubmsg()?.ismodified() === true;
+    return isRewritten ? 'rewritten' : this.kind;
   }
 
   /** @internal Whether there are lines, also in the parts, that only start with a boundary. */
@@ -261,16 +261,21 @@ export class MimeMessage extends StoredPart {
     return toBlocks(this.#pieces());
   }
 
+  /**
+   * A message that was encoded becomes base64 if it is modified: programs that ignore its encoding would read another one otherwise than it
+   * was judged. The header field has to say so.
+   */
+  #declareEncoding(): void {
+    if (this.writtenKind === 'rewritten' && this.content.encoding !== 'base64')
+      this.setHeader('Content-Transfer-Encoding', 'base64');
+  }
+
   *#pieces(): Generator<Buffer | ByteSource> {
     if (this.source && !this.ismodified()) {
       yield this.source;
       return;
     }
-    const submessage = this.getSubmsg();
-    const { encoding } = this.content;
-    // uuencode can be read but is not written: the message becomes base64, and the header field has to say so.
-    if (submessage?.ismodified() && !isIdentity(encoding) && reencoding(encoding) !== encoding)
-      this.setHeader('Content-Transfer-Encoding', reencoding(encoding));
+    this.#declareEncoding();
     yield this.fields.toBuffer();
     yield* this.bodyPieces();
   }

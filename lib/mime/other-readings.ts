@@ -13,7 +13,8 @@ import type { MimeLimits } from './limits.js';
 import { CR, LF } from './lines.js';
 import { decodeWithin } from './transfer-encoding.js';
 
-type Kind = 'multipart' | 'message' | 'leaf';
+/** What a part is read as. A message that is `rewritten` has been encoded again, as base64, which is no message to anybody. */
+export type Kind = 'multipart' | 'message' | 'leaf' | 'rewritten';
 
 /** A container that may also be read as one file: HTML, TNEF or ZIP, or what is only tried as a multipart, for its boundary. */
 const isFileToo = (content: Content, kind: Kind): boolean =>
@@ -25,7 +26,7 @@ const isEncodedContainer = (content: Content, kind: Kind): boolean =>
 
 /** Whether it may be a message, but was not opened as one, or not with every encoding. */
 const isOtherMessage = (content: Content, kind: Kind): boolean =>
-  content.mayBeMessage && (kind === 'leaf' || content.encodings.length > 1);
+  content.mayBeMessage && (kind === 'leaf' || (kind !== 'rewritten' && content.encodings.length > 1));
 
 /** Whether {@link otherReadings} may give any. This is known from the head alone. */
 export function hasOtherReadings(content: Content, kind: Kind, headers: HeaderBlock): boolean {

@@ -17,7 +17,7 @@ function hexValue(byte: number | undefined): number {
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
 
-/** What the decoder has read: text, an equals sign, its first hexadecimal digit, blanks after it, or the CR of a soft line break. */
+/** What the decoder has read: text, an equals sign, its first hexadecimal digit, blanks after it, or CR of a soft line break. */
 enum State {
   Text,
   Equals,
@@ -26,7 +26,7 @@ enum State {
   SoftCr,
 }
 
-/** Keeps an `=` that does not begin an escape sequence. */
+/** Keeps an `=` that does not begin an escape sequence. CRs and an LF are one line break, a CR without an LF is one too. */
 export function decodeQuotedPrintable(chunks: readonly Uint8Array[], allocate: Allocate): Buffer {
   const decoded = allocate(sizeOf(chunks));
   let length = 0;
@@ -34,6 +34,8 @@ export function decodeQuotedPrintable(chunks: readonly Uint8Array[], allocate: A
   /** Index of the last equals sign in `decoded`. If it begins an escape sequence, decoding continues there. */
   let equals = 0;
   let high = 0;
+  /** CRs after the first one of a soft line break. They belong to it if an LF follows. */
+  let moreCrs = 0;
   for (const chunk of chunks) {
     if (state === State.Text && !chunk.includes(EQUALS)) {
       decoded.set(chunk, length);
@@ -43,8 +45,14 @@ export function decodeQuotedPrintable(chunks: readonly Uint8Array[], allocate: A
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at] as number;
       if (state === State.SoftCr) {
+        if (byte === CR) {
+          moreCrs++;
+          continue;
+        }
         state = State.Text;
         if (byte === LF) continue;
+        decoded.fill(CR, length, length + moreCrs);
+        length += moreCrs;
       } else if (state === State.Digit) {
         state = State.Text;
         const low = hexValue(byte);
@@ -57,6 +65,7 @@ export function decodeQuotedPrintable(chunks: readonly Uint8Array[], allocate: A
         if (byte === LF || byte === CR) {
           length = equals;
           state = byte === CR ? State.SoftCr : State.Text;
+          moreCrs = 0;
           continue;
         }
         high = state === State.Equals ? hexValue(byte) : -1;
@@ -71,6 +80,10 @@ export function decodeQuotedPrintable(chunks: readonly Uint8Array[], allocate: A
     }
   }
   if (state === State.Equals || state === State.Blanks) length = equals;
+  if (state === State.SoftCr) {
+    decoded.fill(CR, length, length + moreCrs);
+    length += moreCrs;
+  }
   return decoded.subarray(0, length);
 }
 

@@ -8,7 +8,7 @@ import { LeafContent } from './leaf-content.js';
 import type { MimeLimits } from './limits.js';
 import type { MessageState } from './message-state.js';
 import { withReadings } from './names.js';
-import { hasOtherReadings, otherReadings } from './other-readings.js';
+import { hasOtherReadings, type Kind, otherReadings } from './other-readings.js';
 import { NO_FRAME } from './part-tree.js';
 import type { Entity } from './pieces.js';
 import { decodeWithin } from './transfer-encoding.js';
@@ -114,13 +114,24 @@ export abstract class StoredPart extends DescribedPart {
 
   /** @internal Whether programs may read this part, as it is written now, in other ways than the usual one. */
   get hasOtherReadings(): boolean {
-    return hasOtherReadings(this.content, this.kind, this.fields);
+    return hasOtherReadings(this.content, this.writtenKind, this.fields);
+  }
+
+  /** @internal The kind of the part as it is written. */
+  protected get writtenKind(): Kind {
+    return this.kind;
   }
 
   /** @internal What other programs may read in place of this part: complete messages. @throws MilterError ERR_MILTER_MIME_LIMIT */
   otherReadings(): Generator<Buffer> {
     const { limits } = this;
-    return otherReadings(this.fields.toBuffer(), this.content, this.kind, () => this.getPayload(), limits);
+    return otherReadings(
+      this.fields.toBuffer(),
+      this.content,
+      this.writtenKind,
+      () => this.getPayload(),
+      limits,
+    );
   }
 
   /** The content as it is written, still encoded (pymilter's `get_payload`). Do not change it: it may be memory of the message. */

@@ -28,10 +28,6 @@ export const ENCODINGS = ['7bit', '8bit', 'binary', 'base64', 'quoted-printable'
 /** The encodings that {@link MimeMessage.setPayload} supports. */
 export type TransferEncoding = (typeof ENCODINGS)[number];
 
-/** The encoding to write what was read in `encoding`. */
-export const reencoding = (encoding: string): 'base64' | 'quoted-printable' =>
-  encoding === 'quoted-printable' ? 'quoted-printable' : 'base64';
-
 /** Encodes `bytes`. The result is always a new Buffer. */
 export function encode(bytes: Uint8Array, encoding: TransferEncoding | undefined, lineBreak: string): Buffer {
   if (encoding !== 'base64' && encoding !== 'quoted-printable') return Buffer.from(bytes);

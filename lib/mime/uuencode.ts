@@ -4,21 +4,23 @@ import { lineEnd, SPACE, skipLineBreak } from './lines.js';
 import type { Allocate } from './reusable-buffer.js';
 
 /**
- * Decodes the lines between `begin` and `end`, or all lines if there is no `begin`. Because mail programs remove blanks at
+ * Decodes the lines between the first `begin` and the `end` after it, or all lines if there is no `begin`. Because mail programs remove blanks at
  * the end of a line, two bytes can decode to 63; decoding stops soon after `maxSize` bytes.
  */
 export function decodeUuencoded(chunks: readonly Buffer[], allocate: Allocate, maxSize: number): Buffer {
   const bytes = joinChunks(chunks);
   let begin = 0;
+  let isBegun = false;
   let size = 0;
   let at = 0;
   while (at < bytes.length && size <= maxSize) {
     const end = lineEnd(bytes, at);
     const text = mayEnclose(bytes[at]) ? bytes.toString('latin1', at, Math.min(end, at + 6)) : '';
-    if (text.trimEnd() === 'end') break;
+    if (isBegun && text.trimEnd() === 'end') break;
     size += end > at ? sixBits(bytes, at, end) : 0;
     at = skipLineBreak(bytes, end);
-    if (text !== 'begin ') continue;
+    if (isBegun || text !== 'begin ') continue;
+    isBegun = true;
     begin = at;
     size = 0;
   }

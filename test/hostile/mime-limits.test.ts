@@ -339,6 +339,14 @@ describe('defanging takes linear, not quadratic time', () => {
       (n) => bytes(`Content-Type: text/html\n\n<iframe ${'srcdoc '.repeat(n / 7)}>`),
     ],
     [
+      'soft line breaks that end in CR',
+      leaf('Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable', '=\r'),
+    ],
+    [
+      'soft line breaks up to LF',
+      leaf('Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable', '=\ra\n'),
+    ],
+    [
       'names that almost end in a quote',
       (n) => {
         const name = (at: number) => `name="${at}.${"'".repeat(3900)}x/"`;

@@ -227,6 +227,65 @@ describe('HTML', () => {
   }
 });
 
+describe('a transfer encoding', () => {
+  const SCRIPT = '<html><script>EVIL()</script></html>';
+  const HTML = 'Content-Type: text/html\r\nContent-Transfer-Encoding: ';
+  const MESSAGE = 'Content-Type: message/rfc822\r\nContent-Transfer-Encoding: ';
+  const PROGRAM = 'Content-Type: a/b; name=evil.exe\r\n\r\nPROGRAM';
+
+  it.each([
+    ['uuencode of HTML that is not encoded', `${HTML}x-uuencode\r\n\r\n${SCRIPT}`],
+    ['base64 of a message that is not encoded', `${MESSAGE}base64\r\n\r\n${PROGRAM}`],
+    ['uuencode of a message that is not encoded', `${MESSAGE}x-uuencode\r\n\r\n${PROGRAM}`],
+    ['base64 of a message with HTML', `${MESSAGE}base64\r\n\r\nContent-Type: text/html\r\n\r\n${SCRIPT}`],
+    [
+      'uuencode with an end before the beginning',
+      `${HTML}uuencode\r\n\r\nend\r\nbegin 644 a\r\n${uuencode(SCRIPT)}end`,
+    ],
+    [
+      'uuencode with a second beginning before the end',
+      `${HTML}uue\r\n\r\nbegin 644 a\r\n${uuencode(SCRIPT)}begin 644 b\r\n${uuencode('hello')}end`,
+    ],
+    [
+      'quoted-printable with CR CR LF in a tag',
+      `${HTML}quoted-printable\r\n\r\n<scr=\r\r\nipt>EVIL()</script>`,
+    ],
+    [
+      'quoted-printable with four CRs in a tag',
+      `${HTML}quoted-printable\r\n\r\n<scr=\r\r\r\r\nipt>EVIL()</script>`,
+    ],
+    [
+      'quoted-printable with something between CR and LF',
+      `${HTML}quoted-printable\r\n\r\n<scr=\rjunk\nipt>EVIL()</script>`,
+    ],
+  ])('%s is read as programs read it', async (_title, part) => {
+    expect(await defanged(multipart([part]))).not.toMatch(/EVIL|PROGRAM/);
+    expect(await defanged(bytes(part))).not.toMatch(/EVIL|PROGRAM/);
+  });
+
+  it('of a ZIP file hides no entries behind an end', async () => {
+    const file = uuencode(oddZip({ local: 'evil.exe' }).toString('latin1'));
+    const head = 'Content-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: x-uuencode';
+    const message = multipart([`${head}\r\n\r\nend\r\nbegin 644 a\r\n${file}end`]);
+    expect(await defanged(message, { scanZip: true })).toContain('WARNING.TXT');
+  });
+
+  it('is taken away once: harmless content stays', async () => {
+    const page = '<p>some text</p>\r\n';
+    const zip = uuencode(oddZip({ local: 'a.txt' }).toString('latin1'));
+    for (const part of [
+      `${HTML}x-uuencode\r\n\r\nbegin 644 a.html\r\n${uuencode(page)}end`,
+      `Content-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 a.zip\r\n${zip}end`,
+      `${MESSAGE}base64\r\n\r\n${bytes(`Content-Type: text/html\r\n\r\n${page}`).toString('base64')}`,
+      `${MESSAGE}quoted-printable\r\n\r\nContent-Type: text/html; charset=3Dutf-8\r\n\r\n<!-- <script>=\r\n</script> -->${page}`,
+      `${HTML}quoted-printable\r\n\r\n<p>a=\r\r\n b=\r c</p>`,
+    ]) {
+      const message = multipart([part]);
+      expect(await defanged(message, { scanZip: true })).toBe(message.toString('latin1'));
+    }
+  });
+});
+
 describe('ZIP files', () => {
   for (const [title, file] of Object.entries(ZIPS)) {
     /** @contract 24, 25 */
