@@ -6,7 +6,8 @@
  * does not matter.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
-import { decodeUtf7, isImapUtf7, isUtf7 } from './charset-text.js';
+import { decodeEscapes, decodeUtf7, isEscaped, isImapUtf7, isUtf7 } from './charset-text.js';
+import { fromEbcdic, isEbcdic } from './ebcdic.js';
 import {
   EUC_JP,
   HZ_SHIFTS,
@@ -23,6 +24,7 @@ import { SPACE } from './lines.js';
 const TILDE = 0x7e;
 const PLUS = 0x2b;
 const AMPERSAND = 0x26;
+const EBCDIC_LESS = 0x4c;
 
 type Reading = (html: Buffer, charsets: readonly string[]) => Buffer | null;
 
@@ -98,42 +100,12 @@ const sevenBits: Reading = (html, charsets) => {
   return text;
 };
 
-/** The invariant characters of EBCDIC, from the codes that all its code pages share. */
-const EBCDIC: Uint8Array = (() => {
-  const table = new Uint8Array(256).fill(0x3f);
-  const put = (code: number, text: string) => {
-    for (const [index, character] of [...text].entries()) table[code + index] = character.charCodeAt(0);
-  };
-  for (const [code, text] of [
-    [0x81, 'abcdefghi'],
-    [0x91, 'jklmnopqr'],
-    [0xa2, 'stuvwxyz'],
-    [0xc1, 'ABCDEFGHI'],
-    [0xd1, 'JKLMNOPQR'],
-    [0xe2, 'STUVWXYZ'],
-    [0xf0, '0123456789'],
-    [0x40, ' '],
-    [0x4c, '<'],
-    [0x6e, '>'],
-    [0x61, '/'],
-    [0x7e, '='],
-    [0x7d, "'"],
-    [0x7f, '"'],
-    [0x60, '-'],
-    [0x5a, '!'],
-    [0x05, '\t'],
-    [0x0d, '\r'],
-    [0x15, '\n'],
-    [0x25, '\n'],
-  ] as const)
-    put(code, text);
-  return table;
-})();
+const ebcdic: Reading = (html, charsets) =>
+  charsets.some(isEbcdic) && html.includes(EBCDIC_LESS) ? fromEbcdic(html) : null;
 
-const ebcdic: Reading = (html, charsets) => {
-  if (!charsets.some((charset) => /ebcdic|ibm|cp|^\d+$/.test(charset)) || !html.includes(0x4c)) return null;
-  return mapped(html, (byte) => EBCDIC[byte] as number);
-};
+/** Python's escapes in ASCII. */
+const escaped: Reading = (html, charsets) =>
+  charsets.some(isEscaped) && html.includes('\\') ? Buffer.from(decodeEscapes(latin1(html))) : null;
 
 /**
  * Without characters of several bytes, in character sets that have such. All but the first byte may be a quote or a bracket to programs
@@ -153,6 +125,7 @@ const READINGS: readonly Reading[] = [
   withoutCharacters(/euc-?jp|ujis|x-euc$/, EUC_JP),
   withoutCharacters(/gb|big-?5|euc-?(?:kr|cn|tw)|ksc|ks_c|windows-9(?!32)|cp9(?!32)|johab|uhc/, PAIRS),
   ebcdic,
+  escaped,
 ];
 
 /**

@@ -1,5 +1,6 @@
 /** The content of a part as its header fields describe it, in every way that they can be read. */
 import { encodingsOf, isIdentity } from './encoding-readings.js';
+import { trimFilename } from './extensions.js';
 import type { HeaderBlock } from './header-block.js';
 import { decodedValue, NameBudget, usualName, withNewExtensions } from './names.js';
 import {
@@ -39,18 +40,18 @@ const CALENDAR_TYPE = /^(?:text|application)\/(?:calendar|ics|x-vcalendar)/;
 const MESSAGE_LIKE_TYPE = /^(?:text\/rfc822|application\/x-mimearchive)/;
 
 /** Names of HTML, which mail programs and browsers open as such whatever its type is. */
-const HTML_NAME = /\.(?:[sx]?html?|xht|xml|svg|mht|mhtml)[\s.]*$/i;
-const XML_NAME = /\.(?:xhtml?|xht|xml|svg)[\s.]*$/i;
+const HTML_NAME = /\.(?:[sx]?html?|xht|xml|svg|mht|mhtml)$/i;
+const XML_NAME = /\.(?:xhtml?|xht|xml|svg)$/i;
 /** Names of messages, which mail programs open as such. */
-const MESSAGE_NAME = /\.(?:eml|mht|mhtml|nws)[\s.]*$/i;
+const MESSAGE_NAME = /\.(?:eml|mht|mhtml|nws)$/i;
 /** `winmail.dat`, also with something before or between, as copies of it are called. */
 const TNEF_NAME = {
   test(name: string): boolean {
     const file = name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1);
-    return /\.dat[\s.]*$/i.test(file) && /winmail/i.test(file);
+    return /\.dat$/i.test(file) && /winmail/i.test(file);
   },
 };
-const CALENDAR_NAME = /\.(?:ics|ical|ifb|vcs)[\s.]*$/i;
+const CALENDAR_NAME = /\.(?:ics|ical|ifb|vcs)$/i;
 
 /**
  * How many names with several readings are read in a message. Content-Type is read with the head, and other fields only when they are
@@ -78,6 +79,8 @@ export class Content {
   readonly #contentType: ParameterReadings;
   #disposition: ParameterReadings | undefined;
   #names: readonly NamePair[] | undefined;
+  /** The names as Windows reads them. */
+  #files: readonly string[] | undefined;
 
   /**
    * @param defaultType the type of a part without Content-Type: message/rfc822 in a multipart/digest (RFC 2046 5.1.5)
@@ -146,7 +149,7 @@ export class Content {
   }
 
   get isZip(): boolean {
-    return this.types.some((type) => ZIP_TYPES.has(type)) || this.#isNamed(/\.zip[\s.]*$/i);
+    return this.types.some((type) => ZIP_TYPES.has(type)) || this.#isNamed(/\.zip$/i);
   }
 
   /** Whether the content is a container of Outlook's, usually named winmail.dat. */
@@ -225,7 +228,8 @@ export class Content {
   }
 
   #isNamed(pattern: Pick<RegExp, 'test'>): boolean {
-    return this.names.some(([, name]) => pattern.test(name));
+    this.#files ??= this.names.map(([, name]) => trimFilename(name));
+    return this.#files.some((name) => pattern.test(name));
   }
 }
 

@@ -5,10 +5,9 @@
 import { encodeBytes } from '../internal/bytes.js';
 import { withoutAtEnd } from '../internal/trim-end.js';
 import { decodeWords, type WordReader } from '../utils/encoded-words.js';
-import { decodeText, decodeUtf7 } from './charset-text.js';
+import { asciiOf, decodeOdd, decodeText, decodeUtf7, ODD_LABEL } from './charset-text.js';
 import { extensionOf } from './extensions.js';
 import { decodeReferences } from './html-references.js';
-import { SHIFTS, without, withoutNul } from './left-out.js';
 
 /** An encoded word as loosely as it is read: without an end, with blanks in it, in any character set. */
 const WORD = /=\?([^?\s]*)\?([bq])\?([^?]*)(?:\?=|\?|$)/gi;
@@ -16,13 +15,17 @@ const WORD = /=\?([^?\s]*)\?([bq])\?([^?]*)(?:\?=|\?|$)/gi;
 const skipJunk = (text: string): Buffer => Buffer.from(text.replace(/[^A-Za-z0-9+/]/g, ''), 'base64');
 /** Node's decoder also knows the alphabet for URLs, with `-` and `_`. */
 const urlAlphabet = (text: string): Buffer => Buffer.from(text.replace(/[^\w+/-]/g, ''), 'base64');
-/** UTF-16, UTF-32 and shift sequences of stateful character sets, when what is decoded is ASCII. */
-const asciiOf = (bytes: Buffer): string => without(withoutNul(bytes), SHIFTS).toString('latin1');
 
 const ANY_CHARSET = { pattern: WORD, knows: () => true };
 const USUAL: WordReader = { ...ANY_CHARSET, base64: skipJunk, decode: decodeText };
 const URL_ALPHABET: WordReader = { ...ANY_CHARSET, base64: urlAlphabet, decode: decodeText };
 const AS_ASCII: WordReader = { ...ANY_CHARSET, base64: skipJunk, decode: asciiOf };
+const BY_ODD_LABEL: WordReader = {
+  pattern: WORD,
+  knows: (charset) => ODD_LABEL.test(charset),
+  base64: skipJunk,
+  decode: decodeOdd,
+};
 
 /** A word in base64 with a character of the alphabet for URLs. */
 const URL_WORD = /\?b\?[^?]*[-_]/i;
@@ -33,7 +36,7 @@ const ASCII_WORDS = /^(?:[ -<>-~]|=(?!\?|[01][0-9a-f])|=\?(?:utf-8|us-ascii|iso-
 function readersOf(name: string): WordReader[] {
   const readers = [USUAL];
   if (URL_WORD.test(name)) readers.push(URL_ALPHABET);
-  if (!ASCII_WORDS.test(name)) readers.push(AS_ASCII);
+  if (!ASCII_WORDS.test(name)) readers.push(AS_ASCII, BY_ODD_LABEL);
   return readers;
 }
 

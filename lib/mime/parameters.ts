@@ -71,7 +71,20 @@ const RELEVANT = /name|boundary|charset/i;
 const TOKEN = /^[\w.-]+$/;
 
 /** Where a value may end that is not quoted, besides a semicolon. */
-const VALUE_ENDS = [',', ' ', '\t', '(', ')', '"'] as const;
+const VALUE_ENDS: readonly string[] = [',', ' ', '\t', '(', ')', '"'];
+/** Where a name may end besides: a token has none of these (RFC 2045 5.1). */
+const TOKEN_ENDS: readonly string[] = ['@', '[', ']', '=', '/', '<', '>', '\\', '?', ':'];
+const NAME_ENDS: readonly string[] = [...VALUE_ENDS, ...TOKEN_ENDS];
+/** A whole encoded word, at which some programs end a value. */
+const FIRST_WORD = /^=\?[^?]*\?[bq]\?[^?]*\?=/i;
+
+/** The beginnings of an unquoted value up to each of these characters. */
+function* endedAt(text: string, ends: readonly string[]): Generator<string> {
+  for (const end of ends) {
+    const found = text.indexOf(end);
+    if (found > 0) yield text.slice(0, found);
+  }
+}
 
 /** A field's value without quotes, of which any part can be taken: they are removed once, not for each parameter. */
 class WithoutQuotes {
@@ -96,7 +109,12 @@ class WithoutQuotes {
 }
 
 /** The texts that a value which begins at `at` may be if no rule of the RFC applies. */
-function* looseValues(value: string, at: number, withoutQuotes: () => WithoutQuotes): Generator<string> {
+function* looseValues(
+  value: string,
+  at: number,
+  isName: boolean,
+  withoutQuotes: () => WithoutQuotes,
+): Generator<string> {
   const semicolon = endAt(value, ';', at);
   const text = value.slice(at, semicolon);
   if (TOKEN.test(text)) {
@@ -114,10 +132,9 @@ function* looseValues(value: string, at: number, withoutQuotes: () => WithoutQuo
   }
   yield text.trim();
   if (text.includes('\\')) yield text.replace(/\\(.)/g, '$1').trim();
-  for (const end of VALUE_ENDS) {
-    const found = text.indexOf(end);
-    if (found > 0) yield text.slice(0, found);
-  }
+  yield* endedAt(text, isName ? NAME_ENDS : VALUE_ENDS);
+  const [word] = FIRST_WORD.exec(text) ?? [];
+  if (word !== undefined) yield word;
   if (text.endsWith('\\'))
     yield unquote(value.slice(at, endAt(value, ';', semicolon + 1)).replace(/\\;/g, ';'));
 }
@@ -138,7 +155,8 @@ function readLoosely(value: string, attributes: Attributes, maxParameters: numbe
     const attribute = beginning.slice(0, beginning.lastIndexOf('=')).trim();
     if (!RELEVANT.test(attribute)) continue;
     if (++count > maxParameters) return true;
-    const texts = new Set(looseValues(value, index + beginning.length, withoutQuotes));
+    const isName = /name/i.test(attribute);
+    const texts = new Set(looseValues(value, index + beginning.length, isName, withoutQuotes));
     for (const text of texts) budget -= text.length + 64;
     if (budget < 0) return true;
     attributes.add(attribute, texts);
@@ -156,9 +174,11 @@ function simpleParameters(value: string, names: NameReader): ParameterReadings {
   SIMPLE_PARAMETER.lastIndex = 0;
   for (let found = SIMPLE_PARAMETER.exec(value); found; found = SIMPLE_PARAMETER.exec(value)) {
     const name = (found[1] as string).toLowerCase();
-    const text = found[2] ?? found[3] ?? '';
-    if (!name.includes('name') || isPlainName(text)) parameters.push([name, text]);
-    else parameters.push(...readingsIn(name, [text], [], names));
+    const [, , quoted, token = ''] = found;
+    const text = quoted ?? token;
+    const others = name.includes('name') ? [...endedAt(token, TOKEN_ENDS)] : [];
+    if (!name.includes('name') || (isPlainName(text) && others.length === 0)) parameters.push([name, text]);
+    else parameters.push(...readingsIn(name, [text], others, names));
   }
   return { parameters, overloaded: names.overloaded };
 }

@@ -5,7 +5,8 @@
  * order of the field, the last instead of the first of a number, or each for a value of its own.
  */
 import { encodeBytes } from '../internal/bytes.js';
-import { decodeText } from './charset-text.js';
+import { asciiOf, decodeOdd, decodeText, ODD_LABEL } from './charset-text.js';
+import { SHIFT_CONTROLS } from './left-out.js';
 import { withoutComments } from './names.js';
 
 /** `name*1*` as the name, the number of the segment, and whether it is encoded (RFC 2231 7). */
@@ -84,8 +85,14 @@ function bytesOf(text: string, encoded: boolean): string {
   return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
+/** The text of bytes in a character set; null if there is no such reading. */
+type Decode = (bytes: Buffer, charset: string) => string | null;
+
+/** NUL, and what switches between character sets. */
+const SHIFT_MARKS: readonly number[] = [0, ...SHIFT_CONTROLS];
+
 /** Puts segments together and decodes them in the character set that the first one names if it is encoded. */
-function join(segments: readonly Segment[]): string[] {
+function join(segments: readonly Segment[], decode: Decode = decodeText): string[] {
   const [first] = segments;
   if (!first) return [];
   const rest = segments
@@ -93,13 +100,23 @@ function join(segments: readonly Segment[]): string[] {
     .map(({ bytes }) => bytes)
     .join('');
   const heads = first.encoded ? extendedValue(first.text) : ([['', first.text]] as [string, string][]);
-  return heads.map(([charset, text]) => {
+  return heads.flatMap(([charset, text]) => {
     const joined = bytesOf(text, first.encoded) + rest;
-    if (charset === '' && isAsciiText(joined)) return joined;
+    if (charset === '' && isAsciiText(joined)) return [joined];
     // Text that is no byte string was not encoded at all.
-    return /[^\0-\xff]/.test(joined) ? joined : decodeText(Buffer.from(joined, 'latin1'), charset);
+    return /[^\0-\xff]/.test(joined) ? [joined] : (decode(Buffer.from(joined, 'latin1'), charset) ?? []);
   });
 }
+
+/** The readings of segments, the usual one first. */
+const joinInAllWays = (segments: readonly Segment[]): string[] =>
+  [decodeText, decodeWithoutShifts, decodeByOddLabel].flatMap((decode) => join(segments, decode));
+
+const decodeWithoutShifts: Decode = (bytes, charset) =>
+  charset !== '' && SHIFT_MARKS.some((mark) => bytes.includes(mark)) ? asciiOf(bytes) : null;
+
+const decodeByOddLabel: Decode = (bytes, charset) =>
+  ODD_LABEL.test(charset) ? decodeOdd(bytes, charset) : null;
 
 /** The values of an attribute. */
 export interface Values {
@@ -120,11 +137,12 @@ function assembled(segments: readonly Segment[]): Values {
   const [head] = distinct;
   if (distinct.length === 1 && head?.encoded && !head.text.includes("'")) usual.unshift(head.text);
   const others = [
-    ...(gap > 0 ? join(distinct.slice(0, gap)) : []),
-    ...(empty > 0 ? join(distinct.slice(0, empty)) : []),
-    ...join(last),
-    ...join(segments),
-    ...(segments.length <= 16 ? segments.flatMap((each) => join([each])) : []),
+    ...joinInAllWays(distinct),
+    ...(gap > 0 ? joinInAllWays(distinct.slice(0, gap)) : []),
+    ...(empty > 0 ? joinInAllWays(distinct.slice(0, empty)) : []),
+    ...joinInAllWays(last),
+    ...joinInAllWays(segments),
+    ...(segments.length <= 16 ? segments.flatMap((each) => joinInAllWays([each])) : []),
   ];
   return { usual, others };
 }

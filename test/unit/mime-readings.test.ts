@@ -218,6 +218,15 @@ describe('HTML', () => {
       'in seven bits of UTF-8',
       'Content-Type: text/html; charset=us-ascii\r\n\r\n\xc3\xbcscript src=x></script>',
     ],
+    [
+      'in UTF-7 by a name of Python',
+      'Content-Type: text/html; charset=utf_7\r\n\r\n+AAoAPA-script>EVIL()</script>',
+    ],
+    ['in escapes', 'Content-Type: text/html; charset=unicode_escape\r\n\r\n<\\x73cript>EVIL()</script>'],
+    [
+      'in a continued line of escapes',
+      'Content-Type: text/html; charset=unicode_escape\r\n\r\n<scr\\\nipt>EVIL()</script>',
+    ],
     ['in seven bits', 'Content-Type: text/html; charset=us-ascii\r\n\r\n\xbcscript\xbeEVIL()'],
   ] as const) {
     /** @contract 27 */
@@ -225,6 +234,71 @@ describe('HTML', () => {
       expect(await defanged(multipart([part]))).toMatch(/WARNING/);
     });
   }
+});
+
+describe('names', () => {
+  it.each(['@x', '[1]', ']x', '=x', '/x', '<x', '>x', '\\x', '?x', ':x'])(
+    'a token ends at %j',
+    async (end) => {
+      for (const field of [
+        'Content-Type: a/b; name=',
+        'Content-Type: a/b; x="; y"; name=',
+        'Content-Disposition: attachment; filename=',
+      ])
+        expect(await defanged(multipart([`${field}evil.exe${end}\r\n\r\nPROGRAM`]))).not.toContain('PROGRAM');
+      const quoted = multipart([`Content-Type: a/b; name="a.txt${end.replace('\\', '\\\\')}b"\r\n\r\nx`]);
+      expect(await defanged(quoted)).toBe(quoted.toString('latin1'));
+    },
+  );
+
+  it('a boundary does not end there', async () => {
+    const message = bytes(
+      'Content-Type: multipart/mixed; boundary=--=_x\n\n----=_x\n\n----\ntext\n----=_x--\n',
+    );
+    expect(MimeMessage.from(message).parts).toHaveLength(1);
+  });
+
+  it.each([
+    'name==?utf-8?Q?evil=2Eexe?=.txt',
+    "name*=iso-2022-kr''evil.%1B%24%29Cexe",
+    "name*0*=iso-2022-kr''evil.%1B%24; name*1*=%29Cexe",
+    "name*=hz''evil.e~%0Axe",
+    "name*=utf_7''evil%2BIAsALg-exe",
+    "name*=u7''evil%2BIAsALg-exe",
+    "name*=cp037''%85%A5%89%93K%85%A7%85",
+    "name*=ibm500''%85%A5%89%93%4B%85%A7%85",
+    "name*=unicode_escape''evil.%5Cx65xe",
+    "name*=unicode_escape''evil.%5C145xe",
+    "name*=unicode_escape''evil%5CN{full stop}exe",
+    "name*=raw_unicode_escape''evil.%5Cu0065xe",
+    "name*=punycode''evil.exe-",
+    'name="=?cp037?Q?=85=A5=89=93=4B=85=A7=85?="',
+    'name="=?unicode_escape?Q?evil=5Cx2eexe?="',
+  ])('%s is evil.exe to somebody', async (parameter) => {
+    expect(await defanged(multipart([`Content-Type: a/b; ${parameter}\r\n\r\nPROGRAM`]))).not.toContain(
+      'PROGRAM',
+    );
+  });
+
+  it.each([
+    'filename="a.html\0"',
+    "filename*=utf-8''a.html%00",
+    'filename="a.htm\xa0"',
+    'filename="a.svg\xc2\xa0"',
+    'filename="a.html\xe2\x80\x8b"',
+  ])('HTML is %j', async (parameter) => {
+    const page = '<html><script>EVIL()</script></html>';
+    expect(
+      await defanged(
+        multipart([`Content-Type: a/b\r\nContent-Disposition: attachment; ${parameter}\r\n\r\n${page}`]),
+      ),
+    ).not.toContain('EVIL');
+  });
+
+  it('a ZIP file may have NUL behind its name', async () => {
+    const file = attachment('a.zip', oddZip({ local: 'evil.exe' })).replaceAll('a.zip', 'a.zip\0');
+    expect(await defanged(multipart([file]), { scanZip: true })).toContain('WARNING.TXT');
+  });
 });
 
 describe('a transfer encoding', () => {
