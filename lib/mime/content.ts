@@ -148,6 +148,11 @@ export class Content {
     return this.types.some((type) => XML_TYPE.test(type)) || this.#isNamed(XML_NAME);
   }
 
+  /** Whether lines that end in a blank are joined without it (RFC 3676). */
+  get isJoined(): boolean {
+    return this.parameters('Content-Type').some(([name, value]) => name === 'delsp' && /yes/i.test(value));
+  }
+
   get isZip(): boolean {
     return this.types.some((type) => ZIP_TYPES.has(type)) || this.#isNamed(/\.zip$/i);
   }

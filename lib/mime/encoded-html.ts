@@ -1,6 +1,7 @@
 /** Removal of scripts from HTML that has a transfer encoding. */
 import type { ByteSource } from './byte-source.js';
 import { otherTexts } from './charset-readings.js';
+import { SOFT_ENDS, without } from './left-out.js';
 import { isSmallerAsBase64 } from './quoted-printable.js';
 import type { Allocate, ReusableBuffer } from './reusable-buffer.js';
 import {
@@ -24,6 +25,8 @@ export interface EncodedHtml {
   readonly charsets: readonly string[];
   /** Whether it is also read as XML. */
   readonly isXml: boolean;
+  /** Whether lines that end in a blank are joined without it (`delsp=yes`, RFC 3676 4.1), which is meant for text, but done to HTML too. */
+  readonly isJoined: boolean;
   /** What other programs decode the body to. */
   otherContents(): Iterable<Buffer>;
   /** How its lines end. */
@@ -94,20 +97,29 @@ export function withoutScripts(
 /** Whether some program sees a script that is not among those found. */
 function hidesScript(html: Buffer, found: Scripts | null, source: EncodedHtml): boolean {
   const { charset, charsets, isXml } = source;
+  const isHarmful = (text: Buffer): boolean => hasScript(text, isXml) || (isXml && declaresMarkup(text));
   if (isXml && declaresMarkup(html)) return true;
+  const joinedTexts = function* (bytes: Buffer): Generator<Buffer> {
+    const joined = source.isJoined ? without(bytes, SOFT_ENDS) : null;
+    if (!joined) return;
+    yield joined;
+    yield* otherTexts(joined, charsets);
+  };
   const textsOf = function* (bytes: Buffer): Generator<Buffer> {
     if (isWide(html, charset)) yield bytes; // to programs that do not believe that it is UTF-16
     yield* otherTexts(bytes, charsets);
+    yield* joinedTexts(bytes);
   };
   // What was found is removed from a copy, which is made only if there is another reading.
   if (!found || textsOf(html).next().done !== true) {
     const clean = found ? replaceRanges(html, found) : html;
-    for (const text of textsOf(clean)) if (hasScript(text, isXml)) return true;
+    for (const text of textsOf(clean)) if (isHarmful(text)) return true;
   }
   // With scripts removed, the content is encoded anew, in an encoding that is read in one way only.
   for (const content of found ? [] : source.otherContents()) {
-    if (hasScript(content, isXml)) return true;
-    for (const text of otherTexts(content, charsets)) if (hasScript(text, isXml)) return true;
+    if (isHarmful(content)) return true;
+    for (const text of otherTexts(content, charsets)) if (isHarmful(text)) return true;
+    for (const text of joinedTexts(content)) if (isHarmful(text)) return true;
   }
   return false;
 }

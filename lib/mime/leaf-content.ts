@@ -108,7 +108,7 @@ export class LeafContent {
 
   /** HTML without its scripts, as {@link withoutScripts} gives it. */
   withoutScripts(maxSize: number, lineBreak: string): ScriptlessHtml | 'nothing' | 'too large' | 'hidden' {
-    const { encodings, charset, charsets, isXml } = this.#content;
+    const { encodings, charset, charsets, isXml, isJoined } = this.#content;
     const html = {
       body: this.#body,
       encoding: encodings[0] as string,
@@ -116,6 +116,7 @@ export class LeafContent {
       charset,
       charsets,
       isXml,
+      isJoined,
       lineBreak,
     };
     return withoutScripts(html, this.#buffer, maxSize);

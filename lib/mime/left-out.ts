@@ -3,6 +3,8 @@
  * nothing else takes many times its memory.
  */
 
+import { CR, LF, SPACE } from './lines.js';
+
 /** How many bytes from `at` on are left out. */
 export type Unwanted = (bytes: Buffer, at: number) => number;
 
@@ -78,3 +80,10 @@ export const EUC_JP = wideCharacters((lead) => {
 });
 /** Those of GBK, Big5, and the character sets of Korea. */
 export const PAIRS = wideCharacters((lead) => (lead === 0xff ? 1 : 2));
+
+/** A blank and the line break after it. */
+export const SOFT_ENDS: Unwanted = (bytes, at) => {
+  if (bytes[at] !== SPACE) return 0;
+  if (bytes[at + 1] === LF) return 2;
+  return bytes[at + 1] === CR && bytes[at + 2] === LF ? 3 : 0;
+};

@@ -80,25 +80,23 @@ function tagEnd(html: Characters, at: number): [end: number, name: string, close
   return [html.length, name, false];
 }
 
-/** The value that the attribute srcdoc has in the tag from `at` to `end`, or null: it is a document of its own. */
-function srcdocOf(html: Characters, at: number, end: number): Buffer | null {
+/** The values of all attributes srcdoc in the tag from `at` to `end`. Each is a document of its own; most programs take the first. */
+function* srcdocsOf(html: Characters, at: number, end: number): Generator<Buffer> {
   let i = at;
   while (i < end && !endsName(html[i])) i++;
-  while (i < end) {
+  while (i < end && html[i] !== GREATER) {
     if (isBlank(html[i]) || html[i] === SLASH) {
       i++;
       continue;
     }
-    if (html[i] === GREATER) return null;
     const next = attributeEnd(html, i);
-    if (beginsName(html, i, SRCDOC)) {
+    const nameEnd = i + SRCDOC.length;
+    if (beginsName(html, i, SRCDOC) && (endsName(html[nameEnd]) || html[nameEnd] === EQUALS)) {
       const value = html.subarray(i, next).indexOf(EQUALS); // Searching beyond `next` would take quadratic time.
-      const text = value < 0 ? '' : textOf(html, i + value + 1, next);
-      if (text !== '') return Buffer.from(decodeReferences(text));
+      if (value >= 0) yield Buffer.from(decodeReferences(textOf(html, i + value + 1, next)));
     }
     i = next;
   }
-  return null;
 }
 
 function textOf(html: Characters, begin: number, end: number): string {
@@ -111,12 +109,18 @@ function textOf(html: Characters, begin: number, end: number): string {
 /** Documents in documents that are followed. What is deeper counts as a script. */
 const MAX_NESTING = 4;
 
-/** Whether the tag whose name begins at `at` is an iframe with a script in its srcdoc. */
+/**
+ * Whether the tag whose name begins at `at` is an iframe with a script in its srcdoc. Whatever looks like one is one: references in the
+ * value decide where a comment or a text ends, and programs differ in which of them they know.
+ */
 function hasScriptInside(html: Characters, at: number, end: number, depth: number): boolean {
   if (!isNamed(html, at, IFRAME)) return false;
-  const inner = srcdocOf(html, at, end);
-  if (!inner || !mayHaveScript(inner)) return false;
-  return depth >= MAX_NESTING || rangesOf(inner, false, depth + 1).length > 0;
+  for (const inner of srcdocsOf(html, at, end)) {
+    if (!mayHaveScript(inner)) continue;
+    if (depth >= MAX_NESTING || scriptsIn(inner, 0, inner.length, depth + 1).next().done !== true)
+      return true;
+  }
+  return false;
 }
 
 /** The index after the attribute at `at`, including its value. */
@@ -210,7 +214,7 @@ function* scriptsIn(
 /** In XML, an element may be named `x:script`. @returns where the name begins without the prefix */
 function afterPrefix(text: Characters, at: number): number {
   let i = at;
-  while (i - at < 100 && (isLetter(text[i]) || (text[i] as number) > 0x7f || isNameCode(text[i]))) i++;
+  while (isLetter(text[i]) || (text[i] as number) > 0x7f || isNameCode(text[i])) i++;
   return text[i] === 0x3a ? i + 1 : at;
 }
 
@@ -273,13 +277,18 @@ const BEGINNING_LENGTH = 5;
 /** Whether the bytes may contain a script: `<script`, `:script`, or an iframe. This check is fast. */
 export const mayHaveScript = (html: Buffer): boolean => hasMatch(html, BEGINNING, BEGINNING_LENGTH);
 
-const ENTITY = /<!ENTITY[^"'>]{0,200}("[^"]*"|'[^']*')/g;
+const ENTITY = '<!ENTITY';
+/** What follows it, up to the end of the first quoted value, or without that to the next one. */
+const ENTITY_VALUE = /^[^"'>]*(?:"([^"]*)("?)|'([^']*)('?))/;
 
 /** Whether XML declares an entity with markup in it, or with references, which may become a script where it is used. */
 export function declaresMarkup(xml: Buffer): boolean {
-  if (!xml.includes('<!ENTITY')) return false;
-  for (const [, value = ''] of xml.toString('latin1').matchAll(ENTITY)) if (/[<&]/.test(value)) return true;
-  return false;
+  if (!xml.includes(ENTITY)) return false;
+  const [, ...declarations] = xml.toString('latin1').split(ENTITY);
+  return declarations.some((declaration) => {
+    const [, quoted, quote, single = '', apostrophe] = ENTITY_VALUE.exec(declaration) ?? [null, '', '"'];
+    return (quote ?? apostrophe) === '' || /[<&]/.test(quoted ?? single);
+  });
 }
 
 /** The byte order if the HTML is UTF-16 by its character set or its byte order mark (RFC 2781 4). */

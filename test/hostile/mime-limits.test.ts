@@ -330,6 +330,10 @@ describe('defanging takes linear, not quadratic time', () => {
     ],
     ['beginnings of files', leaf('Content-Type: text/plain', 'begin 644 a.txt\n')],
     ['lines of dashes without a boundary', leaf('Content-Type: multipart/mixed', '--a \n')],
+    ['prefixes of elements', leaf('Content-Type: application/xhtml+xml', '<a')],
+    ['entities', leaf('Content-Type: application/xhtml+xml', '<!ENTITY a ')],
+    ['entities that are not closed', leaf('Content-Type: application/xhtml+xml', "<!ENTITY a '")],
+    ['many srcdocs', (n) => bytes(`Content-Type: text/html\n\n<iframe ${'srcdoc="<if" '.repeat(n / 13)}>`)],
     [
       'blanks in the first line of a file',
       (n) => bytes(`A: b\n\nbegin 6${' '.repeat(n)}x\n${'x'.repeat(200)}`),

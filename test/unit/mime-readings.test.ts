@@ -360,6 +360,55 @@ describe('a transfer encoding', () => {
   });
 });
 
+describe('a script that is well hidden', () => {
+  const HTML = 'Content-Type: text/html\r\n\r\n';
+  const XHTML = 'Content-Type: application/xhtml+xml\r\n\r\n';
+  const entity = '<!DOCTYPE html [<!ENTITY e "&#60;script>EVIL()">]><html>&e;</html>';
+  const wide = `\xff\xfe${Buffer.from(entity, 'utf16le').toString('latin1')}`;
+
+  it.each([
+    ['in a srcdoc behind another attribute', `${HTML}<iframe srcdocx=1 srcdoc="<script>EVIL()</script>">`],
+    ['in a second srcdoc', `${HTML}<iframe srcdoc="x" srcdoc = "<script>EVIL()</script>">`],
+    [
+      'in a comment that a named reference ends',
+      `${HTML}<iframe srcdoc="<!-- --&excl;><script>EVIL()</script>">`,
+    ],
+    [
+      'in a comment that an unfinished reference ends',
+      `${HTML}<iframe srcdoc="<!-- --&gtx <p title='--> <script>EVIL()</script>'>">`,
+    ],
+    [
+      'in a comment that an impossible reference ends',
+      `${HTML}<iframe srcdoc="<!-- --&#99999999;> <p title='--> <script>EVIL()</script>'>">`,
+    ],
+    ['in an entity behind many blanks', XHTML + entity.replace('ENTITY', `ENTITY${' '.repeat(300)}`)],
+    ['in an entity in UTF-16', `Content-Type: application/xhtml+xml; charset=utf-16\r\n\r\n${wide}`],
+    ['in an entity that is never closed', XHTML + entity.replace('EVIL()">', 'EVIL()><!ENTITY f ""')],
+    ['behind a long prefix', `${XHTML}<${'a'.repeat(120)}:script>EVIL()</${'a'.repeat(120)}:script>`],
+    [
+      'in lines that are joined',
+      'Content-Type: text/html; format=flowed; delsp=yes\r\n\r\n<scr \r\nipt>EVIL()</script>',
+    ],
+    [
+      'in encoded lines that are joined',
+      'Content-Type: text/html; format=flowed; delsp=yes\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<scr=20\r\nipt>EVIL()</script>',
+    ],
+  ])('%s is found', async (_title, part) => {
+    expect(await defanged(multipart([part]))).toMatch(/WARNING/);
+  });
+
+  it('has no likeness among ordinary pages', async () => {
+    for (const part of [
+      `${XHTML}<!DOCTYPE html [<!ENTITY ns "http://www.w3.org/1999/xhtml"><!ENTITY e 'text'>]><p>&e;</p>`,
+      `${HTML}<iframe srcdoc="<p>text</p>" src="x"></iframe>`,
+      'Content-Type: text/html; format=flowed; delsp=yes\r\n\r\n<p>some \r\ntext</p>',
+    ]) {
+      const message = multipart([part]);
+      expect(await defanged(message)).toBe(message.toString('latin1'));
+    }
+  });
+});
+
 describe('ZIP files', () => {
   for (const [title, file] of Object.entries(ZIPS)) {
     /** @contract 24, 25 */
