@@ -66,7 +66,7 @@ export class LeafContent {
     };
     for (const bytes of isText || isTnef || isCalendar ? this.#transientReadings() : []) {
       if (isText) add('uuencode', uuencodedNames(bytes));
-      if (isTnef) add('tnef', tnefNames(bytes));
+      if (isTnef) add('tnef', tnefNames(bytes, this.#limits.maxDepth));
       if (isCalendar) add('calendar', calendarNames(bytes));
     }
     return names;

@@ -1,12 +1,18 @@
 /** The names in a TNEF stream (winmail.dat), as [MS-OXTNEF] and [MS-OXCDATA] define it. */
+import { limitReached } from './limits.js';
 
 const SIGNATURE = 0x223e9f78;
 const ATTACH_TITLE = 0x00018010;
 const ATTACHMENT = 0x00069005;
+const ATTACH_DATA = 0x0006800f;
 const HEADER_SIZE = 6;
 
 /** MAPI properties that are names: PidTagDisplayName, PidTagAttachFilename, PidTagAttachLongFilename, …Pathname. */
 const NAME_PROPERTIES: ReadonlySet<number> = new Set([0x3001, 0x3704, 0x3707, 0x3708, 0x370d, 0x370e]);
+
+/** PidTagAttachDataObject: for an embedded message, the identifier of an interface and a TNEF stream. */
+const DATA_OBJECT = 0x3701;
+const IID_SIZE = 16;
 
 const STRING8 = 0x1e;
 const UNICODE = 0x1f;
@@ -63,8 +69,8 @@ function skipPropertyName(reader: Reader): void {
   else reader.take(padded(reader.uint32()));
 }
 
-/** The names among the properties of an attachment. */
-function* propertyNames(reader: Reader): Generator<string> {
+/** The names among the properties of an attachment, and in a message that is one. */
+function* propertyNames(reader: Reader, levels: number): Generator<string | null> {
   for (let left = reader.uint32(); left > 0; left--) {
     const type = reader.uint16();
     const id = reader.uint16();
@@ -82,6 +88,7 @@ function* propertyNames(reader: Reader): Generator<string> {
       const length = reader.uint32();
       const bytes = reader.take(length);
       reader.take(Math.min(padded(length) - length, 3));
+      if (id === DATA_OBJECT && base === OBJECT) yield* namesIn(bytes.subarray(IID_SIZE), levels - 1);
       if (!NAME_PROPERTIES.has(id)) continue;
       if (base === STRING8) yield untilNul(bytes.toString('latin1'));
       if (base === UNICODE) yield untilNul(bytes.toString('utf16le'));
@@ -89,9 +96,26 @@ function* propertyNames(reader: Reader): Generator<string> {
   }
 }
 
-/** The names of the attachments in a TNEF stream. Of a damaged one, those before the damage. Empty for anything else. */
-export function* tnefNames(bytes: Buffer): Generator<string> {
+/**
+ * The names of the attachments in a TNEF stream, and in the messages in it. Of a damaged one, those before the damage. Empty for anything
+ * else.
+ *
+ * @throws MilterError ERR_MILTER_MIME_LIMIT for more than `maxDepth` levels
+ */
+export function* tnefNames(bytes: Buffer, maxDepth: number): Generator<string> {
+  for (const name of namesIn(bytes, maxDepth)) {
+    if (name === null) throw limitReached('maxDepth', maxDepth, 'levels of messages in a winmail.dat');
+    yield name;
+  }
+}
+
+/** Null stands for a stream that is deeper than so many levels. */
+function* namesIn(bytes: Buffer, levels: number): Generator<string | null> {
   if (bytes.length < HEADER_SIZE || bytes.readUInt32LE(0) !== SIGNATURE) return;
+  if (levels <= 0) {
+    yield null;
+    return;
+  }
   const reader = new Reader(bytes);
   reader.at = HEADER_SIZE;
   try {
@@ -101,7 +125,8 @@ export function* tnefNames(bytes: Buffer): Generator<string> {
       const data = reader.take(reader.uint32());
       reader.take(2); // the checksum
       if (id === ATTACH_TITLE) yield untilNul(data.toString('latin1'));
-      if (id === ATTACHMENT) yield* propertyNames(new Reader(data));
+      if (id === ATTACHMENT) yield* propertyNames(new Reader(data), levels);
+      if (id === ATTACH_DATA) yield* namesIn(data, levels - 1);
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

@@ -148,7 +148,17 @@ interface EndRecord {
   readonly size: number;
 }
 
-function readEnd(bytes: Buffer, end: number): EndRecord {
+/** The greatest values of the fields, which mean that a ZIP64 record has the real ones. */
+const IN_ZIP64_RECORD: EndRecord = { count: 0xffff, size: IN_ZIP64, offset: IN_ZIP64 };
+
+/** Whether the two records say the same, so that it does not matter which one a program reads. */
+const agree = (plain: EndRecord, zip64Record: EndRecord): boolean =>
+  (['count', 'size', 'offset'] as const).every(
+    (field) => plain[field] === zip64Record[field] || plain[field] === IN_ZIP64_RECORD[field],
+  );
+
+/** The end record, or the ZIP64 record before it; null if these contradict each other. */
+function readEnd(bytes: Buffer, end: number): EndRecord | null {
   const plain: EndRecord = {
     count: bytes.readUInt16LE(end + 10),
     size: bytes.readUInt32LE(end + 12),
@@ -158,11 +168,12 @@ function readEnd(bytes: Buffer, end: number): EndRecord {
   if (locator < 0 || bytes.readUInt32LE(locator) !== ZIP64_LOCATOR) return plain;
   const at = Number(bytes.readBigUInt64LE(locator + 8));
   if (at + ZIP64_END_SIZE > locator || bytes.readUInt32LE(at) !== ZIP64_END) return plain;
-  return {
+  const zip64Record: EndRecord = {
     count: Number(bytes.readBigUInt64LE(at + 32)),
     size: Number(bytes.readBigUInt64LE(at + 40)),
     offset: Number(bytes.readBigUInt64LE(at + 48)),
   };
+  return agree(plain, zip64Record) ? zip64Record : null;
 }
 
 /**
@@ -173,7 +184,9 @@ function readEnd(bytes: Buffer, end: number): EndRecord {
 export function zipReadings(bytes: Buffer, maxEntries: number): ZipReadings {
   const end = findEnd(bytes);
   if (end < 0) return { names: [], mismatch: null };
-  const { count, offset, size } = readEnd(bytes, end);
+  const record = readEnd(bytes, end);
+  if (!record) return { names: [], mismatch: 'its two end records contradict each other' };
+  const { count, offset, size } = record;
   const main = readEntries(bytes, offset, maxEntries);
   // Where the directory must be if its size is right: elsewhere, if something precedes the file.
   const other = end - size === offset ? [] : readEntries(bytes, end - size, maxEntries).entries;

@@ -4,8 +4,18 @@
  */
 import { describe, expect, it } from '@jest/globals';
 import { type DefangOptions, defang, defangStream, MimeMessage, zipnames } from 'tsmilter/mime';
-import { NAMES, oddZip, PAGES, STRUCTURES, ZIPS } from '../fixtures/mime/attacks';
+import {
+  NAMES,
+  oddZip,
+  PAGES,
+  STRUCTURES,
+  tnef,
+  tnefOfMessage,
+  withZip64,
+  ZIPS,
+} from '../fixtures/mime/attacks';
 import { attachment, multipart, uuencode } from '../fixtures/mime/messages';
+import { encrypted, nestedZip, zip } from '../fixtures/mime/zip';
 import { errorWith } from '../support/expect';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -420,6 +430,30 @@ describe('ZIP files', () => {
     });
   }
 
+  it('a ZIP64 record may say the same as the end record, or stand for it', async () => {
+    const file = oddZip({ local: 'a.txt' });
+    for (const plain of [undefined, { size: 0xffffffff, offset: 0xffffffff }])
+      expect(await zipnames(withZip64(file, plain))).toStrictEqual(['a.txt']);
+    for (const plain of [
+      { size: 0, offset: 0 },
+      { size: 0xffffffff, offset: 1 },
+    ])
+      await expect(zipnames(withZip64(file, plain))).rejects.toThrow(
+        errorWith({ code: 'ERR_MILTER_BAD_ZIP' }),
+      );
+  });
+
+  it('a password hides no names, but those in a ZIP file', async () => {
+    for (const [file, isDangerous] of [
+      [await zip({ 'a.txt': 'x' }), false],
+      [await zip({ 'evil.exe': 'x' }), true],
+      [await nestedZip(2, 'a.txt'), true],
+    ] as const) {
+      const message = multipart([attachment('a.zip', encrypted(file))]);
+      expect((await defanged(message, { scanZip: true })).includes('WARNING.TXT')).toBe(isDangerous);
+    }
+  });
+
   it('all names of an entry are listed', async () => {
     expect(await zipnames(oddZip({ local: 'evil.exe', unicodePath: 'a.txt' }))).toStrictEqual([
       'a.txt',
@@ -451,6 +485,18 @@ function tarHeader(): Buffer {
 }
 
 describe('files in other forms', () => {
+  it('a winmail.dat may have messages in it', async () => {
+    const part = (file: Buffer) => multipart([attachment('winmail.dat', file, 'application/ms-tnef')]);
+    const deep = (levels: number, name: string): Buffer =>
+      levels === 1 ? tnef(name) : tnefOfMessage(deep(levels - 1, name));
+    for (const levels of [2, 3, 50]) {
+      expect(await allNames(part(deep(levels, 'evil.exe')))).toContain('evil.exe');
+      expect(await defanged(part(deep(levels, 'evil.exe')))).toContain('WARNING.TXT');
+      expect(await defanged(part(deep(levels, 'a.txt')))).not.toContain('WARNING.TXT');
+    }
+    expect(await defanged(part(deep(51, 'a.txt')))).toContain('WARNING.TXT');
+  });
+
   it('uuencoded ones are read in text', async () => {
     for (const begin of [
       'begin 644 evil.exe',
