@@ -10,6 +10,8 @@ import { ordinaryField } from './ordinary-head.js';
 const CONTENT_FIELD = /(?:^|[\r\n])[^!-~\r\n]*content-[!-9;-~]+[ \t]*:/i;
 /** The line by which an mbox file separates messages. */
 const MBOX_SEPARATOR = /^>?From /;
+/** Blanks after the name, which RFC 822 allowed: for some programs this is no field. */
+const BLANK_BEFORE_COLON = /^[^:\s]+[ \t]+:/;
 const LONE_CR = /\r(?!\n)/;
 
 /**
@@ -37,10 +39,12 @@ export class HeaderBlock {
   /** The line break of the first line. */
   readonly lineBreak: string;
   /**
-   * Where the content begins for a program that ends a head at the first line that is no field, at a line of blanks, or at the
-   * second line break of CR CR LF. Some programs skip such lines; for them the head ends where it does here.
+   * Where the content begins for a program that ends a head at the first line that is no field, or none to it because of blanks
+   * before the colon, at a line of blanks, or at the second line break of CR CR LF. Some programs skip such lines; for them the head ends where it does here.
    */
   readonly earlyEnds: readonly number[];
+  /** Whether there is a CR without an LF, which ends no line for some programs. */
+  readonly hasLoneCr: boolean;
   /** Whether programs differ in which fields they see. */
   readonly isAmbiguous: boolean;
 
@@ -69,7 +73,8 @@ export class HeaderBlock {
         const { end, early } = fieldEnd(raw, begin);
         at = end;
         const field = HeaderField.read(text.slice(begin, at));
-        if (field.name === '' && !(begin === 0 && MBOX_SEPARATOR.test(field.text))) earlyEnds.push(begin);
+        const isField = field.name !== '' && !BLANK_BEFORE_COLON.test(field.text);
+        if (!isField && !(begin === 0 && MBOX_SEPARATOR.test(field.text))) earlyEnds.push(begin);
         if (early >= 0) earlyEnds.push(early);
         this.#fields.push(field);
       }
@@ -80,7 +85,8 @@ export class HeaderBlock {
     this.#separator = raw.subarray(at);
     this.earlyEnds = isOrdinary ? earlyEnds : [...new Set(earlyEnds)].slice(0, MAX_EARLY_ENDS);
     isOrdinary &&= /^(?:\r?\n)?$/.test(text.slice(at));
-    this.isAmbiguous = this.earlyEnds.length > 0 || (!isOrdinary && LONE_CR.test(text));
+    this.hasLoneCr = !isOrdinary && LONE_CR.test(text);
+    this.isAmbiguous = this.earlyEnds.length > 0 || this.hasLoneCr;
   }
 
   /** Whether there are no fields at all. */

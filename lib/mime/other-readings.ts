@@ -10,7 +10,7 @@ import { type Content, MAX_CHARSETS } from './content.js';
 import { isIdentity, otherContents } from './encoding-readings.js';
 import { beginsWithContentFields, HeaderBlock } from './header-block.js';
 import type { MimeLimits } from './limits.js';
-import { CR, LF } from './lines.js';
+import { CR, LF, SPACE } from './lines.js';
 import { decodeWithin } from './transfer-encoding.js';
 
 /** What a part is read as. A message that is `rewritten` has been encoded again, as base64, which is no message to anybody. */
@@ -33,6 +33,7 @@ export function hasOtherReadings(content: Content, kind: Kind, headers: HeaderBl
   return (
     headers.isEmpty ||
     headers.earlyEnds.length > 0 ||
+    headers.hasLoneCr ||
     isFileToo(content, kind) ||
     isEncodedContainer(content, kind) ||
     isOtherMessage(content, kind) ||
@@ -62,6 +63,7 @@ export function* otherReadings(
     const fields = endLine(withoutAmbiguity(head.subarray(0, end)), lineBreak);
     yield Buffer.concat([fields, lineBreak, head.subarray(end), body]);
   }
+  if (headers.hasLoneCr) yield withoutLoneCrs(Buffer.concat([head, body]));
   const rest = (...keys: string[]): Buffer => {
     const others = new HeaderBlock(head, limits);
     others.deleteGarbage();
@@ -89,6 +91,13 @@ export function* otherReadings(
     const type = `Content-Type: multipart/mixed; boundary="${guess.replace(/["\\]/g, '\\$&')}"\n`;
     yield Buffer.concat([Buffer.from(type, 'latin1'), rest('Content-Type'), lineBreak, body]);
   }
+}
+
+/** With a blank in place of each CR that no LF follows, for programs that break lines at LF only. */
+function withoutLoneCrs(bytes: Buffer): Buffer {
+  for (let at = bytes.indexOf(CR); at >= 0; at = bytes.indexOf(CR, at + 1))
+    if (bytes[at + 1] !== LF) bytes[at] = SPACE;
+  return bytes;
 }
 
 function skipEmptyLines(bytes: Buffer): Buffer {

@@ -299,6 +299,12 @@ const MAX_BOUNDARY = 70;
 function* boundaryReadings(text: string): Generator<string> {
   yield text;
   yield unquoted(text);
+  // Python takes angle brackets for quotes, twice.
+  let inner = text;
+  for (let level = 0; level < 2 && inner.startsWith('<') && inner.endsWith('>'); level++) {
+    inner = inner.slice(1, -1);
+    yield inner;
+  }
   if (text.includes('=?')) yield usualName(text);
   if (text.includes('\0')) yield text.slice(0, text.indexOf('\0'));
   if (text.length > MAX_BOUNDARY) yield text.slice(0, MAX_BOUNDARY);

@@ -66,8 +66,9 @@ function uudecodeLine(bytes: Buffer, begin: number, end: number, decoded: Buffer
  */
 const BEGINNING =
   /^(?:begin(?:-base64)?[ \t]+[0-7]{3,6}[ \t]+|begin {2}(?=[^\s]+[ \t]*$)|=ybegin [^\r\n]* name=)([^\r\n]*)/gm;
-/** In other letter cases, with any number as the mode, and with a name of several words, a line with data has to follow. */
-const LOOSE_BEGINNING = /^begin(?:[ \t]+[-+]?\d+[ \t]+| {2})(?![ \t])([^\r\n]*)\r?\n(?=([ -`]{2,80})\r?$)/gim;
+/** In other letter cases, with any number as the mode or none, and any blanks or none around it, a line with data has to follow. */
+const LOOSE_BEGINNING =
+  /^begin[ \t\v\f]*([-+]?\d+(?!\d)[ \t\v\f]*)?(?![ \t\v\f])([^\r\n]*)\r?\n(?=([ -`]{2,80})\r?$)/gim;
 
 /** Whether a line is as long as its first character says. */
 function isDataLine(line: string): boolean {
@@ -89,7 +90,11 @@ export function* uuencodedNames(text: Buffer): Generator<string> {
 
 function* namesIn(latin1: string): Generator<string> {
   for (const [, name = ''] of latin1.matchAll(BEGINNING)) yield name;
-  for (const [, name = '', line = ''] of latin1.matchAll(LOOSE_BEGINNING)) if (isDataLine(line)) yield name;
+  for (const [, mode, name = '', line = ''] of latin1.matchAll(LOOSE_BEGINNING)) {
+    // Without a mode, several words and a short line of letters are rather a sentence.
+    const mayBeSentence = mode === undefined && /\s/.test(name.trim()) && /[a-z]/.test(line);
+    if (isDataLine(line) && !mayBeSentence) yield name;
+  }
 }
 
 /** As both of the above together, for one line, whatever follows it. */

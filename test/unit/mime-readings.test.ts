@@ -246,7 +246,53 @@ describe('HTML', () => {
   }
 });
 
-describe('names', () => {
+describe('what some programs read otherwise', () => {
+  const PROGRAM = 'Content-Type: a/b; name=evil.exe\r\n\r\nPROGRAM';
+  it.each([
+    [
+      'a head that lone CRs do not end',
+      'Content-Type: text/plain\r\rX: y\nContent-Disposition: attachment; filename=evil.exe\n\nPROGRAM',
+    ],
+    [
+      'a boundary in angle brackets',
+      `Content-Type: multipart/mixed; boundary="<B>"\r\n\r\n--B\r\n${PROGRAM}\r\n--B--`,
+    ],
+    [
+      'a boundary in two of them',
+      `Content-Type: multipart/mixed; boundary="<<B>>"\r\n\r\n--B\r\n${PROGRAM}\r\n--B--`,
+    ],
+    [
+      'a head that a blank before a colon ends',
+      'Content-Type: text/html\r\nX : y\r\nContent-Transfer-Encoding: base64\r\n\r\n<script>PROGRAM</script>',
+    ],
+    [
+      'a mode without a blank',
+      `Content-Type: text/plain\r\n\r\nbegin 644evil.exe\r\n${uuencode('PROGRAM')}end`,
+    ],
+    [
+      'a mode before another blank',
+      `Content-Type: text/plain\r\n\r\nbegin 644\x0bevil.exe\r\n${uuencode('PROGRAM')}end`,
+    ],
+    ['no mode', `Content-Type: text/plain\r\n\r\nhello\r\nbegin evil.exe\r\n${uuencode('PROGRAM')}end`],
+  ])('%s', async (_title, part) => {
+    const output = await defanged(multipart([part]));
+    expect(output).not.toContain('PROGRAM');
+    expect(output).not.toContain(uuencode('PROGRAM').trim());
+  });
+
+  it('is often nothing', async () => {
+    for (const part of [
+      'Content-Type: text/html\r\nX : y\r\n\r\n<p>text</p>',
+      'Content-Type: text/plain\r\n\r\nbegin visiting www.example.com\r\nat once',
+      'Content-Type: text/plain\r\n\r\nbeginning.com\r\nis a domain',
+    ]) {
+      const message = multipart([part]);
+      expect(await defanged(message)).toBe(message.toString('latin1'));
+    }
+  });
+});
+
+describe('names in a part', () => {
   it.each(['@x', '[1]', ']x', '=x', '/x', '<x', '>x', '\\x', '?x', ':x'])(
     'a token ends at %j',
     async (end) => {
