@@ -11,7 +11,6 @@ const CONTENT_FIELD = /(?:^|[\r\n])[^!-~\r\n]*content-[!-9;-~]+[ \t]*:/i;
 /** The line by which an mbox file separates messages. */
 const MBOX_SEPARATOR = /^>?From /;
 /** Blanks after the name, which RFC 822 allowed: for some programs this is no field. */
-const BLANK_BEFORE_COLON = /^[^:\s]+[ \t]+:/;
 const LONE_CR = /\r(?!\n)/;
 
 /**
@@ -39,8 +38,9 @@ export class HeaderBlock {
   /** The line break of the first line. */
   readonly lineBreak: string;
   /**
-   * Where the content begins for a program that ends a head at the first line that is no field, or none to it because of blanks
-   * before the colon, at a line of blanks, or at the second line break of CR CR LF. Some programs skip such lines; for them the head ends where it does here.
+   * Where the content begins for a program that ends a head at the first line that is no field, at a field with blanks before its
+   * colon, at a line of blanks, or at the second line break of CR CR LF: the first place of each kind. Some programs skip such
+   * lines; for them the head ends where it does here.
    */
   readonly earlyEnds: readonly number[];
   /** Whether there is a CR without an LF, which ends no line for some programs. */
@@ -57,7 +57,10 @@ export class HeaderBlock {
     this.#original = raw;
     this.lineBreak = firstLineBreak(raw) ?? lineBreak;
     const text = raw.toString('latin1');
-    const earlyEnds: number[] = [];
+    const earlyEnds = new Map<EarlyEnd, number>();
+    const endEarly = (kind: EarlyEnd, place: number): void => {
+      if (!earlyEnds.has(kind)) earlyEnds.set(kind, place);
+    };
     let at = 0;
     let isOrdinary = true;
     while (at < text.length) {
@@ -70,12 +73,10 @@ export class HeaderBlock {
         break; // the empty line
       } else {
         isOrdinary = false;
-        const { end, early } = fieldEnd(raw, begin);
-        at = end;
+        at = fieldEnd(raw, begin, endEarly);
         const field = HeaderField.read(text.slice(begin, at));
-        const isField = field.name !== '' && !BLANK_BEFORE_COLON.test(field.text);
-        if (!isField && !(begin === 0 && MBOX_SEPARATOR.test(field.text))) earlyEnds.push(begin);
-        if (early >= 0) earlyEnds.push(early);
+        const kind = earlyEndAt(field);
+        if (kind && !(begin === 0 && MBOX_SEPARATOR.test(field.text))) endEarly(kind, begin);
         this.#fields.push(field);
       }
       if (at - begin > limits.maxHeaderLength) checkLength(text.slice(begin, at), limits.maxHeaderLength);
@@ -83,7 +84,7 @@ export class HeaderBlock {
         throw limitReached('maxHeaders', limits.maxHeaders, 'header fields of a part');
     }
     this.#separator = raw.subarray(at);
-    this.earlyEnds = isOrdinary ? earlyEnds : [...new Set(earlyEnds)].slice(0, MAX_EARLY_ENDS);
+    this.earlyEnds = [...new Set(earlyEnds.values())];
     isOrdinary &&= /^(?:\r?\n)?$/.test(text.slice(at));
     this.hasLoneCr = !isOrdinary && LONE_CR.test(text);
     this.isAmbiguous = this.earlyEnds.length > 0 || this.hasLoneCr;
@@ -189,8 +190,17 @@ export class HeaderBlock {
   }
 }
 
-/** Of more places where a head may end, only these are tried. */
-const MAX_EARLY_ENDS = 3;
+/**
+ * Why a program may end a head where others do not. It does so at the first place of a kind, so a head has few early ends, however
+ * many such lines there are.
+ */
+type EarlyEnd = 'no colon' | 'no name' | 'blanks before the colon' | 'blanks' | 'CR CR LF';
+
+/** Why a program may take the line that this field begins with for content; null if none does. */
+function earlyEndAt({ name, text }: HeaderField): EarlyEnd | null {
+  if (name === '') return text.includes(':') ? 'no name' : 'no colon';
+  return text[name.length] === ':' ? null : 'blanks before the colon';
+}
 
 /** Whether the line break from `end` to `next` is an empty line to programs that take a lone CR for a line break. */
 const isCrCrLf = (end: number, next: number): boolean => next - end > 2;
@@ -201,18 +211,19 @@ function isBlank(raw: Buffer, begin: number, end: number): boolean {
   return at === end;
 }
 
-/** Where the field at `begin`, which may be any line, ends with its folds, and where its head may end before; -1 if nowhere. */
-function fieldEnd(raw: Buffer, begin: number): { end: number; early: number } {
+/** Where the field at `begin`, which may be any line, ends with its folds. Tells where its head may end before. */
+function fieldEnd(raw: Buffer, begin: number, endEarly: (kind: EarlyEnd, place: number) => void): number {
   let lineBreak = lineEnd(raw, begin);
   let end = skipLineBreak(raw, lineBreak);
-  let early = isCrCrLf(lineBreak, end) ? end : -1;
+  if (isCrCrLf(lineBreak, end)) endEarly('CR CR LF', end);
   while (raw[end] === SPACE || raw[end] === TAB) {
     const fold = end;
     lineBreak = lineEnd(raw, fold);
     end = skipLineBreak(raw, lineBreak);
-    if (early < 0 && (isBlank(raw, fold, lineBreak) || isCrCrLf(lineBreak, end))) early = end;
+    if (isBlank(raw, fold, lineBreak)) endEarly('blanks', end);
+    if (isCrCrLf(lineBreak, end)) endEarly('CR CR LF', end);
   }
-  return { end, early };
+  return end;
 }
 
 /** @throws MilterError ERR_MILTER_MIME_LIMIT if the field is too long without its last line break */

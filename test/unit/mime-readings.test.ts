@@ -3,7 +3,7 @@
  * that getnames lists, and that nothing dangerous is left in what defang writes.
  */
 import { describe, expect, it } from '@jest/globals';
-import { type DefangOptions, defang, defangStream, MimeMessage, zipnames } from 'tsmilter/mime';
+import { MimeMessage, zipnames } from 'tsmilter/mime';
 import {
   NAMES,
   oddZip,
@@ -14,34 +14,12 @@ import {
   withZip64,
   ZIPS,
 } from '../fixtures/mime/attacks';
+import { allNames, defanged } from '../fixtures/mime/defanged';
 import { attachment, multipart, uuencode } from '../fixtures/mime/messages';
 import { encrypted, nestedZip, zip } from '../fixtures/mime/zip';
 import { errorWith } from '../support/expect';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
-
-async function allNames(message: Buffer): Promise<string[]> {
-  const names: string[] = [];
-  for (const part of MimeMessage.from(message).walk())
-    for (const [, name] of await part.getnames()) names.push(name);
-  return names;
-}
-
-/** What defang writes; the stream has to write the same. */
-async function defanged(message: Buffer, options: DefangOptions = {}): Promise<string> {
-  const read = MimeMessage.from(message);
-  expect(read.asBytes()).toStrictEqual(message);
-  const changed = await defang(read, options);
-  const stream = defangStream(message, options);
-  const written: Buffer[] = [];
-  for await (const chunk of stream) written.push(Buffer.from(chunk));
-  const output = read.asBytes().toString('latin1');
-  expect(Buffer.concat(written).toString('latin1')).toBe(output);
-  expect(stream.changed).toBe(changed);
-  // What is written is not changed again.
-  expect(await defang(MimeMessage.from(bytes(output)), options)).toBe(false);
-  return output;
-}
 
 describe('structure', () => {
   const head = 'Content-Type: application/octet-stream; name="evil.exe"';
