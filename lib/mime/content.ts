@@ -53,6 +53,9 @@ const TNEF_NAME = {
 };
 const CALENDAR_NAME = /\.(?:ics|ical|ifb|vcs)$/i;
 
+/** The first boundary of a Content-Type, as RFC 2046 5.1.1 gives it, with its first character. */
+const PLAIN_BOUNDARY = /;\s*boundary\s*=\s*"?([^\s";]?)/i;
+
 /**
  * How many names with several readings are read in a message. Content-Type is read with the head, and other fields only when they are
  * needed, so each has a budget of its own.
@@ -83,16 +86,21 @@ export class Content {
   #files: readonly string[] | undefined;
 
   /**
-   * @param defaultType the type of a part without Content-Type: message/rfc822 in a multipart/digest (RFC 2046 5.1.5)
+   * @param defaultTypes the types of a part without Content-Type
    * @param maxParameters parameters of one field that are read
    * @param budgets what may still be spent on names in this message
    */
-  constructor(headers: HeaderBlock, defaultType: string, maxParameters: number, budgets = new NameBudgets()) {
+  constructor(
+    headers: HeaderBlock,
+    defaultTypes: readonly string[],
+    maxParameters: number,
+    budgets = new NameBudgets(),
+  ) {
     this.#budgets = budgets;
     this.#headers = headers;
     this.#maxParameters = maxParameters;
     const types = headers.getAll('Content-Type');
-    this.types = types.length > 0 ? withDecoded(types).map(typeOf) : [defaultType];
+    this.types = types.length > 0 ? withDecoded(types).map(typeOf) : defaultTypes;
     this.type = this.types[0] as string;
     const encodings = headers.getAll('Content-Transfer-Encoding');
     this.encoding = mainValue(encodings[0] ?? '');
@@ -113,13 +121,11 @@ export class Content {
     return this.types.some((type) => !type.startsWith('multipart'));
   }
 
-  /** Whether it says that it is a multipart, but not where its parts begin. */
+  /** Whether it says that it is a multipart, but not in a way that every program reads where its parts begin. */
   get lacksBoundary(): boolean {
-    if (!this.types.some((type) => type.startsWith('multipart'))) {
-      const fields = this.#headers.getAll('Content-Type');
-      if (!fields.some((value) => /^\W*multipart/i.test(value))) return false;
-    }
-    return [...this.boundaries].every((boundary) => boundary === '');
+    const fields = this.#headers.getAll('Content-Type').filter((value) => /^\W*multipart/i.test(value));
+    if (fields.length === 0 && !this.types.some((type) => type.startsWith('multipart'))) return false;
+    return fields.length === 0 || !fields.every((value) => PLAIN_BOUNDARY.exec(value)?.[1]);
   }
 
   /** Whether the content is a message. */

@@ -21,7 +21,7 @@ export abstract class DescribedPart {
 
   /** @internal What the fields say of the content. */
   protected get content(): Content {
-    this.#content ??= new Content(this.fields, 'text/plain', this.limits.maxParameters);
+    this.#content ??= new Content(this.fields, ['text/plain'], this.limits.maxParameters);
     return this.#content;
   }
 

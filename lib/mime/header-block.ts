@@ -10,7 +10,6 @@ import { ordinaryField } from './ordinary-head.js';
 const CONTENT_FIELD = /(?:^|[\r\n])[^!-~\r\n]*content-[!-9;-~]+[ \t]*:/i;
 /** The line by which an mbox file separates messages. */
 const MBOX_SEPARATOR = /^>?From /;
-/** Blanks after the name, which RFC 822 allowed: for some programs this is no field. */
 const LONE_CR = /\r(?!\n)/;
 
 /**
@@ -88,6 +87,11 @@ export class HeaderBlock {
     isOrdinary &&= /^(?:\r?\n)?$/.test(text.slice(at));
     this.hasLoneCr = !isOrdinary && LONE_CR.test(text);
     this.isAmbiguous = this.earlyEnds.length > 0 || this.hasLoneCr;
+  }
+
+  /** The number of bytes that were read, with the empty line. */
+  get size(): number {
+    return this.#original.length;
   }
 
   /** Whether there are no fields at all. */

@@ -10,7 +10,7 @@ import { type Content, MAX_CHARSETS } from './content.js';
 import { isIdentity, otherContents } from './encoding-readings.js';
 import { beginsWithContentFields, HeaderBlock } from './header-block.js';
 import type { MimeLimits } from './limits.js';
-import { CR, LF, SPACE } from './lines.js';
+import { CR, LF, lineEnd, SPACE, skipLineBreak } from './lines.js';
 import { decodeWithin } from './transfer-encoding.js';
 
 /** What a part is read as. A message that is `rewritten` has been encoded again, as base64, which is no message to anybody. */
@@ -73,6 +73,8 @@ export function* otherReadings(
   // Some programs skip empty lines before a head.
   const afterEmptyLines = headers.isEmpty ? skipEmptyLines(body) : body;
   if (headers.isEmpty && beginsWithContentFields(afterEmptyLines)) yield afterEmptyLines;
+  // In a digest, they skip what is no head.
+  if (head.length === 0 && content.isMessage) yield afterFirstEmptyLine(body);
   if (isFileToo(content, kind))
     for (const type of [...fileTypes(content), ...(kind === 'multipart' ? otherTypes(content) : [])])
       yield Buffer.concat([Buffer.from(`Content-Type: ${type}\n`), rest('Content-Type'), lineBreak, body]);
@@ -86,10 +88,12 @@ export function* otherReadings(
       yield decodeWithin(limits.maxDecoded, content.encodings[0] as string, [body]) as Buffer;
     yield* otherContents([body], content.encodings, limits.maxDecoded);
   }
-  const guess = content.lacksBoundary ? firstDashLine(body) : null;
-  if (guess !== null) {
-    const type = `Content-Type: multipart/mixed; boundary="${guess.replace(/["\\]/g, '\\$&')}"\n`;
-    yield Buffer.concat([Buffer.from(type, 'latin1'), rest('Content-Type'), lineBreak, body]);
+  if (content.lacksBoundary) {
+    const subtype = content.types.includes('multipart/digest') ? 'digest' : 'mixed';
+    for (const { boundary, parts } of dividedAtDashes(body)) {
+      const type = `Content-Type: multipart/${subtype}; boundary="${boundary.replace(/["\\]/g, '\\$&')}"\n`;
+      yield Buffer.concat([Buffer.from(type, 'latin1'), rest('Content-Type'), lineBreak, parts]);
+    }
   }
 }
 
@@ -106,11 +110,19 @@ function skipEmptyLines(bytes: Buffer): Buffer {
   return bytes.subarray(at);
 }
 
-/** Programs that know no boundary take the first line that looks like one. */
-function firstDashLine(body: Buffer): string | null {
-  return (
-    /(?:^|[\r\n])--([^\r\n]{0,998}[^\r\n\s-])[ \t]*(?:[\r\n]|$)/.exec(body.toString('latin1'))?.[1] ?? null
-  );
+function afterFirstEmptyLine(bytes: Buffer): Buffer {
+  let at = 0;
+  for (let end = lineEnd(bytes, at); end > at; end = lineEnd(bytes, at)) at = skipLineBreak(bytes, end);
+  return bytes.subarray(skipLineBreak(bytes, at));
+}
+
+/** Programs that know no boundary take the first line that looks like one, or every line that begins with two dashes. */
+function* dividedAtDashes(body: Buffer): Generator<{ readonly boundary: string; readonly parts: Buffer }> {
+  const text = body.toString('latin1');
+  const first = /(?:^|[\r\n])--([^\r\n]{0,998}[^\r\n\s-])[ \t]*(?:[\r\n]|$)/.exec(text)?.[1];
+  if (first !== undefined) yield { boundary: first, parts: body };
+  const parts = text.replace(/(^|[\r\n])--[^\r\n]*/g, '$1--b');
+  if (parts.includes('--b')) yield { boundary: 'b', parts: Buffer.from(parts, 'latin1') };
 }
 
 /** The fields before an early end, written so that they can be read in one way only. */

@@ -290,6 +290,9 @@ const unquoted = (text: string): string => {
   return text.slice(begin, end);
 };
 
+const withoutBrackets = (text: string): string =>
+  text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text;
+
 const NO_BOUNDARIES: ReadonlySet<string> = new Set();
 
 /** Programs that keep only as much of a boundary as RFC 2046 5.1.1 allows compare only that. */
@@ -297,20 +300,18 @@ const MAX_BOUNDARY = 70;
 
 /** What a program may take for the boundary that a parameter gives. */
 function* boundaryReadings(text: string): Generator<string> {
+  const inner = unquoted(text);
   yield text;
-  yield unquoted(text);
-  // Python takes angle brackets for quotes, twice.
-  let inner = text;
-  for (let level = 0; level < 2 && inner.startsWith('<') && inner.endsWith('>'); level++) {
-    inner = inner.slice(1, -1);
-    yield inner;
-  }
+  yield inner;
+  // Python takes angle brackets for quotes, and removes quotes twice.
+  yield withoutBrackets(inner);
+  yield withoutBrackets(withoutBrackets(inner));
   if (text.includes('=?')) yield usualName(text);
   if (text.includes('\0')) yield text.slice(0, text.indexOf('\0'));
   if (text.length > MAX_BOUNDARY) yield text.slice(0, MAX_BOUNDARY);
 }
 
-/** All boundaries that mail programs may read, as latin1: `b` for `"b"`, `""b""` and `"\"b\""`. An empty one counts. */
+/** All boundaries that mail programs may read, as latin1: `b` for `"b"`, `""b""`, `"\"b\""` and `"<b>"`. An empty one counts. */
 export function boundariesOf(parameters: readonly Parameter[]): ReadonlySet<string> {
   const found = parameters.filter(([name]) => name === 'boundary');
   if (found.length === 0) return NO_BOUNDARIES;

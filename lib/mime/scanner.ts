@@ -53,10 +53,25 @@ export interface ScannerOptions {
 
 const EMPTY = Buffer.alloc(0);
 const NO_BOUNDARIES: ReadonlySet<string> = new Set();
+const TEXT = ['text/plain'];
+const MESSAGE = ['message/rfc822'];
+const TEXT_OR_MESSAGE = ['text/plain', 'message/rfc822'];
 const DASHES = Buffer.from('--');
 const DASH = 0x2d;
-/** The length of a line that may start with a boundary and go on. */
-const MAX_LOOSE_LINE = 1000;
+
+/** Whether a part in this multipart may be one of a digest, because programs differ in which multiparts have ended. */
+function mayBeDigest(multipart: Entity): boolean {
+  for (let outer: Entity | null = multipart; outer; outer = outer.parent)
+    if (outer.kind === 'multipart' && outer.content.types.includes('multipart/digest')) return true;
+  return false;
+}
+
+/** The types of an entity without Content-Type: in a digest a message (RFC 2046 5.1.5). */
+function defaultTypes(parent: Entity | null): readonly string[] {
+  if (parent?.kind !== 'multipart') return TEXT;
+  if (parent.content.type === 'multipart/digest') return MESSAGE;
+  return mayBeDigest(parent) ? TEXT_OR_MESSAGE : TEXT;
+}
 
 export class Scanner {
   readonly #limits: MimeLimits;
@@ -209,11 +224,9 @@ export class Scanner {
 
   #readHead(bytes: Buffer, parent: Entity | null): { headers: HeaderBlock; content: Content } {
     const headers = new HeaderBlock(bytes, this.#limits, this.#lineBreak);
-    const isDigest = parent?.kind === 'multipart' && parent.content.type === 'multipart/digest';
-    const defaultType = isDigest ? 'message/rfc822' : 'text/plain';
     return {
       headers,
-      content: new Content(headers, defaultType, this.#limits.maxParameters, this.#nameBudgets),
+      content: new Content(headers, defaultTypes(parent), this.#limits.maxParameters, this.#nameBudgets),
     };
   }
 
@@ -293,7 +306,7 @@ export class Scanner {
     const delimiter = this.#delimiterAt(at, end);
     if (!delimiter) return false;
     const { maxHeaderLength } = this.#limits;
-    if (!delimiter.isLoose && end - at > maxHeaderLength)
+    if (end - at > maxHeaderLength)
       throw limitReached('maxHeaderLength', maxHeaderLength, 'bytes of a boundary line');
     return true;
   }
@@ -328,11 +341,19 @@ export class Scanner {
       this.#seen = 0;
       return true;
     }
+    // Python takes a closing boundary directly after a boundary for the same boundary again.
+    const closes = delimiter.closes && !(at === this.#position && this.#isEmptyPartOf(delimiter.level));
     this.#emit(lineBreakBefore(buffer, at, this.#position));
     const bytes = buffer.subarray(this.#position, end);
     this.#position = end;
-    this.#delimit(delimiter, { bytes });
+    this.#delimit({ ...delimiter, closes }, { bytes });
     return true;
+  }
+
+  /** Whether a part of the multipart at `level` has begun, and nothing has been read of it, as long as its content has not begun. */
+  #isEmptyPartOf(level: number): boolean {
+    const inner = this.#stack.slice(level + 1);
+    return inner.length > 0 && inner.every(({ headers }) => headers.size === 0);
   }
 
   /** Returns what stands before a line that only starts with a boundary. */
@@ -355,9 +376,9 @@ export class Scanner {
     if (!closes) this.#beginHead();
   }
 
-  /** A line that only starts with a boundary counts as one if fields of content follow. @returns whether it does */
+  /** A line that only starts with a boundary counts as one if a head that matters follows. @returns whether it does */
   #settleLoose(loose: LooseLine, head: Buffer): boolean {
-    if (head.length > 0 && new HeaderBlock(head, this.#limits, this.#lineBreak).describesContent) {
+    if (this.#matters(loose, head)) {
       const { delimiter, begin, lineBreak, end } = this.#emitBefore(loose);
       const bytes = this.#buffer.subarray(this.#position, this.#position + end);
       const line = Buffer.from(`--${delimiter.boundary}`, 'latin1');
@@ -372,6 +393,13 @@ export class Scanner {
     this.#dashLines = [];
     this.#inHead = false;
     return false;
+  }
+
+  /** Whether a head describes content, or is one, even an empty one, in a digest, where a message follows. */
+  #matters({ delimiter }: LooseLine, head: Buffer): boolean {
+    if (head.length === 0) return false;
+    if (mayBeDigest(this.#stack[delimiter.level] as Entity)) return true;
+    return new HeaderBlock(head, this.#limits, this.#lineBreak).describesContent;
   }
 
   /** Ends all entities but the outermost `depth`. */
@@ -391,7 +419,7 @@ export class Scanner {
     while (last > at + 2 && (buffer[last - 1] === SPACE || buffer[last - 1] === TAB)) last--;
     const text = buffer.toString('latin1', at + 2, Math.min(end, at + 4 + longest));
     const exact = last - at <= longest + 4 ? this.#exactDelimiter(text.slice(0, last - at - 2)) : null;
-    return exact ?? (end - at <= MAX_LOOSE_LINE ? this.#looseDelimiter(text) : null);
+    return exact ?? this.#looseDelimiter(text);
   }
 
   /**
