@@ -1,7 +1,7 @@
 /** A message in the course of an SMTP session: who sends it to whom, what it says, and what the filter makes of it. */
 import { Readable } from 'node:stream';
 import { checkField } from '../internal/wire-text.js';
-import { type MimeLimitOptions, type MimeMessage, messageFromFile } from '../mime/index.js';
+import { type MimeLimitOptions, MimeMessage, messageFromFile } from '../mime/index.js';
 import { EnvelopeAddress } from './address.js';
 import { Body, type BodySource, checkBodySource } from './body.js';
 import { BodyStore, type StorageOptions } from './body-store.js';
@@ -100,8 +100,12 @@ export class Transaction implements SessionFacts {
 
   /** The whole message as it arrived, in pieces: its headers, an empty line and its body, with CRLF. */
   async *source(): AsyncGenerator<Buffer> {
-    yield Buffer.concat([...this.#received.map(({ bytes }) => bytes), Buffer.from('\r\n')]);
+    yield this.#header;
     yield* this.#store.read();
+  }
+
+  get #header(): Buffer {
+    return Buffer.concat([...this.#received.map(({ bytes }) => bytes), Buffer.from('\r\n')]);
   }
 
   /** A new stream of the whole message as it arrived. It must be read before the handler returns. */
@@ -119,11 +123,12 @@ export class Transaction implements SessionFacts {
 
   /**
    * Makes an edited message of {@link mime} the one that is delivered: its body, and those of its header fields that were
-   * changed, added or removed.
+   * changed, added or removed. Where a CR without LF seems to begin a field, or to end the header, it is none of the message's.
    */
   use(message: MimeMessage): void {
-    useHeaders(this.headers, this.#received, message);
-    this.body = message.getPayload();
+    const arrived = MimeMessage.from(this.#header, message.limits);
+    useHeaders(this.headers, this.#received, arrived, message);
+    this.body = withoutBeginning(message.getPayload(), arrived.getPayload());
   }
 
   /** @internal The MTA has passed a header field. */
@@ -162,3 +167,7 @@ export class Transaction implements SessionFacts {
     return this.#store.dispose();
   }
 }
+
+/** The header that a CR without LF has ended for tsmilter/mime goes on in the body that it has read, but not for the MTA. */
+const withoutBeginning = (body: Buffer, beginning: Buffer): Buffer =>
+  body.subarray(0, beginning.length).equals(beginning) ? body.subarray(beginning.length) : body;

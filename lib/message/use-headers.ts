@@ -18,21 +18,34 @@ function byName<T>(fields: readonly T[], nameOf: (field: T) => string): Map<stri
   return groups;
 }
 
-/** Changes, adds and removes in `headers` what `message` has other than `received`; edits of other fields stay. */
-export function useHeaders(headers: Headers, received: readonly HeaderField[], message: MimeMessage): void {
-  const before = byName(received, ({ name }) => name);
+/**
+ * Changes, adds and removes in `headers` what `message` has other than `arrived`; edits of other fields stay. What `arrived` has other
+ * than the MTA is no change: to it, a CR without LF ends no line, and so neither begins a field nor ends the header.
+ *
+ * @param received the fields as the MTA passed them
+ * @param arrived a message that begins with them, and was not edited
+ */
+export function useHeaders(
+  headers: Headers,
+  received: readonly HeaderField[],
+  arrived: MimeMessage,
+  message: MimeMessage,
+): void {
+  const fieldsOf = byName(received, ({ name }) => name);
+  const before = byName(arrived.headers(), ([name]) => name);
   const after = byName(message.headers(), ([name]) => name);
-  for (const [key, fields] of before) {
+  for (const key of new Set([...before.keys(), ...after.keys()])) {
+    const fields = fieldsOf.get(key) ?? [];
+    const old = before.get(key) ?? [];
     const values = after.get(key) ?? [];
-    fields.forEach((field, at) => {
-      const [, value] = values[at] ?? [];
-      if (!headers.contains(field)) return;
-      if (value === undefined) headers.delete(field);
-      else if (plain(value) !== plain(field.wire)) headers.replace(field, value, { encode: false });
-    });
-  }
-  for (const [key, values] of after) {
-    for (const [name, value] of values.slice(before.get(key)?.length ?? 0))
-      headers.add(name, value, { encode: false });
+    for (let at = 0; at < Math.max(old.length, values.length); at++) {
+      const [field, was, is] = [fields[at], old[at], values[at]];
+      if (was && is && plain(was[1]) === plain(is[1])) continue;
+      if (is && !field) headers.add(is[0], is[1], { encode: false });
+      else if (field && headers.contains(field)) {
+        if (is) headers.replace(field, is[1], { encode: false });
+        else headers.delete(field);
+      }
+    }
   }
 }

@@ -73,6 +73,8 @@ export class Content {
   readonly type: string;
   /** The types of all Content-Type fields, because mail programs differ in which one they use. */
   readonly types: readonly string[];
+  /** Whether it is a message, or may be one, because it stands in a digest and has no Content-Type. */
+  readonly isMessageByDefault: boolean;
   /** Content-Transfer-Encoding in lower case; empty if there is none. */
   readonly encoding: string;
   /** The encodings that a program may decode the content from; the one that {@link encoding} means comes first. */
@@ -102,6 +104,7 @@ export class Content {
     const types = headers.getAll('Content-Type');
     this.types = types.length > 0 ? withDecoded(types).map(typeOf) : defaultTypes;
     this.type = this.types[0] as string;
+    this.isMessageByDefault = types.length === 0 && defaultTypes.includes('message/rfc822');
     const encodings = headers.getAll('Content-Transfer-Encoding');
     this.encoding = mainValue(encodings[0] ?? '');
     // The encoding of a message, which must have none (RFC 2046 5.2.1), is ignored by some programs.

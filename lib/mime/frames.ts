@@ -27,16 +27,26 @@ export class Frames {
   }
 
   #read(): Buffer[] {
-    return this.#frames.map(({ begin, end, loose }) =>
-      loose && this.#isRepaired
-        ? Buffer.concat([this.#bytes.subarray(begin, loose.begin), loose.exact])
-        : this.#bytes.subarray(begin, end),
+    return this.#frames.map((frame) =>
+      this.#isRepaired && frame.loose.length > 0
+        ? this.#repaired(frame)
+        : this.#bytes.subarray(frame.begin, frame.end),
     );
   }
 
-  /** Whether there are lines that only start with a boundary, before parts that matter. */
+  #repaired({ begin, end, loose }: Frame): Buffer {
+    const parts: Buffer[] = [];
+    let at = begin;
+    for (const line of loose) {
+      parts.push(this.#bytes.subarray(at, line.begin), line.exact);
+      at = line.end;
+    }
+    return Buffer.concat([...parts, this.#bytes.subarray(at, end)]);
+  }
+
+  /** Whether there are lines that only some programs read as boundaries, and that matter. */
   get areLoose(): boolean {
-    return !this.#isRepaired && this.#frames.some(({ loose }) => loose !== null);
+    return !this.#isRepaired && this.#frames.some(({ loose }) => loose.length > 0);
   }
 
   /** From now on, these lines are written as boundaries. */

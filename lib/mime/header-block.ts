@@ -4,7 +4,7 @@ import { encodeBytes } from '../internal/bytes.js';
 import { checkField } from '../internal/wire-text.js';
 import { beginsField, type Folds, HeaderField } from './header-field.js';
 import { limitReached, type MimeLimits } from './limits.js';
-import { firstLineBreak, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
+import { firstLineBreak, hasLoneCr, lineEnd, SPACE, skipLineBreak, TAB } from './lines.js';
 import { ordinaryField } from './ordinary-head.js';
 
 const CONTENT_FIELD = /(?:^|[\r\n])[^!-~\r\n]*content-[!-9;-~]+[ \t]*:/i;
@@ -42,10 +42,10 @@ export class HeaderBlock {
    * lines; for them the head ends where it does here.
    */
   readonly earlyEnds: readonly number[];
-  /** Whether there is a CR without an LF, which ends no line for some programs. */
-  readonly hasLoneCr: boolean;
   /** Whether programs differ in which fields they see. */
   readonly isAmbiguous: boolean;
+  /** Whether there is a CR that no LF follows, so that programs differ in where lines end. */
+  readonly hasLoneCr: boolean;
 
   /**
    * @param raw the fields, and the empty line after them if there is one
@@ -85,8 +85,8 @@ export class HeaderBlock {
     this.#separator = raw.subarray(at);
     this.earlyEnds = [...new Set(earlyEnds.values())];
     isOrdinary &&= /^(?:\r?\n)?$/.test(text.slice(at));
-    this.hasLoneCr = !isOrdinary && LONE_CR.test(text);
-    this.isAmbiguous = this.earlyEnds.length > 0 || this.hasLoneCr;
+    this.hasLoneCr = !isOrdinary && hasLoneCr(raw);
+    this.isAmbiguous = this.earlyEnds.length > 0 || (!isOrdinary && LONE_CR.test(text));
   }
 
   /** The number of bytes that were read, with the empty line. */

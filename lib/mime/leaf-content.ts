@@ -5,6 +5,7 @@ import type { Content, NamePair } from './content.js';
 import { type ScriptlessHtml, withoutScripts } from './encoded-html.js';
 import { otherContents } from './encoding-readings.js';
 import { limitReached, type MimeLimits } from './limits.js';
+import { hasLoneCr, withoutLoneCrs } from './lines.js';
 import { containerFormat } from './magic.js';
 import { withReadings } from './names.js';
 import type { Allocate, ReusableBuffer } from './reusable-buffer.js';
@@ -64,10 +65,15 @@ export class LeafContent {
     const add = (attribute: string, found: Iterable<string>): void => {
       names.push(...withReadings(this.#counted(found)).map((name): NamePair => [attribute, name]));
     };
-    for (const bytes of isText || isTnef || isCalendar ? this.#transientReadings() : []) {
+    const addOfText = (bytes: Buffer): void => {
       if (isText) add('uuencode', uuencodedNames(bytes));
-      if (isTnef) add('tnef', tnefNames(bytes, this.#limits.maxDepth));
       if (isCalendar) add('calendar', calendarNames(bytes));
+    };
+    for (const bytes of isText || isTnef || isCalendar ? this.#transientReadings() : []) {
+      addOfText(bytes);
+      if (isTnef) add('tnef', tnefNames(bytes, this.#limits.maxDepth));
+      if ((isText || isCalendar) && hasLoneCr(bytes))
+        for (const text of withoutLoneCrs(bytes)) addOfText(text);
     }
     return names;
   }

@@ -48,6 +48,32 @@ export function lineBreakBefore(bytes: Uint8Array, at: number, from: number): nu
   return last === CR ? at - 1 : at;
 }
 
+/**
+ * Whether there are CRs that no LF follows: to some programs each ends a line, to others it is a character like any other. So are too
+ * many CRs before an LF.
+ */
+export function hasLoneCr(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(CR); at >= 0; at = bytes.indexOf(CR, at)) {
+    const begin = at;
+    while (bytes[at] === CR) at++;
+    if (bytes[at] !== LF || at - begin > MAX_CRS) return true;
+  }
+  return false;
+}
+
+/** What programs read to which a CR without LF ends no line, but is a blank, or at the beginning of a line nothing. */
+export function* withoutLoneCrs(bytes: Buffer): Generator<Buffer> {
+  const text = bytes.toString('latin1');
+  const blank = (crs: string, lf: string): string =>
+    lf !== '' && crs.length <= MAX_CRS ? crs + lf : ' '.repeat(crs.length) + lf;
+  const usual = text.replace(/(\r+)(\n?)/g, (_, crs: string, lf: string) => blank(crs, lf));
+  yield Buffer.from(usual, 'latin1');
+  const trimmed = text.replace(/(\n?)(\r+)(\n?)/g, (_, before: string, crs: string, lf: string) =>
+    before === '' || lf !== '' ? before + blank(crs, lf) : before,
+  );
+  if (trimmed !== usual) yield Buffer.from(trimmed, 'latin1');
+}
+
 /** The first line break in `bytes`, as new lines are to have it, or null if there is none. */
 export function firstLineBreak(bytes: Uint8Array): string | null {
   const end = lineEnd(bytes, 0);

@@ -10,7 +10,7 @@ import { type Content, MAX_CHARSETS } from './content.js';
 import { isIdentity, otherContents } from './encoding-readings.js';
 import { beginsWithContentFields, HeaderBlock } from './header-block.js';
 import type { MimeLimits } from './limits.js';
-import { CR, LF, lineEnd, SPACE, skipLineBreak } from './lines.js';
+import { CR, LF, lineEnd, skipLineBreak, withoutLoneCrs } from './lines.js';
 import { decodeWithin } from './transfer-encoding.js';
 
 /** What a part is read as. A message that is `rewritten` has been encoded again, as base64, which is no message to anybody. */
@@ -61,9 +61,13 @@ export function* otherReadings(
   const lineBreak = Buffer.from(headers.lineBreak);
   for (const end of headers.earlyEnds) {
     const fields = endLine(withoutAmbiguity(head.subarray(0, end)), lineBreak);
-    yield Buffer.concat([fields, lineBreak, head.subarray(end), body]);
+    yield Buffer.concat([defaultType(content), fields, lineBreak, head.subarray(end), body]);
   }
-  if (headers.hasLoneCr) yield withoutLoneCrs(Buffer.concat([head, body]));
+  if (headers.hasLoneCr) {
+    const part = Buffer.concat([defaultType(content), head, body]);
+    // Where no line ends with LF, there is nothing but one long field.
+    if (part.includes(LF)) yield* withoutLoneCrs(part);
+  }
   const rest = (...keys: string[]): Buffer => {
     const others = new HeaderBlock(head, limits);
     others.deleteGarbage();
@@ -74,7 +78,7 @@ export function* otherReadings(
   const afterEmptyLines = headers.isEmpty ? skipEmptyLines(body) : body;
   if (headers.isEmpty && beginsWithContentFields(afterEmptyLines)) yield afterEmptyLines;
   // In a digest, they skip what is no head.
-  if (head.length === 0 && content.isMessage) yield afterFirstEmptyLine(body);
+  if (head.length === 0 && content.isMessageByDefault) yield afterFirstEmptyLine(body);
   if (isFileToo(content, kind))
     for (const type of [...fileTypes(content), ...(kind === 'multipart' ? otherTypes(content) : [])])
       yield Buffer.concat([Buffer.from(`Content-Type: ${type}\n`), rest('Content-Type'), lineBreak, body]);
@@ -97,12 +101,9 @@ export function* otherReadings(
   }
 }
 
-/** With a blank in place of each CR that no LF follows, for programs that break lines at LF only. */
-function withoutLoneCrs(bytes: Buffer): Buffer {
-  for (let at = bytes.indexOf(CR); at >= 0; at = bytes.indexOf(CR, at + 1))
-    if (bytes[at + 1] !== LF) bytes[at] = SPACE;
-  return bytes;
-}
+/** The field that a part of a digest needs to be read as what it is where it stands alone. */
+const defaultType = (content: Content): Buffer =>
+  Buffer.from(content.isMessageByDefault ? 'Content-Type: message/rfc822\n' : '');
 
 function skipEmptyLines(bytes: Buffer): Buffer {
   let at = 0;

@@ -3,12 +3,19 @@ import type { MimeLimits } from './limits.js';
 import type { Entity, Piece } from './pieces.js';
 import { Scanner, type ScannerOptions } from './scanner.js';
 
+/** A line that only some programs read as a boundary, with the line breaks around it, and what all programs read as one. */
+interface LooseBoundary {
+  readonly begin: number;
+  readonly end: number;
+  readonly exact: Buffer;
+}
+
 /** What stands before, between or after the parts of a multipart, as offsets. */
 export interface Frame {
   readonly begin: number;
   readonly end: number;
-  /** If it ends with a line that only starts with a boundary: where this begins, and what all programs read as a boundary. */
-  readonly loose: { readonly begin: number; readonly exact: Buffer } | null;
+  /** In order. */
+  readonly loose: readonly LooseBoundary[];
 }
 
 /** A part as it was read. All buffers are windows on the bytes of the message. */
@@ -24,7 +31,7 @@ export interface ParsedPart {
   readonly frames: Frame[];
 }
 
-export const NO_FRAME: Frame = { begin: 0, end: 0, loose: null };
+export const NO_FRAME: Frame = { begin: 0, end: 0, loose: [] };
 
 /** Takes the pieces of a part, one after the other, and notes where everything is. Pieces belong to the innermost open part. */
 export class TreeBuilder {
@@ -44,9 +51,12 @@ export class TreeBuilder {
     else if (piece.type === 'frame') {
       // The pieces of a frame are adjacent.
       const frames = this.#open.at(-1)?.frames as Frame[];
-      const { begin, end } = frames.pop() as Frame;
-      const loose = piece.exact ? { begin: this.#at, exact: piece.exact } : null;
-      frames.push({ begin: begin === end ? this.#at : begin, end: this.#at + length, loose });
+      const before = frames.pop() as Frame;
+      const begin = before.begin === before.end ? this.#at : before.begin;
+      const end = this.#at + length;
+      const loose = before === NO_FRAME ? [] : (before.loose as LooseBoundary[]);
+      if (piece.exact) loose.push({ begin: this.#at, end, exact: piece.exact });
+      frames.push({ begin, end, loose });
     }
     this.#at += length;
   }

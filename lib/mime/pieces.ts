@@ -15,7 +15,7 @@ export interface FramePiece {
   readonly type: 'frame';
   readonly entity: Entity;
   readonly bytes: Buffer;
-  /** If they are a line that only starts with a boundary: what is read as a boundary by all programs. */
+  /** If they are a line that only some programs read as a boundary: what all read as one. */
   readonly exact?: Buffer;
 }
 

@@ -88,6 +88,8 @@ export class Scanner {
   #buffer: Buffer = EMPTY;
   /** Everything before this index in the buffer has been returned. */
   #position = 0;
+  /** The byte before the buffer. */
+  #byteBefore: number | undefined;
   #inHead = true;
   /** In a head: bytes of it whose lines have been scanned, and where in it lines that begin with `--` are. */
   #seen = 0;
@@ -134,6 +136,7 @@ export class Scanner {
 
   #run(final: boolean): Piece[] {
     const rest = this.#buffer.subarray(this.#position);
+    if (this.#position > 0) this.#byteBefore = this.#buffer[this.#position - 1];
     const chunks = rest.length > 0 ? [rest, ...this.#waiting] : this.#waiting;
     this.#buffer = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
     this.#position = 0;
@@ -344,10 +347,39 @@ export class Scanner {
     // Python takes a closing boundary directly after a boundary for the same boundary again.
     const closes = delimiter.closes && !(at === this.#position && this.#isEmptyPartOf(delimiter.level));
     this.#emit(lineBreakBefore(buffer, at, this.#position));
-    const bytes = buffer.subarray(this.#position, end);
+    const frame = this.#frameOf(delimiter, end, at, lineBreak);
     this.#position = end;
-    this.#delimit({ ...delimiter, closes }, { bytes });
+    this.#delimit({ ...delimiter, closes }, frame);
     return true;
+  }
+
+  /**
+   * The frame that ends with the boundary line from `at`. It is to become what all programs read as a boundary: where more follows in
+   * the line, and where a line break is a CR, which ends a line only to some.
+   *
+   * @param lineBreak where the line break after the line begins
+   */
+  #frameOf(
+    { boundary, level, isLoose }: Delimiter,
+    end: number,
+    at: number,
+    lineBreak: number,
+  ): Pick<FramePiece, 'bytes' | 'exact'> {
+    const buffer = this.#buffer;
+    const bytes = buffer.subarray(this.#position, end);
+    // What stands behind a head with such a CR is also read without any.
+    const isCr = (byte: number | undefined): boolean =>
+      byte === CR && !this.#stack.slice(0, level + 1).some(({ headers }) => headers.hasLoneCr);
+    const isCrBefore = isCr(at > 0 ? buffer[at - 1] : this.#byteBefore);
+    const isCrAfter = buffer[end - 1] !== LF && end < buffer.length && isCr(buffer[lineBreak]);
+    if (!isLoose && !isCrBefore && !isCrAfter) return { bytes };
+    const usual = this.#lineBreak === '\r\n' ? '\r\n' : '\n';
+    const exact = [
+      isCrBefore ? Buffer.from(usual) : buffer.subarray(this.#position, at),
+      isLoose ? Buffer.from(`--${boundary}`, 'latin1') : buffer.subarray(at, lineBreak),
+      isCrAfter ? Buffer.from(usual) : buffer.subarray(lineBreak, end),
+    ];
+    return { bytes, exact: Buffer.concat(exact) };
   }
 
   /** Whether a part of the multipart at `level` has begun, and nothing has been read of it, as long as its content has not begun. */
@@ -380,12 +412,11 @@ export class Scanner {
   #settleLoose(loose: LooseLine, head: Buffer): boolean {
     if (this.#matters(loose, head)) {
       const { delimiter, begin, lineBreak, end } = this.#emitBefore(loose);
-      const bytes = this.#buffer.subarray(this.#position, this.#position + end);
-      const line = Buffer.from(`--${delimiter.boundary}`, 'latin1');
-      const exact = Buffer.concat([bytes.subarray(0, begin), line, bytes.subarray(lineBreak)]);
+      const position = this.#position;
+      const frame = this.#frameOf(delimiter, position + end, position + begin, position + lineBreak);
       this.#loose = null;
       this.#position += end;
-      this.#delimit(delimiter, { bytes, exact });
+      this.#delimit(delimiter, frame);
       return true;
     }
     this.#loose = null;

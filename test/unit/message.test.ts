@@ -228,6 +228,44 @@ describe('edits', () => {
   });
 });
 
+describe('a CR without LF in the header, which ends no line for the MTA,', () => {
+  const defangIt = filterOf(async (transaction) => {
+    const mime = await transaction.mime();
+    await defang(mime);
+    transaction.use(mime);
+  });
+
+  it('does not become a field', async () => {
+    const { message, modifications } = await run(defangIt, 'Subject: a\rX-Injected: yes\nX-A: b\n\ntext\n');
+    expect(message.headers.map(([name]) => name)).toStrictEqual(['Subject', 'X-A']);
+    expect(modifications.filter(({ type }) => /header/i.test(type))).toStrictEqual([]);
+    expect(message.body.toString()).toBe('text\r\n');
+  });
+
+  it('does not end the header, which stays if the body is replaced', async () => {
+    const mail =
+      'Subject: a\r\rb\nFrom: c@d.example\nX-Spam: yes\nContent-Type: multipart/mixed; boundary=cut\n\n' +
+      '--cut\nContent-Type: a/b; name=evil.exe\n\nMZ\n--cut--\n';
+    const { message } = await run(defangIt, mail);
+    const headers = new Map(message.headers.map(([name, value]) => [name.toLowerCase(), value]));
+    expect(headers.get('from')).toBe('c@d.example');
+    expect(headers.get('x-spam')).toBe('yes');
+    expect(headers.get('content-type')).toMatch(/WARNING\.TXT/);
+    expect(message.body.toString()).not.toMatch(/MZ|X-Spam/);
+  });
+
+  it('does not move what follows into the body', async () => {
+    const filter = filterOf(async (transaction) => {
+      const mime = await transaction.mime();
+      mime.setHeader('X-Seen', 'yes');
+      transaction.use(mime);
+    });
+    const { message } = await run(filter, 'Subject: a\r\rb\nX-A: c\n\ntext\n');
+    expect(message.headers.map(([name]) => name)).toStrictEqual(['Subject', 'X-A', 'X-Seen']);
+    expect(message.body.toString()).toBe('text\r\n');
+  });
+});
+
 describe('decisions before the end', () => {
   it('are made at each stage, with what is known there', async () => {
     const seen: string[] = [];
