@@ -146,7 +146,7 @@ describeUnless(UNMEASURABLE, 'a message of 16 MiB', () => {
         env: ENV,
       },
     );
-    const result: { grown: number; changed: boolean; hash: string } = JSON.parse(stdout);
+    const result: { grown: number; changed: boolean; written: number; hash: string } = JSON.parse(stdout);
     return { ...result, size, original };
   }
 
@@ -177,7 +177,9 @@ describeUnless(UNMEASURABLE, 'a message of 16 MiB', () => {
     ['memory', 'of HTML', 3, false],
   ] as const) {
     it(`${title} needs less than ${times} times its size (${way})`, async () => {
-      const { grown: bytes, size, ...result } = await grown(way, title, { scanZip: true });
+      const { grown: bytes, size: read, written, ...result } = await grown(way, title, { scanZip: true });
+      // A message in quoted-printable that changes is written in base64, which is larger.
+      const size = Math.max(read, written);
       console.log(`${(bytes / MIB).toFixed(0)} MiB for ${(size / MIB).toFixed(0)} MiB`);
       expectThat(bytes, `${bytes} bytes of memory for a message of ${size}`).toBeLessThan(
         times * size + OVERHEAD,
