@@ -1,17 +1,19 @@
 /** Two copies of the package in one process, as two dependencies may bring them: libmilter belongs to one of them. */
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { removeDirectory } from '../../tools/private-directory.js';
 import { projectRoot } from '../../tools/project-root.js';
 import { attempt, attempts, endsWell, finishes, starter } from '../fixtures/lifecycle/starter.js';
 import { expectThat } from '../support/expect.js';
 import { servesWell } from './support/messages.js';
 import { type ObservedFilter, openDirectory } from './support/observed-filter.js';
 
+let root: string;
 /** The main module of the copy. */
 let copy: string;
 beforeAll(() => {
-  const root = openDirectory();
+  root = openDirectory();
   mkdirSync(join(root, 'build/Release'), { recursive: true });
   // The addon too: a link would be the same addon.
   for (const part of ['package.json', 'dist', 'build/Release/tsmilter.node'])
@@ -19,6 +21,7 @@ beforeAll(() => {
   symlinkSync(join(projectRoot, 'node_modules'), join(root, 'node_modules'));
   copy = join(root, 'dist/index.js');
 });
+afterAll(() => removeDirectory(root));
 
 const second = (filter: ObservedFilter) => ({ socket: `unix:${join(dirname(filter.path), 'second')}`, copy });
 

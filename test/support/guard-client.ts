@@ -69,6 +69,7 @@ export class GuardClient implements AsyncDisposable {
       await client.#live;
     } catch (error) {
       await dns.close();
+      removeDirectory(client.directory);
       throw error;
     }
     return client;
