@@ -7,7 +7,7 @@ import { DEFAULT_SIGNED_HEADERS, type DkimKey } from '../dkim/index.js';
 import { checkSignedNames, HeaderBlock } from '../dkim/signed-headers.js';
 import { type CheckedKey, checkedKey, signText } from '../dkim/signing-key.js';
 import { badArgument } from '../internal/errors.js';
-import { checkBoolean, checkOptions, type OptionNames } from '../internal/validate.js';
+import { checkBooleans, checkOptions, type OptionNames } from '../internal/validate.js';
 import { arcAuthRes } from './authres.js';
 import { endOfChain, type FieldSet, readChain } from './chain.js';
 import { MESSAGE_SIGNATURE_FIELD, RESULTS_FIELD, SEAL_FIELD } from './fields.js';
@@ -83,8 +83,7 @@ export class ArcSealer {
   constructor(options: ArcSealerOptions) {
     checkOptions('ArcSealer', options, OPTIONS);
     const { leadingSpace = false, utf8 = false } = options;
-    for (const [name, value] of Object.entries({ leadingSpace, utf8 }))
-      checkBoolean(`ArcSealer: ${name}`, value);
+    checkBooleans('ArcSealer: ', { leadingSpace, utf8 });
     const names = [...(options.headers ?? []), ...(options.oversign ?? [])];
     checkSignedNames('ArcSealer', names);
     const refused = names.find((name) => NEVER_SIGNED.has(name.toLowerCase()));

@@ -1,6 +1,6 @@
 /** Making DKIM signatures for a message while it comes (RFC 6376 5). */
 import { badArgument } from '../internal/errors.js';
-import { checkBoolean, checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
+import { checkBooleans, checkInteger, checkOptions, type OptionNames } from '../internal/validate.js';
 import { BodyHashes } from './body-hash.js';
 import { type Canonicalization, canonicalHeader, headerField } from './canonical-header.js';
 import { domainName, isWithin } from './domain.js';
@@ -97,8 +97,7 @@ export class DkimSigner {
   constructor(options: DkimSignerOptions) {
     checkOptions('DkimSigner', options, OPTIONS);
     const { leadingSpace = false, bodyLength = false } = options;
-    for (const [name, value] of Object.entries({ leadingSpace, bodyLength }))
-      checkBoolean(`DkimSigner: ${name}`, value);
+    checkBooleans('DkimSigner: ', { leadingSpace, bodyLength });
     const how = CANONICALIZATION.exec(options.canonicalization ?? 'relaxed/relaxed');
     if (!how)
       throw bad('canonicalization must be simple or relaxed for the header, a slash, and one for the body');

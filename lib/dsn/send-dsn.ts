@@ -4,7 +4,7 @@ import { DnsSession } from '../dns/index.js';
 import { Deadline, untilAborted } from '../internal/deadline.js';
 import { badArgument } from '../internal/errors.js';
 import {
-  checkBoolean,
+  checkBooleans,
   checkInteger,
   checkLine,
   checkOptions,
@@ -126,7 +126,7 @@ function settingsOf(options: DsnOptions) {
   checkOptions('sendDsn', options, OPTIONS);
   const { receiver = hostname(), port = 25, timeout = 30_000, maxTime = 120_000, maxHosts = 5 } = options;
   const { tls = true, privateHosts = false, localAddress, resolver } = options;
-  for (const [name, value] of Object.entries({ tls, privateHosts })) checkBoolean(`sendDsn: ${name}`, value);
+  checkBooleans('sendDsn: ', { tls, privateHosts });
   checkLine('sendDsn: receiver', receiver);
   checkInteger('sendDsn: port', port, 1, 65535);
   for (const [name, value] of Object.entries({ timeout, maxTime, maxHosts })) {

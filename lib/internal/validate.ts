@@ -45,6 +45,11 @@ export function checkBoolean(where: string, value: unknown): asserts value is bo
     throw badArgument(`${where} must be true or false, not ${shownValue(value)}`);
 }
 
+/** Values that are true or false, by their names. */
+export function checkBooleans(prefix: string, values: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(values)) checkBoolean(prefix + name, value);
+}
+
 /** A function. */
 export function checkFunction(where: string, value: unknown): void {
   if (typeof value !== 'function') throw badArgument(`${where} must be a function, not ${shownValue(value)}`);

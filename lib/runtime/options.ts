@@ -2,6 +2,7 @@
 import { badArgument } from '../internal/errors.js';
 import {
   checkBoolean,
+  checkBooleans,
   checkFunction,
   checkInteger,
   checkWord,
@@ -94,7 +95,7 @@ export function normaliseMainOptions(options: MainOptions & RunmilterOptions): N
   if (uncaughtErrors !== 'exit' && uncaughtErrors !== 'report')
     throw badArgument(`uncaughtErrors must be 'exit' or 'report', not ${shownValue(uncaughtErrors)}`);
   const { immediate = false, signals = true, systemd = true, onListening } = options;
-  for (const [name, value] of Object.entries({ immediate, signals, systemd })) checkBoolean(name, value);
+  checkBooleans('', { immediate, signals, systemd });
   // It is called when the socket is open, which libmilter cannot close again.
   if (onListening !== undefined) checkFunction('onListening', onListening);
   return { ...times, maxBuffered, immediate, signals, uncaughtErrors };

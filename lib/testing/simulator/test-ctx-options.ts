@@ -2,7 +2,7 @@
 import { badArgument } from '../../internal/errors.js';
 import type { Logger } from '../../internal/logger.js';
 import {
-  checkBoolean,
+  checkBooleans,
   checkFunction,
   checkOptions,
   checkText,
@@ -132,7 +132,7 @@ export function normaliseTestCtxOptions(options: TestCtxOptions): NormalisedTest
   const { logger } = normaliseLogOptions(options.logger ? { logger: options.logger } : {});
   const { negotiate = true, honourSymlists = true, macros = {}, errorHook = null } = options;
   const { hostname = 'localhost', helo = 'localhost', name = 'milter' } = options;
-  for (const [option, value] of Object.entries({ negotiate, honourSymlists })) checkBoolean(option, value);
+  checkBooleans('', { negotiate, honourSymlists });
   for (const [option, value] of Object.entries({ hostname, helo, name })) checkText(option, value);
   checkMacros('TestCtx', macros, Object.keys(STEP_NUMBERS));
   if (errorHook !== null) checkFunction('errorHook', errorHook);

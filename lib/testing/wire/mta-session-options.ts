@@ -1,6 +1,6 @@
 /** The options of an MtaSession, checked, with their defaults. */
 import { badArgument } from '../../internal/errors.js';
-import { checkBoolean, checkOptions, type OptionNames } from '../../internal/validate.js';
+import { checkBooleans, checkOptions, type OptionNames } from '../../internal/validate.js';
 import { checkMacros, type MacrosByStep } from './macros.js';
 import { completeOffer, type Offer } from './negotiation.js';
 import { CHUNK_SIZE, STEPS } from './protocol.js';
@@ -65,8 +65,7 @@ export function normaliseMtaSessionOptions(options: MtaSessionOptions): Normalis
   checkNumber('maxFrameSize', options.maxFrameSize, 0);
   checkNumber('chunkSize', options.chunkSize, 1);
   const { negotiate = true, retry = false, macros = {} } = options;
-  checkBoolean('negotiate', negotiate);
-  checkBoolean('retry', retry);
+  checkBooleans('', { negotiate, retry });
   checkMacros('MtaSession', macros, Object.keys(STEPS));
   return {
     offer: completeOffer(options),
