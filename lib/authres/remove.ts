@@ -1,6 +1,7 @@
 /** Removing fields that claim to be ours (RFC 8601 5): a client could have written them. */
 import { asciiDomain } from '../internal/a-labels.js';
 import { parseAuthRes } from './parse.js';
+import type { AuthRes } from './types.js';
 
 /** What is needed of a filter: a `Base` of tsmilter has it. */
 export interface HeaderChanger {
@@ -17,8 +18,12 @@ const FIELD = 'Authentication-Results';
  * @param value of an Authentication-Results field
  */
 export function claimsToBe(value: string, id: string): boolean {
+  return isOurs(value, parseAuthRes(value), id);
+}
+
+/** @param read the value as parseAuthRes has it */
+function isOurs(value: string, read: AuthRes | undefined, id: string): boolean {
   const own = shownAs(id);
-  const read = parseAuthRes(value);
   if (read) return shownAs(read.id) === own;
   return [value, bare(value)].some((text) => {
     const lower = text.toLowerCase();
@@ -43,12 +48,12 @@ function bare(value: string): string {
   return text;
 }
 
-/** Nobody knows what a field of a later version says (RFC 8601 5). */
-const isOfLaterVersion = (value: string): boolean => (parseAuthRes(value)?.version ?? 1) !== 1;
+/** Whether a field has a version whose meaning is not known (RFC 8601 5). */
+const isOfLaterVersion = (read: AuthRes | undefined): boolean => (read?.version ?? 1) !== 1;
 
 /**
- * Deletes the Authentication-Results fields that claim to be ours, and those of a version that is not known, in eom. They go from the last index down, because
- * Postfix counts anew after each deletion and Sendmail does not: so both delete the same ones.
+ * Deletes the Authentication-Results fields that claim to be ours, and those of a version that is not known, in eom. They go from the
+ * last index down, because Postfix counts anew after each deletion and Sendmail does not: so both delete the same ones.
  *
  * @param filter the filter, or anything with its chgheader; the right to change headers (CHGHDRS) must be negotiated
  * @param ids our own authserv-ids
@@ -64,7 +69,8 @@ export function removeAuthRes(
   let removed = 0;
   for (let index = values.length; index >= 1; index--) {
     const value = values[index - 1] as string;
-    if (!isOfLaterVersion(value) && !own.some((id) => claimsToBe(value, id))) continue;
+    const read = parseAuthRes(value);
+    if (!isOfLaterVersion(read) && !own.some((id) => isOurs(value, read, id))) continue;
     filter.chgheader(FIELD, index, null);
     removed++;
   }
