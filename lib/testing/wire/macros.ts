@@ -18,7 +18,7 @@ export function wireName(name: string): string {
 }
 
 /**
- * Refuses macros of a step that there is not: they would never be sent.
+ * Refuses macros of an unknown step: they would never be sent.
  * @throws MilterError ERR_MILTER_BAD_ARGUMENT
  */
 export function checkMacros(
